@@ -1,0 +1,27 @@
+"""The promise of an annotator: raw material in, a Clip with a pose and depth for every frame out."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Protocol
+
+from lyra_data.clip import Clip
+from lyra_data.sources.base import SourceMaterial
+
+
+class Annotator(Protocol):
+    """Adds what the material lacks: poses, intrinsics, depth with a validity mask."""
+
+    name: ClassVar[str]
+
+    @property
+    def fingerprint(self) -> str:
+        """Names the exact method: version, weights and settings that change its numbers."""
+        ...
+
+    def annotate(self, material: SourceMaterial) -> Clip:
+        """A pose and intrinsics for every frame; depth only where it is known.
+
+        Raises:
+            InputError: the material lacks what this annotator cannot make.
+        """
+        ...

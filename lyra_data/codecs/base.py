@@ -1,0 +1,45 @@
+"""The promise of a latent codec: video in, 8x8x8-compressed causal latents out, and back."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Protocol
+
+from jaxtyping import Float
+from torch import Tensor
+
+LATENT_CHANNELS = 16
+SPATIAL_FACTOR = 8
+TEMPORAL_FACTOR = 8
+
+
+def num_latent_frames(num_frames: int) -> int:
+    """Latent frames of a video of 8k+1 frames: the first frame alone, then one for every eight."""
+    assert num_frames % TEMPORAL_FACTOR == 1, f"{num_frames} frames is not 8k+1"
+    return (num_frames - 1) // TEMPORAL_FACTOR + 1
+
+
+class LatentCodec(Protocol):
+    """16 channels, 8x8x8, causal.
+
+    Causal: latent frame j depends on video frames 0..8j only, so the latents of a clip's first
+    8k+1 frames are the first k+1 latent frames of the whole clip.
+    """
+
+    name: ClassVar[str]
+
+    @property
+    def fingerprint(self) -> str:
+        """Names the exact transform: weights and settings that change its numbers."""
+        ...
+
+    def encode(
+        self, video: Float[Tensor, "3 frame height width"]
+    ) -> Float[Tensor, "16 latent_frame latent_height latent_width"]:
+        """Latents of a video in [-1, 1]; frames 8k+1, height and width multiples of 8."""
+        ...
+
+    def decode(
+        self, latents: Float[Tensor, "16 latent_frame latent_height latent_width"]
+    ) -> Float[Tensor, "3 frame height width"]:
+        """The video the latents stand for, clamped to [-1, 1]."""
+        ...

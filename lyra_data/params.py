@@ -1,0 +1,85 @@
+"""Params: frozen, typed sections of params.yaml that refuse what they do not know."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from lyra_data.errors import ParamsError
+
+
+class Params(BaseModel):
+    """Base of every params section. A component states its own Params class above itself."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+
+    @classmethod
+    def parse(cls, values: Any, *, where: str) -> Self:
+        """Validate `values` (a mapping from YAML) as this section.
+
+        Args:
+            where: dotted params key of the section, used in messages, e.g. "generate.teacher".
+
+        Raises:
+            ParamsError: naming every offending key, its value and the known choices.
+        """
+        if not isinstance(values, Mapping):
+            raise ParamsError(
+                f"expected a mapping, found {values!r}",
+                where=where,
+                fix=f"write `{where}:` followed by its keys: {', '.join(cls.model_fields)}",
+            )
+        try:
+            return cls.model_validate(dict(values))
+        except ValidationError as error:
+            raise _explain(error, cls, where) from None
+
+
+def _explain(error: ValidationError, section: type[Params], where: str) -> ParamsError:
+    problems, fixes = [], []
+    for item in error.errors(include_url=False):
+        place = ".".join(str(part) for part in item["loc"])
+        key = f"{where}.{place}" if place else where
+        if item["type"] == "extra_forbidden":
+            known = _fields_at(section, item["loc"][:-1])
+            misspelt = str(item["loc"][-1])
+            problems.append(f"unknown key {key}")
+            fixes.append(suggestion(misspelt, known))
+        elif item["type"] == "missing":
+            problems.append(f"missing key {key}")
+            fixes.append(f"add `{item['loc'][-1]}:`")
+        else:
+            problems.append(f"{key} = {item['input']!r}: {item['msg']}")
+    return ParamsError(
+        "; ".join(problems),
+        where="params.yaml",
+        fix="; ".join(fixes) or "correct the value in params.yaml",
+    )
+
+
+def _fields_at(section: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
+    """Names of the keys known at a nested location, as far as the types tell."""
+    current: Any = section
+    for part in location:
+        if not (isinstance(current, type) and issubclass(current, BaseModel)):
+            return []
+        field = current.model_fields.get(str(part))
+        if field is None:
+            return []
+        current = field.annotation
+        for candidate in (current, *getattr(current, "__args__", ())):
+            if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+                current = candidate
+    if isinstance(current, type) and issubclass(current, BaseModel):
+        return list(current.model_fields)
+    return []
+
+
+def suggestion(word: str, known: list[str]) -> str:
+    """'did you mean x? known: a, b, x', for an error's `fix`."""
+    close = difflib.get_close_matches(word, known, n=1)
+    start = f"did you mean {close[0]!r}? " if close else ""
+    return f"{start}known: {', '.join(known)}" if known else f"remove {word!r}"

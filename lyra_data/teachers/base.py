@@ -1,0 +1,81 @@
+"""The promise of a teacher: it turns what the 3D cache shows of a trajectory into a whole video."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from jaxtyping import Bool, Float, UInt8
+from torch import Tensor
+
+from lyra_data.cameras import Cameras
+
+
+@dataclass(frozen=True)
+class TeacherSpec:
+    """What a teacher needs and gives.
+
+    Attributes:
+        size_multiple: height and width must be multiples of this many pixels.
+        frame_period: the number of frames must be k * frame_period + 1.
+        max_buffers: how many warped sources it can look at per frame.
+        latent_space: name of the codec whose latents it returns, or None: frames only.
+    """
+
+    size_multiple: int
+    frame_period: int
+    max_buffers: int
+    latent_space: str | None
+
+
+@dataclass(frozen=True)
+class TeacherInput:
+    """One trajectory as the 3D cache shows it.
+
+    Attributes:
+        image: the source image, [-1, 1].
+        warped: the cache rendered into each frame's camera, [-1, 1], -1 where `known` is False;
+            buffers newest first.
+        known: True where the cache covers the pixel.
+        cameras: the trajectory.
+        fps: frames per second.
+        prompt: text, or "".
+        seed: derived seed for everything the teacher draws.
+    """
+
+    image: Float[Tensor, "3 height width"]
+    warped: Float[Tensor, "frame buffer 3 height width"]
+    known: Bool[Tensor, "frame buffer height width"]
+    cameras: Cameras
+    fps: float
+    prompt: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class TeacherOutput:
+    """What a teacher made.
+
+    Attributes:
+        frames: RGB, 0..255.
+        filled: True where the teacher invented the pixel.
+        latents: in the space `spec.latent_space`, or None.
+    """
+
+    frames: UInt8[Tensor, "frame 3 height width"]
+    filled: Bool[Tensor, "frame height width"]
+    latents: Float[Tensor, "channel latent_frame latent_height latent_width"] | None
+
+
+class Teacher(Protocol):
+    """Loaded once per worker, then asked for many trajectories."""
+
+    name: ClassVar[str]
+    spec: ClassVar[TeacherSpec]
+
+    @property
+    def fingerprint(self) -> str:
+        """Names the exact model: weights and settings that change its frames."""
+        ...
+
+    def generate(self, request: TeacherInput) -> TeacherOutput: ...
