@@ -1,4 +1,4 @@
-"""The promise of an annotator: raw material in, a Clip with a pose and depth for every frame out."""
+"""The promise of an annotator: raw material in, a Clip with poses and depth out."""
 
 from __future__ import annotations
 

@@ -1,0 +1,23 @@
+"""Shapes and types of every function that handles tensors are checked at run time, in tests."""
+
+from __future__ import annotations
+
+from jaxtyping import install_import_hook
+
+CHECKED = [
+    "lyra_data.annotators",
+    "lyra_data.cache3d",
+    "lyra_data.cameras",
+    "lyra_data.clip",
+    "lyra_data.codecs",
+    "lyra_data.sources",
+    "lyra_data.teachers",
+    "lyra_data.trajectories",
+    "lyra_data.view",
+    "lyra_model.decoder",
+    "lyra_model.gaussians",
+    "lyra_model.losses",
+    "lyra_model.metrics",
+    "lyra_model.rendering.base",
+]
+_hook = install_import_hook(CHECKED, "beartype.beartype")

@@ -1,0 +1,27 @@
+"""Where the reference numbers lie, for tests that compare with them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def _folder_or_skip(variable: str, name: str) -> Path:
+    folder = Path(os.environ.get(variable, REPOSITORY.parent / "shared" / name))
+    if not folder.is_dir():
+        pytest.skip(f"no {name} folder at {folder}; set {variable} to run this test")
+    return folder
+
+
+def goldens_or_skip() -> Path:
+    """The folder of reference numbers (set LYRA_GOLDENS), or skip with the reason."""
+    return _folder_or_skip("LYRA_GOLDENS", "goldens")
+
+
+def samples_or_skip() -> Path:
+    """The folder of real sample inputs (set LYRA_SAMPLES), or skip with the reason."""
+    return _folder_or_skip("LYRA_SAMPLES", "samples")
