@@ -1,0 +1,1 @@
+"""stages: the pipeline's thin shells. One module, params section, DVC stage and CLI verb each."""

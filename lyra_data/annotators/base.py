@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Protocol
 
 from lyra_data.clip import Clip
-from lyra_data.sources.base import SourceMaterial
+from lyra_data.sources.base import HeldOutView, SourceMaterial
 
 
 class Annotator(Protocol):
@@ -24,4 +24,8 @@ class Annotator(Protocol):
         Raises:
             InputError: the material lacks what this annotator cannot make.
         """
+        ...
+
+    def frame_held_out(self, material: SourceMaterial) -> list[HeldOutView]:
+        """The material's real views for evaluation, cropped and resized as the clip is."""
         ...

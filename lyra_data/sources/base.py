@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import ClassVar, Protocol
 
 from jaxtyping import Bool, Float, UInt8
@@ -62,8 +63,11 @@ class Source(Protocol):
     @property
     def scene_id(self) -> str: ...
 
-    def read(self) -> SourceMaterial:
+    def read(self, root: Path) -> SourceMaterial:
         """Read and check the material.
+
+        Args:
+            root: the folder that relative paths start from.
 
         Raises:
             InputError: a file is missing, cut, of another size, or holds impossible values.

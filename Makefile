@@ -1,0 +1,39 @@
+# Everything needs only Python 3.11+, git and make; .venv is made from constraints.txt.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check bench docs conformance clean
+
+help:  ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
+
+install: $(VENV)/.installed  ## make .venv from constraints.txt
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed; try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: install  ## a real photo to an evaluated 3D Gaussian scene, through every stage
+	dvc repro
+	@echo "Open reports/report.html in a browser."
+
+test: install  ## the whole test suite
+	python -m pytest
+
+check: install  ## format, lint, types and layers
+	ruff format --check .
+	ruff check .
+	lint-imports --no-cache
+	pyright
+
+bench: install  ## every benchmark, ratios side by side
+	@for file in benchmarks/[a-z]*.py; do name=$$(basename $$file .py); echo "== $$name"; python -m benchmarks.$$name; done
+
+clean:  ## remove results and scratch, keep .venv
+	rm -rf outputs reports/evaluation.json reports/report.html reports/curves reports/scenes .work

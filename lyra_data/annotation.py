@@ -1,0 +1,108 @@
+"""Annotation: from sources to stored clips, one scene at a time; a bad scene stops no other."""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, SerializeAsAny
+
+from lyra_data.annotators import ANNOTATORS
+from lyra_data.atomic import folder_atomically
+from lyra_data.clip import Clip
+from lyra_data.clip_store import write_clip, write_held_out
+from lyra_data.errors import InputError, ParamsError
+from lyra_data.failures import Failure, check_failures
+from lyra_data.params import Params
+from lyra_data.progress import Progress
+from lyra_data.sources import SOURCES
+
+log = logging.getLogger(__name__)
+
+
+def _parse_source(values: Any) -> Params:
+    return SOURCES.parse(values, where="annotate.sources")
+
+
+def _parse_annotator(values: Any) -> Params:
+    return ANNOTATORS.parse(values, where="annotate.annotator")
+
+
+class AnnotateParams(Params):
+    """Section `annotate` of params.yaml.
+
+    Attributes:
+        sources: what to annotate, each with the `name` of its kind and that kind's keys.
+        annotator: how, with the `name` of its kind and that kind's keys.
+        max_failed_fraction: share of scenes that may fail before the stage does, 0..1.
+    """
+
+    sources: Annotated[
+        list[Annotated[SerializeAsAny[Params], BeforeValidator(_parse_source)]], Field(min_length=1)
+    ]
+    annotator: Annotated[SerializeAsAny[Params], BeforeValidator(_parse_annotator)]
+    max_failed_fraction: Annotated[float, Field(ge=0, lt=1)]
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """What annotation did."""
+
+    clips: list[Clip]
+    failures: list[Failure]
+
+
+def annotate_sources(
+    params: AnnotateParams, *, root: Path, clips: Path, held_out: Path, progress: Progress
+) -> Annotation:
+    """Read every source, annotate it, and store its clip and its held-out real views.
+
+    Args:
+        root: relative paths in params are relative to this folder.
+        clips, held_out: folders to create; each appears whole or not at all.
+
+    Raises:
+        ScenesFailedError: more scenes failed than params allow; lists each reason.
+        ParamsError: two sources share a scene id, or an id is no plain name.
+    """
+    sources = [SOURCES.create(source, where="annotate.sources") for source in params.sources]
+    annotator = ANNOTATORS.create(params.annotator, where="annotate.annotator")
+    _check_scene_ids([source.scene_id for source in sources])
+    done, failures = [], []
+    progress.start("Annotating", len(sources), "scenes")
+    with folder_atomically(clips) as clips_folder, folder_atomically(held_out) as held_out_folder:
+        for source in sources:
+            try:
+                material = source.read(root)
+                clip = annotator.annotate(material)
+            except InputError as error:
+                log.warning("scene %s failed: %s", source.scene_id, error)
+                failures.append(Failure.of(source.scene_id, error))
+                progress.advance(note=f"{source.scene_id} failed")
+                continue
+            write_clip(clip, clips_folder / clip.scene_id)
+            write_held_out(annotator.frame_held_out(material), held_out_folder / clip.scene_id)
+            done.append(clip)
+            progress.advance(note=clip.scene_id)
+        check_failures(failures, len(sources), params.max_failed_fraction)
+    progress.finish()
+    return Annotation(done, failures)
+
+
+def _check_scene_ids(scene_ids: list[str]) -> None:
+    for scene_id in scene_ids:
+        if not re.fullmatch(r"[A-Za-z0-9_-]+", scene_id):
+            raise ParamsError(
+                f"scene id {scene_id!r} is no plain name",
+                where="annotate.sources",
+                fix="use letters, digits, '_' and '-'",
+            )
+        if scene_ids.count(scene_id) > 1:
+            raise ParamsError(
+                f"two sources have the scene id {scene_id!r}",
+                where="annotate.sources",
+                fix="give one of them another scene_id",
+            )

@@ -1,0 +1,8 @@
+"""Annotators: raw material in, clips with poses and depth out."""
+
+from lyra_data.annotators.base import Annotator
+from lyra_data.registry import Registry
+
+ANNOTATORS: Registry[Annotator] = Registry(
+    "annotator", {"given": "lyra_data.annotators.given:GivenAnnotator"}
+)

@@ -1,0 +1,40 @@
+"""Failures: scenes that could not be processed, with the reason, and how many are too many."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from lyra_data.errors import LyraError, ScenesFailedError
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One scene (or view) that failed, and why."""
+
+    item: str
+    kind: str
+    reason: str
+
+    @staticmethod
+    def of(item: str, error: LyraError) -> Failure:
+        return Failure(item, type(error).__name__, str(error))
+
+    def as_json(self) -> dict[str, str]:
+        return asdict(self)
+
+
+def check_failures(failures: list[Failure], total: int, max_failed_fraction: float) -> None:
+    """Accept a few failures, refuse too many.
+
+    Raises:
+        ScenesFailedError: more than `max_failed_fraction` of `total` failed, or all of them.
+    """
+    if not failures:
+        return
+    if len(failures) < total and len(failures) <= max_failed_fraction * total:
+        return
+    reasons = "\n".join(f"  {failure.item}: {failure.reason}" for failure in failures)
+    raise ScenesFailedError(
+        f"{len(failures)} of {total} failed, params allow {max_failed_fraction:.0%}:\n{reasons}",
+        fix="mend what the reasons name, remove those scenes, or raise max_failed_fraction",
+    )

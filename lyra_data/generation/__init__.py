@@ -1,0 +1,1 @@
+"""Generation: from annotated clips to synthetic views along known trajectories."""

@@ -1,0 +1,48 @@
+"""GenerateParams: section `generate` of params.yaml."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, SerializeAsAny
+
+from lyra_data.cache3d import Cache3DParams
+from lyra_data.codecs import CODECS
+from lyra_data.params import Params
+from lyra_data.teachers import TEACHERS
+from lyra_data.trajectories import TrajectoryParams
+
+
+def _parse_teacher(values: Any) -> Params:
+    return TEACHERS.parse(values, where="generate.teacher")
+
+
+def _parse_codec(values: Any) -> Params:
+    return CODECS.parse(values, where="generate.codec")
+
+
+def _is_8k_plus_1(num_frames: int) -> int:
+    if num_frames < 1 or num_frames % 8 != 1:
+        below = max((num_frames - 1) // 8 * 8 + 1, 1)
+        raise ValueError(f"must be 8k+1; the nearest are {below} and {below + 8}")
+    return num_frames
+
+
+class GenerateParams(Params):
+    """Section `generate` of params.yaml.
+
+    Attributes:
+        num_frames: frames per view, 8k+1.
+        trajectories: which camera paths, and how far they go.
+        cache: how the clip is warped into the cameras of a path.
+        teacher: what turns the warped frames into a video.
+        codec: what turns the video into latents.
+        max_failed_fraction: share of views that may fail before the stage does, 0..1.
+    """
+
+    num_frames: Annotated[int, BeforeValidator(_is_8k_plus_1)]
+    trajectories: TrajectoryParams
+    cache: Cache3DParams
+    teacher: Annotated[SerializeAsAny[Params], BeforeValidator(_parse_teacher)]
+    codec: Annotated[SerializeAsAny[Params], BeforeValidator(_parse_codec)]
+    max_failed_fraction: Annotated[float, Field(ge=0, lt=1)]

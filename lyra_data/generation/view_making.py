@@ -1,0 +1,120 @@
+"""How one view is made: warp the clip along a path, let the teacher fill it, encode it."""
+
+from __future__ import annotations
+
+import torch
+from einops import rearrange
+
+from lyra_data.cache3d import Cache3D
+from lyra_data.cameras import Cameras
+from lyra_data.clip import Clip
+from lyra_data.codecs import CODECS
+from lyra_data.codecs.base import LatentCodec
+from lyra_data.errors import ParamsError
+from lyra_data.generation.jobs import Job
+from lyra_data.generation.params import GenerateParams
+from lyra_data.provenance import engine_version
+from lyra_data.teachers import TEACHERS
+from lyra_data.teachers.base import Teacher, TeacherInput, TeacherOutput
+from lyra_data.trajectories import create_trajectory, median_centre_depth
+from lyra_data.view import View
+
+
+class ViewMaker:
+    """Holds what is loaded once per worker: the teacher and the codec."""
+
+    def __init__(self, params: GenerateParams) -> None:
+        self.params = params
+        self.teacher: Teacher = TEACHERS.create(params.teacher, where="generate.teacher")
+        self.codec: LatentCodec = CODECS.create(params.codec, where="generate.codec")
+        _check_fit(params.num_frames, self.teacher)
+
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """What names the exact teacher and codec; part of a view's key and of its provenance."""
+        return {
+            "teacher": self.teacher.name,
+            "teacher_fingerprint": self.teacher.fingerprint,
+            "codec": self.codec.name,
+            "codec_fingerprint": self.codec.fingerprint,
+        }
+
+    def make(self, clip: Clip, job: Job) -> View:
+        """Generate one view.
+
+        Raises:
+            InputError: the clip cannot be warped, e.g. no depth is known.
+        """
+        moving = clip.reversed_in_time() if job.motion_reversed else clip
+        cameras = self._trajectory(moving, job)
+        cached = Cache3D.from_clip(moving, self.params.cache).render(cameras)
+        depth = cached.merged().depth[:, 0]
+        made = self.teacher.generate(
+            TeacherInput(
+                image=moving.frames[0].float() / 127.5 - 1.0,
+                warped=cached.frames,
+                known=cached.known,
+                depth=cached.depth,
+                cameras=cameras,
+                fps=clip.fps,
+                prompt=moving.prompt,
+                seed=job.teacher_seed,
+            )
+        )
+        return View(
+            scene_id=job.scene_id,
+            view_index=job.view_index,
+            trajectory=job.trajectory,
+            motion_reversed=job.motion_reversed,
+            frames=made.frames,
+            cameras=cameras,
+            latents=self._latents(made),
+            depth=depth,
+            depth_valid=depth > 0,
+            filled=made.filled,
+            depth_scale=clip.depth_scale,
+            fps=clip.fps,
+            movement_distance=job.movement_distance,
+            seed=job.teacher_seed,
+            provenance=self._provenance(clip, job),
+        )
+
+    def _trajectory(self, clip: Clip, job: Job) -> Cameras:
+        trajectories = self.params.trajectories
+        return create_trajectory(
+            job.trajectory,
+            clip.cameras,
+            num_frames=self.params.num_frames,
+            movement_distance=job.movement_distance,
+            centre_depth=median_centre_depth(clip.depth[0], clip.depth_valid[0]),
+            rotation=trajectories.rotation,
+            spiral=trajectories.spiral,
+            reference_cameras=trajectories.reference_cameras,
+        )
+
+    def _latents(self, made: TeacherOutput) -> torch.Tensor:
+        """The teacher's own latents where they are in the codec's space, else an encoding."""
+        if made.latents is not None and self.teacher.spec.latent_space == self.codec.name:
+            return made.latents
+        video = rearrange(made.frames, "frame channel height width -> channel frame height width")
+        return self.codec.encode(video.float() / 127.5 - 1.0)
+
+    def _provenance(self, clip: Clip, job: Job) -> dict[str, str]:
+        source = clip.source or {}
+        return {
+            **{f"source_{key}": value for key, value in sorted(source.items())},
+            **self.fingerprints,
+            "distance_seed": str(job.distance_seed),
+            "engine_version": engine_version(),
+        }
+
+
+def _check_fit(num_frames: int, teacher: Teacher) -> None:
+    period = teacher.spec.frame_period
+    if num_frames % period != 1 % period:
+        below = max((num_frames - 1) // period * period + 1, 1)
+        raise ParamsError(
+            f"num_frames = {num_frames}, but teacher {teacher.name!r} makes {period}k+1 frames",
+            where="params.yaml: generate",
+            fix=f"take {below} or {below + period}",
+        )

@@ -1,0 +1,63 @@
+"""Hashes that name content: sha256 of bytes, files, folders and JSON values."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+
+def sha256_of_bytes(data: bytes) -> str:
+    """64 hexadecimal digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def sha256_of_file(path: Path) -> str:
+    """sha256 of a file's bytes, read in pieces."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_of_files(folder: Path) -> dict[str, str]:
+    """sha256 of every file below `folder`, by path relative to it ("/" between parts), sorted."""
+    folder = Path(folder)
+    files = sorted(
+        (path.relative_to(folder).as_posix(), path) for path in folder.rglob("*") if path.is_file()
+    )
+    return {name: sha256_of_file(path) for name, path in files}
+
+
+def sha256_of_folder(folder: Path) -> str:
+    """One hash for the names and bytes of every file below `folder`."""
+    return content_key(sha256_of_files(folder))
+
+
+def canonical_json(value: Any) -> str:
+    """The one JSON text of a value: keys sorted, no spaces, finite numbers; a tuple is a list.
+
+    Raises:
+        TypeError: a value that JSON has no word for, or a key that is not a string.
+        ValueError: NaN or an infinity.
+    """
+    _refuse_foreign_keys(value)
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+
+
+def content_key(value: Any) -> str:
+    """sha256 of `canonical_json(value)`: names a piece of work by everything it depends on."""
+    return sha256_of_bytes(canonical_json(value).encode())
+
+
+def _refuse_foreign_keys(value: Any) -> None:
+    """json.dumps would turn 1 and "1" into one key."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise TypeError(f"a JSON key must be a string, found {key!r}")
+            _refuse_foreign_keys(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _refuse_foreign_keys(item)

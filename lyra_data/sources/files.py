@@ -1,0 +1,153 @@
+"""A scene in a folder of the user's own: a picture, its depth, its intrinsics (docs/inputs.md)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal, NoReturn
+
+import torch
+from pydantic import Field
+
+from lyra_data.camera_files import PosedIntrinsics, SceneIntrinsics, read_intrinsics
+from lyra_data.depth_files import DEPTH_SUFFIXES, DepthMap, read_depth
+from lyra_data.errors import InputError
+from lyra_data.hashing import sha256_of_file
+from lyra_data.images import read_photo
+from lyra_data.params import Params
+from lyra_data.sources.base import HeldOutView, SourceMaterial
+
+PHOTO_SUFFIXES = (".png", ".jpg", ".jpeg")
+
+
+class FilesParams(Params):
+    """One scene folder.
+
+    Attributes:
+        folder: relative to the folder that holds params.yaml, or absolute.
+        scene_id: letters, digits, "_" and "-"; names the scene in all results.
+    """
+
+    name: Literal["files"]
+    folder: str
+    scene_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
+
+
+class FilesSource:
+    """image.(png|jpg|jpeg), depth.(png|exr|npy), intrinsics.json and, if wanted, held_out/."""
+
+    Params = FilesParams
+    name: ClassVar[str] = "files"
+
+    def __init__(self, params: FilesParams) -> None:
+        self.params = params
+
+    @property
+    def scene_id(self) -> str:
+        return self.params.scene_id
+
+    def read(self, root: Path = Path()) -> SourceMaterial:
+        """Read and check the folder.
+
+        Args:
+            root: the folder that a relative `folder` starts from.
+
+        Raises:
+            InputError: a file is missing, doubled, cut, of another size or impossible.
+        """
+        folder = root / self.params.folder
+        if not folder.is_dir():
+            raise InputError(
+                "there is no such folder",
+                where=str(folder),
+                fix=f"correct `folder` of scene {self.scene_id!r} in params.yaml",
+            )
+        image_path = _only(folder, "image", PHOTO_SUFFIXES)
+        depth_path = _only(folder, "depth", DEPTH_SUFFIXES)
+        intrinsics_path = folder / "intrinsics.json"
+        frame = read_photo(image_path)
+        height, width = frame.shape[1:]
+        depth = read_depth(depth_path)
+        _check_size(depth, depth_path, height=height, width=width)
+        intrinsics = read_intrinsics(intrinsics_path, SceneIntrinsics, height=height, width=width)
+        used = {"image": image_path, "depth": depth_path, "intrinsics": intrinsics_path}
+        provenance = {"kind": self.name, "licence": intrinsics.licence or "not stated"}
+        for noun, path in used.items():
+            provenance |= {noun: path.name, f"{noun}_sha256": sha256_of_file(path)}
+        return SourceMaterial(
+            scene_id=self.scene_id,
+            frames=frame[None],
+            cameras=intrinsics.cameras(torch.eye(4)),
+            depth=depth.depth[None],
+            depth_valid=depth.valid[None],
+            depth_scale=intrinsics.depth_scale,
+            prompt=intrinsics.prompt,
+            held_out=_read_held_out(folder / "held_out"),
+            provenance=provenance,
+        )
+
+
+def _read_held_out(folder: Path) -> tuple[HeldOutView, ...]:
+    """Every picture in the folder, in the order of their names; each needs its NAME.json."""
+    if not folder.is_dir():
+        return ()
+    paths = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    photos = [path for path in paths if path.suffix.lower() in PHOTO_SUFFIXES]
+    names = [photo.stem for photo in photos]
+    for path in paths:
+        if path not in photos and not (path.suffix == ".json" and path.stem in names):
+            raise InputError(
+                "this file belongs to no held-out picture",
+                where=str(path),
+                fix="keep only NAME.png (or .jpg) with NAME.json here",
+            )
+        if names.count(path.stem) > 1:
+            _refuse_double(folder, [photo for photo in photos if photo.stem == path.stem])
+    views = []
+    for photo in photos:
+        frame = read_photo(photo)
+        camera = read_intrinsics(
+            photo.with_suffix(".json"),
+            PosedIntrinsics,
+            height=frame.shape[1],
+            width=frame.shape[2],
+        )
+        camera_to_world = torch.tensor(camera.camera_to_world)
+        views.append(HeldOutView(photo.stem, frame, camera.cameras(camera_to_world)))
+    return tuple(views)
+
+
+def _only(folder: Path, stem: str, suffixes: tuple[str, ...]) -> Path:
+    """The one file `stem` with one of the suffixes."""
+    found = [
+        path
+        for path in sorted(folder.iterdir())
+        if path.stem == stem and path.suffix.lower() in suffixes
+    ]
+    if not found:
+        raise InputError(
+            f"there is no {stem}({'|'.join(suffixes)})",
+            where=str(folder),
+            fix=f"put the scene's {stem} there under one of these names",
+        )
+    if len(found) > 1:
+        _refuse_double(folder, found)
+    return found[0]
+
+
+def _refuse_double(folder: Path, found: list[Path]) -> NoReturn:
+    names = ", ".join(path.name for path in found)
+    raise InputError(
+        f"which file is {found[0].stem!r}? found {names}",
+        where=str(folder),
+        fix="keep one of them",
+    )
+
+
+def _check_size(depth: DepthMap, path: Path, *, height: int, width: int) -> None:
+    if depth.depth.shape != (height, width):
+        found_height, found_width = depth.depth.shape
+        raise InputError(
+            f"the depth map has {found_width}x{found_height} pixels, the picture {width}x{height}",
+            where=str(path),
+            fix="give depth for every pixel of the picture; resize it by nearest neighbour",
+        )

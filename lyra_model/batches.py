@@ -1,0 +1,169 @@
+"""Batches: a scene of the dataset as the decoder reads it, and the frames it is compared with."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from lyra_data.cameras import Cameras
+from lyra_data.codecs.base import LatentCodec, num_latent_frames
+from lyra_data.dataset.reader import SceneDataset
+from lyra_data.view import View
+from lyra_model.decoder.inputs import DecoderInput, prepare_inputs
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Frames to render and compare with, in the frame of the first input camera.
+
+    Attributes:
+        rgb: 0..1.
+        depth: z depth, 0 where unknown.
+        depth_valid: True where the depth is known.
+        filled: True where the teacher invented the pixel.
+        cameras: of the frames.
+    """
+
+    rgb: Float[Tensor, "frame 3 height width"]
+    depth: Float[Tensor, "frame height width"]
+    depth_valid: Bool[Tensor, "frame height width"]
+    filled: Bool[Tensor, "frame height width"]
+    cameras: Cameras
+
+    def __len__(self) -> int:
+        return len(self.rgb)
+
+    def __getitem__(self, frames: slice | list[int]) -> Targets:
+        return Targets(
+            self.rgb[frames],
+            self.depth[frames],
+            self.depth_valid[frames],
+            self.filled[frames],
+            self.cameras[frames],
+        )
+
+    @staticmethod
+    def concatenate(parts: list[Targets]) -> Targets:
+        return Targets(
+            *(
+                torch.cat([getattr(part, name) for part in parts])
+                for name in ("rgb", "depth", "depth_valid", "filled")
+            ),
+            cameras=Cameras.concatenate([part.cameras for part in parts]),
+        )
+
+
+@dataclass(frozen=True)
+class SceneBatch:
+    """One scene, ready for the decoder.
+
+    Attributes:
+        inputs: what the decoder reads.
+        targets: every frame of every view, held-out ones included; the sampler must not draw those.
+    """
+
+    scene_id: str
+    inputs: DecoderInput
+    targets: list[Targets]
+
+
+class SceneLoader:
+    """Makes scene batches of one image size and frame count; keeps the last few.
+
+    Args:
+        codec: the codec of the dataset's latents; re-encodes frames at other sizes.
+        num_frames: leading frames of every view the decoder reads; 8k+1.
+        scene_scale: see DecoderParams.
+        keep: batches held in memory.
+    """
+
+    def __init__(
+        self,
+        dataset: SceneDataset,
+        codec: LatentCodec,
+        *,
+        height: int,
+        width: int,
+        num_frames: int,
+        scene_scale: float,
+        keep: int = 4,
+    ) -> None:
+        self.dataset = dataset
+        self.codec = codec
+        self.height, self.width = height, width
+        self.num_frames = num_frames
+        self.scene_scale = scene_scale
+        self.keep = keep
+        self._kept: OrderedDict[str, SceneBatch] = OrderedDict()
+
+    def load(self, scene_id: str) -> SceneBatch:
+        """The batch of one scene.
+
+        Raises:
+            CorruptDataError: a shard is cut or altered.
+        """
+        if scene_id in self._kept:
+            self._kept.move_to_end(scene_id)
+            return self._kept[scene_id]
+        batch = self._make(scene_id)
+        self._kept[scene_id] = batch
+        if len(self._kept) > self.keep:
+            self._kept.popitem(last=False)
+        return batch
+
+    def _make(self, scene_id: str) -> SceneBatch:
+        views = self.dataset.scene(scene_id)
+        first_camera = views[0].cameras.camera_to_world[0]
+        inputs = prepare_inputs(
+            [view.cameras.resized(self.height, self.width)[: self.num_frames] for view in views],
+            [self._latents(view) for view in views],
+            self.codec,
+            scene_scale=self.scene_scale,
+        )
+        targets = [self._targets(view, first_camera) for view in views]
+        return SceneBatch(scene_id, inputs, targets)
+
+    def _latents(self, view: View) -> Float[Tensor, "16 t h w"]:
+        """Stored latents at the stored size, fresh ones at any other; leading frames alone.
+
+        The codec is causal, so leading latent frames know nothing of the frames left out.
+        """
+        if view.frames.shape[2:] == (self.height, self.width):
+            return view.latents[:, : num_latent_frames(self.num_frames)]
+        frames = resize_frames(view.frames[: self.num_frames], self.height, self.width)
+        video = rearrange(frames, "frame channel height width -> channel frame height width")
+        return self.codec.encode(video * 2.0 - 1.0)
+
+    def _targets(self, view: View, first_camera: Float[Tensor, "4 4"]) -> Targets:
+        size = (self.height, self.width)
+        return Targets(
+            rgb=resize_frames(view.frames, *size),
+            depth=sample_nearest(view.depth, *size),
+            depth_valid=sample_nearest(view.depth_valid, *size),
+            filled=sample_nearest(view.filled, *size),
+            cameras=view.cameras.resized(*size).relative_to(first_camera),
+        )
+
+
+def resize_frames(frames: Tensor, height: int, width: int) -> Float[Tensor, "frame 3 height width"]:
+    """uint8 frames as 0..1 at another size, averaged where they shrink."""
+    images = frames.float() / 255.0
+    if images.shape[2:] == (height, width):
+        return images
+    return F.interpolate(images, (height, width), mode="bilinear", antialias=True).clamp(0, 1)
+
+
+def sample_nearest(maps: Tensor, height: int, width: int) -> Tensor:
+    """Per-pixel maps at another size, each output pixel taken at its centre; nothing is blended.
+
+    Blending would invent depths between a surface and what is behind it.
+    """
+    rows = ((torch.arange(height) + 0.5) * maps.shape[1] / height).long()
+    columns = ((torch.arange(width) + 0.5) * maps.shape[2] / width).long()
+    return maps[:, rows][:, :, columns]

@@ -1,0 +1,173 @@
+"""Evaluate a whole dataset: measure every scene, then write figures, curves, scenes and reports."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lyra_data.atomic import folder_atomically, write_atomically
+from lyra_data.cache3d import Cache3DParams
+from lyra_data.clip_store import read_clip, read_held_out
+from lyra_data.codecs.base import LatentCodec
+from lyra_data.dataset.reader import SceneDataset
+from lyra_data.errors import StageOrderError
+from lyra_data.progress import Progress
+from lyra_data.provenance import engine_commit, engine_version
+from lyra_data.teachers.base import Teacher
+from lyra_model.checkpoints import Checkpoint, load_checkpoint
+from lyra_model.evaluation import EvaluateParams, Evaluator, SceneEvaluation, TrainedPhase
+from lyra_model.export.ply import write_ply
+from lyra_model.phases import chain_of
+from lyra_model.report.content import ReportContent
+from lyra_model.report.page import render_report
+from lyra_model.reporting import codec_psnr, report_content
+from lyra_model.results import results_as_json, write_held_out_curve, write_training_curve
+from lyra_model.train_params import TrainParams
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where evaluation reads and writes."""
+
+    clips: Path
+    held_out: Path
+    models: Path
+    reports: Path
+
+
+def evaluate_dataset(
+    params: EvaluateParams,
+    train: TrainParams,
+    *,
+    dataset: SceneDataset,
+    codec: LatentCodec,
+    cache: Cache3DParams,
+    teacher: Teacher,
+    folders: Folders,
+    durations: Mapping[str, float],
+    progress: Progress,
+) -> tuple[dict[str, Any], ReportContent]:
+    """Measure every scene and write reports/; returns the figures and the first scene's report.
+
+    Raises:
+        StageOrderError: a phase has not been trained.
+        CorruptDataError: a checkpoint, a shard or a clip is cut or altered.
+        StorageError: the disk is full or cannot be written.
+    """
+    names = chain_of(params.phase, train.phases)
+    checkpoints = {name: _load(folders.models / name, name) for name in names}
+    evaluator = Evaluator(
+        TrainedPhase.of(names[-1], checkpoints[names[-1]]),
+        TrainedPhase.of(names[0], checkpoints[names[0]]),
+        dataset=dataset,
+        codec=codec,
+        rendering=train.rendering,
+        held_out_frames=train.held_out_frames,
+        cache=cache,
+        teacher=teacher,
+    )
+    progress.start("Evaluating", len(dataset), "scenes")
+    evaluations = []
+    for scene_id in dataset.scene_ids:
+        clip = read_clip(folders.clips / scene_id)
+        evaluations.append(evaluator.evaluate(clip, read_held_out(folders.held_out / scene_id)))
+        progress.advance(note=scene_id)
+    progress.finish()
+    results = results_as_json(evaluations, _provenance(dataset, checkpoints, codec))
+    reports = {
+        evaluation.scene_id: _report(
+            evaluation, dataset, codec, checkpoints, train, folders, results, durations
+        )
+        for evaluation in evaluations
+    }
+    _write(evaluations, reports, checkpoints, results, folders.reports)
+    return results, reports[dataset.scene_ids[0]]
+
+
+def _load(folder: Path, name: str) -> Checkpoint:
+    if not folder.is_dir():
+        raise StageOrderError(
+            f"phase {name!r} has not been trained",
+            where=str(folder),
+            fix=f"run `lyra-data train --phase {name}` first, or `dvc repro`",
+        )
+    return load_checkpoint(folder)
+
+
+def _provenance(
+    dataset: SceneDataset, checkpoints: Mapping[str, Checkpoint], codec: LatentCodec
+) -> dict[str, Any]:
+    """Where every figure comes from."""
+    views = [view for scene_id in dataset.scene_ids for view in dataset.scene(scene_id)]
+    psnr = sum(codec_psnr(codec, view) for view in views) / len(views)
+    last = list(checkpoints.values())[-1]
+    return {
+        "code": {"engine_commit": engine_commit(), "engine_version": engine_version()},
+        "dataset": {
+            "dataset_hash": dataset.manifest.dataset_hash,
+            "codec": dataset.codec.name,
+            "codec_fingerprint": dataset.codec.fingerprint,
+            "codec_psnr_db": f"{psnr:.2f}",
+            "packaged_at_commit": dataset.manifest.provenance["engine_commit"],
+        },
+        "training": {
+            "seed": last.config["seed"],
+            "params_hash": last.config["params_hash"],
+            **{f"{name}_weights": c.config["weights_sha256"] for name, c in checkpoints.items()},
+        },
+        "trajectory_seeds": {
+            f"{view.scene_id}/{view.trajectory}": view.provenance["distance_seed"]
+            for view in views[:6]
+        },
+    }
+
+
+def _report(
+    evaluation: SceneEvaluation,
+    dataset: SceneDataset,
+    codec: LatentCodec,
+    checkpoints: Mapping[str, Checkpoint],
+    train: TrainParams,
+    folders: Folders,
+    results: dict[str, Any],
+    durations: Mapping[str, float],
+) -> ReportContent:
+    scene_id = evaluation.scene_id
+    return report_content(
+        evaluation,
+        clip=read_clip(folders.clips / scene_id),
+        views=dataset.scene(scene_id),
+        held_out=read_held_out(folders.held_out / scene_id),
+        codec=codec,
+        checkpoints=checkpoints,
+        background=train.rendering.background,
+        results=results,
+        durations=durations,
+    )
+
+
+def _write(
+    evaluations: list[SceneEvaluation],
+    reports: Mapping[str, ReportContent],
+    checkpoints: dict[str, Checkpoint],
+    results: dict[str, Any],
+    folder: Path,
+) -> None:
+    with folder_atomically(folder / "curves") as curves:
+        write_training_curve(checkpoints, curves / "training.csv")
+        write_held_out_curve(evaluations, curves / "held_out.csv")
+    with folder_atomically(folder / "scenes") as scenes:
+        for evaluation in evaluations:
+            target = scenes / evaluation.scene_id
+            target.mkdir()
+            write_ply(evaluation.gaussians, target / "gaussians.ply")
+            page = render_report(reports[evaluation.scene_id])
+            (target / "report.html").write_text(page, encoding="utf-8")
+    first = evaluations[0].scene_id
+    with write_atomically(folder / "report.html") as temporary:
+        temporary.write_bytes((folder / "scenes" / first / "report.html").read_bytes())
+    with write_atomically(folder / "evaluation.json") as temporary:
+        temporary.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,236 @@
+"""Evaluation: the decoder, its first phase and two baselines on frames that none of them saw."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Annotated
+
+import torch
+from pydantic import Field
+
+from lyra_data.cache3d import Cache3D, Cache3DParams
+from lyra_data.cameras import Cameras
+from lyra_data.clip import Clip
+from lyra_data.codecs.base import LatentCodec
+from lyra_data.dataset.reader import SceneDataset
+from lyra_data.params import Params
+from lyra_data.sources.base import HeldOutView
+from lyra_data.teachers.base import Teacher
+from lyra_model.baselines import Prediction, copy_nearest, flatten_views, warp_nearest
+from lyra_model.batches import SceneLoader, Targets
+from lyra_model.checkpoints import Checkpoint
+from lyra_model.decoder import DecoderParams, create_decoder
+from lyra_model.gaussians import Gaussians
+from lyra_model.metrics.depth import depth_scores
+from lyra_model.metrics.psnr import psnr
+from lyra_model.metrics.scores import Scores
+from lyra_model.metrics.ssim import ssim
+from lyra_model.phases import PhaseParams
+from lyra_model.rendering import RenderingParams, render
+
+DECODER, FIRST_PHASE, COPIED, WARPED = "decoder", "first_phase", "copied", "warped"
+METHODS = (DECODER, FIRST_PHASE, COPIED, WARPED)
+
+
+class EvaluateParams(Params):
+    """Section `evaluate` of params.yaml.
+
+    Attributes:
+        phase: the phase of training that is judged.
+        film_strip_frames: pictures in the report's strip of each trajectory.
+    """
+
+    phase: str
+    film_strip_frames: Annotated[int, Field(ge=2)]
+
+
+@dataclass(frozen=True)
+class TrainedPhase:
+    """A checkpoint with the settings it was trained with."""
+
+    name: str
+    checkpoint: Checkpoint
+    decoder: DecoderParams
+    phase: PhaseParams
+
+    @staticmethod
+    def of(name: str, checkpoint: Checkpoint) -> TrainedPhase:
+        return TrainedPhase(
+            name,
+            checkpoint,
+            DecoderParams.parse(checkpoint.config["decoder"], where=f"models/{name}: decoder"),
+            PhaseParams.parse(checkpoint.config["phase"], where=f"models/{name}: phase"),
+        )
+
+
+@dataclass(frozen=True)
+class FrameScores:
+    """A method against some targets: one value a frame, and how many pixels are behind them."""
+
+    psnr_db: Scores
+    ssim: Scores
+    depth_abs_rel: Scores
+    depth_within_delta: Scores
+
+    def summary(self) -> dict[str, float | int]:
+        """Means over frames, as plain values."""
+        return {
+            "psnr_db": self.psnr_db.mean,
+            "ssim": self.ssim.mean,
+            "depth_abs_rel": self.depth_abs_rel.mean,
+            "depth_within_delta": self.depth_within_delta.mean,
+            "num_pixels": self.psnr_db.total_pixels,
+            "num_depth_pixels": self.depth_abs_rel.total_pixels,
+        }
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All methods against one set of targets."""
+
+    targets: Targets
+    predictions: dict[str, Prediction]
+    scores: dict[str, FrameScores]
+
+
+@dataclass(frozen=True)
+class SceneEvaluation:
+    """Everything measured on one scene.
+
+    Attributes:
+        held_out: on the held-out frames of every view, views one after another.
+        real: on the real photos, in their order; None where the scene has none.
+        views: the scene's views at the judged phase's size, all frames.
+        num_input_frames: leading frames of every view that the judged decoder reads.
+        gaussians: of the judged phase, in the frame of the first input camera.
+    """
+
+    scene_id: str
+    held_out: Comparison
+    real: Comparison | None
+    views: list[Targets]
+    num_input_frames: int
+    gaussians: Gaussians
+
+
+class Evaluator:
+    """Holds what is the same for every scene."""
+
+    def __init__(
+        self,
+        judged: TrainedPhase,
+        first: TrainedPhase,
+        *,
+        dataset: SceneDataset,
+        codec: LatentCodec,
+        rendering: RenderingParams,
+        held_out_frames: int,
+        cache: Cache3DParams,
+        teacher: Teacher,
+    ) -> None:
+        self.judged, self.first = judged, first
+        self.rendering = rendering
+        self.held_out_frames = held_out_frames
+        self.cache, self.teacher = cache, teacher
+        self._loaders = {
+            DECODER: _loader(judged, dataset, codec),
+            FIRST_PHASE: _loader(first, dataset, codec),
+        }
+
+    @torch.no_grad()
+    def evaluate(self, clip: Clip, held_out: list[HeldOutView]) -> SceneEvaluation:
+        """Measure every method on one scene.
+
+        Args:
+            clip: the scene's source; its depth is what the real photos' depth is judged by.
+            held_out: real photos, posed in the clip's world, of the judged phase's size.
+        """
+        batch = self._loaders[DECODER].load(clip.scene_id)
+        gaussians = {
+            DECODER: self._decode(DECODER, self.judged, clip.scene_id),
+            FIRST_PHASE: self._decode(FIRST_PHASE, self.first, clip.scene_id),
+        }
+        inputs = flatten_views(batch.targets, self.judged.phase.num_frames)
+        num_frames = len(batch.targets[0])
+        tail = list(range(num_frames - self.held_out_frames, num_frames))
+        unseen = Targets.concatenate([view[tail] for view in batch.targets])
+        real = self._real_targets(clip, held_out) if held_out else None
+        return SceneEvaluation(
+            scene_id=clip.scene_id,
+            held_out=self._compare(unseen, inputs, gaussians),
+            real=None if real is None else self._compare(real, inputs, gaussians),
+            views=batch.targets,
+            num_input_frames=self.judged.phase.num_frames,
+            gaussians=gaussians[DECODER],
+        )
+
+    def _decode(self, method: str, trained: TrainedPhase, scene_id: str) -> Gaussians:
+        decoder = create_decoder(trained.decoder)
+        decoder.load_state_dict(trained.checkpoint.weights, strict=True, assign=True)
+        batch = self._loaders[method].load(scene_id)
+        return decoder(batch.inputs, prune_ratio=trained.phase.prune_ratio)[0]
+
+    def _compare(
+        self, targets: Targets, inputs: Targets, gaussians: dict[str, Gaussians]
+    ) -> Comparison:
+        predictions = {
+            method: self._render(scene, targets.cameras) for method, scene in gaussians.items()
+        }
+        predictions[COPIED] = copy_nearest(inputs, targets.cameras)
+        predictions[WARPED] = warp_nearest(inputs, targets.cameras, self.cache, self.teacher)
+        scores = {method: score(predictions[method], targets) for method in METHODS}
+        return Comparison(targets, predictions, scores)
+
+    def _render(self, gaussians: Gaussians, cameras: Cameras) -> Prediction:
+        rendered = render(gaussians, cameras, self.rendering)
+        return Prediction(rendered.rgb.clamp(0, 1), rendered.depth)
+
+    def _real_targets(self, clip: Clip, held_out: list[HeldOutView]) -> Targets:
+        """Real photos with the depth that the source's own depth map gives them."""
+        cameras = Cameras.concatenate([view.camera for view in held_out])
+        depth = Cache3D.from_clip(clip, self.cache).render(cameras).merged().depth[:, 0]
+        rgb = torch.stack([view.frame for view in held_out]).float() / 255.0
+        return Targets(
+            rgb=rgb,
+            depth=depth,
+            depth_valid=depth > 0,
+            filled=torch.zeros_like(depth, dtype=torch.bool),
+            cameras=cameras.relative_to(clip.cameras.camera_to_world[0]),
+        )
+
+
+def score(prediction: Prediction, targets: Targets) -> FrameScores:
+    """All pixels for colour; all pixels of known true depth for depth (none predicted: wrong)."""
+    depth = depth_scores(prediction.depth, targets.depth, targets.depth_valid, align_median=False)
+    return FrameScores(
+        psnr_db=psnr(prediction.rgb, targets.rgb),
+        ssim=ssim(prediction.rgb, targets.rgb),
+        depth_abs_rel=depth.absolute_relative,
+        depth_within_delta=depth.within_delta,
+    )
+
+
+def pooled(scores: list[FrameScores]) -> FrameScores:
+    """The frames of several scenes as one list."""
+
+    def joined(name: str) -> Scores:
+        parts: list[Scores] = [getattr(score, name) for score in scores]
+        return Scores(
+            torch.cat([part.values for part in parts]),
+            torch.cat([part.num_pixels for part in parts]),
+        )
+
+    first = scores[0]
+    return replace(first, **{name: joined(name) for name in vars(first)})
+
+
+def _loader(trained: TrainedPhase, dataset: SceneDataset, codec: LatentCodec) -> SceneLoader:
+    return SceneLoader(
+        dataset,
+        codec,
+        height=trained.phase.height,
+        width=trained.phase.width,
+        num_frames=trained.phase.num_frames,
+        scene_scale=trained.decoder.scene_scale,
+        keep=1,
+    )

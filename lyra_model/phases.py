@@ -1,0 +1,98 @@
+"""Phases: the progressive parts of one training run, each starting from the one before it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from lyra_data.errors import ParamsError
+from lyra_data.params import Params, suggestion
+from lyra_model.losses import LossParams
+
+RANDOM_WEIGHTS = "random_weights"
+"""`start_from` of a phase that begins with fresh weights drawn from the seed."""
+
+SIZE_MULTIPLE = 16
+"""Height and width must be multiples of this: the codec's 8 times the decoder's patch of 2."""
+
+
+class PhaseParams(Params):
+    """One phase of training.
+
+    Attributes:
+        start_from: the phase whose weights this one begins with, or "random_weights".
+        steps: optimiser steps of this phase alone (not cumulative).
+        height, width: pixels at which the decoder reads and is supervised, multiples of 16.
+        num_frames: leading frames of every view the decoder reads; 8k+1.
+        num_target_frames: frames rendered and compared in one step.
+        learning_rate: of AdamW, after `warmup_steps` of linear rise.
+        final_learning_rate: reached at the last step along half a cosine; equal to
+            `learning_rate` for a constant rate, as in the reference.
+        prune_ratio: share of Gaussians dropped by falling opacity, 0..1.
+        losses: weight of every loss.
+    """
+
+    start_from: str
+    steps: Annotated[int, Field(ge=1)]
+    height: Annotated[int, Field(ge=SIZE_MULTIPLE, multiple_of=SIZE_MULTIPLE)]
+    width: Annotated[int, Field(ge=SIZE_MULTIPLE, multiple_of=SIZE_MULTIPLE)]
+    num_frames: Annotated[int, Field(ge=1)]
+    num_target_frames: Annotated[int, Field(ge=1)]
+    learning_rate: Annotated[float, Field(gt=0)]
+    final_learning_rate: Annotated[float, Field(ge=0)]
+    warmup_steps: Annotated[int, Field(ge=0)]
+    prune_ratio: Annotated[float, Field(ge=0, lt=1)]
+    losses: LossParams
+
+
+def check_phases(phases: dict[str, PhaseParams]) -> None:
+    """Every phase starts from random weights or from a phase named before it.
+
+    Raises:
+        ParamsError: naming the phase, its `start_from` and the names it may take.
+    """
+    if not phases:
+        raise ParamsError("no phases", where="train.phases", fix="name at least one phase to train")
+    known = [RANDOM_WEIGHTS]
+    for name, phase in phases.items():
+        where = f"params.yaml: train.phases.{name}"
+        if name == RANDOM_WEIGHTS:
+            raise ParamsError(f"{name!r} is no name for a phase", where=where, fix="rename it")
+        if phase.start_from not in known:
+            raise ParamsError(
+                f"start_from = {phase.start_from!r} names no phase that comes before it",
+                where=where,
+                fix=suggestion(phase.start_from, known),
+            )
+        if phase.num_frames % 8 != 1:
+            below = (phase.num_frames - 1) // 8 * 8 + 1
+            raise ParamsError(
+                f"num_frames = {phase.num_frames} is not 8k+1",
+                where=where,
+                fix=f"take {max(below, 1)} or {below + 8}",
+            )
+        known.append(name)
+
+
+def chain_of(name: str, phases: dict[str, PhaseParams]) -> list[str]:
+    """The phases that lead to `name`, first to last, itself included."""
+    chain = [name]
+    while (before := phases[chain[0]].start_from) != RANDOM_WEIGHTS:
+        chain.insert(0, before)
+    return chain
+
+
+def require_phase(name: str, phases: dict[str, PhaseParams]) -> str:
+    """The name itself, if it is a phase's.
+
+    Raises:
+        ParamsError: there is no such phase; the known ones are listed.
+    """
+    if name not in phases:
+        raise ParamsError(
+            f"there is no phase {name!r}",
+            where="params.yaml: train.phases",
+            fix=suggestion(name, list(phases)),
+        )
+    return name

@@ -1,0 +1,235 @@
+"""Reporting: an evaluated scene as the content of its report."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from einops import rearrange
+from torch import Tensor
+
+from lyra_data.cameras import Cameras
+from lyra_data.clip import Clip
+from lyra_data.codecs.base import LatentCodec
+from lyra_data.sources.base import HeldOutView
+from lyra_data.view import View
+from lyra_model.checkpoints import Checkpoint
+from lyra_model.evaluation import METHODS, Comparison, FrameScores, SceneEvaluation
+from lyra_model.report import content
+from lyra_model.results import METHOD_TITLES, findings
+
+SUMMARY = (
+    "One photo with known depth was turned into synthetic videos along camera paths, the videos "
+    "into a dataset, and a feed-forward decoder was trained on it to predict 3D Gaussians from "
+    "video latents and camera rays alone. Everything below was measured on frames that the "
+    "decoder neither read nor was trained on."
+)
+
+WARP_IS_TEACHER = (
+    "The depth warp made the generated frames: its score on them is close to an upper bound."
+)
+WARP_KNOWS_DEPTH = "The depth warp is given the true depth map; the decoder is not."
+
+
+def report_content(
+    evaluation: SceneEvaluation,
+    *,
+    clip: Clip,
+    views: list[View],
+    held_out: list[HeldOutView],
+    codec: LatentCodec,
+    checkpoints: Mapping[str, Checkpoint],
+    background: tuple[float, float, float],
+    results: dict[str, Any],
+    durations: Mapping[str, float],
+) -> content.ReportContent:
+    """Everything the report of one scene says."""
+    source_camera = clip.cameras[[0]].relative_to(clip.cameras.camera_to_world[0])
+    return content.ReportContent(
+        title=f"{clip.scene_id}: a photo as a 3D Gaussian scene",
+        summary=SUMMARY,
+        findings=tuple(findings(results)),
+        source=content.SourceView(
+            photo=clip.frames[0],
+            depth=clip.depth[0],
+            depth_valid=clip.depth_valid[0],
+            depth_scale=clip.depth_scale,
+            camera=source_camera,
+            caption=(clip.source or {}).get("citation", ""),
+        ),
+        scene=content.ReconstructedScene(evaluation.gaussians, source_camera, background),
+        trajectories=tuple(
+            _trajectory(evaluation, index, view, codec) for index, view in enumerate(views)
+        ),
+        real_photo=_real_photo(evaluation.real, held_out, source_camera),
+        training=_training(checkpoints),
+        methods=tuple(_method_row(method, evaluation) for method in METHODS),
+        provenance=_provenance(results["provenance"], views),
+        durations=tuple(
+            content.StageDuration(stage, seconds) for stage, seconds in durations.items()
+        ),
+    )
+
+
+def codec_psnr(codec: LatentCodec, view: View) -> float:
+    """How well the codec reproduces a view's frames, in dB over the whole video."""
+    decoded = codec.decode(view.latents) * 0.5 + 0.5
+    frames = rearrange(decoded, "channel frame height width -> frame channel height width")
+    error = (frames - view.frames.float() / 255.0).double().square().mean()
+    return float(-10 * torch.log10(error))
+
+
+def _trajectory(
+    evaluation: SceneEvaluation, index: int, view: View, codec: LatentCodec
+) -> content.TrajectoryResult:
+    held_out = evaluation.held_out
+    num_held_out = len(held_out.targets) // len(evaluation.views)
+    num_frames = len(view.frames)
+    tail = range(num_frames - num_held_out, num_frames)
+    shown = index * num_held_out + num_held_out // 2
+    return content.TrajectoryResult(
+        trajectory=view.trajectory,
+        view_index=view.view_index,
+        motion_reversed=view.motion_reversed,
+        frames=view.frames,
+        cameras=evaluation.views[index].cameras,
+        held_out=tuple(tail),
+        known_fraction=view.known_fraction,
+        codec_psnr_db=codec_psnr(codec, view),
+        movement_distance=view.movement_distance,
+        seed=int(view.provenance["distance_seed"]),
+        comparisons=(_comparison(held_out, shown, tail[num_held_out // 2]),),
+    )
+
+
+def _comparison(compared: Comparison, index: int, frame: int) -> content.Comparison:
+    prediction = compared.predictions["decoder"]
+    return content.Comparison(
+        frame=frame,
+        held_out=True,
+        target=_bytes(compared.targets.rgb[index]),
+        render=_bytes(prediction.rgb[index]),
+        psnr_db=float(compared.scores["decoder"].psnr_db.values[index]),
+        target_depth=compared.targets.depth[index],
+        render_depth=prediction.depth[index],
+    )
+
+
+def _real_photo(
+    compared: Comparison | None, held_out: list[HeldOutView], source: Cameras
+) -> content.RealPhoto | None:
+    if compared is None:
+        return None
+    away = float((compared.targets.cameras.centres[0] - source.centres[0]).norm())
+    return content.RealPhoto(
+        photo=held_out[0].frame,
+        counted=None,
+        candidates=tuple(
+            content.Candidate(
+                METHOD_TITLES[method],
+                _bytes(compared.predictions[method].rgb[0]),
+                _score(compared.scores[method], first_only=True),
+            )
+            for method in METHODS
+        ),
+        caption=f"{held_out[0].name}, taken {away:.3f} m from the source photo.",
+    )
+
+
+def _method_row(method: str, evaluation: SceneEvaluation) -> content.MethodScores:
+    warped = method == "warped"
+    return content.MethodScores(
+        method=METHOD_TITLES[method],
+        role=method,  # type: ignore[arg-type]
+        held_out=_score(evaluation.held_out.scores[method]),
+        real_photo=_score(evaluation.real.scores[method]) if evaluation.real else None,
+        held_out_note=WARP_IS_TEACHER if warped else "",
+        real_photo_note=WARP_KNOWS_DEPTH if warped and evaluation.real else "",
+    )
+
+
+def _score(scores: FrameScores, *, first_only: bool = False) -> content.Score:
+    if first_only:
+        scores = replace(
+            scores,
+            **{
+                name: replace(value, values=value.values[:1], num_pixels=value.num_pixels[:1])
+                for name, value in vars(scores).items()
+            },
+        )
+    return content.Score(
+        psnr_db=scores.psnr_db.mean,
+        ssim=scores.ssim.mean,
+        depth_abs_rel=scores.depth_abs_rel.mean,
+        num_pixels=scores.psnr_db.total_pixels,
+        num_depth_pixels=scores.depth_abs_rel.total_pixels,
+    )
+
+
+def _training(checkpoints: Mapping[str, Checkpoint]) -> tuple[content.TrainingPhase, ...]:
+    phases, before = [], 0
+    for name, checkpoint in checkpoints.items():
+        settings = checkpoint.config["phase"]
+        rows = checkpoint.history
+        phases.append(
+            content.TrainingPhase(
+                name=name,
+                description=(
+                    f"{settings['height']} x {settings['width']}, {settings['num_frames']} frames"
+                ),
+                steps=np.array([before + int(row["step"]) for row in rows]),
+                loss=np.array([row["loss"] for row in rows]),
+                psnr_db=np.array([row["psnr"] for row in rows]),
+            )
+        )
+        before += len(rows)
+    return tuple(phases)
+
+
+def _provenance(
+    provenance: Mapping[str, Any], views: list[View]
+) -> tuple[content.ProvenanceGroup, ...]:
+    groups = [
+        _group(title.replace("_", " ").capitalize(), facts) for title, facts in provenance.items()
+    ]
+    groups.append(_group("Source", dict(views[0].provenance)))
+    machine = {
+        "processor": _processor(),
+        "threads": str(torch.get_num_threads()),
+        "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+        "torch": torch.__version__,
+    }
+    return (*groups, _group("Machine", machine))
+
+
+def _group(title: str, facts: Mapping[str, Any]) -> content.ProvenanceGroup:
+    return content.ProvenanceGroup(
+        title,
+        tuple(
+            content.Fact(label.replace("_", " "), str(value), is_hash=_is_hash(str(value)))
+            for label, value in facts.items()
+        ),
+    )
+
+
+def _is_hash(value: str) -> bool:
+    return len(value) >= 32 and all(c in "0123456789abcdef" for c in value.removesuffix("-dirty"))
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:  # not Linux
+        lines = []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return f"{names[0] if names else platform.processor() or 'unknown'}, {os.cpu_count()} cores"
+
+
+def _bytes(image: Tensor) -> Tensor:
+    return (image.clamp(0, 1) * 255.0).round().to(torch.uint8)

@@ -1,0 +1,123 @@
+"""Results: what an evaluation found, as plain values for evaluation.json and dvc plots."""
+
+from __future__ import annotations
+
+import csv
+import math
+from pathlib import Path
+from typing import Any
+
+from lyra_model.checkpoints import Checkpoint
+from lyra_model.evaluation import (
+    COPIED,
+    DECODER,
+    FIRST_PHASE,
+    METHODS,
+    WARPED,
+    Comparison,
+    SceneEvaluation,
+    pooled,
+)
+
+METHOD_TITLES = {
+    DECODER: "decoder, final phase",
+    FIRST_PHASE: "decoder, first phase",
+    COPIED: "nearest input frame, copied",
+    WARPED: "nearest input frame, warped by its depth",
+}
+
+
+def results_as_json(scenes: list[SceneEvaluation], provenance: dict[str, Any]) -> dict[str, Any]:
+    """Every figure of an evaluation: over all scenes, for each scene, and where it comes from."""
+    return {
+        "held_out_frames": _over_scenes([scene.held_out for scene in scenes]),
+        "real_photos": _over_scenes([scene.real for scene in scenes if scene.real is not None]),
+        "scenes": {
+            scene.scene_id: {
+                "held_out_frames": _over_scenes([scene.held_out]),
+                "real_photos": _over_scenes([scene.real] if scene.real else []),
+                "num_gaussians": len(scene.gaussians),
+            }
+            for scene in scenes
+        },
+        "provenance": provenance,
+    }
+
+
+def _over_scenes(comparisons: list[Comparison]) -> dict[str, dict[str, float | int | None]]:
+    if not comparisons:
+        return {}
+    return {
+        method: {
+            name: _plain(value)
+            for name, value in pooled([c.scores[method] for c in comparisons]).summary().items()
+        }
+        for method in METHODS
+    }
+
+
+def _plain(value: float | int) -> float | int | None:
+    """JSON has no infinity and no NaN; figures carry six significant digits."""
+    if isinstance(value, int):
+        return value
+    return float(f"{value:.6g}") if math.isfinite(value) else None
+
+
+def findings(results: dict[str, Any]) -> list[str]:
+    """Verdicts in words: who wins, by how much, also where that is not the decoder."""
+    sentences = []
+    for key, what in (
+        ("held_out_frames", "On held-out frames"),
+        ("real_photos", "On the real photo"),
+    ):
+        scores = {m: v["psnr_db"] for m, v in results[key].items() if v["psnr_db"] is not None}
+        if DECODER not in scores:
+            continue
+        sentences += [
+            _verdict(what, scores[DECODER] - scores[other], other)
+            for other in (COPIED, FIRST_PHASE, WARPED)
+            if other in scores
+        ]
+    if results["held_out_frames"]:
+        sentences.append(
+            "The warp made the generated frames in the first place and is given the depth maps, "
+            "which the decoder never sees: on held-out frames it is close to an upper bound."
+        )
+    return sentences
+
+
+def _verdict(what: str, difference: float, other: str) -> str:
+    title = METHOD_TITLES[other]
+    if difference > 0:
+        return f"{what} the decoder beats the {title} by {difference:.2f} dB."
+    return f"{what} the {title} is still {-difference:.2f} dB better than the decoder."
+
+
+def write_training_curve(checkpoints: dict[str, Checkpoint], path: Path) -> None:
+    """One row a step, counted over all phases: step, phase, loss, psnr, learning_rate."""
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["step", "phase", "loss", "psnr_db", "learning_rate"])
+        before = 0
+        for name, checkpoint in checkpoints.items():
+            for row in checkpoint.history:
+                step = before + int(row["step"])
+                writer.writerow([step, name, row["loss"], row["psnr"], row["learning_rate"]])
+            before += len(checkpoint.history)
+
+
+def write_held_out_curve(scenes: list[SceneEvaluation], path: Path) -> None:
+    """PSNR of every method against the distance from the last frame the decoder read."""
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["frames_past_input", "method", "psnr_db"])
+        for method in METHODS:
+            per_frame: dict[int, list[float]] = {}
+            for scene in scenes:
+                num_held_out = len(scene.held_out.targets) // len(scene.views)
+                first = len(scene.views[0]) - num_held_out - scene.num_input_frames + 1
+                for index, value in enumerate(scene.held_out.scores[method].psnr_db.values):
+                    per_frame.setdefault(first + index % num_held_out, []).append(float(value))
+            for distance, values in sorted(per_frame.items()):
+                mean = sum(values) / len(values)
+                writer.writerow([distance, METHOD_TITLES[method], f"{mean:.4f}"])

@@ -1,0 +1,50 @@
+"""TrainParams: section `train` of params.yaml."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
+
+from lyra_data.codecs import CODECS
+from lyra_data.params import Params
+from lyra_model.decoder import DecoderParams
+from lyra_model.phases import PhaseParams, check_phases
+from lyra_model.rendering.base import RenderingParams
+
+
+def _parse_codec(values: Any) -> Params:
+    return CODECS.parse(values, where="train.codec")
+
+
+class OptimiserParams(Params):
+    """AdamW, as in the reference: betas .9/.999, weight decay 1e-2, gradients clipped at 1."""
+
+    betas: tuple[float, float]
+    weight_decay: Annotated[float, Field(ge=0)]
+    max_gradient_norm: Annotated[float, Field(gt=0)]
+
+
+class TrainParams(Params):
+    """Section `train` of params.yaml.
+
+    Attributes:
+        held_out_frames: last frames of every view that no phase reads or is supervised by.
+        codec: the one that made the dataset's latents; encodes rays, and frames of other sizes.
+        decoder: shape of the network and ranges of what it predicts.
+        rendering: near and far planes and background of the renders.
+        optimiser: shared by all phases.
+        phases: by name, in the order they are trained.
+    """
+
+    held_out_frames: Annotated[int, Field(ge=1)]
+    codec: Annotated[SerializeAsAny[Params], BeforeValidator(_parse_codec)]
+    decoder: DecoderParams
+    rendering: RenderingParams
+    optimiser: OptimiserParams
+    phases: dict[str, PhaseParams]
+
+    @model_validator(mode="after")
+    def _phases_must_chain(self) -> TrainParams:
+        check_phases(self.phases)
+        return self

@@ -1,0 +1,53 @@
+"""evaluate: the decoder against baselines, and the report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lyra_data.codecs import CODECS
+from lyra_data.dataset.reader import SceneDataset
+from lyra_data.generation.params import GenerateParams
+from lyra_data.progress import Progress, silent
+from lyra_data.teachers import TEACHERS
+from lyra_model.evaluate_dataset import Folders, evaluate_dataset
+from lyra_model.evaluation import EvaluateParams
+from lyra_model.phases import require_phase
+from lyra_model.report.summary import metrics_table
+from lyra_model.train_params import TrainParams
+from stages.durations import read_durations
+from stages.params import load_section
+from stages.summary import Summary
+from stages.workspace import Workspace
+
+SECTION = EvaluateParams
+
+
+def run_evaluate(params_file: Path, *, progress: Progress = silent) -> Summary:
+    """Evaluate the trained decoder and write reports/. See `lyra-data evaluate --help`."""
+    workspace = Workspace(params_file.resolve().parent)
+    params = load_section(params_file, "evaluate", SECTION)
+    train = load_section(params_file, "train", TrainParams)
+    generate = load_section(params_file, "generate", GenerateParams)
+    require_phase(params.phase, train.phases)
+    results, report = evaluate_dataset(
+        params,
+        train,
+        dataset=SceneDataset(workspace.require(workspace.dataset, made_by="package")),
+        codec=CODECS.create(train.codec, where="train.codec"),
+        cache=generate.cache,
+        teacher=TEACHERS.create(generate.teacher, where="generate.teacher"),
+        folders=Folders(
+            clips=workspace.require(workspace.clips, made_by="annotate"),
+            held_out=workspace.held_out,
+            models=workspace.require(workspace.models, made_by="train"),
+            reports=workspace.reports,
+        ),
+        durations=read_durations(workspace),
+        progress=progress,
+    )
+    return Summary(
+        "evaluate",
+        f"{workspace.reports.relative_to(workspace.root) / 'report.html'} written",
+        results,
+        (metrics_table(report), *(f"• {finding}" for finding in report.findings)),
+    )

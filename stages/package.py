@@ -1,0 +1,36 @@
+"""package: views to one dataset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lyra_data.packaging import PackageParams, package_views
+from lyra_data.progress import Progress, silent
+from stages.params import load_section
+from stages.summary import Summary
+from stages.workspace import Workspace
+
+SECTION = PackageParams
+
+
+def run_package(params_file: Path, *, progress: Progress = silent) -> Summary:
+    """Package all views. See `lyra-data package --help`."""
+    workspace = Workspace(params_file.resolve().parent)
+    manifest = package_views(
+        load_section(params_file, "package", SECTION),
+        views=workspace.require(workspace.views, made_by="generate"),
+        dataset=workspace.dataset,
+        progress=progress,
+    )
+    size = sum(shard.size for shard in manifest.shards)
+    return Summary(
+        "package",
+        f"{len(manifest.scenes)} scenes in {len(manifest.shards)} shards, {size / 1e6:.1f} MB, "
+        f"dataset hash {manifest.dataset_hash[:12]}",
+        {
+            "num_scenes": len(manifest.scenes),
+            "num_shards": len(manifest.shards),
+            "num_bytes": size,
+            "dataset_hash": manifest.dataset_hash,
+        },
+    )

@@ -1,0 +1,80 @@
+"""params.yaml: read it, validate a stage's section, or all sections before work begins."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from lyra_data.errors import ParamsError
+from lyra_data.params import Params, suggestion
+from stages.workspace import STAGES
+
+Section = TypeVar("Section", bound=Params)
+
+
+def load_yaml(params_file: Path) -> dict[str, Any]:
+    """The whole of params.yaml as plain values.
+
+    Raises:
+        ParamsError: the file is missing, is no YAML, or holds unknown sections.
+    """
+    where = str(params_file)
+    try:
+        values = yaml.safe_load(params_file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ParamsError(
+            "no such file", where=where, fix="run in a project's folder, or give --params FILE"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ParamsError(
+            f"cannot be read ({error})", where=where, fix="give a text file"
+        ) from None
+    except yaml.YAMLError as error:
+        raise ParamsError(
+            f"not valid YAML: {error}", where=where, fix="mend the line that the message names"
+        ) from None
+    if not isinstance(values, dict):
+        raise ParamsError("holds no sections", where=where, fix="start from the repository's own")
+    known = ["seed", *STAGES]
+    for name in values:
+        if name not in known:
+            raise ParamsError(f"unknown key {name}", where=where, fix=suggestion(str(name), known))
+    return values
+
+
+def load_section(params_file: Path, name: str, section: type[Section]) -> Section:
+    """One validated section.
+
+    Raises:
+        ParamsError: a key is unknown or missing, or a value impossible.
+    """
+    values = load_yaml(params_file)
+    if name not in values:
+        raise ParamsError(f"missing section {name}", where=str(params_file), fix=f"add `{name}:`")
+    return section.parse(values[name], where=name)
+
+
+def load_seed(params_file: Path) -> int:
+    """The run's seed: everything random is derived from it."""
+    seed = load_yaml(params_file).get("seed")
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+        raise ParamsError(
+            f"seed = {seed!r} is no non-negative integer", where=str(params_file), fix="seed: 42"
+        )
+    return seed
+
+
+def check_all(params_file: Path) -> None:
+    """Validate every section, so that a typing error in the last one does not wait for the first.
+
+    Raises:
+        ParamsError: as `load_section`.
+    """
+    load_seed(params_file)
+    for stage in STAGES:
+        # By name: a static import would make every stage depend on the code of all others.
+        module = importlib.import_module(f"stages.{stage}")
+        load_section(params_file, stage, module.SECTION)

@@ -1,0 +1,66 @@
+"""A progress bar with rate and time left, on standard error."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+
+class RateColumn(ProgressColumn):
+    """Units per second, or seconds per unit where that reads better."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        unit = task.fields["unit"]
+        if not speed:
+            return Text("-", style="dim")
+        if speed >= 1:
+            return Text(f"{speed:.1f} {unit}/s", style="cyan")
+        return Text(f"{1 / speed:.1f} s/{unit.removesuffix('s')}", style="cyan")
+
+
+class RichProgress:
+    """Draws one bar at a time (see lyra_data.progress.Progress).
+
+    On a terminal the bar is live; elsewhere only its last state is printed, one line a task.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bar: Progress | None = None
+
+    def start(self, description: str, total: int, unit: str) -> None:
+        self.finish()
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            RateColumn(),
+            TimeElapsedColumn(),
+            TextColumn("<"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}", style="dim"),
+            console=self._console,
+            expand=False,
+        )
+        self._bar.add_task(description, total=total, unit=unit, note="")
+        self._bar.start()
+
+    def advance(self, count: int = 1, note: str = "") -> None:
+        if self._bar is not None:
+            self._bar.update(self._bar.task_ids[0], advance=count, note=note)
+
+    def finish(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None

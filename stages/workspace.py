@@ -1,0 +1,63 @@
+"""Workspace: where each stage of one project reads and writes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lyra_data.errors import StageOrderError
+
+STAGES = ("annotate", "generate", "package", "train", "evaluate")
+"""In the order they run. Module, params section, dvc.yaml stage and CLI verb share the name."""
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The folders of one project, below `root` (the folder that holds params.yaml)."""
+
+    root: Path
+
+    @property
+    def clips(self) -> Path:
+        """annotate's result: one folder per scene."""
+        return self.root / "outputs" / "clips"
+
+    @property
+    def held_out(self) -> Path:
+        """Real photos for evaluation. Only evaluate depends on this folder."""
+        return self.root / "outputs" / "held_out"
+
+    @property
+    def views(self) -> Path:
+        """generate's result: one file per view."""
+        return self.root / "outputs" / "views"
+
+    @property
+    def dataset(self) -> Path:
+        """package's result: Parquet shards and a manifest."""
+        return self.root / "outputs" / "dataset"
+
+    @property
+    def models(self) -> Path:
+        """train's results: one folder per phase."""
+        return self.root / "outputs" / "models"
+
+    @property
+    def reports(self) -> Path:
+        """evaluate's results."""
+        return self.root / "reports"
+
+    @property
+    def scratch(self) -> Path:
+        """Finished pieces of unfinished stages; safe to delete."""
+        return self.root / ".work"
+
+    def require(self, path: Path, *, made_by: str) -> Path:
+        """`path`, or an error that names the stage to run first."""
+        if not path.exists():
+            raise StageOrderError(
+                f"{path.relative_to(self.root)} does not exist yet",
+                where=str(self.root),
+                fix=f"run `lyra-data {made_by}` first, or `dvc repro` for all stages in order",
+            )
+        return path

@@ -1,0 +1,152 @@
+"""The structure that ADR 0001 promises: names agree, kinds are registered, deps cover imports."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import grimp
+import pytest
+import yaml
+
+from lyra_data.registry import Registry
+from stages.cli import app
+from stages.workspace import STAGES
+from tests.goldens import REPOSITORY
+
+PACKAGES = ("lyra_data", "lyra_model", "stages")
+COMPONENT_FOLDERS = [
+    path.parent.relative_to(REPOSITORY)
+    for package in PACKAGES
+    for path in sorted((REPOSITORY / package).glob("*/base.py"))
+]
+
+
+def load_yaml(name: str) -> dict:
+    return yaml.safe_load((REPOSITORY / name).read_text())
+
+
+def test_stage_modules_params_sections_dvc_stages_and_verbs_share_their_names():
+    params = load_yaml("params.yaml")
+    verbs = [command.name or command.callback.__name__ for command in app.registered_commands]
+    assert list(params)[1:] == list(STAGES)
+    assert list(load_yaml("dvc.yaml")["stages"]) == list(STAGES)
+    assert verbs[: len(STAGES)] == list(STAGES)
+    for stage in STAGES:
+        module = importlib.import_module(f"stages.{stage}")
+        assert hasattr(module, f"run_{stage}")
+        assert module.SECTION.__name__ == f"{stage.capitalize()}Params"
+
+
+def registries() -> dict[str, Registry]:
+    found = {}
+    for folder in COMPONENT_FOLDERS:
+        module = importlib.import_module(".".join(folder.parts))
+        for value in vars(module).values():
+            if isinstance(value, Registry):
+                found[folder.as_posix()] = value
+    return found
+
+
+def test_every_component_folder_of_lyra_data_has_a_table():
+    folders = {folder.as_posix() for folder in COMPONENT_FOLDERS if folder.parts[0] == "lyra_data"}
+    assert folders == set(registries())
+
+
+@pytest.mark.parametrize("folder", [f for f in registries()])
+def test_every_kind_is_registered_under_the_name_of_its_file(folder):
+    registry = registries()[folder]
+    files = {path.stem for path in (REPOSITORY / folder).glob("*.py")} - {"__init__", "base"}
+    for name, entry in registry.entries.items():
+        module, _, _ = entry.partition(":")
+        assert module == f"{folder.replace('/', '.')}.{name}"
+        kind = registry.kind(name, where="test")
+        assert kind.name == name
+        assert kind.Params.model_fields["name"].annotation.__args__ == (name,)
+    assert set(registry.entries) == files
+
+
+@pytest.fixture(scope="module")
+def import_graph():
+    return grimp.build_graph(*PACKAGES, exclude_type_checking_imports=True)
+
+
+def file_of(module: str) -> str:
+    path = REPOSITORY / Path(*module.split("."))
+    found = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    return found.relative_to(REPOSITORY).as_posix()
+
+
+def code_of_stage(stage: str, graph) -> set[str]:
+    """Every file of ours that the stage's module imports, with the packages around it.
+
+    Kinds named in params.yaml count too: registries import them by name.
+    """
+    modules = {f"stages.{stage}", *graph.find_upstream_modules(f"stages.{stage}")}
+    tables = registries()
+    params = (REPOSITORY / "params.yaml").read_text()
+    for folder, registry in tables.items():
+        if folder.replace("/", ".") in modules:
+            for name, entry in registry.entries.items():
+                if re.search(rf"name: {name}\b", params):
+                    kind = entry.partition(":")[0]
+                    modules |= {kind, *graph.find_upstream_modules(kind)}
+    parents = {
+        ".".join(module.split(".")[:depth])
+        for module in modules
+        for depth in range(1, module.count(".") + 1)
+    }
+    return {file_of(module) for module in modules | parents}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_code_deps_in_dvc_yaml_cover_what_the_stage_imports(stage, import_graph):
+    entry = load_yaml("dvc.yaml")["stages"][stage]
+    entry = entry.get("do", entry)
+    deps = [re.sub(r"\$\{[^}]*\}", "*", dep) for dep in entry["deps"]]
+    uncovered = sorted(
+        file
+        for file in code_of_stage(stage, import_graph)
+        if not any(Path(file).match(dep) or file.startswith(f"{dep}/") for dep in deps)
+    )
+    assert not uncovered, f"add to deps of {stage} in dvc.yaml: {uncovered}"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_code_deps_in_dvc_yaml_exist(stage):
+    entry = load_yaml("dvc.yaml")["stages"][stage]
+    for dep in entry.get("do", entry)["deps"]:
+        if dep.startswith(PACKAGES) and "$" not in dep:
+            assert (REPOSITORY / dep).exists(), dep
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_stage_modules_stay_thin(stage):
+    lines = (REPOSITORY / "stages" / f"{stage}.py").read_text().splitlines()
+    assert len(lines) <= 60
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys; from stages.cli import main; sys.argv = ['lyra-data', '--help']\n"
+        "try: main()\nexcept SystemExit: pass\n"
+        "heavy = {'torch', 'numpy', 'pyarrow', 'diffusers', 'datasets', 'pydantic', 'numba', 'cv2'}\n"
+        "print('HEAVY', sorted(heavy & set(sys.modules)))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.splitlines()[-1] == "HEAVY []"
+
+
+def test_no_pickle_is_read_or_written_unsafely():
+    for package in PACKAGES:
+        for path in (REPOSITORY / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Import | ast.ImportFrom):
+                    names = [alias.name for alias in node.names] + [getattr(node, "module", "")]
+                    assert "pickle" not in names, path
+                if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load":
+                    assert "weights_only=True" in ast.unparse(node), path

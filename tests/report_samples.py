@@ -1,0 +1,135 @@
+"""A small, complete report content for tests."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from lyra_data.cameras import Cameras
+from lyra_model.gaussians import Gaussians
+from lyra_model.report.content import (
+    Candidate,
+    Comparison,
+    Fact,
+    MethodScores,
+    ProvenanceGroup,
+    RealPhoto,
+    ReconstructedScene,
+    ReportContent,
+    Score,
+    SourceView,
+    StageDuration,
+    TrainingPhase,
+    TrajectoryResult,
+)
+
+HEIGHT, WIDTH, FRAMES = 16, 24, 9
+
+
+def cameras_along(step: tuple[float, float, float]) -> Cameras:
+    """Cameras that look forward and move by `step` from frame to frame."""
+    camera_to_world = torch.eye(4).repeat(FRAMES, 1, 1)
+    camera_to_world[:, :3, 3] = torch.arange(FRAMES)[:, None] * torch.tensor(step)
+    intrinsics = torch.tensor([20.0, 20.0, 11.0, 8.5]).repeat(FRAMES, 1)
+    return Cameras(camera_to_world, intrinsics, HEIGHT, WIDTH)
+
+
+def random_gaussians(count: int, seed: int = 0) -> Gaussians:
+    generator = torch.Generator().manual_seed(seed)
+    quats = torch.randn(count, 4, generator=generator)
+    return Gaussians(
+        means=torch.randn(count, 3, generator=generator) + torch.tensor([0.0, 0.0, 4.0]),
+        scales=torch.exp(torch.randn(count, 3, generator=generator) - 3),
+        quats=quats / quats.norm(dim=-1, keepdim=True),
+        opacities=torch.rand(count, generator=generator),
+        colors=torch.rand(count, 3, generator=generator),
+    )
+
+
+def sample_content() -> ReportContent:
+    generator = torch.Generator().manual_seed(7)
+
+    def picture() -> torch.Tensor:
+        return torch.randint(0, 256, (3, HEIGHT, WIDTH), generator=generator, dtype=torch.uint8)
+
+    def trajectory(
+        name: str, index: int, step: tuple[float, float, float], seed: int
+    ) -> TrajectoryResult:
+        depth = torch.rand(HEIGHT, WIDTH, generator=generator) + 2
+        pairs = tuple(
+            Comparison(frame, frame == 6, picture(), picture(), 18.25 + frame, depth, depth + 0.1)
+            for frame in (6, 2)
+        )
+        return TrajectoryResult(
+            trajectory=name,
+            view_index=index,
+            motion_reversed=False,
+            frames=torch.stack([picture() for _ in range(FRAMES)]),
+            cameras=cameras_along(step),
+            held_out=(3, 6),
+            known_fraction=0.875,
+            codec_psnr_db=33.125 + index,
+            movement_distance=0.234,
+            seed=seed,
+            comparisons=pairs,
+        )
+
+    depth = torch.rand(HEIGHT, WIDTH, generator=generator) + 2
+    depth[:4] = 0
+    camera = cameras_along((0.0, 0.0, 0.0))[[0]]
+    steps = np.arange(0, 40)
+    return ReportContent(
+        title="A test scene",
+        summary="What this is.",
+        findings=("The decoder beats the copied frame.", "The warp still wins on the real photo."),
+        source=SourceView(picture(), depth, depth > 0, "metric", camera, "A photo, public domain."),
+        scene=ReconstructedScene(random_gaussians(50), camera, (1.0, 1.0, 1.0)),
+        trajectories=(
+            trajectory("left", 0, (-0.05, 0.0, 0.0), 11111),
+            trajectory("zoom_in", 1, (0.0, 0.0, 0.05), 22222),
+        ),
+        real_photo=RealPhoto(
+            picture(),
+            depth > 0,
+            (
+                Candidate("decoder, final phase", picture(), Score(20.5, 0.7, 0.05, 288, 288)),
+                Candidate("copied photo", picture(), Score(13.75, 0.4, None, 288)),
+            ),
+            "A photo from the right.",
+        ),
+        training=(
+            TrainingPhase("small", "8 x 12", steps, 1.0 / (1 + steps), 10 + 0.1 * steps),
+            TrainingPhase("large", "16 x 24", steps + 40, 0.5 / (1 + steps)),
+        ),
+        methods=(
+            MethodScores(
+                "decoder, final phase",
+                "decoder",
+                Score(24.316, 0.7814, 0.0342, 123456, 120000),
+                Score(20.5, 0.7, 0.05, 288, 288),
+            ),
+            MethodScores(
+                "decoder, first phase", "first_phase", Score(22.0, 0.7, 0.06, 123456, 120000), None
+            ),
+            MethodScores(
+                "copied frame",
+                "copied",
+                Score(17.0, 0.5, None, 123456),
+                Score(13.75, 0.4, None, 288),
+            ),
+            MethodScores(
+                "depth warp",
+                "warped",
+                Score(30.0, 0.9, 0.01, 123456, 120000),
+                Score(21.0, 0.6, 0.04, 288, 288),
+                held_out_note="the teacher's own warp: an upper bound on known pixels",
+            ),
+        ),
+        provenance=(
+            ProvenanceGroup(
+                "Code",
+                (Fact("commit", "0123456789abcdef" * 2, is_hash=True), Fact("seed", "42")),
+            ),
+        ),
+        durations=(StageDuration("annotate", 1.25), StageDuration("train", 185.0)),
+    )

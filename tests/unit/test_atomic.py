@@ -1,0 +1,127 @@
+"""Files and folders appear whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lyra_data import atomic
+from lyra_data.atomic import folder_atomically, storage_errors, write_atomically
+from lyra_data.errors import StorageError
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_file_written_whole_stands_alone_in_its_folder(tmp_path: Path) -> None:
+    with write_atomically(tmp_path / "new" / "report.json") as temporary:
+        assert temporary.name == "report.json"
+        temporary.write_text("whole")
+    assert (tmp_path / "new" / "report.json").read_text() == "whole"
+    assert _names(tmp_path / "new") == ["report.json"]
+
+
+def test_a_failure_keeps_the_former_file_and_leaves_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    path.write_text("former")
+    with pytest.raises(ZeroDivisionError), write_atomically(path) as temporary:
+        temporary.write_text("half")
+        _ = 1 / 0
+    assert path.read_text() == "former"
+    assert _names(tmp_path) == ["report.json"]
+
+
+def test_a_file_that_another_name_shares_is_replaced_not_written_through(tmp_path: Path) -> None:
+    cached, path = tmp_path / "cached", tmp_path / "linked"
+    cached.write_text("cached")
+    path.hardlink_to(cached)
+    with write_atomically(path) as temporary:
+        temporary.write_text("new")
+    assert (cached.read_text(), path.read_text()) == ("cached", "new")
+
+
+def test_a_new_folder_takes_the_place_of_the_old_one_entirely(tmp_path: Path) -> None:
+    target = tmp_path / "dataset"
+    target.mkdir()
+    (target / "stale").write_text("old")
+    with folder_atomically(target) as temporary:
+        (temporary / "fresh").write_text("new")
+        assert _names(target) == ["stale"]
+    assert _names(target) == ["fresh"]
+    assert _names(tmp_path) == ["dataset"]
+
+
+def test_a_failed_folder_keeps_the_old_one(tmp_path: Path) -> None:
+    target = tmp_path / "dataset"
+    target.mkdir()
+    (target / "old").write_text("old")
+    with pytest.raises(ZeroDivisionError), folder_atomically(target) as temporary:
+        (temporary / "half").write_text("half")
+        _ = 1 / 0
+    assert _names(target) == ["old"]
+    assert _names(tmp_path) == ["dataset"]
+
+
+_HANGING_WRITER = """
+import sys, time
+from pathlib import Path
+from lyra_data.atomic import write_atomically
+with write_atomically(Path(sys.argv[1])) as temporary:
+    temporary.write_text("half")
+    print("ready", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_leftovers_of_a_killed_writer_go_and_those_of_a_living_one_stay(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", _HANGING_WRITER, str(tmp_path / "slow")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as writer:
+        assert writer.stdout is not None and writer.stdout.readline() == b"ready\n"
+        with write_atomically(tmp_path / "first") as temporary:
+            temporary.write_text("1")
+        assert any(name.startswith(atomic.PARTIAL_PREFIX) for name in _names(tmp_path))
+        writer.send_signal(signal.SIGKILL)
+        writer.wait()
+    with write_atomically(tmp_path / "second") as temporary:
+        temporary.write_text("2")
+    assert _names(tmp_path) == ["first", "second"]
+
+
+def test_a_full_disk_is_named_with_its_fix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    path = tmp_path / "report.json"
+    with pytest.raises(StorageError, match="No space left") as caught, write_atomically(path) as t:
+        t.write_text("whole")
+    assert caught.value.where == str(path)
+    assert "free space" in (caught.value.fix or "")
+    assert _names(tmp_path) == []
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES, errno.EPERM, errno.EDQUOT])
+def test_a_refusal_of_the_file_system_is_a_storage_error(tmp_path: Path, number: int) -> None:
+    with pytest.raises(StorageError, match=os.strerror(number)), storage_errors(tmp_path):
+        raise OSError(number, os.strerror(number))
+
+
+def test_a_path_below_a_file_is_a_storage_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    for path in (tmp_path / "file" / "a", tmp_path / "file" / "a" / "b"):
+        with pytest.raises(StorageError, match="How to mend it"), write_atomically(path):
+            pass
+        with pytest.raises(StorageError, match="How to mend it"), folder_atomically(path):
+            pass
+
+
+def test_other_os_errors_keep_their_kind(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), storage_errors(tmp_path):
+        (tmp_path / "absent").read_text()

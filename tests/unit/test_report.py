@@ -1,0 +1,311 @@
+"""The report's page and its terminal summary."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+
+from lyra_model.report.content import Fact, ProvenanceGroup, ReportContent, Score
+from lyra_model.report.figures import camera_paths, colour_maps, curves
+from lyra_model.report.page import render_report, sampled_frames
+from lyra_model.report.standings import best_of, headline
+from lyra_model.report.summary import print_summary
+from tests.report_samples import cameras_along, sample_content
+
+SECTIONS = (
+    *("results", "scene", "source", "trajectories", "comparisons"),
+    *("real-photo", "training", "metrics", "data", "provenance"),
+)
+
+
+class Page(HTMLParser):
+    """What the tests ask of a page: attributes by tag, and the text of every section."""
+
+    VOID = frozenset({"meta", "img", "br", "input", "link", "hr"})
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.attributes: list[tuple[str, str, str]] = []
+        self.sections: dict[str, str] = {}
+        self.open: list[str] = []
+        self.current: str | None = None
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+        if tag == "section":
+            self.current = dict(attrs)["id"]
+            self.sections[str(self.current)] = ""
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag, f"</{tag}> closes another element"
+        if tag == "section":
+            self.current = None
+
+    def handle_data(self, data: str) -> None:
+        if self.current:
+            self.sections[self.current] += data
+
+
+@pytest.fixture(scope="module")
+def html() -> str:
+    return render_report(sample_content())
+
+
+def page_of(content: ReportContent) -> Page:
+    return Page(render_report(content))
+
+
+def test_nothing_on_the_page_is_fetched_from_elsewhere(html: str) -> None:
+    fetching = {"src", "href", "srcset", "data", "action", "poster", "formaction", "xlink:href"}
+    targets = [value for _, name, value in Page(html).attributes if name in fetching]
+    assert targets
+    assert all(value.startswith(("data:image/webp;base64,", "#")) for value in targets)
+    style = re.search(r"<style>(.*?)</style>", html, re.S)
+    assert style
+    assert "url(" not in style[1]
+    assert "@import" not in style[1]
+    assert "://" not in re.sub(r"base64,[^\"]*", "", html)
+    assert "default-src 'none'" in html
+    assert not re.search(r"\b(fetch|XMLHttpRequest|importScripts|import)\s*\(", html)
+
+
+def test_elements_nest_and_every_section_is_present_once(html: str) -> None:
+    page = Page(html)
+    assert page.open == []
+    assert tuple(page.sections) == SECTIONS
+    linked = [value for tag, name, value in page.attributes if (tag, name) == ("a", "href")]
+    assert linked == [f"#{section}" for section in SECTIONS]
+
+
+def test_every_picture_tells_what_it_shows(html: str) -> None:
+    pictures = html.count("<img ")
+    described = len(re.findall(r'<img [^>]*alt="[^"]+"', html))
+    assert pictures - described == 1  # the empty frame in which pictures are enlarged
+
+
+def test_numbers_on_the_page_equal_the_content(html: str) -> None:
+    text = Page(html).sections
+    for written in ("24.32", "0.781", "0.034", "123\u202f456", "120\u202f000", "30.00", "17.00"):
+        assert written in text["metrics"]
+    for written in ("11111", "22222", "87.5\u202f%", "33.12", "34.12", "0.234", "24 × 16"):
+        assert written in text["data"]
+    for written in ("24.25\u202fdB", "frame 6", "frame 2", "held out"):
+        assert written in text["comparisons"]
+    for written in ("1.2\u202fs", "3\u202fmin 05\u202fs", "0123456789abcdef" * 2, "42"):
+        assert written in text["provenance"]
+    assert "20.50 dB" in text["real-photo"]
+    assert "The warp still wins on the real photo." in text["results"]
+
+
+def test_the_best_number_of_a_column_is_bold_also_where_a_baseline_wins(html: str) -> None:
+    bold = re.findall(r'<td class="best">([^<]*)', html)
+    assert bold == ["0.700", "30.00", "0.900", "0.010", "21.00", "0.040"]
+
+
+def test_numbers_that_print_alike_are_all_best() -> None:
+    methods = sample_content().methods[:2]
+    alike = [
+        replace(row, held_out=Score(psnr, None, None, 1), real_photo=None)
+        for row, psnr in zip(methods, (20.001, 20.004), strict=True)
+    ]
+    assert best_of(tuple(alike)) == {(row.method, "held_out", "psnr_db") for row in alike}
+
+
+def test_the_warp_that_made_the_data_is_flagged_where_it_is_compared(html: str) -> None:
+    text = Page(html).sections
+    note = "the teacher's own warp: an upper bound on known pixels"
+    assert note in text["results"]
+    assert note in text["metrics"]
+    assert re.search(r"30\.00<sup>1</sup>", html)
+
+
+def test_the_headline_puts_the_decoder_first_and_scales_bars_to_the_best() -> None:
+    card = headline(sample_content(), "held_out")
+    assert [bar.method for bar in card.bars] == [
+        "decoder, final phase",
+        "copied frame",
+        "depth warp",
+    ]
+    assert card.bars[2].share == 1.0
+    assert card.bars[0].share == pytest.approx(24.316 / 30)
+
+
+def test_unknown_depth_is_hatched_and_known_depth_is_not() -> None:
+    depth = torch.full((12, 90), 2.5)
+    known = torch.ones(12, 90, dtype=torch.bool)
+    known[:, :45] = False
+    drawn = colour_maps.draw_depth(depth * known, known, colour_maps.DepthRange(2, 3))
+    greys = (drawn[..., 0] == drawn[..., 1]) & (drawn[..., 1] == drawn[..., 2])
+    assert greys[:, :45].all()
+    assert not greys[:, 45:].any()
+    assert {tuple(pixel) for pixel in drawn[:, :45].reshape(-1, 3).tolist()} == {
+        colour_maps.HATCH_LIGHT,
+        colour_maps.HATCH_DARK,
+    }
+
+
+def test_nearer_depth_is_brighter() -> None:
+    depth = torch.tensor([[2.0, 2.5, 3.0]])
+    drawn = colour_maps.draw_depth(depth, depth > 0, colour_maps.DepthRange(2, 3))
+    assert (np.diff(drawn.astype(int).sum(axis=-1)[0]) < 0).all()
+
+
+def test_an_error_of_zero_is_darkest_and_pixels_that_do_not_count_are_hatched() -> None:
+    truth = torch.zeros(3, 1, 3, dtype=torch.uint8)
+    image = truth.clone()
+    image[:, 0, 1:] = 255
+    drawn = colour_maps.draw_error(image, truth, torch.tensor([[True, True, False]]))
+    assert drawn[0, 0].sum() < 12
+    assert drawn[0, 1].sum() > 600
+    assert tuple(drawn[0, 2]) in (colour_maps.HATCH_LIGHT, colour_maps.HATCH_DARK)
+
+
+@pytest.mark.parametrize(
+    ("section", "change", "sentence"),
+    [
+        ("real-photo", {"real_photo": None}, "no real photo"),
+        ("trajectories", {"trajectories": ()}, "no generated trajectories"),
+        ("comparisons", {"trajectories": ()}, "compared no frames"),
+        ("data", {"trajectories": ()}, "no generated views"),
+        ("training", {"training": ()}, "No training history"),
+        ("metrics", {"methods": ()}, "Nothing was measured"),
+        ("provenance", {"provenance": (), "durations": ()}, "No provenance"),
+    ],
+)
+def test_an_absent_part_is_told_in_a_sentence_and_shows_no_pictures(
+    section: str, change: dict, sentence: str
+) -> None:
+    html = render_report(replace(sample_content(), **change))
+    page = Page(html)
+    assert tuple(page.sections) == SECTIONS
+    assert sentence in page.sections[section]
+    inside = re.search(rf'<section id="{section}">(.*?)</section>', html, re.S)
+    assert inside
+    assert not re.search(r"<img|<table|<svg|<dl", inside[1])
+
+
+def test_methods_not_measured_on_the_real_photo_leave_its_headline_empty() -> None:
+    content = sample_content()
+    unmeasured = tuple(replace(row, real_photo=None) for row in content.methods)
+    text = page_of(replace(content, methods=unmeasured, real_photo=None)).sections
+    assert "Not measured in this evaluation." in text["results"]
+    assert text["metrics"].count("not measured") == 4
+
+
+def test_names_are_escaped_wherever_they_appear() -> None:
+    attack = "</script><img src=x onerror=alert(1)>&"
+    content = sample_content()
+    content = replace(
+        content,
+        title=attack,
+        findings=(attack,),
+        trajectories=(replace(content.trajectories[0], trajectory=attack),),
+        methods=(replace(content.methods[0], method=attack, held_out_note=attack),),
+        training=(replace(content.training[0], name=attack),),
+        provenance=(ProvenanceGroup(attack, (Fact(attack, attack, is_hash=True),)),),
+    )
+    html = render_report(content)
+    assert "<img src=x" not in html
+    assert Page(html).open == []
+    assert html.count("</script>") == 2
+
+
+def test_the_same_content_gives_the_same_bytes(html: str) -> None:
+    assert render_report(sample_content()) == html
+
+
+def test_a_film_strip_shows_both_ends_and_held_out_frames() -> None:
+    assert sampled_frames(17, (3, 7, 11, 15), 6) == [0, 3, 6, 11, 13, 16]
+    assert sampled_frames(17, (), 6) == [0, 3, 6, 10, 13, 16]
+    assert sampled_frames(3, (1,), 6) == [0, 1, 2]
+    assert sampled_frames(1, (), 6) == [0]
+
+
+def test_curves_skip_what_a_logarithm_cannot_show() -> None:
+    steps = np.arange(4)
+    curve = curves.Curve("phase", steps, np.array([0.0, 0.1, np.nan, 0.01]))
+    drawn = curves.draw_curves([curve], y_label="loss", description="loss", logarithmic=True)
+    raw = re.search(r'class="raw" points="([^"]*)"', drawn)
+    assert raw
+    assert len(raw[1].split()) == 2
+    assert (
+        curves.draw_curves(
+            [curves.Curve("x", steps, steps * 0.0)], y_label="", description="", logarithmic=True
+        )
+        == ""
+    )
+
+
+def test_a_running_mean_keeps_straight_lines_straight() -> None:
+    line = np.linspace(2.0, 5.0, 31)
+    np.testing.assert_allclose(curves.running_mean(line, 7), line, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "logarithmic"), [(0.01, 0.3, True), (0.2, 0.4, True), (12, 27, False)]
+)
+def test_ticks_are_round_rising_and_inside_the_axis(
+    low: float, high: float, logarithmic: bool
+) -> None:
+    ticks = curves.round_ticks(low, high, logarithmic=logarithmic)
+    assert 2 <= len(ticks) <= 10
+    assert ticks == sorted(ticks)
+    assert low <= ticks[0] * (1 + 1e-9)
+    assert ticks[-1] <= high * (1 + 1e-9)
+
+
+def test_a_path_to_the_left_is_drawn_to_the_left_and_one_forward_upwards() -> None:
+    source = cameras_along((0.0, 0.0, 0.0))[[0]]
+    paths = camera_paths.paths_from_source(
+        [cameras_along((-0.1, 0.0, 0.0)), cameras_along((0.0, 0.0, 0.1))], source
+    )
+    scale = camera_paths.common_scale(paths)
+    first, last = {}, {}
+    for name, path in zip(("left", "forward"), paths, strict=True):
+        svg = camera_paths.draw_path(path, (2,), scale, "m")
+        track = re.search(r'class="track" points="([^"]*)"', svg)
+        assert track
+        points = [tuple(map(float, point.split(","))) for point in track[1].split()]
+        first[name], last[name] = points[0], points[-1]
+        assert all(0 <= value <= camera_paths.SIZE for point in points for value in point)
+    assert last["left"][0] < first["left"][0] - 20
+    assert last["forward"][1] < first["forward"][1] - 20
+
+
+def test_paths_are_drawn_in_the_source_cameras_axes() -> None:
+    moved = cameras_along((0.0, 0.0, 0.0))[[0]]
+    moved.camera_to_world[0, :3, 3] = torch.tensor([5.0, 6.0, 7.0])
+    (path,) = camera_paths.paths_from_source([cameras_along((0.0, 0.0, 0.1))], moved)
+    torch.testing.assert_close(path.centres[0], torch.tensor([-5.0, -6.0, -7.0]).double())
+
+
+def test_the_terminal_summary_fits_in_80_columns_and_tells_every_finding() -> None:
+    content = sample_content()
+    console = Console(width=80, record=True, force_terminal=False)
+    with console.capture() as captured:
+        print_summary(content, console)
+    text = captured.get()
+    assert max(len(line) for line in text.splitlines()) <= 80
+    for written in ("24.32", "0.781", "0.034", "21.00", "[1]", "upper bound", *content.findings):
+        assert written in text
+    assert "…" not in text
+
+
+def test_the_terminal_summary_leaves_out_what_was_not_measured() -> None:
+    content = sample_content()
+    unmeasured = tuple(replace(row, real_photo=None) for row in content.methods)
+    console = Console(width=80, force_terminal=False)
+    with console.capture() as captured:
+        print_summary(replace(content, methods=unmeasured), console)
+        print_summary(replace(content, methods=()), console)
+    assert "real photo:" not in captured.get()
+    assert "nothing measured" in captured.get()

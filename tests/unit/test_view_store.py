@@ -1,0 +1,118 @@
+"""A stored view comes back to the bit, or not at all."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import os
+import random
+import resource
+from pathlib import Path
+
+import pytest
+import torch
+
+from lyra_data import view_store
+from lyra_data.errors import CorruptDataError, StageOrderError, StorageError
+from lyra_data.view_store import read_rows, read_view, view_files, view_path, write_view
+from tests.children import succeeds_in_child
+from tests.factories import assert_views_equal, make_view
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return view_path(tmp_path / "views", make_view())
+
+
+def test_a_view_comes_back_to_the_bit(path: Path) -> None:
+    view = make_view()
+    extreme = torch.tensor([1e-42, 3e38, 1.0000001, 65504.5, 500.0])
+    depth = torch.where(
+        view.depth_valid,
+        extreme.repeat(view.depth.numel() // 5 + 1)[: view.depth.numel()].reshape(view.depth.shape),
+        0.0,
+    )
+    view = dataclasses.replace(view, depth=depth, fps=23.976023976)
+    write_view(path, view)
+    assert_views_equal(read_view(path), view)
+
+
+def test_a_view_of_odd_size_and_of_one_frame_comes_back(path: Path) -> None:
+    view = make_view(num_frames=1, height=17, width=23)
+    write_view(path, view)
+    assert_views_equal(read_view(path), view)
+
+
+def test_the_same_view_gives_the_same_bytes(path: Path, tmp_path: Path) -> None:
+    write_view(path, make_view())
+    write_view(tmp_path / "again.parquet", make_view())
+    assert path.read_bytes() == (tmp_path / "again.parquet").read_bytes()
+
+
+def test_no_flipped_bit_is_ever_read_as_data(path: Path) -> None:
+    view = make_view()
+    write_view(path, view)
+    whole = path.read_bytes()
+    draw = random.Random(1)
+    refused = 0
+    for offset in [*range(0, len(whole), 101), *range(len(whole) - 200, len(whole), 3)]:
+        damaged = bytearray(whole)
+        damaged[offset] ^= 1 << draw.randrange(8)
+        path.write_bytes(damaged)
+        try:
+            assert_views_equal(read_view(path), view)
+        except CorruptDataError as error:
+            refused += 1
+            assert error.where == str(path) and "lyra-data generate" in str(error)
+    assert refused > 150
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.999])
+def test_a_cut_view_is_refused(path: Path, share: float) -> None:
+    write_view(path, make_view())
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(CorruptDataError, match="cut or altered"):
+        read_view(path)
+
+
+def test_a_view_of_another_version_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_view(path, make_view())
+    monkeypatch.setattr(view_store, "FORMAT_VERSION", 999)
+    with pytest.raises(CorruptDataError, match="this release reads version 999"):
+        read_view(path)
+
+
+def test_views_are_listed_by_scene_and_then_by_number(tmp_path: Path) -> None:
+    views = [make_view(scene, index) for scene in ("b", "a") for index in (10, 9, 0)]
+    for view in views:
+        write_view(view_path(tmp_path, view), view)
+    (tmp_path / "a" / "notes.txt").write_text("stray")
+    listed = [(row["scene_id"], row["view_index"]) for row in read_rows(tmp_path)]
+    assert listed == [(scene, index) for scene in "ab" for index in (0, 9, 10)]
+
+
+def test_an_empty_store_tells_which_stage_to_run(tmp_path: Path) -> None:
+    with pytest.raises(StageOrderError, match="lyra-data generate"):
+        view_files(tmp_path / "absent")
+
+
+def test_a_full_disk_leaves_no_view(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(StorageError, match="No space left"):
+        write_view(path, make_view())
+    assert list(path.parent.iterdir()) == []
+
+
+def test_a_file_that_may_not_grow_is_a_storage_error(path: Path) -> None:
+    def write_under_a_limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+        with pytest.raises(StorageError, match="file size limit") as caught:
+            write_view(path, make_view())
+        assert caught.value.where == str(path)
+
+    assert succeeds_in_child(write_under_a_limit)
+    assert list(path.parent.iterdir()) == []
