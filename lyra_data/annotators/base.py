@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 from lyra_data.clip import Clip
 from lyra_data.sources.base import HeldOutView, SourceMaterial
 
 
+@runtime_checkable
 class Annotator(Protocol):
     """Adds what the material lacks: poses, intrinsics, depth with a validity mask."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
@@ -18,6 +18,7 @@ def num_latent_frames(num_frames: int) -> int:
     return (num_frames - 1) // TEMPORAL_FACTOR + 1
 
 
+@runtime_checkable
 class LatentCodec(Protocol):
     """16 channels, 8x8x8, causal.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
@@ -55,6 +55,7 @@ class SourceMaterial:
     provenance: dict[str, str] = field(default_factory=dict)
 
 
+@runtime_checkable
 class Source(Protocol):
     """One scene's raw material. Constructing it reads nothing."""
 

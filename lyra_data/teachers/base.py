@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
@@ -37,6 +37,7 @@ class TeacherInput:
         warped: the cache rendered into each frame's camera, [-1, 1], -1 where `known` is False;
             buffers newest first.
         known: True where the cache covers the pixel.
+        depth: z depth of what the cache shows, 0 where `known` is False.
         cameras: the trajectory.
         fps: frames per second.
         prompt: text, or "".
@@ -46,6 +47,7 @@ class TeacherInput:
     image: Float[Tensor, "3 height width"]
     warped: Float[Tensor, "frame buffer 3 height width"]
     known: Bool[Tensor, "frame buffer height width"]
+    depth: Float[Tensor, "frame buffer height width"]
     cameras: Cameras
     fps: float
     prompt: str
@@ -67,6 +69,7 @@ class TeacherOutput:
     latents: Float[Tensor, "channel latent_frame latent_height latent_width"] | None
 
 
+@runtime_checkable
 class Teacher(Protocol):
     """Loaded once per worker, then asked for many trajectories."""
 

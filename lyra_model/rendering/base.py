@@ -9,7 +9,7 @@ under 1/255 skipped, compositing stopped before transmittance falls under 1e-4, 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
@@ -42,6 +42,7 @@ class Render:
     alpha: Float[Tensor, "frame height width"]
 
 
+@runtime_checkable
 class Renderer(Protocol):
     """Differentiable in every field of the Gaussians and in cameras.camera_to_world."""
 

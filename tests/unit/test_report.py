@@ -96,7 +96,7 @@ def test_numbers_on_the_page_equal_the_content(html: str) -> None:
     text = Page(html).sections
     for written in ("24.32", "0.781", "0.034", "123\u202f456", "120\u202f000", "30.00", "17.00"):
         assert written in text["metrics"]
-    for written in ("11111", "22222", "87.5\u202f%", "33.12", "34.12", "0.234", "24 × 16"):
+    for written in ("11111", "22222", "87.5\u202f%", "33.12", "34.12", "0.234", "24 \u00d7 16"):
         assert written in text["data"]
     for written in ("24.25\u202fdB", "frame 6", "frame 2", "held out"):
         assert written in text["comparisons"]
@@ -308,4 +308,4 @@ def test_the_terminal_summary_leaves_out_what_was_not_measured() -> None:
         print_summary(replace(content, methods=unmeasured), console)
         print_summary(replace(content, methods=()), console)
     assert "real photo:" not in captured.get()
-    assert "nothing measured" in captured.get()
+    assert "Nothing was measured." in captured.get()

@@ -1,0 +1,116 @@
+"""GaussianDecoder: latents of several views to pixel-aligned 3D Gaussians (Lyra, section 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from einops import rearrange, repeat
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from lyra_model.decoder.embeddings import PATCH
+from lyra_model.decoder.heads import GaussianActivation
+from lyra_model.decoder.inputs import DecoderInput
+from lyra_model.decoder.pruning import prune
+from lyra_model.gaussians import Gaussians
+
+
+class GaussianDecoder(nn.Module):
+    """Built by `create_decoder`; attribute names are the released checkpoints' parameter names."""
+
+    def __init__(
+        self,
+        *,
+        blocks: Sequence[nn.Module],
+        norm: nn.Module,
+        latent_embedding: nn.Module,
+        pluecker_embedding: nn.Module,
+        input_time_embedding: nn.Module,
+        target_time_embedding: nn.Module,
+        head: nn.Module,
+        activation: GaussianActivation,
+        dynamic: bool,
+    ) -> None:
+        super().__init__()
+        self.enc_blocks = nn.ModuleList(blocks)
+        self.enc_norm = norm
+        self.patch_embed = latent_embedding
+        self.patch_plucker_embed = pluecker_embedding
+        self.patch_time_embed = input_time_embedding
+        self.patch_time_embed_tgt = target_time_embedding
+        self.deconv = head
+        self.activation = activation
+        self.dynamic = dynamic
+
+    def forward(self, inputs: DecoderInput, *, prune_ratio: float) -> list[Gaussians]:
+        """The Gaussians of every scene, in the frame of its first input camera.
+
+        Order: view, frame, row, column; by falling opacity if pruned.
+
+        Args:
+            prune_ratio: share of the Gaussians to drop, 0 for none.
+        """
+        tokens = self.embed(inputs)
+        raw = self.predict(self.mix(tokens), inputs)
+        rays = "scene frame xyz row column -> scene (frame row column) xyz"
+        scenes = zip(
+            rearrange(raw, "scene view c frame row column -> scene (view frame row column) c"),
+            rearrange(inputs.rays_o, rays),
+            rearrange(inputs.rays_d, rays),
+            strict=True,
+        )
+        return [self._gaussians(*scene, inputs.scene_scale, prune_ratio) for scene in scenes]
+
+    def embed(self, inputs: DecoderInput) -> Float[Tensor, "scene token dim"]:
+        """Tokens of all views of a scene as one sequence, the view slowest."""
+        tokens = self.patch_embed(inputs.latents) + self.patch_plucker_embed(inputs.plucker_latents)
+        if not self.dynamic:
+            return tokens
+        assert inputs.time_latents is not None, "a dynamic decoder needs time_latents"
+        of_inputs = self.patch_time_embed(inputs.time_latents[:, :-1])
+        of_target = self.patch_time_embed_tgt(inputs.time_latents[:, -1:])
+        num_latent_frames = inputs.latents.shape[1] // inputs.num_views
+        times = of_inputs + repeat(
+            of_target, "scene token d -> scene (t token) d", t=num_latent_frames
+        )
+        return tokens + repeat(times, "scene token d -> scene (v token) d", v=inputs.num_views)
+
+    def mix(self, tokens: Float[Tensor, "scene token dim"]) -> Float[Tensor, "scene token dim"]:
+        for block in self.enc_blocks:
+            tokens = block(tokens)
+        return self.enc_norm(tokens)
+
+    def predict(
+        self, tokens: Float[Tensor, "scene token dim"], inputs: DecoderInput
+    ) -> Float[Tensor, "scene view 12 frame row column"]:
+        """Raw channels on the grid of one Gaussian for every 8x8 pixels of every frame."""
+        num_views = inputs.num_views
+        num_latent_frames = inputs.latents.shape[1] // num_views
+        volume = rearrange(
+            tokens,
+            "scene (view frame row column) d -> (scene view) d frame row column",
+            view=num_views,
+            frame=num_latent_frames,
+            row=inputs.latents.shape[3] // PATCH,
+        )
+        return rearrange(self.deconv(volume), "(scene view) ... -> scene view ...", view=num_views)
+
+    def _gaussians(
+        self,
+        raw: Float[Tensor, "gaussian 12"],
+        rays_o: Float[Tensor, "gaussian 3"],
+        rays_d: Float[Tensor, "gaussian 3"],
+        scene_scale: float,
+        prune_ratio: float,
+    ) -> Gaussians:
+        with torch.autocast(raw.device.type, enabled=False):
+            gaussians = prune(self.activation(raw, rays_o, rays_d), prune_ratio)
+        if scene_scale == 1:
+            return gaussians
+        return replace(
+            gaussians,
+            means=gaussians.means / scene_scale,
+            scales=gaussians.scales / scene_scale,
+        )

@@ -1,0 +1,1 @@
+"""Exports of Gaussian scenes to file formats that viewers read."""

@@ -1,0 +1,63 @@
+"""Losses of training: the table of kinds, their weights, and the sum that a phase minimises."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from lyra_data.params import Params
+
+if TYPE_CHECKING:
+    from lyra_model.losses.base import Loss, LossInput, LossValue
+
+LOSSES = {
+    "image": "lyra_model.losses.image:image_loss",
+    "ssim": "lyra_model.losses.ssim:ssim_loss",
+    "depth": "lyra_model.losses.depth:depth_loss",
+    "metric_depth": "lyra_model.losses.metric_depth:metric_depth_loss",
+    "opacity": "lyra_model.losses.opacity:opacity_loss",
+}
+"""Kind of a loss -> its function. A kind has a weight of the same name in LossParams."""
+
+
+class LossParams(Params):
+    """The weight of every loss; one of weight 0 is not computed. Lyra's weights in brackets.
+
+    Attributes:
+        image: mean squared error of colours [1].
+        ssim: 1 - SSIM [0].
+        depth: depth up to scale and shift [0.05].
+        metric_depth: relative depth error, for scenes of known scale [not in Lyra].
+        opacity: mean opacity [0; 0.1 in phases that prune].
+        reference: reproduce Lyra's depth and opacity losses exactly, defects included (unknown
+            pixels take part in the depth's median; the sigmoid of opacities is applied twice).
+    """
+
+    image: float = Field(ge=0)
+    ssim: float = Field(ge=0)
+    depth: float = Field(ge=0)
+    metric_depth: float = Field(ge=0)
+    opacity: float = Field(ge=0)
+    reference: bool
+
+
+def total_loss(params: LossParams, inputs: LossInput) -> LossValue:
+    """The weighted sum of all losses of positive weight."""
+    from lyra_model.losses.base import LossValue
+
+    total = inputs.rgb.new_zeros(())
+    terms: dict[str, float] = {}
+    for name in LOSSES:
+        weight = getattr(params, name)
+        if weight > 0:
+            value = _function(name)(inputs, reference=params.reference)
+            total = total + weight * value
+            terms[name] = float(value.detach())
+    return LossValue(total=total, terms=terms)
+
+
+def _function(name: str) -> Loss:
+    module, _, function = LOSSES[name].partition(":")
+    return getattr(importlib.import_module(module), function)

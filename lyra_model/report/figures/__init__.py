@@ -1,0 +1,1 @@
+"""Figures: arrays to embedded pictures and to inline SVG, without a plotting library."""

@@ -1,0 +1,80 @@
+"""Gaussians packed for the page: 30 bytes each, one base64 string per field, little endian.
+
+| field     | stored as         | meaning                                                       |
+| --------- | ----------------- | ------------------------------------------------------------- |
+| means     | 3 x float32       | world, OpenCV axes                                            |
+| scales    | 3 x uint16        | exp(low + code / 65535 * (high - low)), `scale_log_range`     |
+| rotations | 4 x int16         | code / 32767, (w, x, y, z), own axes to world                 |
+| rgba      | 4 x uint8         | code / 255, colour and opacity                                |
+
+gaussian_cloud.js reads this layout; the two change together.
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from lyra_model.gaussians import Gaussians
+
+MAX_GAUSSIANS = 60_000
+"""More would make the page heavy to send and slow to draw; the most visible ones are kept."""
+
+_SMALLEST_SCALE = 1e-7  # world units: under it a Gaussian is a point, and its logarithm is lost
+
+
+@dataclass(frozen=True)
+class PackedGaussians:
+    """What the viewer decodes.
+
+    Attributes:
+        num_gaussians: how many are packed.
+        num_available: how many there were.
+        scale_log_range: natural logarithms of the least and the greatest scale.
+    """
+
+    num_gaussians: int
+    num_available: int
+    scale_log_range: tuple[float, float]
+    means: str
+    scales: str
+    rotations: str
+    rgba: str
+
+
+def pack_gaussians(gaussians: Gaussians, *, at_most: int = MAX_GAUSSIANS) -> PackedGaussians:
+    """Quantise Gaussians for the viewer; with too many, keep those of most opacity x area."""
+    available = len(gaussians)
+    kept = gaussians.detach().to("cpu").map(lambda field: field.float())
+    if available > at_most:
+        two_largest = kept.scales.sort(dim=-1).values[:, 1:]
+        visibility = kept.opacities * two_largest.prod(dim=-1)
+        order = visibility.argsort(descending=True, stable=True)
+        kept = kept[order[:at_most].sort().values]
+    logarithms = np.log(np.maximum(kept.scales.numpy(), _SMALLEST_SCALE))
+    low, high = (float(logarithms.min()), float(logarithms.max())) if len(kept) else (0.0, 0.0)
+    span = max(high - low, 1e-6)
+    quats = kept.quats.numpy()
+    quats = quats / np.maximum(np.linalg.norm(quats, axis=-1, keepdims=True), 1e-12)
+    rgba = np.concatenate([kept.colors.numpy(), kept.opacities.numpy()[:, None]], axis=-1)
+    return PackedGaussians(
+        num_gaussians=len(kept),
+        num_available=available,
+        scale_log_range=(low, low + span),
+        means=_base64(kept.means.numpy(), "<f4"),
+        scales=_base64(_codes((logarithms - low) / span, 65535), "<u2"),
+        rotations=_base64(np.rint(quats * 32767), "<i2"),
+        rgba=_base64(_codes(rgba, 255), "u1"),
+    )
+
+
+def _codes(values: Float[np.ndarray, "gaussian channel"], highest: int) -> np.ndarray:
+    """Values 0..1 as whole numbers 0..highest."""
+    return np.rint(np.clip(values, 0.0, 1.0) * highest)
+
+
+def _base64(values: np.ndarray, dtype: str) -> str:
+    return base64.b64encode(np.ascontiguousarray(values, dtype=dtype).tobytes()).decode("ascii")

@@ -1,0 +1,291 @@
+"""Unprojection, splatting, masking, alignment and the whole 3D cache against the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lyra_data.cache3d.alignment import align_depth
+from lyra_data.cache3d.cache import Cache3D, Cache3DParams
+from lyra_data.cache3d.occlusion import (
+    boundary_mesh,
+    nearest_hit,
+    pixel_rays,
+    reliable_depth_reference,
+)
+from lyra_data.cache3d.reference_splat import splat_reference
+from lyra_data.cache3d.reference_warp import ReferenceWarp, warp_reference
+from lyra_data.cache3d.unproject import pixel_positions, project, transform_points, unproject
+from lyra_data.cameras import Cameras
+from tests.conformance.base import Comparison, Result, load_arrays
+from tests.conformance.trajectories import cameras_from
+
+Arrays = dict[str, np.ndarray]
+
+
+def check(entry: dict[str, Any], folder: Path) -> Result:
+    comparison = Comparison(entry)
+    name = Path(entry["file"]).stem.rsplit("_", 1)[0]
+    CHECKS[name](comparison, load_arrays(entry, folder))
+    return comparison.result()
+
+
+def check_unproject_project(comparison: Comparison, arrays: Arrays) -> None:
+    depth = tensor(arrays["in_depth"])[:, 0]
+    source = cameras_of(arrays, "in_w2c", "in_K", depth).to(torch.float32)
+    positive, mask = depth > 0, torch.from_numpy(arrays["in_mask"])[:, 0]
+    points = unproject(depth, positive, source, pixel_centre=0.0)
+    along_ray = unproject(depth, positive, source, pixel_centre=0.0, depth_is_distance=True)
+    masked = unproject(depth, mask, source, pixel_centre=0.0)
+    comparison.add("points_zdepth", points, arrays["out_points_zdepth"])
+    comparison.add("points_raylength", along_ray, arrays["out_points_raylength"])
+    comparison.add("points_zdepth_masked", masked, arrays["out_points_zdepth_masked"])
+
+    target = cameras_of(arrays, "in_w2c_target", "in_K", depth).to(torch.float32)
+    camera_points = transform_points(points, tensor(arrays["in_w2c_target"]))
+    comparison.add("target_cam_points", camera_points, arrays["out_target_cam_points"])
+    homogeneous = arrays["out_projected_homogeneous"][..., 0]
+    in_front = homogeneous[..., 2] > 1e-3
+    positions = project(camera_points, target.intrinsics).numpy()
+    expected = homogeneous[..., :2] / (homogeneous[..., 2:] + 1e-7)
+    comparison.add("projected", positions[in_front], expected[in_front])
+
+
+def check_reliable_depth_mask(comparison: Comparison, arrays: Arrays) -> None:
+    depth = tensor(arrays["in_depth"])[:, 0]
+    for suffix, threshold, window in (
+        ("thresh005", 0.05, 5),
+        ("thresh010", 0.10, 5),
+        ("thresh030", 0.30, 5),
+        ("window3", 0.05, 3),
+    ):
+        mask = reliable_depth_reference(depth, threshold=threshold, window=window)
+        comparison.add(suffix, mask[:, None], arrays[f"out_mask_{suffix}"])
+
+
+def check_bilinear_splatting(comparison: Comparison, arrays: Arrays) -> None:
+    frame, depth = tensor(arrays["in_frame"]), tensor(arrays["in_depth"])[:, 0]
+    grid = pixel_positions(*depth.shape[1:], pixel_centre=0.0, like=depth).permute(2, 0, 1)
+    positions = tensor(arrays["in_flow"]) + grid
+    mask, flow_mask = tensor(arrays["in_mask"])[:, 0], tensor(arrays["in_flow_mask"])[:, 0]
+    every = torch.ones_like(mask)
+    for suffix, weights, is_image, num_views in (
+        ("image", mask, True, 1),
+        ("values", mask, False, 1),
+        ("nomask", every, True, 1),
+        ("flowmask", mask * flow_mask, True, 1),
+        ("nviews", mask, True, 2),
+    ):
+        values, known = splat_reference(
+            frame, positions, depth, weights, is_image=is_image, num_views=num_views
+        )
+        comparison.add(f"{suffix}_frame", values, arrays[f"out_{suffix}_frame"])
+        comparison.add(f"{suffix}_mask", known[:, None], arrays[f"out_{suffix}_mask"])
+
+
+def check_forward_warp(comparison: Comparison, arrays: Arrays) -> None:
+    frame, depth = tensor(arrays["in_frame"]), tensor(arrays["in_depth"])[:, 0]
+    source = cameras_of(arrays, "in_w2c_source", "in_K", depth).to(torch.float32)
+    target = cameras_of(arrays, "in_w2c_target", "in_K", depth).to(torch.float32)
+    points = unproject(depth, depth > 0, source, pixel_centre=0.0)
+    given = tensor(arrays["in_world_points"])
+    mask = tensor(arrays["in_mask"])[:, 0]
+    every, boundary = torch.ones_like(mask), torch.from_numpy(arrays["in_boundary_mask"])
+    for name, world_points, weights, edges in (
+        ("depth_path", points, every, None),
+        ("depth_path_masked", points, mask, None),
+        ("points_path", given, every, None),
+        ("points_foreground", given, every, boundary),
+        ("depth_foreground", points, every, boundary),
+    ):
+        warp = warp_reference(frame, world_points, weights, target, boundary=edges)
+        _compare_warp(comparison, arrays, name, warp)
+
+    camera_points = transform_points(given, tensor(arrays["in_w2c_target"]))
+    rays = pixel_rays(target)
+    tolerance = comparison.entry["tolerance"]["mesh"]
+    comparison.add("mesh0_rays", rays[0], arrays["out_mesh0_rays"], tolerance)
+    for index in range(2):
+        vertices, faces = boundary_mesh(camera_points[index], boundary[index])
+        expected = arrays[f"out_mesh{index}_vertices"]
+        comparison.add(f"mesh{index}_vertices", vertices, expected, tolerance)
+        ours, theirs = (
+            sorted(map(sorted, f.tolist())) for f in (faces, arrays[f"out_mesh{index}_faces"])
+        )
+        comparison.add(f"mesh{index}_faces", ours, theirs, {"exact": True})
+        distance = nearest_hit(rays[index], vertices, faces, target.intrinsics[[index]])
+        expected = arrays[f"out_mesh{index}_raylength"]
+        comparison.add(f"mesh{index}_raylength", distance, expected, tolerance)
+
+
+def _compare_warp(comparison: Comparison, arrays: Arrays, name: str, warp: ReferenceWarp) -> None:
+    tolerance = comparison.entry["tolerance"]
+    for output, values in (
+        ("frame", warp.frames),
+        ("mask", warp.known[:, None]),
+        ("flow", warp.flow),
+        ("depth", warp.depth),
+    ):
+        if f"out_{name}_{output}" in arrays:
+            expected = arrays[f"out_{name}_{output}"]
+            comparison.add(f"{name}_{output}", values, expected, tolerance[output])
+
+
+def check_cache(comparison: Comparison, arrays: Arrays) -> None:
+    """Cache of one frame (3D) or of one frame per target (4D), plain or with foreground masking."""
+    params = comparison.entry["params"]
+    cache = build(arrays, reference_params(params))
+    targets = targets_of(arrays)
+    _compare_entry(comparison, arrays, cache)
+    if "out_boundary_mask" in arrays:
+        boundary = cache.entries[0].boundary
+        expected = arrays["out_boundary_mask"].reshape(boundary.shape)
+        comparison.add("boundary", boundary, expected, comparison.entry["tolerance"]["masks"])
+    sensitive = [(frame, 0) for frame in params["rounding_sensitive_frames"]]
+    _compare_render(comparison, arrays, cache.render(targets), "", sensitive)
+    if "out_pixels_unfiltered" in arrays:
+        unfiltered = build(arrays, reference_params(params, threshold=1.0))
+        _compare_render(comparison, arrays, unfiltered.render(targets), "_unfiltered", sensitive)
+    if "out_pixels_start1" in arrays:
+        render = cache.render(targets[1:3], start_frame=1)
+        _compare_render(comparison, arrays, render, "_start1", [])
+
+
+def check_cache_update(comparison: Comparison, arrays: Arrays) -> None:
+    params = comparison.entry["params"]
+    targets = targets_of(arrays)
+    cache = build(arrays, reference_params(params)).update(
+        tensor(arrays["in_new_image"]),
+        tensor(arrays["in_new_depth"])[:, 0],
+        torch.ones_like(tensor(arrays["in_new_depth"])[:, 0], dtype=torch.bool),
+        targets[3:4],
+        alignment=params["alignment_method"],
+    )
+    _compare_entry(comparison, arrays, cache)
+    sensitive = [(item["frame"], item["buffer"]) for item in params["rounding_sensitive"]]
+    _compare_render(comparison, arrays, cache.render(targets), "", sensitive)
+
+
+def _compare_entry(comparison: Comparison, arrays: Arrays, cache: Cache3D) -> None:
+    tolerance = comparison.entry["tolerance"]
+    points = torch.stack(
+        [entry.reference_points(pixel_centre=0.0) for entry in cache.entries], dim=1
+    )
+    expected = arrays["out_points"]  # [1, frame, buffer, view=1, height, width, 3]
+    comparison.add("points", points, expected[0, :, :, 0], tolerance["points"])
+    shown = torch.stack([entry.shown for entry in cache.entries], dim=1)
+    comparison.add("mask", shown, arrays["out_input_mask"][0, :, :, 0, 0], tolerance["masks"])
+
+
+def _compare_render(
+    comparison: Comparison,
+    arrays: Arrays,
+    render: Any,
+    suffix: str,
+    sensitive: list[tuple[int, int]],
+) -> None:
+    tolerance = comparison.entry["tolerance"]
+    loose = tolerance.get("rounding_sensitive", tolerance.get("rounding_sensitive_frames"))
+    num_frames, num_buffers = render.known.shape[:2]
+    for frame in range(num_frames):
+        for buffer in range(num_buffers):
+            place = f"[{frame},{buffer}]{suffix}"
+            chosen = loose if (frame, buffer) in sensitive else tolerance
+            pixels = arrays[f"out_pixels{suffix}"][0, frame, buffer]
+            comparison.add(f"pixels{place}", render.frames[frame, buffer], pixels, chosen["pixels"])
+            masks = arrays[f"out_masks{suffix}"][0, frame, buffer, 0]
+            comparison.add(f"masks{place}", render.known[frame, buffer], masks, chosen["masks"])
+            if not suffix and "out_depth" in arrays and chosen is tolerance:
+                depth = arrays["out_depth"][0, frame, buffer]
+                comparison.add(
+                    f"depth{place}", render.depth[frame, buffer], depth, tolerance["depth"]
+                )
+
+
+def check_align_depth(comparison: Comparison, arrays: Arrays) -> None:
+    for case in ("case0", "case1"):
+        depth, known_depth = (
+            tensor(arrays[f"{case}__in_{side}_depth"]) for side in ("source", "target")
+        )
+        camera = cameras_of(
+            {
+                "w2c": np.linalg.inv(arrays[f"{case}__in_c2w"].astype(np.float64)),
+                "K": arrays[f"{case}__in_K"],
+            },
+            "w2c",
+            "K",
+            depth[None],
+        ).to(torch.float32)
+        for method in ("rigid", "non_rigid"):
+            aligned = align_depth(
+                depth,
+                torch.ones_like(depth, dtype=torch.bool),
+                known_depth,
+                torch.from_numpy(arrays[f"{case}__in_target_mask"]),
+                camera,
+                method=method,
+                pixel_centre=0.0,
+                reference=True,
+            )
+            expected = arrays[f"{case}__out_{method}"]
+            comparison.add(
+                f"{case} {method}", aligned, expected, comparison.entry["tolerance"][method]
+            )
+
+
+CHECKS: dict[str, Callable[[Comparison, Arrays], None]] = {
+    "unproject_project": check_unproject_project,
+    "reliable_depth_mask": check_reliable_depth_mask,
+    "bilinear_splatting": check_bilinear_splatting,
+    "forward_warp": check_forward_warp,
+    "cache3d_plain": check_cache,
+    "cache3d_foreground": check_cache,
+    "cache3d_update_rigid": check_cache_update,
+    "cache3d_update_non_rigid": check_cache_update,
+    "cache4d_plain": check_cache,
+    "cache4d_foreground": check_cache,
+    "align_depth": check_align_depth,
+}
+
+
+def tensor(array: np.ndarray) -> Tensor:
+    return torch.from_numpy(array)
+
+
+def cameras_of(arrays: Arrays, poses: str, matrices: str, depth: Tensor) -> Cameras:
+    height, width = depth.shape[-2:]
+    return cameras_from(arrays[poses], arrays[matrices], height, width)
+
+
+def targets_of(arrays: Arrays) -> Cameras:
+    depth = tensor(arrays["in_depth"])
+    batch = {name: arrays[name][0] for name in ("in_target_w2c", "in_target_K")}
+    return cameras_of(batch, "in_target_w2c", "in_target_K", depth)
+
+
+def reference_params(params: dict[str, Any], threshold: float | None = None) -> Cache3DParams:
+    return Cache3DParams(
+        filter_threshold=params["filter_points_threshold"] if threshold is None else threshold,
+        foreground_masking=params.get("foreground_masking", False),
+        splatting="reference",
+        pixel_centre=0.0,
+        max_buffers=2,
+    )
+
+
+def build(arrays: Arrays, params: Cache3DParams) -> Cache3D:
+    depth = tensor(arrays["in_depth"])[:, 0]
+    given = arrays.get("in_mask")
+    valid = torch.ones_like(depth, dtype=torch.bool) if given is None else tensor(given)[:, 0] > 0
+    return Cache3D.build(
+        tensor(arrays["in_image"]),
+        depth,
+        valid,
+        cameras_of(arrays, "in_w2c", "in_K", depth),
+        params,
+    )

@@ -1,0 +1,44 @@
+"""PLY files against the reference's, byte for byte."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from lyra_model.export.ply import header, write_ply
+from tests.conformance.base import Comparison, Result, skip
+from tests.conformance.model import from_array
+
+
+def check(entry: dict[str, Any], folder: Path) -> Result:
+    if not entry["file"].endswith(".ply"):
+        return skip(entry, "input of other entries, nothing to compare")
+    options = entry["params"]["options"]
+    if options.get("compatible") is False:
+        return skip(entry, "activated values in a PLY, which no viewer reads, are not offered")
+    source = folder / "ply" / "gaussians_37.npz"
+    gaussians = from_array(torch.from_numpy(np.load(source)["in_gaussians"][0]))
+    if options.get("prune"):
+        gaussians = gaussians[gaussians.opacities >= options.get("prune_factor", 0.005)]
+    factor = options.get("scale_factor", 1.0)
+    gaussians = replace(gaussians, means=gaussians.means * factor, scales=gaussians.scales * factor)
+
+    with tempfile.TemporaryDirectory() as temporary:
+        path = Path(temporary) / "ours.ply"
+        write_ply(gaussians, path)
+        ours = path.read_bytes()
+    theirs = (folder / entry["file"]).read_bytes()
+    comparison = Comparison(entry)
+    starts = header(len(gaussians))
+    comparison.add("header", starts.decode(), entry["params"]["header"], {"exact": True})
+    values = [np.frombuffer(data[len(starts) :], "<f4") for data in (ours, theirs)]
+    comparison.add("values", *values, entry["tolerance"]["values"])
+    comparison.add(
+        "bytes", *(np.frombuffer(data, np.uint8) for data in (ours, theirs)), {"exact": True}
+    )
+    return comparison.result()
