@@ -16,8 +16,8 @@ HEIGHT, WIDTH, NUM_FRAMES = 24, 32, 9
 PARAMS = {"name": "warp", "inpainting": "telea", "radius_pixels": 3}
 
 
-def request(known: torch.Tensor, *, num_buffers: int = 1) -> TeacherInput:
-    """A ramp of colour, the same in all frames, seen where `known`."""
+def request(known: torch.Tensor) -> TeacherInput:
+    """A ramp of colour on a wall before a camera that stays, seen where `known`."""
     row, column = torch.meshgrid(
         torch.linspace(-0.8, 0.8, HEIGHT), torch.linspace(-0.8, 0.8, WIDTH), indexing="ij"
     )
@@ -29,16 +29,15 @@ def request(known: torch.Tensor, *, num_buffers: int = 1) -> TeacherInput:
         HEIGHT,
         WIDTH,
     )
-    given = {"depth": known * 2.0} if "depth" in TeacherInput.__dataclass_fields__ else {}
     return TeacherInput(
         image=image,
         warped=warped,
         known=known,
+        depth=known * 2.0,
         cameras=cameras,
         fps=24.0,
         prompt="",
         seed=0,
-        **given,
     )
 
 
@@ -90,6 +89,15 @@ def test_holes_of_the_first_frame_take_the_source_image_and_are_not_invented() -
     output = generate(known)
     assert torch.equal(output.frames[0], in_bytes(request(known).image))
     assert not bool(output.filled[0].any())
+
+
+def test_source_pixels_of_unknown_depth_keep_their_colours_in_later_frames() -> None:
+    known = known_everywhere()
+    known[:, 0, 4:20, 4:20] = False  # never any depth there, and the camera stays
+    output = generate(known)
+    truth = in_bytes(request(known).image).expand_as(output.frames)
+    assert torch.equal(output.frames, truth)
+    assert bool(output.filled[1:, 4:20, 4:20].all())
 
 
 def test_a_frame_that_shows_nothing_is_grey_and_all_invented() -> None:

@@ -1,0 +1,181 @@
+"""Which depths can be trusted, and what the surfaces between them hide."""
+
+from __future__ import annotations
+
+import math
+from typing import no_type_check
+
+import numba
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn.functional import avg_pool2d, interpolate, max_pool2d, normalize
+
+from lyra_data.cache3d.unproject import pixel_directions, project
+from lyra_data.cameras import Cameras
+
+WINDOW = 5
+MESH_STEP = 4
+"""The occluding mesh has a vertex for every 4x4 pixels."""
+
+MESH_MARGIN = 0.02
+"""A pixel is hidden when it lies further behind the mesh than this, in the depth's units."""
+
+
+def reliable_depth(
+    depth: Float[Tensor, "frame height width"],
+    valid: Bool[Tensor, "frame height width"],
+    *,
+    threshold: float,
+    window: int = WINDOW,
+) -> Bool[Tensor, "frame height width"]:
+    """True where the known depth varies little in a window: (max - min) / mean < threshold.
+
+    Only known depths inside the picture take part, so neither the border nor a hole makes its
+    neighbours unreliable.
+    """
+    known = valid[:, None].float()
+    lowest, highest = _range(depth, valid, window)
+    counted = avg_pool2d(known, window, stride=1, padding=window // 2)
+    total = avg_pool2d(depth[:, None] * known, window, stride=1, padding=window // 2)
+    mean = total / counted.clamp(min=1e-12)
+    steady = (highest - lowest) / mean.clamp(min=1e-12)[:, 0] < threshold
+    return steady & valid
+
+
+def reliable_depth_reference(
+    depth: Float[Tensor, "frame height width"], *, threshold: float, window: int = WINDOW
+) -> Bool[Tensor, "frame height width"]:
+    """The reference's rule: unknown depth counts as 0, and so does the outside, in the mean only.
+
+    Source: forward_warp_utils_pytorch.py, reliable_depth_mask_range_batch.
+    """
+    lowest, highest = _range(depth, torch.ones_like(depth, dtype=torch.bool), window)
+    mean = avg_pool2d(depth[:, None], window, stride=1, padding=window // 2)[:, 0]
+    return ((highest - lowest) / (mean + 1e-6) < threshold) & (depth > 0)
+
+
+def _range(
+    depth: Float[Tensor, "frame height width"],
+    counted: Bool[Tensor, "frame height width"],
+    window: int,
+) -> tuple[Float[Tensor, "frame height width"], Float[Tensor, "frame height width"]]:
+    """Lowest and highest counted depth in the window around each pixel."""
+    low = torch.where(counted, -depth, -math.inf)[:, None]
+    high = torch.where(counted, depth, -math.inf)[:, None]
+    lowest = -max_pool2d(low, window, stride=1, padding=window // 2)[:, 0]
+    return lowest, max_pool2d(high, window, stride=1, padding=window // 2)[:, 0]
+
+
+def hidden_behind_mesh(
+    camera_points: Float[Tensor, "frame height width 3"],
+    boundary: Bool[Tensor, "frame height width"],
+    depth: Float[Tensor, "frame height width"],
+    cameras: Cameras,
+) -> Bool[Tensor, "frame height width"]:
+    """Where a warped depth lies behind the surface that spans the source's depth edges.
+
+    Args:
+        camera_points: the source's points in the target camera.
+        boundary: True on source pixels next to a depth edge.
+        depth: warped z depth in the target, 0 where unknown.
+    """
+    rays = pixel_rays(cameras)
+    hidden = torch.zeros_like(boundary)
+    for frame in range(len(cameras)):
+        vertices, faces = boundary_mesh(camera_points[frame], boundary[frame])
+        distance = nearest_hit(rays[frame], vertices, faces, cameras.intrinsics[[frame]])
+        mesh_depth = distance * rays[frame, ..., 2]
+        hidden[frame] = (distance > 0) & (mesh_depth + MESH_MARGIN < depth[frame])
+    return hidden
+
+
+def pixel_rays(cameras: Cameras) -> Float[Tensor, "frame height width 3"]:
+    """Unit directions through integer pixel positions, in the camera."""
+    return normalize(pixel_directions(cameras, pixel_centre=0.0), dim=-1)
+
+
+def boundary_mesh(
+    points: Float[Tensor, "height width 3"], boundary: Bool[Tensor, "height width"]
+) -> tuple[Float[Tensor, "vertex 3"], Int[Tensor, "face 3"]]:
+    """Triangles of the coarse cells that touch the boundary."""
+    height, width = (size // MESH_STEP for size in boundary.shape)
+    channels_first = points.permute(2, 0, 1)[None]
+    vertices = interpolate(channels_first, size=(height, width), mode="bilinear")[0]
+    edge = interpolate(boundary[None, None].float(), size=(height, width), mode="nearest")[0, 0] > 0
+    index = torch.arange(height * width).reshape(height, width)
+    corners = (index[:-1, :-1], index[:-1, 1:], index[1:, :-1], index[1:, 1:])
+    touched = edge[:-1, :-1] | edge[:-1, 1:] | edge[1:, :-1] | edge[1:, 1:]
+    top_left, top_right, bottom_left, bottom_right = (corner[touched] for corner in corners)
+    faces = torch.cat(
+        [
+            torch.stack([top_left, top_right, bottom_left], dim=-1),
+            torch.stack([top_right, bottom_right, bottom_left], dim=-1),
+        ]
+    )
+    used, faces = torch.unique(faces, return_inverse=True)
+    return vertices.permute(1, 2, 0).reshape(-1, 3)[used], faces
+
+
+def nearest_hit(
+    rays: Float[Tensor, "height width 3"],
+    vertices: Float[Tensor, "vertex 3"],
+    faces: Int[Tensor, "face 3"],
+    intrinsics: Float[Tensor, "1 4"],
+) -> Float[Tensor, "height width"]:
+    """Distance along each pixel's ray, from the camera, to the nearest triangle; 0 for none."""
+    boxes = _pixel_boxes(vertices[faces], intrinsics, *rays.shape[:2])
+    distance = np.zeros(rays.shape[:2], dtype=np.float64)
+    _intersect(rays.double().numpy(), vertices[faces].double().numpy(), boxes.numpy(), distance)
+    return torch.from_numpy(distance).to(rays.dtype)
+
+
+def _pixel_boxes(
+    triangles: Float[Tensor, "face 3 xyz"],
+    intrinsics: Float[Tensor, "1 4"],
+    height: int,
+    width: int,
+) -> Int[Tensor, "face 4"]:
+    """First and last row and column that a triangle may cover; all of them if it passes z = 0."""
+    position = project(triangles[None], intrinsics)[0]
+    low = (position.amin(dim=1) - 1).floor().clamp(-1, max(height, width)).long()
+    high = (position.amax(dim=1) + 1).ceil().clamp(-1, max(height, width)).long()
+    in_front = (triangles[..., 2] > 1e-6).all(dim=-1)
+    left = torch.where(in_front, low[:, 0].clamp(min=0), 0)
+    top = torch.where(in_front, low[:, 1].clamp(min=0), 0)
+    right = torch.where(in_front, high[:, 0].clamp(max=width - 1), width - 1)
+    bottom = torch.where(in_front, high[:, 1].clamp(max=height - 1), height - 1)
+    return torch.stack([top, bottom, left, right], dim=-1)
+
+
+@numba.njit(inline="always")
+@no_type_check
+def _dot(a, b):
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+
+
+@numba.njit(nogil=True, cache=True)
+@no_type_check
+def _intersect(rays, triangles, boxes, distance):
+    """Moeller and Trumbore's test of every ray in a triangle's box; keeps the nearest."""
+    for face in range(len(triangles)):
+        a, b, c = triangles[face, 0], triangles[face, 1], triangles[face, 2]
+        edge1, edge2 = b - a, c - a
+        for row in range(boxes[face, 0], boxes[face, 1] + 1):
+            for column in range(boxes[face, 2], boxes[face, 3] + 1):
+                ray = rays[row, column]
+                p = np.cross(ray, edge2)
+                determinant = _dot(edge1, p)
+                if abs(determinant) < 1e-12:
+                    continue
+                u = -_dot(a, p) / determinant
+                if u < 0.0 or u > 1.0:
+                    continue
+                q = np.cross(-a, edge1)
+                v = _dot(ray, q) / determinant
+                if v < 0.0 or u + v > 1.0:
+                    continue
+                t = _dot(edge2, q) / determinant
+                if t > 0.0 and (distance[row, column] == 0.0 or t < distance[row, column]):
+                    distance[row, column] = t

@@ -1,0 +1,117 @@
+"""The `warp` teacher: the cache's own picture, its holes filled by inpainting. Runs on a CPU.
+
+It stands in for a video model where none can run, and shows what a real teacher must beat.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import cv2
+import numpy as np
+import torch
+from einops import rearrange
+from jaxtyping import Bool, Float, UInt8
+from pydantic import Field
+from torch import Tensor
+
+from lyra_data.cache3d.cache import CacheRender
+from lyra_data.cache3d.splat import SplatSource, splat
+from lyra_data.cameras import PIXEL_CENTRE, Cameras
+from lyra_data.params import Params
+from lyra_data.teachers.background import background_depth
+from lyra_data.teachers.base import TeacherInput, TeacherOutput, TeacherSpec
+
+METHODS = {"telea": cv2.INPAINT_TELEA, "navier_stokes": cv2.INPAINT_NS}
+
+
+class WarpTeacherParams(Params):
+    """How holes are filled.
+
+    `inpainting`: OpenCV's fast marching (Telea 2004) or Navier-Stokes (Bertalmio 2001).
+    `radius_pixels`: neighbourhood that a filled pixel is made from.
+    """
+
+    name: Literal["warp"]
+    inpainting: Literal["telea", "navier_stokes"]
+    radius_pixels: float = Field(gt=0, le=32)
+
+
+class WarpTeacher:
+    """Three layers, each used where those before it have a hole: the cache, the source picture's
+    pixels of unknown depth, inpainting."""
+
+    name: ClassVar[str] = "warp"
+    spec: ClassVar[TeacherSpec] = TeacherSpec(
+        size_multiple=1, frame_period=8, max_buffers=64, latent_space=None
+    )
+    Params = WarpTeacherParams
+
+    def __init__(self, params: WarpTeacherParams) -> None:
+        self.params = params
+
+    @property
+    def fingerprint(self) -> str:
+        settings = self.params
+        return (
+            f"warp-1, OpenCV {cv2.__version__} {settings.inpainting}, "
+            f"radius {settings.radius_pixels:g}"
+        )
+
+    def generate(self, request: TeacherInput) -> TeacherOutput:
+        """The nearest known surface of all buffers; invented where there is none.
+
+        The first frame is seen from the source camera, so there the source picture itself fills
+        the holes; those pixels are not invented.
+        """
+        shown = CacheRender(request.warped, request.known, request.depth).merged()
+        frames, known = shown.frames[:, 0].clone(), shown.known[:, 0].clone()
+        lost = ~known[0]
+        frames[0] = torch.where(known[0], frames[0], request.image)
+        known[0] = True
+        filled = ~known
+
+        if bool(lost.any()) and not bool(lost.all()):
+            guess, reached = _carry(request.image, shown.depth[0, 0], lost, request.cameras)
+            frames = torch.where((reached & ~known)[:, None], guess, frames)
+            known = known | reached
+        whole = [
+            self._inpaint(frame, ~covered) for frame, covered in zip(frames, known, strict=True)
+        ]
+        return TeacherOutput(frames=torch.stack(whole), filled=filled, latents=None)
+
+    def _inpaint(
+        self, image: Float[Tensor, "3 height width"], holes: Bool[Tensor, "height width"]
+    ) -> UInt8[Tensor, "3 height width"]:
+        """The image in bytes, its holes filled; all grey if nothing is known."""
+        if bool(holes.all()):
+            image = torch.zeros_like(image)
+        pixels = ((image.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+        if bool(holes.all()) or not bool(holes.any()):
+            return pixels
+        picture = rearrange(pixels, "channel height width -> height width channel")
+        whole = cv2.inpaint(
+            np.ascontiguousarray(picture.numpy()),
+            holes.numpy().astype(np.uint8),
+            self.params.radius_pixels,
+            METHODS[self.params.inpainting],
+        )
+        return rearrange(torch.from_numpy(whole), "height width channel -> channel height width")
+
+
+def _carry(
+    image: Float[Tensor, "3 height width"],
+    depth: Float[Tensor, "height width"],
+    lost: Bool[Tensor, "height width"],
+    cameras: Cameras,
+) -> tuple[Float[Tensor, "frame 3 height width"], Bool[Tensor, "frame height width"]]:
+    """Source pixels of unknown depth, shown in all frames as if they lay in the background.
+
+    The cache never shows them, and nor does the view's depth; but where it has a hole, their true
+    colours at a guessed place are nearer the truth than colours that are guessed too, and are the
+    same in all frames.
+    """
+    guessed = torch.from_numpy(background_depth(depth.numpy(), ~lost.numpy()))
+    source = SplatSource(image.contiguous(), guessed, lost, lost, cameras[[0]])
+    frames, reached, _ = splat([source] * len(cameras), cameras, pixel_centre=PIXEL_CENTRE)
+    return frames, reached
