@@ -36,24 +36,28 @@ def warp_nearest(
     """For every camera the nearest input frame moved by its depth, holes filled by the teacher."""
     rgb, depth = [], []
     for index, source in enumerate(nearest_frames(inputs, cameras).tolist()):
-        chosen, camera = inputs[[source]], cameras[[index]]
+        chosen = inputs[[source]]
         image = chosen.rgb * 2.0 - 1.0
+        path = Cameras.concatenate(
+            [chosen.cameras, cameras[[index]]]
+        )  # teachers start at the image
         cached = Cache3D.build(
             image, chosen.depth, chosen.depth_valid, chosen.cameras, cache
-        ).render(camera)
+        ).render(path)
         made = teacher.generate(
             TeacherInput(
                 image=image[0],
                 warped=cached.frames,
                 known=cached.known,
-                cameras=camera,
+                depth=cached.depth,
+                cameras=path,
                 fps=1.0,
                 prompt="",
                 seed=0,
             )
         )
-        rgb.append(made.frames.float() / 255.0)
-        depth.append(cached.depth[:, 0])
+        rgb.append(made.frames[1:].float() / 255.0)
+        depth.append(cached.depth[1:, 0])
     return Prediction(torch.cat(rgb), torch.cat(depth))
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
-from pydantic import Field
+from pydantic import BeforeValidator, SerializeAsAny
 
 from lyra_data.cache3d import Cache3D, Cache3DParams
 from lyra_data.cameras import Cameras
@@ -15,6 +15,7 @@ from lyra_data.codecs.base import LatentCodec
 from lyra_data.dataset.reader import SceneDataset
 from lyra_data.params import Params
 from lyra_data.sources.base import HeldOutView
+from lyra_data.teachers import TEACHERS
 from lyra_data.teachers.base import Teacher
 from lyra_model.baselines import Prediction, copy_nearest, flatten_views, warp_nearest
 from lyra_model.batches import SceneLoader, Targets
@@ -26,10 +27,15 @@ from lyra_model.metrics.psnr import psnr
 from lyra_model.metrics.scores import Scores
 from lyra_model.metrics.ssim import ssim
 from lyra_model.phases import PhaseParams
-from lyra_model.rendering import RenderingParams, render
+from lyra_model.rendering import render
+from lyra_model.rendering.base import RenderingParams
 
 DECODER, FIRST_PHASE, COPIED, WARPED = "decoder", "first_phase", "copied", "warped"
 METHODS = (DECODER, FIRST_PHASE, COPIED, WARPED)
+
+
+def _parse_teacher(values: Any) -> Params:
+    return TEACHERS.parse(values, where="evaluate.warp_baseline")
 
 
 class EvaluateParams(Params):
@@ -37,11 +43,11 @@ class EvaluateParams(Params):
 
     Attributes:
         phase: the phase of training that is judged.
-        film_strip_frames: pictures in the report's strip of each trajectory.
+        warp_baseline: the teacher that fills the holes of the warped baseline.
     """
 
     phase: str
-    film_strip_frames: Annotated[int, Field(ge=2)]
+    warp_baseline: Annotated[SerializeAsAny[Params], BeforeValidator(_parse_teacher)]
 
 
 @dataclass(frozen=True)

@@ -29,8 +29,8 @@ from lyra_model.losses import total_loss
 from lyra_model.losses.base import LossInput
 from lyra_model.metrics.psnr import psnr
 from lyra_model.phases import RANDOM_WEIGHTS, PhaseParams
-from lyra_model.rendering import Render
-from lyra_model.rendering.deferred import backpropagate_views
+from lyra_model.rendering.base import Render
+from lyra_model.rendering.deferred import loss_over_views
 from lyra_model.train_params import TrainParams
 from lyra_model.view_sampling import StepTargets, sample_step
 
@@ -191,7 +191,7 @@ class PhaseTrainer:
                 sums[name] = sums.get(name, 0.0) + term / len(targets)
             return value.total / len(targets)
 
-        backpropagate_views(gaussians, targets.cameras, self.params.rendering, loss_of_view)
+        loss_over_views(gaussians, targets.cameras, self.params.rendering, loss_of_view).backward()
         return sums
 
     def _key(self) -> str:

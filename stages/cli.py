@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -132,7 +133,7 @@ def _run(stage: str, params_file: Path, json_output: bool, **options: Any) -> No
     console = Console(stderr=True)
     progress = silent if json_output else RichProgress(console)
     try:
-        summary = _stage_function(stage)(params_file, progress=progress, **options)
+        summary = _run_timed(stage, params_file, progress=progress, **options)
     except LyraError as error:
         progress.finish()
         _fail(error, console, json_output)
@@ -145,6 +146,20 @@ def _run(stage: str, params_file: Path, json_output: bool, **options: Any) -> No
         print(json.dumps(summary.as_json(), indent=2))
     else:
         summary.show(Console())
+
+
+def _run_timed(stage: str, params_file: Path, **options: Any) -> Any:
+    """Check all of params.yaml, run the stage, and remember how long it took."""
+    from stages.durations import record_duration
+    from stages.params import check_all
+    from stages.workspace import Workspace
+
+    check_all(params_file)
+    started = time.monotonic()
+    summary = _stage_function(stage)(params_file, **options)
+    name = " ".join(filter(None, (stage, options.get("phase"))))
+    record_duration(Workspace(params_file.resolve().parent), name, time.monotonic() - started)
+    return summary
 
 
 def _stage_function(stage: str) -> Callable[..., Any]:

@@ -35,7 +35,7 @@ def run_evaluate(params_file: Path, *, progress: Progress = silent) -> Summary:
         dataset=SceneDataset(workspace.require(workspace.dataset, made_by="package")),
         codec=CODECS.create(train.codec, where="train.codec"),
         cache=generate.cache,
-        teacher=TEACHERS.create(generate.teacher, where="generate.teacher"),
+        teacher=TEACHERS.create(params.warp_baseline, where="evaluate.warp_baseline"),
         folders=Folders(
             clips=workspace.require(workspace.clips, made_by="annotate"),
             held_out=workspace.held_out,

@@ -1,0 +1,100 @@
+"""The whole pipeline on a tiny project: repeatable, resumable, and idle when nothing changed."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import yaml
+
+from tests.pipeline.project import Project
+
+KILL_IN_GENERATE = """
+import os, signal
+from pathlib import Path
+from lyra_data.generation import view_making
+from stages.generate import run_generate
+
+make, calls = view_making.ViewMaker.make, []
+def make_one_then_die(self, clip, job):
+    if calls:
+        os.kill(os.getpid(), signal.SIGKILL)
+    calls.append(job)
+    return make(self, clip, job)
+view_making.ViewMaker.make = make_one_then_die
+run_generate(Path("params.yaml"))
+"""
+
+KILL_IN_TRAIN = """
+import os, signal
+from pathlib import Path
+from lyra_model import training
+from stages.train import run_train
+
+take_step = training.PhaseTrainer.step
+def step_until_the_fourth(self, step):
+    if step == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return take_step(self, step)
+training.PhaseTrainer.step = step_until_the_fourth
+run_train(Path("params.yaml"), phase="demo", checkpoint_steps=2)
+"""
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Project:
+    project = Project(tmp_path_factory.mktemp("finished")).with_dvc()
+    project.run("dvc", "repro")
+    return project
+
+
+def stages_run(output: str) -> list[str]:
+    marker = "Running stage '"
+    lines = [line for line in output.splitlines() if line.startswith(marker)]
+    return [line.removeprefix(marker).split("'")[0] for line in lines]
+
+
+def test_every_stage_leaves_its_result(finished):
+    results = json.loads((finished.root / "reports" / "evaluation.json").read_text())
+    assert set(results["held_out_frames"]) == {"decoder", "first_phase", "copied", "warped"}
+    assert results["held_out_frames"]["decoder"]["num_pixels"] == 2 * 4 * 32 * 48
+    page = (finished.root / "reports" / "report.html").read_text()
+    assert "wall" in page
+    assert (finished.root / "reports" / "scenes" / "wall" / "gaussians.ply").stat().st_size > 1000
+    for curve in ("training.csv", "held_out.csv"):
+        assert len((finished.root / "reports" / "curves" / curve).read_text().splitlines()) > 4
+
+
+def test_a_second_repro_runs_nothing(finished):
+    assert stages_run(finished.run("dvc", "repro").stdout) == []
+
+
+def test_a_killed_run_goes_on_and_ends_with_the_bytes_of_an_uninterrupted_one(finished, tmp_path):
+    project = Project(tmp_path / "killed").with_dvc()
+    project.cli("annotate")
+    project.run_and_be_killed(KILL_IN_GENERATE)
+    assert not (project.root / "outputs" / "views").exists()
+    again = project.cli("generate")
+    assert (again["made"], again["reused"]) == (1, 1)
+
+    project.cli("package")
+    project.cli("train", "--phase", "small")
+    project.run_and_be_killed(KILL_IN_TRAIN)
+    assert not (project.root / "outputs" / "models" / "demo").exists()
+    project.run("dvc", "repro")
+    assert project.hashes() == finished.hashes()
+
+
+def test_changing_the_last_phase_runs_that_phase_and_the_evaluation_alone(finished):
+    finished.change("train", "phases", "demo", "steps", to=7)
+    assert stages_run(finished.run("dvc", "repro").stdout) == ["train@demo", "evaluate"]
+
+
+def test_no_stage_but_evaluate_depends_on_the_real_photos(finished):
+    lock = yaml.safe_load((finished.root / "dvc.lock").read_text())
+    readers = [
+        name
+        for name, stage in lock["stages"].items()
+        if any(dep["path"].startswith("outputs/held_out") for dep in stage.get("deps", []))
+    ]
+    assert readers == ["evaluate"]
