@@ -1,6 +1,6 @@
 """Claim: the CPU renderer is some twenty times faster than plain torch, forward and backward.
 
-    python -m benchmarks.rendering [--rounds 5] [--without-torch]
+    python -m benchmarks.rendering [--rounds 3] [--without-torch]
 
 Median milliseconds of one view (colour, depth and alpha; gradients to the Gaussians and the
 camera), float32, renderers taking turns in one process. Gaussians are uniform in a view's frustum,
@@ -105,7 +105,7 @@ def milliseconds(scene: Scene, backend: str, num_threads: int) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--without-torch", action="store_true")
     arguments = parser.parse_args()
     runs = [("cpu", 1), ("cpu", 2)]

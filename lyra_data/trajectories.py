@@ -30,7 +30,13 @@ TARGET_SHIFT: dict[str, float] = {"center_facing": 0, "no_rotation": 1, "traject
 
 
 class SpiralParams(Params):
-    """Shape of clockwise and counterclockwise, whose distance alone is drawn."""
+    """Shape of clockwise and counterclockwise, whose distance alone is drawn.
+
+    Attributes:
+        radius_x_factor: half the ellipse's width, in units of the drawn distance.
+        radius_y_factor: half its height, in the same unit.
+        num_circles: full turns; the path ends where it began.
+    """
 
     radius_x_factor: float = Field(gt=0)
     radius_y_factor: float = Field(gt=0)
@@ -40,8 +46,15 @@ class SpiralParams(Params):
 class TrajectoryParams(Params):
     """The trajectories of every scene.
 
-    `total_movement_distance_factor` scales every drawn distance (2.0: more motion, more holes);
-    `reference_cameras` brings back the cameras of the reference, errors included, for comparison.
+    Attributes:
+        names: camera paths of lyra_data/trajectories.py, each at most once; their order is that
+            of a scene's views.
+        rotation: where the camera looks: at the scene's centre, straight on, or turned towards
+            where it moves.
+        total_movement_distance_factor: scales every drawn distance, which is in units of the
+            scene's centre depth (2.0: more motion, more holes).
+        spiral: shape of clockwise and counterclockwise.
+        reference_cameras: bring back the cameras of the reference, errors included, to compare.
     """
 
     names: list[str] = Field(min_length=1)

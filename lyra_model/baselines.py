@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from lyra_data.cache3d import Cache3D, Cache3DParams
@@ -26,7 +26,7 @@ class Prediction:
 
 def copy_nearest(inputs: Targets, cameras: Cameras) -> Prediction:
     """For every camera the input frame that is nearest in the picture, as it is."""
-    nearest = nearest_frames(inputs, cameras)
+    nearest = nearest_frames(inputs, cameras).indices
     return Prediction(inputs.rgb[nearest], inputs.depth[nearest])
 
 
@@ -35,7 +35,7 @@ def warp_nearest(
 ) -> Prediction:
     """For every camera the nearest input frame moved by its depth, holes filled by the teacher."""
     rgb, depth = [], []
-    for index, source in enumerate(nearest_frames(inputs, cameras).tolist()):
+    for index, source in enumerate(nearest_frames(inputs, cameras).indices.tolist()):
         chosen = inputs[[source]]
         image = chosen.rgb * 2.0 - 1.0
         path = Cameras.concatenate(
@@ -61,8 +61,21 @@ def warp_nearest(
     return Prediction(torch.cat(rgb), torch.cat(depth))
 
 
-def nearest_frames(inputs: Targets, cameras: Cameras) -> Tensor:
-    """For every camera the index of the input frame that looks most like its picture would.
+@dataclass(frozen=True)
+class NearestFrames:
+    """For every camera the input frame that looks most like its picture would.
+
+    Attributes:
+        indices: of the input frames.
+        displacement: how far, in pixels, the scene moved between the two pictures (median).
+    """
+
+    indices: Int[Tensor, " frame"]
+    displacement: Float[Tensor, " frame"]
+
+
+def nearest_frames(inputs: Targets, cameras: Cameras) -> NearestFrames:
+    """The nearest input frame of every camera.
 
     Nearest is the smallest median displacement, in pixels, of the points that the first input
     frame shows, between the two pictures: it weighs turning and moving as the eye does.
@@ -70,8 +83,9 @@ def nearest_frames(inputs: Targets, cameras: Cameras) -> Tensor:
     points = _probe_points(inputs)
     seen_by_inputs = project(points, inputs.cameras)
     seen_by_targets = project(points, cameras)
-    displacement = (seen_by_targets[:, None] - seen_by_inputs[None]).norm(dim=-1)
-    return displacement.median(dim=-1).values.argmin(dim=1)
+    apart = (seen_by_targets[:, None] - seen_by_inputs[None]).norm(dim=-1)
+    displacement, indices = apart.median(dim=-1).values.min(dim=1)
+    return NearestFrames(indices, displacement)
 
 
 def project(points: Float[Tensor, "point 3"], cameras: Cameras) -> Float[Tensor, "frame point 2"]:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from lyra_data.atomic import folder_atomically
 from lyra_data.errors import CorruptDataError
-from lyra_data.hashing import sha256_of_file
+from lyra_data.hashing import content_key, sha256_of_file
 
 FORMAT_VERSION = 1
 WEIGHTS = "model.safetensors"
@@ -56,6 +56,7 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
             "weights_sha256": sha256_of_file(temporary / WEIGHTS),
             "history_sha256": sha256_of_file(temporary / HISTORY),
         }
+        config["config_sha256"] = content_key(config)
         (temporary / CONFIG).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 
@@ -68,7 +69,8 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     fix = "run `lyra-data train` again; delete the folder first if this persists"
     try:
         config = json.loads((folder / CONFIG).read_text())
-        version = config.pop("format_version")
+        version = config["format_version"]
+        stated = config["config_sha256"]
         hashes = {WEIGHTS: config["weights_sha256"], HISTORY: config["history_sha256"]}
     except (OSError, ValueError, KeyError, AttributeError) as error:
         raise CorruptDataError(
@@ -80,6 +82,8 @@ def load_checkpoint(folder: Path) -> Checkpoint:
             where=str(folder),
             fix="train again with this release, or install the one that wrote it",
         )
+    if content_key({k: v for k, v in config.items() if k != "config_sha256"}) != stated:
+        raise CorruptDataError("altered since it was written", where=str(folder / CONFIG), fix=fix)
     for name, expected in hashes.items():
         path = folder / name
         if not path.is_file() or sha256_of_file(path) != expected:

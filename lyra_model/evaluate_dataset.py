@@ -66,6 +66,7 @@ def evaluate_dataset(
         codec=codec,
         rendering=train.rendering,
         held_out_frames=train.held_out_frames,
+        min_displacement_pixels=params.min_displacement_pixels,
         cache=cache,
         teacher=teacher,
     )

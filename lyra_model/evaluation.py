@@ -6,18 +6,25 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import torch
-from pydantic import BeforeValidator, SerializeAsAny
+from pydantic import BeforeValidator, Field, SerializeAsAny
 
 from lyra_data.cache3d import Cache3D, Cache3DParams
 from lyra_data.cameras import Cameras
 from lyra_data.clip import Clip
 from lyra_data.codecs.base import LatentCodec
 from lyra_data.dataset.reader import SceneDataset
+from lyra_data.errors import ParamsError
 from lyra_data.params import Params
 from lyra_data.sources.base import HeldOutView
 from lyra_data.teachers import TEACHERS
 from lyra_data.teachers.base import Teacher
-from lyra_model.baselines import Prediction, copy_nearest, flatten_views, warp_nearest
+from lyra_model.baselines import (
+    Prediction,
+    copy_nearest,
+    flatten_views,
+    nearest_frames,
+    warp_nearest,
+)
 from lyra_model.batches import SceneLoader, Targets
 from lyra_model.checkpoints import Checkpoint
 from lyra_model.decoder import DecoderParams, create_decoder
@@ -43,10 +50,14 @@ class EvaluateParams(Params):
 
     Attributes:
         phase: the phase of training that is judged.
+        min_displacement_pixels: a held-out frame that moves by less than this from the nearest
+            input frame (median over the scene's points) tests nothing and is not counted; a path
+            that comes by the same place twice has such frames.
         warp_baseline: the teacher that fills the holes of the warped baseline.
     """
 
     phase: str
+    min_displacement_pixels: Annotated[float, Field(ge=0)]
     warp_baseline: Annotated[SerializeAsAny[Params], BeforeValidator(_parse_teacher)]
 
 
@@ -92,8 +103,13 @@ class FrameScores:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All methods against one set of targets."""
+    """All methods against one set of targets.
 
+    Attributes:
+        labels: (position of the view, frame) of every target; (-1, index) for real photos.
+    """
+
+    labels: list[tuple[int, int]]
     targets: Targets
     predictions: dict[str, Prediction]
     scores: dict[str, FrameScores]
@@ -131,12 +147,14 @@ class Evaluator:
         codec: LatentCodec,
         rendering: RenderingParams,
         held_out_frames: int,
+        min_displacement_pixels: float,
         cache: Cache3DParams,
         teacher: Teacher,
     ) -> None:
         self.judged, self.first = judged, first
         self.rendering = rendering
         self.held_out_frames = held_out_frames
+        self.min_displacement_pixels = min_displacement_pixels
         self.cache, self.teacher = cache, teacher
         self._loaders = {
             DECODER: _loader(judged, dataset, codec),
@@ -157,14 +175,14 @@ class Evaluator:
             FIRST_PHASE: self._decode(FIRST_PHASE, self.first, clip.scene_id),
         }
         inputs = flatten_views(batch.targets, self.judged.phase.num_frames)
-        num_frames = len(batch.targets[0])
-        tail = list(range(num_frames - self.held_out_frames, num_frames))
-        unseen = Targets.concatenate([view[tail] for view in batch.targets])
+        labels = self._counted_frames(batch.targets, inputs)
+        unseen = Targets.concatenate([batch.targets[view][[frame]] for view, frame in labels])
         real = self._real_targets(clip, held_out) if held_out else None
+        real_labels = [(-1, index) for index in range(len(held_out))]
         return SceneEvaluation(
             scene_id=clip.scene_id,
-            held_out=self._compare(unseen, inputs, gaussians),
-            real=None if real is None else self._compare(real, inputs, gaussians),
+            held_out=self._compare(labels, unseen, inputs, gaussians),
+            real=None if real is None else self._compare(real_labels, real, inputs, gaussians),
             views=batch.targets,
             num_input_frames=self.judged.phase.num_frames,
             gaussians=gaussians[DECODER],
@@ -176,8 +194,29 @@ class Evaluator:
         batch = self._loaders[method].load(scene_id)
         return decoder(batch.inputs, prune_ratio=trained.phase.prune_ratio)[0]
 
+    def _counted_frames(self, views: list[Targets], inputs: Targets) -> list[tuple[int, int]]:
+        """(view, frame) of the held-out frames that differ from what the decoder reads."""
+        counted = []
+        for position, view in enumerate(views):
+            tail = list(range(len(view) - self.held_out_frames, len(view)))
+            displacement = nearest_frames(inputs, view[tail].cameras).displacement
+            for frame, pixels in zip(tail, displacement.tolist(), strict=True):
+                if pixels >= self.min_displacement_pixels:
+                    counted.append((position, frame))
+        if not counted:
+            raise ParamsError(
+                f"no held-out frame moves by {self.min_displacement_pixels} pixels or more",
+                where="params.yaml: evaluate.min_displacement_pixels",
+                fix="lower it, or generate longer movements",
+            )
+        return counted
+
     def _compare(
-        self, targets: Targets, inputs: Targets, gaussians: dict[str, Gaussians]
+        self,
+        labels: list[tuple[int, int]],
+        targets: Targets,
+        inputs: Targets,
+        gaussians: dict[str, Gaussians],
     ) -> Comparison:
         predictions = {
             method: self._render(scene, targets.cameras) for method, scene in gaussians.items()
@@ -185,7 +224,7 @@ class Evaluator:
         predictions[COPIED] = copy_nearest(inputs, targets.cameras)
         predictions[WARPED] = warp_nearest(inputs, targets.cameras, self.cache, self.teacher)
         scores = {method: score(predictions[method], targets) for method in METHODS}
-        return Comparison(targets, predictions, scores)
+        return Comparison(labels, targets, predictions, scores)
 
     def _render(self, gaussians: Gaussians, cameras: Cameras) -> Prediction:
         rendered = render(gaussians, cameras, self.rendering)

@@ -29,6 +29,7 @@ class PhaseParams(Params):
         learning_rate: of AdamW, after `warmup_steps` of linear rise.
         final_learning_rate: reached at the last step along half a cosine; equal to
             `learning_rate` for a constant rate, as in the reference.
+        warmup_steps: first steps, over which the learning rate rises linearly; 0 for none.
         prune_ratio: share of Gaussians dropped by falling opacity, 0..1.
         losses: weight of every loss.
     """

@@ -89,29 +89,27 @@ def _trajectory(
     evaluation: SceneEvaluation, index: int, view: View, codec: LatentCodec
 ) -> content.TrajectoryResult:
     held_out = evaluation.held_out
-    num_held_out = len(held_out.targets) // len(evaluation.views)
-    num_frames = len(view.frames)
-    tail = range(num_frames - num_held_out, num_frames)
-    shown = index * num_held_out + num_held_out // 2
+    counted = [place for place, (view_of, _) in enumerate(held_out.labels) if view_of == index]
+    shown = counted[len(counted) // 2 : len(counted) // 2 + 1]
     return content.TrajectoryResult(
         trajectory=view.trajectory,
         view_index=view.view_index,
         motion_reversed=view.motion_reversed,
         frames=view.frames,
         cameras=evaluation.views[index].cameras,
-        held_out=tuple(tail),
+        held_out=tuple(held_out.labels[place][1] for place in counted),
         known_fraction=view.known_fraction,
         codec_psnr_db=codec_psnr(codec, view),
         movement_distance=view.movement_distance,
         seed=int(view.provenance["distance_seed"]),
-        comparisons=(_comparison(held_out, shown, tail[num_held_out // 2]),),
+        comparisons=tuple(_comparison(held_out, place) for place in shown),
     )
 
 
-def _comparison(compared: Comparison, index: int, frame: int) -> content.Comparison:
+def _comparison(compared: Comparison, index: int) -> content.Comparison:
     prediction = compared.predictions["decoder"]
     return content.Comparison(
-        frame=frame,
+        frame=compared.labels[index][1],
         held_out=True,
         target=_bytes(compared.targets.rgb[index]),
         render=_bytes(prediction.rgb[index]),

@@ -114,10 +114,10 @@ def write_held_out_curve(scenes: list[SceneEvaluation], path: Path) -> None:
         for method in METHODS:
             per_frame: dict[int, list[float]] = {}
             for scene in scenes:
-                num_held_out = len(scene.held_out.targets) // len(scene.views)
-                first = len(scene.views[0]) - num_held_out - scene.num_input_frames + 1
-                for index, value in enumerate(scene.held_out.scores[method].psnr_db.values):
-                    per_frame.setdefault(first + index % num_held_out, []).append(float(value))
+                values = scene.held_out.scores[method].psnr_db.values.tolist()
+                for (_, frame), value in zip(scene.held_out.labels, values, strict=True):
+                    distance = frame - scene.num_input_frames + 1
+                    per_frame.setdefault(distance, []).append(value)
             for distance, values in sorted(per_frame.items()):
                 mean = sum(values) / len(values)
                 writer.writerow([distance, METHOD_TITLES[method], f"{mean:.4f}"])

@@ -18,7 +18,13 @@ def _parse_codec(values: Any) -> Params:
 
 
 class OptimiserParams(Params):
-    """AdamW, as in the reference: betas .9/.999, weight decay 1e-2, gradients clipped at 1."""
+    """AdamW. The reference's values stand in brackets.
+
+    Attributes:
+        betas: decay of the running means of the gradient and of its square [0.9, 0.999].
+        weight_decay: decoupled from the gradient [0.01].
+        max_gradient_norm: gradients of a larger norm, over all weights, are scaled to it [1.0].
+    """
 
     betas: tuple[float, float]
     weight_decay: Annotated[float, Field(ge=0)]

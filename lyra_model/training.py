@@ -25,6 +25,7 @@ from lyra_data.seeds import derive_seed
 from lyra_model.batches import SceneBatch, SceneLoader, Targets
 from lyra_model.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from lyra_model.decoder import create_decoder
+from lyra_model.gaussians import Gaussians
 from lyra_model.losses import total_loss
 from lyra_model.losses.base import LossInput
 from lyra_model.metrics.psnr import psnr
@@ -173,7 +174,7 @@ class PhaseTrainer:
         (gaussians,) = self.decoder(batch.inputs, prune_ratio=self.phase.prune_ratio)
         sums: dict[str, float] = {}
 
-        def loss_of_view(render: Render, index: int) -> Tensor:
+        def loss_of_view(render: Render, shown: Gaussians, index: int) -> Tensor:
             target = targets[[index]]
             value = total_loss(
                 self.phase.losses,
@@ -182,7 +183,7 @@ class PhaseTrainer:
                     rgb=target.rgb,
                     depth=target.depth,
                     depth_valid=target.depth_valid,
-                    gaussians=gaussians,
+                    gaussians=shown,
                 ),
             )
             quality = psnr(render.rgb.detach(), target.rgb).mean

@@ -24,5 +24,9 @@ CHECKED = [
     "lyra_model.losses",
     "lyra_model.metrics",
     "lyra_model.rendering.base",
+    "lyra_model.rendering.cpu",
+    "lyra_model.rendering.deferred",
+    "lyra_model.rendering.gsplat",
+    "lyra_model.rendering.torch_reference",
 ]
 _hook = install_import_hook(CHECKED, "beartype.beartype")

@@ -36,14 +36,15 @@ FARTHEST_FIRST, FARTHEST_UPDATE = 100.0, 1e4
 class Cache3DParams(Params):
     """How the cache is shown.
 
-    `filter_threshold`: pixels whose depth varies by more than this share within 5x5 pixels are not
-    shown; 1.0 shows all. Estimated depth blurs across edges and needs about 0.05; measured depth
-    that is sharp at edges does not.
-    `foreground_masking`: what such pixels would hide stays hidden.
-    `splatting`: "nearest_surface" (see splat.py) or "reference" (see reference_splat.py).
-    `pixel_centre`: offset of a pixel's centre from its index, in the intrinsics given: 0.5 by the
-    project's conventions, 0.0 in the reference.
-    `max_buffers`: frames kept; beyond them the oldest is dropped.
+    Attributes:
+        filter_threshold: pixels whose depth varies by more than this share within 5x5 pixels are
+            not shown; 1.0 shows all. Estimated depth blurs across edges and needs about 0.05;
+            measured depth that is sharp at edges does not.
+        foreground_masking: what such pixels would hide stays hidden.
+        splatting: "nearest_surface" (see splat.py) or "reference" (see reference_splat.py).
+        pixel_centre: offset of a pixel's centre from its index, in pixels, in the intrinsics
+            given: 0.5 by the project's conventions, 0.0 in the reference.
+        max_buffers: frames kept; beyond them the oldest is dropped.
     """
 
     filter_threshold: float = Field(gt=0)

@@ -28,8 +28,9 @@ METHODS = {"telea": cv2.INPAINT_TELEA, "navier_stokes": cv2.INPAINT_NS}
 class WarpTeacherParams(Params):
     """How holes are filled.
 
-    `inpainting`: OpenCV's fast marching (Telea 2004) or Navier-Stokes (Bertalmio 2001).
-    `radius_pixels`: neighbourhood that a filled pixel is made from.
+    Attributes:
+        inpainting: OpenCV's fast marching (Telea 2004) or Navier-Stokes (Bertalmio 2001).
+        radius_pixels: neighbourhood that a filled pixel is made from, in pixels.
     """
 
     name: Literal["warp"]

@@ -9,9 +9,10 @@ under 1/255 skipped, compositing stopped before transmittance falls under 1e-4, 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Annotated, Protocol, runtime_checkable
 
 from jaxtyping import Float
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from lyra_data.cameras import Cameras
@@ -20,11 +21,23 @@ from lyra_model.gaussians import Gaussians
 
 
 class RenderingParams(Params):
-    """Settings of the reference's renderer (Lyra 1: near 0.1, far 500, white background)."""
+    """Settings of the renderer. The reference's values stand in brackets.
 
-    near: float
-    far: float
+    Attributes:
+        near: smallest z depth of a Gaussian that is drawn, in world units [0.1].
+        far: largest [500].
+        background: RGB, 0..1, shown where no Gaussian covers it [white].
+    """
+
+    near: Annotated[float, Field(gt=0)]
+    far: Annotated[float, Field(gt=0)]
     background: tuple[float, float, float]
+
+    @model_validator(mode="after")
+    def _far_must_be_beyond_near(self) -> RenderingParams:
+        if self.far <= self.near:
+            raise ValueError(f"far {self.far} is not beyond near {self.near}")
+        return self
 
 
 @dataclass(frozen=True)

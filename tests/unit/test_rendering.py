@@ -452,7 +452,7 @@ def test_a_loss_over_views_has_the_gradient_of_rendering_them_together():
     draws = torch_generator(5, "targets", "test_rendering")
     targets = torch.rand(3, 3, 30, 40, generator=draws)
 
-    def loss_of_view(view: Render, frame: int) -> Tensor:
+    def loss_of_view(view: Render, shown: Gaussians, frame: int) -> Tensor:
         return (view.rgb[0] - targets[frame]).square().sum() + view.depth.mean()
 
     gaussians, cameras, inputs = with_gradients(gaussians, cameras)
@@ -472,7 +472,7 @@ def test_a_loss_over_views_holds_one_view_at_a_time():
     gaussians, cameras, _ = with_gradients(*random_scene(50, 16, 16, num_frames=4))
     alive: list[weakref.ref] = []
 
-    def loss_of_view(view: Render, frame: int) -> Tensor:
+    def loss_of_view(view: Render, shown: Gaussians, frame: int) -> Tensor:
         gc.collect()
         assert [reference() for reference in alive] == [None] * frame
         alive.append(weakref.ref(view))

@@ -1,0 +1,64 @@
+"""The CUDA renderer: gsplat's classic rasterization (1.5.3)."""
+
+from __future__ import annotations
+
+from einops import rearrange, repeat
+from torch import Tensor
+
+from lyra_data.cameras import Cameras
+from lyra_model.gaussians import Gaussians
+from lyra_model.rendering.base import Render, RenderingParams
+
+SCREEN_BLUR = 0.3
+TILE = 16
+
+
+def render(gaussians: Gaussians, cameras: Cameras, params: RenderingParams) -> Render:
+    """Render every camera's view.
+
+    Raises:
+        ValueError: a tensor is not on a CUDA device (gsplat would try to build itself, and fail).
+    """
+    tensors: dict[str, Tensor] = {**vars(gaussians), "camera_to_world": cameras.camera_to_world}
+    for name, tensor in tensors.items():
+        if not tensor.is_cuda:
+            raise ValueError(
+                f"gsplat renders on CUDA; {name} is on {tensor.device}. Use backend='cpu'"
+            )
+    background = gaussians.means.new_tensor(params.background)
+    if len(gaussians) == 0:  # gsplat divides by their number
+        return _empty(cameras, background)
+
+    import gsplat
+
+    images, alphas, _ = gsplat.rasterization(
+        means=gaussians.means,
+        quats=gaussians.quats,
+        scales=gaussians.scales,
+        opacities=gaussians.opacities,
+        colors=gaussians.colors,
+        viewmats=cameras.world_to_camera,
+        Ks=cameras.intrinsic_matrices,
+        width=cameras.width,
+        height=cameras.height,
+        near_plane=params.near,
+        far_plane=params.far,
+        eps2d=SCREEN_BLUR,
+        tile_size=TILE,
+        packed=False,
+        backgrounds=repeat(background, "channel -> frame channel", frame=len(cameras)),
+        render_mode="RGB+ED",
+        rasterize_mode="classic",
+    )
+    return Render(
+        rgb=rearrange(images[..., :3], "frame height width rgb -> frame rgb height width"),
+        depth=images[..., 3],
+        alpha=alphas[..., 0],
+    )
+
+
+def _empty(cameras: Cameras, background: Tensor) -> Render:
+    size = {"frame": len(cameras), "height": cameras.height, "width": cameras.width}
+    nothing = repeat(background.new_zeros(()), "-> frame height width", **size)
+    rgb = repeat(background, "rgb -> frame rgb height width", **size)
+    return Render(rgb=rgb, depth=nothing, alpha=nothing.clone())

@@ -1,0 +1,106 @@
+"""Every key of params.yaml as a row of a table: name, value, type, meaning.
+
+Meanings are read from the "Attributes:" in the docstrings of the params classes.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, get_args, get_origin
+
+from lyra_data.annotators import ANNOTATORS
+from lyra_data.codecs import CODECS
+from lyra_data.params import Params
+from lyra_data.sources import SOURCES
+from lyra_data.teachers import TEACHERS
+from stages.params import load_seed
+from stages.workspace import STAGES
+
+Row = tuple[str, str, str, str]
+
+TABLES = {
+    "sources": SOURCES,
+    "annotator": ANNOTATORS,
+    "teacher": TEACHERS,
+    "warp_baseline": TEACHERS,
+    "codec": CODECS,
+}
+"""Keys whose `name` chooses a kind, and the table that the kind is in."""
+
+LIMITS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<", "multiple_of": "multiple of"}
+
+
+def params_rows(values: Mapping[str, Any]) -> Iterator[Row]:
+    """A row for every key, whether `values` (the whole of params.yaml) uses its kind or not."""
+    yield "seed", str(values["seed"]), "int, >= 0", str(load_seed.__doc__).partition("\n")[0]
+    for stage in STAGES:
+        section = importlib.import_module(f"stages.{stage}").SECTION
+        yield from _rows(stage, section, {"": values[stage]})
+
+
+def _rows(
+    key: str, section: type[Params], found: Mapping[Any, Any], *, kind_note: str = ""
+) -> Iterator[Row]:
+    """Rows of one params class and of those inside it.
+
+    Args:
+        found: what params.yaml holds for the class: once, or by phase, or by place in a list.
+        kind_note: put before every meaning.
+    """
+    meanings = _meanings(section)
+    for name, field in section.model_fields.items():
+        if name == "name":  # told by the key that holds the kind
+            continue
+        meaning = kind_note + meanings[name]
+        values = {label: value[name] for label, value in found.items()}
+        inner, below = field.annotation, f"{key}.{name}"
+        origin, arguments = get_origin(inner), get_args(inner)
+        if origin is dict:
+            inner, below = arguments[1], f"{below}.*"
+            values = {phase: value for group in values.values() for phase, value in group.items()}
+        elif name in TABLES and origin is list:
+            below = f"{below}[]"
+            values = dict(enumerate(value for group in values.values() for value in group))
+        if name in TABLES:
+            chosen = {label: value["name"] for label, value in values.items()}
+            kinds = TABLES[name].names()
+            yield f"{below}.name", _told(chosen), " or ".join(kinds), meaning
+            for kind in kinds:
+                of_kind = {label: values[label] for label in values if chosen[label] == kind}
+                params: Any = TABLES[name].kind(kind, where=below)
+                yield from _rows(below, params.Params, of_kind, kind_note=f"(`{kind}`) ")
+        elif isinstance(inner, type) and issubclass(inner, Params):
+            yield from _rows(below, inner, values, kind_note=kind_note)
+        else:
+            yield below, _told(values), _type(inner, field.metadata), meaning
+
+
+def _meanings(section: type[Params]) -> dict[str, str]:
+    """What the class's docstring says of each key; all of them must be told."""
+    attributes = str(inspect.getdoc(section)).partition("Attributes:\n")[2]
+    meanings = {}
+    for names, text in re.findall(r"^    ([\w, ]+): (.+(?:\n {8}.+)*)", attributes, re.MULTILINE):
+        meanings |= dict.fromkeys(names.split(", "), " ".join(text.split()))
+    untold = section.model_fields.keys() - meanings.keys() - {"name"}
+    assert not untold, f"the docstring of {section.__name__} does not explain {sorted(untold)}"
+    return meanings
+
+
+def _told(values: Mapping[Any, Any]) -> str:
+    """One value where all agree, else each with its label; nothing where there is none."""
+    texts = {label: json.dumps(value).replace('"', "") for label, value in values.items()}
+    if len(set(texts.values())) == 1:
+        return next(iter(texts.values()))
+    return "; ".join(f"{label}: {text}" for label, text in texts.items())
+
+
+def _type(annotation: Any, metadata: list[Any]) -> str:
+    if get_origin(annotation) is Literal:
+        return " or ".join(get_args(annotation))
+    plain = annotation.__name__ if isinstance(annotation, type) else str(annotation)
+    limits = [f"{LIMITS[k]} {getattr(m, k)}" for m in metadata for k in LIMITS if hasattr(m, k)]
+    return ", ".join([plain, *limits])

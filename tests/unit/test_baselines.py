@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from lyra_data.cache3d import Cache3DParams
+from lyra_data.teachers import TEACHERS
+from lyra_model.baselines import copy_nearest, nearest_frames, project, warp_nearest
+from lyra_model.batches import Targets
+from tests.factories import make_cameras, make_depth, make_frames
+
+HEIGHT, WIDTH, NUM_FRAMES = 32, 48, 9
+
+CACHE = Cache3DParams(
+    filter_threshold=1.0,
+    foreground_masking=False,
+    splatting="nearest_surface",
+    pixel_centre=0.5,
+    max_buffers=1,
+)
+
+
+def make_targets() -> Targets:
+    depth, valid = make_depth(NUM_FRAMES, HEIGHT, WIDTH)
+    return Targets(
+        rgb=make_frames(NUM_FRAMES, HEIGHT, WIDTH).float() / 255.0,
+        depth=depth,
+        depth_valid=valid,
+        filled=~valid,
+        cameras=make_cameras(NUM_FRAMES, HEIGHT, WIDTH),
+    )
+
+
+@pytest.fixture
+def teacher():
+    params = {"name": "warp", "inpainting": "telea", "radius_pixels": 3}
+    return TEACHERS.create(params, where="test")
+
+
+def test_the_nearest_frame_of_an_input_camera_is_that_input():
+    targets = make_targets()
+    nearest = nearest_frames(targets, targets.cameras)
+    assert nearest.indices.tolist() == list(range(NUM_FRAMES))
+    assert float(nearest.displacement.max()) < 1e-3
+
+
+def test_a_camera_past_the_end_is_nearest_to_the_last_input_and_displaced():
+    targets = make_targets()
+    nearest = nearest_frames(targets[[0, 1, 2, 3]], targets.cameras[[8]])
+    assert nearest.indices.tolist() == [3]
+    assert float(nearest.displacement) > 0.5
+
+
+def test_turning_counts_as_much_as_moving():
+    """A camera at the same place that looks away is farther than one that moved a little."""
+    targets = make_targets()
+    turned = torch.eye(4)
+    angle = torch.tensor(0.5)
+    turned[0, 0] = turned[2, 2] = torch.cos(angle)
+    turned[0, 2], turned[2, 0] = torch.sin(angle), -torch.sin(angle)
+    cameras = targets.cameras[[0]]
+    away = type(cameras)(turned[None], cameras.intrinsics, HEIGHT, WIDTH)
+    assert float(nearest_frames(targets[[0]], away).displacement) > 10.0
+
+
+def test_copying_gives_the_input_picture_untouched():
+    targets = make_targets()
+    copied = copy_nearest(targets, targets.cameras[[5]])
+    assert torch.equal(copied.rgb, targets.rgb[[5]])
+    assert torch.equal(copied.depth, targets.depth[[5]])
+
+
+def test_warping_to_the_same_camera_gives_the_same_picture_where_depth_is_known(teacher):
+    targets = make_targets()
+    warped = warp_nearest(targets[[0]], targets.cameras[[0]], CACHE, teacher)
+    known = targets.depth_valid[0]
+    error = (warped.rgb[0] - targets.rgb[0]).abs().amax(0)[known]
+    assert float(error.max()) <= 0.5 / 255 + 1e-6
+    torch.testing.assert_close(warped.depth[0][known], targets.depth[0][known])
+
+
+def test_warping_leaves_depth_unknown_where_the_input_shows_nothing(teacher):
+    targets = make_targets()
+    warped = warp_nearest(targets[[0]], targets.cameras[[8]], CACHE, teacher)
+    assert bool((warped.depth == 0).any())
+    assert bool(torch.isfinite(warped.rgb).all())
+
+
+def test_points_project_where_the_camera_sees_them():
+    cameras = make_cameras(1, HEIGHT, WIDTH)
+    fx, fy, cx, cy = cameras.intrinsics[0].tolist()
+    pixel = project(torch.tensor([[0.2, -0.1, 2.0]]), cameras)[0, 0]
+    expected = torch.tensor([fx * 0.1 + cx, fy * -0.05 + cy])
+    torch.testing.assert_close(pixel, expected)
