@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench docs conformance clean
+.PHONY: help install demo test check bench docs clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -35,5 +35,9 @@ check: install  ## format, lint, types and layers
 bench: install  ## every benchmark, ratios side by side
 	@for file in benchmarks/[a-z]*.py; do name=$$(basename $$file .py); echo "== $$name"; python -m benchmarks.$$name; done
 
+docs: install  ## write docs/params.md and docs/schema.md
+	python -m stages.reference
+
 clean:  ## remove results and scratch, keep .venv
-	rm -rf outputs reports/evaluation.json reports/report.html reports/curves reports/scenes .work
+	git clean -qfdX outputs reports .work
+	rm -f reports/evaluation.json

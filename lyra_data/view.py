@@ -27,9 +27,10 @@ class View:
         depth_valid: True where the depth is known.
         filled: True where the teacher invented the pixel (the cache did not reach it).
         fps: frames per second.
-        movement_distance: length of the path in units of the scene's centre depth.
+        movement_distance: drawn distance in units of the scene's centre depth: the length of a
+            linear path; a spiral's radii are fractions of it.
         seed: the derived seed this view was generated with.
-        provenance: teacher, codec, their fingerprints, engine commit, source hash, licence, ...
+        provenance: teacher, codec, their fingerprints, engine version, source hash, licence, ...
     """
 
     scene_id: str
@@ -60,5 +61,5 @@ class View:
 
     @property
     def known_fraction(self) -> float:
-        """Share of pixels that came from the cache rather than from the teacher."""
+        """Share of pixels that came from the source rather than from the teacher."""
         return 1.0 - float(self.filled.float().mean())

@@ -124,6 +124,7 @@ class SceneEvaluation:
         real: on the real photos, in their order; None where the scene has none.
         views: the scene's views at the judged phase's size, all frames.
         num_input_frames: leading frames of every view that the judged decoder reads.
+        num_held_out: last frames of every view that training never saw.
         gaussians: of the judged phase, in the frame of the first input camera.
     """
 
@@ -132,6 +133,7 @@ class SceneEvaluation:
     real: Comparison | None
     views: list[Targets]
     num_input_frames: int
+    num_held_out: int
     gaussians: Gaussians
 
 
@@ -185,6 +187,7 @@ class Evaluator:
             real=None if real is None else self._compare(real_labels, real, inputs, gaussians),
             views=batch.targets,
             num_input_frames=self.judged.phase.num_frames,
+            num_held_out=self.held_out_frames,
             gaussians=gaussians[DECODER],
         )
 

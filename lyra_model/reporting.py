@@ -97,7 +97,8 @@ def _trajectory(
         motion_reversed=view.motion_reversed,
         frames=view.frames,
         cameras=evaluation.views[index].cameras,
-        held_out=tuple(held_out.labels[place][1] for place in counted),
+        held_out=tuple(range(len(view.frames) - evaluation.num_held_out, len(view.frames))),
+        num_counted=len(counted),
         known_fraction=view.known_fraction,
         codec_psnr_db=codec_psnr(codec, view),
         movement_distance=view.movement_distance,
@@ -196,7 +197,10 @@ def _provenance(
     groups = [
         _group(title.replace("_", " ").capitalize(), facts) for title, facts in provenance.items()
     ]
-    groups.append(_group("Source", dict(views[0].provenance)))
+    stated = views[0].provenance
+    sources = {k.removeprefix("source_"): v for k, v in stated.items() if k.startswith("source_")}
+    makers = {k: v for k, v in stated.items() if k.startswith(("teacher", "codec"))}
+    groups += [_group("Source", sources), _group("Views", makers)]
     machine = {
         "processor": _processor(),
         "threads": str(torch.get_num_threads()),

@@ -23,7 +23,12 @@ METHOD_TITLES = {
     DECODER: "decoder, final phase",
     FIRST_PHASE: "decoder, first phase",
     COPIED: "nearest input frame, copied",
-    WARPED: "nearest input frame, warped by its depth",
+    WARPED: "nearest input frame, warped",
+}
+IN_WORDS = {
+    FIRST_PHASE: "its own first phase",
+    COPIED: "the copied nearest frame",
+    WARPED: "the depth warp",
 }
 
 
@@ -80,17 +85,16 @@ def findings(results: dict[str, Any]) -> list[str]:
         ]
     if results["held_out_frames"]:
         sentences.append(
-            "The warp made the generated frames in the first place and is given the depth maps, "
-            "which the decoder never sees: on held-out frames it is close to an upper bound."
+            "The depth warp made the generated frames in the first place and is given the depth "
+            "maps, which the decoder never sees: on held-out frames it is close to an upper bound."
         )
     return sentences
 
 
 def _verdict(what: str, difference: float, other: str) -> str:
-    title = METHOD_TITLES[other]
     if difference > 0:
-        return f"{what} the decoder beats the {title} by {difference:.2f} dB."
-    return f"{what} the {title} is still {-difference:.2f} dB better than the decoder."
+        return f"{what} the decoder beats {IN_WORDS[other]} by {difference:.2f} dB."
+    return f"{what} {IN_WORDS[other]} is still {-difference:.2f} dB better than the decoder."
 
 
 def write_training_curve(checkpoints: dict[str, Checkpoint], path: Path) -> None:

@@ -118,7 +118,8 @@ def evaluate(params: ParamsOption = Path("params.yaml"), json_output: JsonOption
     """Measure the decoder on held-out frames and real photos, and write the report.
 
     Reads params.yaml: **evaluate**, and all results of the stages before. Writes
-    reports/evaluation.json, reports/curves/*.csv, reports/report.html and reports/scenes/*.ply.
+    reports/evaluation.json, reports/curves/*.csv, reports/report.html (the first scene's) and, for
+    every scene, reports/scenes/SCENE/report.html and gaussians.ply.
     PSNR is in dB, SSIM and depth errors (mean absolute relative) have no unit.
     """
     _run("evaluate", params, json_output)

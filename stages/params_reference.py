@@ -51,7 +51,7 @@ def _rows(
         found: what params.yaml holds for the class: once, or by phase, or by place in a list.
         kind_note: put before every meaning.
     """
-    meanings = _meanings(section)
+    meanings = meanings_of(section)
     for name, field in section.model_fields.items():
         if name == "name":  # told by the key that holds the kind
             continue
@@ -79,7 +79,7 @@ def _rows(
             yield below, _told(values), _type(inner, field.metadata), meaning
 
 
-def _meanings(section: type[Params]) -> dict[str, str]:
+def meanings_of(section: type[Params]) -> dict[str, str]:
     """What the class's docstring says of each key; all of them must be told."""
     attributes = str(inspect.getdoc(section)).partition("Attributes:\n")[2]
     meanings = {}

@@ -67,6 +67,7 @@ def sample_content() -> ReportContent:
             frames=torch.stack([picture() for _ in range(FRAMES)]),
             cameras=cameras_along(step),
             held_out=(3, 6),
+            num_counted=2,
             known_fraction=0.875,
             codec_psnr_db=33.125 + index,
             movement_distance=0.234,

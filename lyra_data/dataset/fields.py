@@ -136,13 +136,17 @@ FIELDS: tuple[Field, ...] = (
     _derived("height", pa.int32(), "pixels", lambda view: view.cameras.height),
     _derived("width", pa.int32(), "pixels", lambda view: view.cameras.width),
     _plain("fps", pa.float64(), "frames per second"),
-    _plain("movement_distance", pa.float64(), "length of the path / centre depth of the scene"),
+    _plain(
+        "movement_distance",
+        pa.float64(),
+        "drawn distance / centre depth of the scene; a spiral's radii are fractions of it",
+    ),
     _plain("depth_scale", pa.string(), "metric (metres) or up_to_scale"),
     _plain("seed", pa.int64(), "derived seed the view was generated with"),
     _derived(
         "known_fraction",
         pa.float64(),
-        "share of pixels that came from the 3D cache, 0..1",
+        "share of pixels that came from the source photo, not from the teacher, 0..1",
         lambda view: view.known_fraction,
     ),
     _derived(
@@ -161,7 +165,7 @@ FIELDS: tuple[Field, ...] = (
         "provenance",
         pa.string(),
         "canonical JSON",
-        "teacher, codec, their fingerprints, engine commit, source, licence",
+        "teacher, codec, their fingerprints, engine version, source, licence",
         _encode_provenance,
         _decode_provenance,
     ),

@@ -19,7 +19,7 @@ class Job:
         view_index: place among the scene's views: forward trajectories, then reversed ones.
         trajectory: name in `lyra_data.trajectories`.
         motion_reversed: generate from the time-reversed clip.
-        movement_distance: length of the path, in units of the scene's centre depth.
+        movement_distance: drawn distance in units of the scene's centre depth; see View.
         distance_seed: derived seed the distance was drawn with.
         teacher_seed: derived seed the teacher draws with.
     """

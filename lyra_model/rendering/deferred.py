@@ -35,8 +35,9 @@ def loss_over_views(
 ) -> Float[Tensor, ""]:
     """Sum of the losses of all views, to go backward from as usual.
 
-    Nothing but the Gaussians that `loss_of_view` is given and camera_to_world gets a gradient: what
-    else it uses is taken for constant. Without gradients to compute, the views are only rendered and judged.
+    Nothing but the Gaussians that `loss_of_view` is given and camera_to_world gets a gradient:
+    what else it uses is taken for constant. Without gradients to compute, the views are only
+    rendered and judged.
     """
     names = [field.name for field in fields(Gaussians)]
     inputs = [*(getattr(gaussians, name) for name in names), cameras.camera_to_world]

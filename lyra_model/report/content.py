@@ -125,6 +125,7 @@ class TrajectoryResult:
         frames: the teacher's video, RGB, 0..255.
         cameras: one per frame, in the Gaussians' world.
         held_out: indices of the frames training never saw.
+        num_counted: how many of them are scored; those that show what an input frame shows are not.
         known_fraction: share of pixels that came from the 3D cache, 0..1.
         codec_psnr_db: how well the latent codec reproduces the video, or None.
         movement_distance: length of the path in units of the scene's centre depth.
@@ -137,6 +138,7 @@ class TrajectoryResult:
     frames: UInt8[Tensor, "frame 3 height width"]
     cameras: Cameras
     held_out: tuple[int, ...]
+    num_counted: int
     known_fraction: float
     codec_psnr_db: float | None
     movement_distance: float

@@ -7,6 +7,7 @@ from importlib import resources
 
 import jinja2
 import numpy as np
+import torch
 from markupsafe import Markup
 
 from lyra_model.report import numbers
@@ -32,7 +33,7 @@ _PHOTO_WIDTH = 800
 def render_report(content: ReportContent) -> str:
     """The whole page. The same content gives the same bytes."""
     template = _environment().get_template("report.html.j2")
-    known = content.source.depth[content.source.depth_valid].cpu().double().numpy()
+    known = _known_depths(content)
     paths = camera_paths.paths_from_source(
         [trajectory.cameras for trajectory in content.trajectories], content.scene.source_camera
     )
@@ -54,6 +55,15 @@ def render_report(content: ReportContent) -> str:
         best=best_of(content.methods),
         notes=notes_of(content.methods),
     )
+
+
+def _known_depths(content: ReportContent) -> np.ndarray:
+    """All true depths that the page shows, so that one colour scale serves every picture."""
+    maps = [content.source.depth[content.source.depth_valid]]
+    for trajectory in content.trajectories:
+        truths = [pair.target_depth for pair in trajectory.comparisons]
+        maps += [truth[truth > 0] for truth in truths if truth is not None]
+    return torch.cat(maps).cpu().double().numpy()
 
 
 def _environment() -> jinja2.Environment:

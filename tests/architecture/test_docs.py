@@ -16,10 +16,12 @@ import pytest
 import typer
 import yaml
 
+from lyra_data.params import Params
 from lyra_data.trajectories import CAMERA_PATHS
 from lyra_model.losses import LOSSES
 from lyra_model.rendering import BACKENDS
 from stages.cli import app
+from stages.params_reference import meanings_of
 from stages.reference import params_page, schema_page
 from tests.architecture.test_structure import registries
 from tests.goldens import REPOSITORY
@@ -137,6 +139,13 @@ def test_every_verb_is_documented_in_the_readme():
     assert [verb for verb in verbs if f"`lyra-data {verb}`" not in text_of("README.md")] == []
 
 
+def test_the_readme_names_every_option_and_no_other():
+    commands = getattr(typer.main.get_command(app), "commands", {}).values()
+    known = {o for command in commands for parameter in command.params for o in parameter.opts}
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text_of("README.md")))
+    assert named == known | {"--help", "--version"}
+
+
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_links_lead_to_files_and_headings_that_exist(document):
     broken = []
@@ -181,6 +190,23 @@ def test_architecture_lists_every_camera_path():
 def test_the_reference_of_params_is_up_to_date():
     values = yaml.safe_load(text_of("params.yaml"))
     assert text_of("docs/params.md") == params_page(values), "run `python -m stages.reference`"
+
+
+def test_a_key_that_its_docstring_does_not_explain_is_refused():
+    class HalfToldParams(Params):
+        """Something.
+
+        Attributes:
+            height, width: sizes in
+                pixels.
+        """
+
+        height: int
+        width: int
+        colour: str
+
+    with pytest.raises(AssertionError, match=r"HalfToldParams does not explain .'colour'"):
+        meanings_of(HalfToldParams)
 
 
 def test_the_reference_of_the_schema_is_up_to_date():

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import csv
+import json
+import math
+
+import pytest
+import torch
+
+from lyra_model.baselines import Prediction
+from lyra_model.batches import Targets
+from lyra_model.evaluation import Comparison, SceneEvaluation, pooled, score
+from lyra_model.gaussians import Gaussians
+from lyra_model.results import findings, results_as_json, write_held_out_curve
+from tests.factories import make_cameras, make_depth, make_frames
+
+HEIGHT, WIDTH = 16, 24
+
+
+def make_targets(num_frames: int = 3) -> Targets:
+    depth, valid = make_depth(num_frames, HEIGHT, WIDTH)
+    return Targets(
+        rgb=make_frames(num_frames, HEIGHT, WIDTH).float() / 255.0,
+        depth=depth,
+        depth_valid=valid,
+        filled=~valid,
+        cameras=make_cameras(num_frames, HEIGHT, WIDTH),
+    )
+
+
+def off_by(targets: Targets, error: float) -> Prediction:
+    return Prediction(targets.rgb * (1 - error), targets.depth * (1 + error))
+
+
+def make_evaluation(errors: dict[str, float]) -> SceneEvaluation:
+    targets = make_targets()
+    predictions = {method: off_by(targets, error) for method, error in errors.items()}
+    scores = {method: score(prediction, targets) for method, prediction in predictions.items()}
+    labels = [(0, 6), (0, 7), (1, 7)]
+    gaussian = Gaussians(
+        *(torch.zeros(1, 3),) * 2, torch.zeros(1, 4), torch.zeros(1), torch.zeros(1, 3)
+    )
+    return SceneEvaluation(
+        scene_id="wall",
+        held_out=Comparison(labels, targets, predictions, scores),
+        real=None,
+        views=[targets, targets],
+        num_input_frames=5,
+        num_held_out=2,
+        gaussians=gaussian,
+    )
+
+
+ERRORS = {"decoder": 0.1, "first_phase": 0.2, "copied": 0.3, "warped": 0.05}
+
+
+def test_a_perfect_prediction_has_no_error_and_counts_every_pixel():
+    targets = make_targets()
+    scores = score(off_by(targets, 0.0), targets)
+    assert math.isinf(scores.psnr_db.mean)
+    assert scores.ssim.mean == pytest.approx(1.0, abs=1e-6)
+    assert scores.depth_abs_rel.mean == 0
+    assert scores.psnr_db.total_pixels == 3 * HEIGHT * WIDTH
+    assert scores.depth_abs_rel.total_pixels == int(targets.depth_valid.sum())
+
+
+def test_depth_error_is_the_relative_one_over_known_pixels_alone():
+    targets = make_targets()
+    prediction = off_by(targets, 0.1)
+    prediction.depth[~targets.depth_valid] = 1e6
+    assert score(prediction, targets).depth_abs_rel.mean == pytest.approx(0.1, rel=1e-4)
+
+
+def test_scenes_are_pooled_frame_by_frame():
+    targets = make_targets()
+    one, other = (score(off_by(targets, error), targets) for error in (0.1, 0.2))
+    both = pooled([one, other])
+    mean = (one.psnr_db.mean + other.psnr_db.mean) / 2
+    assert both.psnr_db.mean == pytest.approx(mean)
+    assert both.psnr_db.total_pixels == 2 * one.psnr_db.total_pixels
+
+
+def test_findings_say_who_wins_and_who_does_not():
+    results = results_as_json([make_evaluation(ERRORS)], {})
+    sentences = findings(results)
+    assert any("beats the copied nearest frame by" in sentence for sentence in sentences)
+    assert any("the depth warp is still" in sentence for sentence in sentences)
+    worse = results_as_json([make_evaluation({**ERRORS, "decoder": 0.5})], {})
+    assert any("the copied nearest frame is still" in sentence for sentence in findings(worse))
+    assert not any("real photo" in sentence for sentence in sentences)
+
+
+def test_results_are_plain_json_even_for_equal_pictures():
+    results = results_as_json([make_evaluation({**ERRORS, "warped": 0.0})], {})
+    assert results["held_out_frames"]["warped"]["psnr_db"] is None
+    assert json.loads(json.dumps(results, allow_nan=False)) == results
+
+
+def test_the_held_out_curve_counts_frames_from_the_last_one_read(tmp_path):
+    write_held_out_curve([make_evaluation(ERRORS)], tmp_path / "curve.csv")
+    rows = list(csv.DictReader((tmp_path / "curve.csv").open()))
+    decoder = [row for row in rows if row["method"] == "decoder, final phase"]
+    assert [int(row["frames_past_input"]) for row in decoder] == [2, 3]
