@@ -24,7 +24,7 @@ demo: install  ## a real photo to an evaluated 3D Gaussian scene, through every 
 	@echo "Open reports/report.html in a browser."
 
 test: install  ## the whole test suite
-	python -m pytest
+	OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadscope
 
 check: install  ## format, lint, types and layers
 	ruff format --check .

@@ -15,10 +15,11 @@ from lyra_data.atomic import folder_atomically
 from lyra_data.clip import Clip
 from lyra_data.clip_store import write_clip, write_held_out
 from lyra_data.errors import InputError, ParamsError
-from lyra_data.failures import Failure, check_failures
+from lyra_data.failures import Failure, check_failures, record_failures
 from lyra_data.params import Params
 from lyra_data.progress import Progress
 from lyra_data.sources import SOURCES
+from lyra_data.sources.base import Source, SourceMaterial
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +77,7 @@ def annotate_sources(
     with folder_atomically(clips) as clips_folder, folder_atomically(held_out) as held_out_folder:
         for source in sources:
             try:
-                material = source.read(root)
+                material = _read(source, root)
                 clip = annotator.annotate(material)
             except InputError as error:
                 log.warning("scene %s failed: %s", source.scene_id, error)
@@ -88,8 +89,21 @@ def annotate_sources(
             done.append(clip)
             progress.advance(note=clip.scene_id)
         check_failures(failures, len(sources), params.max_failed_fraction)
+        record_failures(failures, clips_folder)
     progress.finish()
     return Annotation(done, failures)
+
+
+def _read(source: Source, root: Path) -> SourceMaterial:
+    """What the source holds; a refusal of the file system is an input's fault, not the output's."""
+    try:
+        return source.read(root)
+    except OSError as error:
+        raise InputError(
+            f"cannot be read: {error.strerror or error}",
+            where=str(error.filename or f"scene {source.scene_id}"),
+            fix="give yourself read permission, or copy the source to another disk",
+        ) from error
 
 
 def _check_scene_ids(scene_ids: list[str]) -> None:

@@ -41,15 +41,17 @@ def storage_errors(path: Path) -> Iterator[None]:
 
     Raises:
         StorageError: no space, quota, read-only, no permission, or a file where a folder is needed.
+        OSError: anything else; it names the path.
     """
     try:
         yield
     except OSError as error:
         fix = _FIXES.get(error.errno or 0)
         if fix is None:
+            error.filename = error.filename or str(_final(path))
             raise
         reason = error.strerror or str(error)
-        raise StorageError(f"cannot write: {reason}", where=str(path), fix=fix) from error
+        raise StorageError(f"cannot write: {reason}", where=str(_final(path)), fix=fix) from error
 
 
 @contextmanager
@@ -98,9 +100,7 @@ def publish_folder(temporary_folder: Path, target: Path) -> None:
         StorageError: as `storage_errors`.
     """
     with storage_errors(target):
-        for path in sorted(temporary_folder.rglob("*")):
-            flush_to_disk(path)
-        flush_to_disk(temporary_folder)
+        flush_all_to_disk(temporary_folder)
         with partial_folder(target.parent) as workplace:
             with contextlib.suppress(FileNotFoundError):
                 target.rename(workplace / "old")
@@ -138,6 +138,18 @@ def flush_to_disk(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def flush_all_to_disk(folder: Path) -> None:
+    """fsync a folder and everything below it."""
+    for path in sorted(folder.rglob("*")):
+        flush_to_disk(path)
+    flush_to_disk(folder)
+
+
+def _final(path: Path) -> Path:
+    """Where a path inside unfinished folders will be: those are gone when the error is read."""
+    return Path(*(part for part in path.parts if not part.startswith(PARTIAL_PREFIX)))
 
 
 def _make_locked(parent: Path) -> tuple[Path, int]:

@@ -15,6 +15,7 @@ only the evaluation depends on them.
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -155,7 +156,9 @@ def _frame_name(index: int) -> str:
 
 
 def _write_array(values: Tensor, path: Path) -> None:
-    np.save(path, np.ascontiguousarray(values.numpy()), allow_pickle=False)
+    buffer = io.BytesIO()  # on a full disk NumPy's own write does not say what is wrong
+    np.save(buffer, np.ascontiguousarray(values.numpy()), allow_pickle=False)
+    path.write_bytes(buffer.getbuffer())
 
 
 def _read_array(path: Path) -> Tensor:

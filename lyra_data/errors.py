@@ -6,6 +6,7 @@
     ├── StageOrderError         a stage ran before the one whose result it reads
     ├── CorruptDataError        a file written by lyra-data is cut, altered or of another version
     ├── StorageError            the disk is full, read-only or not permitted
+    ├── MemoryShortageError     the machine has less memory than the sizes in params need
     └── ScenesFailedError       more scenes failed than params allow; each reason is recorded
 
 Programming errors stay ordinary Python exceptions with a traceback.
@@ -61,6 +62,10 @@ class CorruptDataError(LyraError):
 
 class StorageError(LyraError):
     """Writing failed for a reason outside the program: no space, read-only, no permission."""
+
+
+class MemoryShortageError(LyraError):
+    """The machine refused memory."""
 
 
 class ScenesFailedError(LyraError):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from lyra_data.errors import LyraError, ScenesFailedError
 
@@ -23,6 +25,15 @@ class Failure:
         return asdict(self)
 
 
+FAILURES_FILE = "failures.json"
+
+
+def record_failures(failures: list[Failure], folder: Path) -> None:
+    """Write all failures, of which there may be none, as `<folder>/failures.json`."""
+    text = json.dumps([failure.as_json() for failure in failures], indent=2, ensure_ascii=False)
+    (folder / FAILURES_FILE).write_text(text + "\n", encoding="utf-8")
+
+
 def check_failures(failures: list[Failure], total: int, max_failed_fraction: float) -> None:
     """Accept a few failures, refuse too many.
 
@@ -36,5 +47,6 @@ def check_failures(failures: list[Failure], total: int, max_failed_fraction: flo
     reasons = "\n".join(f"  {failure.item}: {failure.reason}" for failure in failures)
     raise ScenesFailedError(
         f"{len(failures)} of {total} failed, params allow {max_failed_fraction:.0%}:\n{reasons}",
+        where=", ".join(failure.item for failure in failures),
         fix="mend what the reasons name, remove those scenes, or raise max_failed_fraction",
     )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
-from typing import Any, Self
+from types import UnionType
+from typing import Any, Self, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -12,9 +14,12 @@ from lyra_data.errors import ParamsError
 
 
 class Params(BaseModel):
-    """Base of every params section. A component states its own Params class above itself."""
+    """Base of every params section. A component states its own Params class above itself.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+    No number may be infinite or NaN: none means anything here, and hashes of params need JSON.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
 
     @classmethod
     def parse(cls, values: Any, *, where: str) -> Self:
@@ -52,7 +57,12 @@ def _explain(error: ValidationError, section: type[Params], where: str) -> Param
             problems.append(f"missing key {key}")
             fixes.append(f"add `{item['loc'][-1]}:`")
         else:
-            problems.append(f"{key} = {item['input']!r}: {item['msg']}")
+            problems.append(
+                f"{key}{_shown(item['input'])}: {item['msg'].removeprefix(VALUE_ERROR)}"
+            )
+            if item["type"] == "literal_error":
+                known = re.findall(r"'([^']*)'", item.get("ctx", {}).get("expected", ""))
+                fixes.append(suggestion(str(item["input"]), known))
     return ParamsError(
         "; ".join(problems),
         where="params.yaml",
@@ -60,22 +70,35 @@ def _explain(error: ValidationError, section: type[Params], where: str) -> Param
     )
 
 
+VALUE_ERROR = "Value error, "
+"""What pydantic puts before the message of a ValueError of ours."""
+
+
+def _shown(value: Any) -> str:
+    """The offending value; a whole section would bury the message."""
+    return "" if isinstance(value, Mapping) else f" = {value!r}"
+
+
 def _fields_at(section: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
     """Names of the keys known at a nested location, as far as the types tell."""
     current: Any = section
     for part in location:
-        if not (isinstance(current, type) and issubclass(current, BaseModel)):
-            return []
-        field = current.model_fields.get(str(part))
-        if field is None:
-            return []
-        current = field.annotation
-        for candidate in (current, *getattr(current, "__args__", ())):
-            if isinstance(candidate, type) and issubclass(candidate, BaseModel):
-                current = candidate
-    if isinstance(current, type) and issubclass(current, BaseModel):
-        return list(current.model_fields)
-    return []
+        if _is_section(current):
+            field = current.model_fields.get(str(part))
+            current = None if field is None else field.annotation
+            if get_origin(current) in (Union, UnionType):  # a section that may be left out
+                current = _section_in(current)
+        else:  # the part is a position in a list or a key of a mapping of sections
+            current = _section_in(current)
+    return list(current.model_fields) if _is_section(current) else []
+
+
+def _section_in(annotation: Any) -> Any:
+    return next(filter(_is_section, get_args(annotation)), None)
+
+
+def _is_section(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
 def suggestion(word: str, known: list[str]) -> str:

@@ -34,7 +34,7 @@ class Registry(Generic[Component]):
         Raises:
             ParamsError: the name is not in the table; the known names are listed.
         """
-        if name not in self.entries:
+        if not isinstance(name, str) or name not in self.entries:
             raise ParamsError(
                 f"unknown {self.noun} {name!r}",
                 where=where,

@@ -67,7 +67,7 @@ class TrajectoryParams(Params):
     @classmethod
     def _names_are_known_and_unique(cls, names: list[str]) -> list[str]:
         for name in names:
-            find_path(name, where="params.yaml")
+            find_path(name, where="params.yaml: generate.trajectories.names")
         if len(set(names)) != len(names):
             raise ValueError("a trajectory is named twice")
         return names

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lyra_data.atomic import folder_atomically, write_atomically
+import torch
+
+from lyra_data.atomic import (
+    flush_all_to_disk,
+    flush_to_disk,
+    folder_atomically,
+    write_atomically,
+)
 from lyra_data.cache3d import Cache3DParams
 from lyra_data.clip_store import read_clip, read_held_out
 from lyra_data.codecs.base import LatentCodec
@@ -16,16 +23,18 @@ from lyra_data.dataset.reader import SceneDataset
 from lyra_data.errors import StageOrderError
 from lyra_data.progress import Progress
 from lyra_data.provenance import engine_commit, engine_version
+from lyra_data.sources.base import HeldOutView
 from lyra_data.teachers.base import Teacher
+from lyra_model.batches import resize_frames
 from lyra_model.checkpoints import Checkpoint, load_checkpoint
 from lyra_model.evaluation import EvaluateParams, Evaluator, SceneEvaluation, TrainedPhase
 from lyra_model.export.ply import write_ply
-from lyra_model.phases import chain_of
+from lyra_model.phases import PhaseParams, chain_of
 from lyra_model.report.content import ReportContent
 from lyra_model.report.page import render_report
 from lyra_model.reporting import codec_psnr, report_content
 from lyra_model.results import results_as_json, write_held_out_curve, write_training_curve
-from lyra_model.train_params import TrainParams
+from lyra_model.train_params import TrainParams, check_frames, codec_of
 
 
 @dataclass(frozen=True)
@@ -43,7 +52,6 @@ def evaluate_dataset(
     train: TrainParams,
     *,
     dataset: SceneDataset,
-    codec: LatentCodec,
     cache: Cache3DParams,
     teacher: Teacher,
     folders: Folders,
@@ -54,14 +62,19 @@ def evaluate_dataset(
 
     Raises:
         StageOrderError: a phase has not been trained.
+        ParamsError: the data is of another codec, or a phase was trained on held-out frames.
         CorruptDataError: a checkpoint, a shard or a clip is cut or altered.
         StorageError: the disk is full or cannot be written.
     """
     names = chain_of(params.phase, train.phases)
+    codec = codec_of(train, dataset)
     checkpoints = {name: _load(folders.models / name, name) for name in names}
+    phases = [TrainedPhase.of(name, checkpoint) for name, checkpoint in checkpoints.items()]
+    for trained in phases:
+        check_frames(dataset, trained.name, trained.phase, train.held_out_frames)
     evaluator = Evaluator(
-        TrainedPhase.of(names[-1], checkpoints[names[-1]]),
-        TrainedPhase.of(names[0], checkpoints[names[0]]),
+        phases[-1],
+        phases[0],
         dataset=dataset,
         codec=codec,
         rendering=train.rendering,
@@ -74,13 +87,14 @@ def evaluate_dataset(
     evaluations = []
     for scene_id in dataset.scene_ids:
         clip = read_clip(folders.clips / scene_id)
-        evaluations.append(evaluator.evaluate(clip, read_held_out(folders.held_out / scene_id)))
+        held_out = _read_held_out(folders.held_out / scene_id, evaluator.judged.phase)
+        evaluations.append(evaluator.evaluate(clip, held_out))
         progress.advance(note=scene_id)
     progress.finish()
     results = results_as_json(evaluations, _provenance(dataset, checkpoints, codec))
     reports = {
         evaluation.scene_id: _report(
-            evaluation, dataset, codec, checkpoints, train, folders, results, durations
+            evaluation, dataset, codec, checkpoints, train, folders, results, durations, phases[-1]
         )
         for evaluation in evaluations
     }
@@ -96,6 +110,18 @@ def _load(folder: Path, name: str) -> Checkpoint:
             fix=f"run `lyra-data train --phase {name}` first, or `dvc repro`",
         )
     return load_checkpoint(folder)
+
+
+def _read_held_out(folder: Path, phase: PhaseParams) -> list[HeldOutView]:
+    """A scene's real photos at the size of the judged phase, which need not be the clip's."""
+    size = (phase.height, phase.width)
+    views = read_held_out(folder)
+    return [view if view.frame.shape[1:] == size else _resized(view, size) for view in views]
+
+
+def _resized(view: HeldOutView, size: tuple[int, int]) -> HeldOutView:
+    frame = (resize_frames(view.frame[None], *size)[0] * 255.0).round().to(torch.uint8)
+    return replace(view, frame=frame, camera=view.camera.resized(*size))
 
 
 def _provenance(
@@ -135,13 +161,14 @@ def _report(
     folders: Folders,
     results: dict[str, Any],
     durations: Mapping[str, float],
+    judged: TrainedPhase,
 ) -> ReportContent:
     scene_id = evaluation.scene_id
     return report_content(
         evaluation,
         clip=read_clip(folders.clips / scene_id),
         views=dataset.scene(scene_id),
-        held_out=read_held_out(folders.held_out / scene_id),
+        held_out=_read_held_out(folders.held_out / scene_id, judged.phase),
         codec=codec,
         checkpoints=checkpoints,
         background=train.rendering.background,
@@ -157,18 +184,25 @@ def _write(
     results: dict[str, Any],
     folder: Path,
 ) -> None:
-    with folder_atomically(folder / "curves") as curves:
+    """Write all results, then put them in their places: a full disk changes none of them."""
+    with (
+        folder_atomically(folder / "curves") as curves,
+        folder_atomically(folder / "scenes") as scenes,
+        write_atomically(folder / "report.html") as first_report,
+        write_atomically(folder / "evaluation.json") as figures,
+    ):
         write_training_curve(checkpoints, curves / "training.csv")
         write_held_out_curve(evaluations, curves / "held_out.csv")
-    with folder_atomically(folder / "scenes") as scenes:
         for evaluation in evaluations:
             target = scenes / evaluation.scene_id
             target.mkdir()
             write_ply(evaluation.gaussians, target / "gaussians.ply")
             page = render_report(reports[evaluation.scene_id])
             (target / "report.html").write_text(page, encoding="utf-8")
-    first = evaluations[0].scene_id
-    with write_atomically(folder / "report.html") as temporary:
-        temporary.write_bytes((folder / "scenes" / first / "report.html").read_bytes())
-    with write_atomically(folder / "evaluation.json") as temporary:
-        temporary.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+        first = evaluations[0].scene_id
+        first_report.write_bytes((scenes / first / "report.html").read_bytes())
+        figures.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+        for written in (curves, scenes):
+            flush_all_to_disk(written)
+        for file in (first_report, figures):
+            flush_to_disk(file)

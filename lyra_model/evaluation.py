@@ -13,7 +13,7 @@ from lyra_data.cameras import Cameras
 from lyra_data.clip import Clip
 from lyra_data.codecs.base import LatentCodec
 from lyra_data.dataset.reader import SceneDataset
-from lyra_data.errors import ParamsError
+from lyra_data.errors import CorruptDataError, InputError, ParamsError
 from lyra_data.params import Params
 from lyra_data.sources.base import HeldOutView
 from lyra_data.teachers import TEACHERS
@@ -72,12 +72,18 @@ class TrainedPhase:
 
     @staticmethod
     def of(name: str, checkpoint: Checkpoint) -> TrainedPhase:
-        return TrainedPhase(
-            name,
-            checkpoint,
-            DecoderParams.parse(checkpoint.config["decoder"], where=f"models/{name}: decoder"),
-            PhaseParams.parse(checkpoint.config["phase"], where=f"models/{name}: phase"),
-        )
+        """Raises CorruptDataError where another release wrote settings this one does not know."""
+        where = f"the configuration of phase {name}"
+        try:
+            decoder = DecoderParams.parse(checkpoint.config.get("decoder"), where="decoder")
+            phase = PhaseParams.parse(checkpoint.config.get("phase"), where="phase")
+        except ParamsError as error:
+            raise CorruptDataError(
+                f"written by another release: {error.what}",
+                where=where,
+                fix=f"run `lyra-data train --phase {name}` again",
+            ) from None
+        return TrainedPhase(name, checkpoint, decoder, phase)
 
 
 @dataclass(frozen=True)
@@ -170,6 +176,9 @@ class Evaluator:
         Args:
             clip: the scene's source; its depth is what the real photos' depth is judged by.
             held_out: real photos, posed in the clip's world, of the judged phase's size.
+
+        Raises:
+            InputError: no depth is known in the scene's first frame at the judged phase's size.
         """
         batch = self._loaders[DECODER].load(clip.scene_id)
         gaussians = {
@@ -177,6 +186,12 @@ class Evaluator:
             FIRST_PHASE: self._decode(FIRST_PHASE, self.first, clip.scene_id),
         }
         inputs = flatten_views(batch.targets, self.judged.phase.num_frames)
+        if not bool(inputs.depth_valid[0].any()):
+            raise InputError(
+                f"at {inputs.cameras.width}x{inputs.cameras.height} pixels no known depth is left",
+                where=f"scene {clip.scene_id}",
+                fix="give depth for more pixels, or judge a phase of larger pictures",
+            )
         labels = self._counted_frames(batch.targets, inputs)
         unseen = Targets.concatenate([batch.targets[view][[frame]] for view, frame in labels])
         real = self._real_targets(clip, held_out) if held_out else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 from pydantic import Field
@@ -58,8 +59,12 @@ def check_phases(phases: dict[str, PhaseParams]) -> None:
     known = [RANDOM_WEIGHTS]
     for name, phase in phases.items():
         where = f"params.yaml: train.phases.{name}"
-        if name == RANDOM_WEIGHTS:
-            raise ParamsError(f"{name!r} is no name for a phase", where=where, fix="rename it")
+        if name == RANDOM_WEIGHTS or not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+            raise ParamsError(
+                f"{name!r} is no name for a phase",
+                where=where,
+                fix=f"use letters, digits, '_' and '-', and not {RANDOM_WEIGHTS!r}",
+            )
         if phase.start_from not in known:
             raise ParamsError(
                 f"start_from = {phase.start_from!r} names no phase that comes before it",
@@ -84,16 +89,19 @@ def chain_of(name: str, phases: dict[str, PhaseParams]) -> list[str]:
     return chain
 
 
-def require_phase(name: str, phases: dict[str, PhaseParams]) -> str:
+def require_phase(name: str, phases: dict[str, PhaseParams], *, where: str) -> str:
     """The name itself, if it is a phase's.
+
+    Args:
+        where: what names it: an option or a key of params.yaml.
 
     Raises:
         ParamsError: there is no such phase; the known ones are listed.
     """
     if name not in phases:
         raise ParamsError(
-            f"there is no phase {name!r}",
-            where="params.yaml: train.phases",
+            f"there is no phase {name!r} in train.phases of params.yaml",
+            where=where,
             fix=suggestion(name, list(phases)),
         )
     return name

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import math
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from lyra_data.atomic import write_atomically
-from lyra_data.codecs import CODECS
 from lyra_data.codecs.base import LatentCodec
 from lyra_data.dataset.reader import SceneDataset
-from lyra_data.errors import CorruptDataError, ParamsError, StageOrderError
+from lyra_data.errors import ParamsError, StageOrderError
 from lyra_data.hashing import content_key
 from lyra_data.params import Params
 from lyra_data.progress import Progress
 from lyra_data.provenance import code_fingerprint, engine_version, params_hash
 from lyra_data.seeds import derive_seed
 from lyra_model.batches import SceneBatch, SceneLoader, Targets
-from lyra_model.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from lyra_model.checkpoints import (
+    Checkpoint,
+    TrainingState,
+    load_checkpoint,
+    load_state,
+    save_checkpoint,
+    save_state,
+)
 from lyra_model.decoder import create_decoder
 from lyra_model.gaussians import Gaussians
 from lyra_model.losses import total_loss
@@ -32,7 +35,7 @@ from lyra_model.metrics.psnr import psnr
 from lyra_model.phases import RANDOM_WEIGHTS, PhaseParams
 from lyra_model.rendering.base import Render
 from lyra_model.rendering.deferred import loss_over_views
-from lyra_model.train_params import TrainParams
+from lyra_model.train_params import TrainParams, check_frames, codec_of
 from lyra_model.view_sampling import StepTargets, sample_step
 
 log = logging.getLogger(__name__)
@@ -52,39 +55,24 @@ def train_phases(
     """Train phases in order and write each as `<models>/<name>`.
 
     Raises:
-        StageOrderError: the phase that one of them starts from has not been trained.
-        ParamsError: the data is of another codec, or has fewer frames than a phase asks for.
+        StageOrderError: the phase that one of them starts from has not been trained, or with
+            another decoder or codec.
+        ParamsError: the data is of another codec, has fewer frames than a phase asks for, or
+            training diverged.
         CorruptDataError: a shard or a checkpoint is cut or altered.
         StorageError: the disk is full or cannot be written; the last state stays in scratch.
     """
-    codec = _codec(params, dataset)
+    codec = codec_of(params, dataset)
     trained = {}
     for name in names:
-        phase = params.phases[name]
-        start = None
-        if phase.start_from != RANDOM_WEIGHTS:
-            folder = models / phase.start_from
-            if not folder.is_dir():
-                raise StageOrderError(
-                    f"phase {name!r} starts from {phase.start_from!r}, which is not trained yet",
-                    where=str(folder),
-                    fix=f"run `lyra-data train --phase {phase.start_from}` first, or `dvc repro`",
-                )
-            start = load_checkpoint(folder)
+        check_frames(dataset, name, params.phases[name], params.held_out_frames)
+    for name in names:
+        is_fresh = params.phases[name].start_from == RANDOM_WEIGHTS
+        start = None if is_fresh else _load_start(name, params, dataset, models)
         trainer = PhaseTrainer(params, name, seed=seed, dataset=dataset, codec=codec, start=start)
         trained[name] = trainer.run(scratch, checkpoint_steps, progress)
         save_checkpoint(trained[name], models / name)
     return trained
-
-
-@dataclass
-class TrainingState:
-    """All that the next step depends on, besides params and data."""
-
-    step: int
-    decoder: dict[str, Tensor]
-    optimiser: dict[str, Any]
-    history: list[dict[str, float]]
 
 
 class PhaseTrainer:
@@ -106,9 +94,9 @@ class PhaseTrainer:
     ) -> None:
         self.params, self.name, self.seed = params, name, seed
         self.phase: PhaseParams = params.phases[name]
-        self.scene_ids = dataset.scene_ids
-        self.num_views = len(dataset.view_indices(0))
-        _check_frames(dataset, name, self.phase, params.held_out_frames)
+        self.num_views = {
+            scene_id: len(dataset.view_indices(scene_id)) for scene_id in dataset.scene_ids
+        }
         self.config = _config(params, name, seed, dataset, start)
         self.loader = SceneLoader(
             dataset,
@@ -151,7 +139,6 @@ class PhaseTrainer:
             seed=self.seed,
             phase=self.name,
             step=step,
-            scene_ids=self.scene_ids,
             num_views=self.num_views,
             num_frames=self.phase.num_frames,
             num_targets=self.phase.num_target_frames,
@@ -161,9 +148,11 @@ class PhaseTrainer:
             group["lr"] = rate
         self.optimiser.zero_grad(set_to_none=True)
         terms = self._backpropagate(self.loader.load(draw.scene_id), draw)
-        torch.nn.utils.clip_grad_norm_(
+        norm = torch.nn.utils.clip_grad_norm_(
             self.decoder.parameters(), self.params.optimiser.max_gradient_norm
         )
+        if not math.isfinite(norm):
+            raise self._diverged("the gradient", step)
         self.optimiser.step()
         self.history.append({"step": step + 1.0, **terms, "learning_rate": rate})
         return terms
@@ -172,6 +161,8 @@ class PhaseTrainer:
         """Gradients of the mean loss over the drawn frames, one render in memory at a time."""
         targets = Targets.concatenate([batch.targets[view][[frame]] for view, frame in draw.frames])
         (gaussians,) = self.decoder(batch.inputs, prune_ratio=self.phase.prune_ratio)
+        if not all(bool(values.isfinite().all()) for values in vars(gaussians).values()):
+            raise self._diverged("a Gaussian", len(self.history))
         sums: dict[str, float] = {}
 
         def loss_of_view(render: Render, shown: Gaussians, index: int) -> Tensor:
@@ -204,30 +195,23 @@ class PhaseTrainer:
     def _resume(self, state_file: Path) -> int:
         if not state_file.is_file():
             return 0
-        try:
-            state = TrainingState(**torch.load(state_file, weights_only=True))
-            self.decoder.load_state_dict(state.decoder)
-            self.optimiser.load_state_dict(state.optimiser)
-        except (RuntimeError, EOFError, TypeError, ValueError) as error:
-            raise CorruptDataError(
-                f"the training state cannot be read ({error})",
-                where=str(state_file),
-                fix="delete the file to train the phase from its start",
-            ) from None
+        state = load_state(state_file)
+        self.decoder.load_state_dict(state.decoder)
+        self.optimiser.load_state_dict(state.optimiser)
         self.history = state.history
         log.info("phase %s goes on after step %d", self.name, state.step)
         return state.step
 
     def _keep_state(self, step: int, state_file: Path) -> None:
-        state = TrainingState(
-            step, self.decoder.state_dict(), self.optimiser.state_dict(), self.history
+        decoder, optimiser = self.decoder.state_dict(), self.optimiser.state_dict()
+        save_state(TrainingState(step, decoder, optimiser, self.history), state_file)
+
+    def _diverged(self, what: str, step: int) -> ParamsError:
+        return ParamsError(
+            f"training diverged: {what} is no finite number in step {step + 1}",
+            where=f"params.yaml: train.phases.{self.name}",
+            fix="lower the phase's learning_rate, or raise its warmup_steps",
         )
-        buffer = (
-            io.BytesIO()
-        )  # torch reports a full disk as a RuntimeError; Python's write does not
-        torch.save(vars(state), buffer)
-        with write_atomically(state_file) as temporary:
-            temporary.write_bytes(buffer.getbuffer())
 
 
 def learning_rate(phase: PhaseParams, step: int) -> float:
@@ -238,30 +222,32 @@ def learning_rate(phase: PhaseParams, step: int) -> float:
     return rise * (low + (high - low) * 0.5 * (1.0 + math.cos(math.pi * done)))
 
 
-def _codec(params: TrainParams, dataset: SceneDataset) -> LatentCodec:
-    codec = CODECS.create(params.codec, where="train.codec")
-    if (codec.name, codec.fingerprint) != (dataset.codec.name, dataset.codec.fingerprint):
-        raise ParamsError(
-            f"codec {codec.name} ({codec.fingerprint}) did not make the dataset's latents; "
-            f"{dataset.codec.name} ({dataset.codec.fingerprint}) did",
-            where="params.yaml: train.codec",
-            fix="write the codec of `generate.codec`, or generate and package again",
+def _load_start(name: str, params: TrainParams, dataset: SceneDataset, models: Path) -> Checkpoint:
+    """The checkpoint that phase `name` begins with, trained with the decoder and codec of now."""
+    start_from = params.phases[name].start_from
+    folder = models / start_from
+    fix = f"run `lyra-data train --phase {start_from}` first, or `dvc repro`"
+    if not folder.is_dir():
+        raise StageOrderError(
+            f"phase {name!r} starts from {start_from!r}, which is not trained yet",
+            where=str(folder),
+            fix=fix,
         )
-    return codec
-
-
-def _check_frames(
-    dataset: SceneDataset, name: str, phase: PhaseParams, held_out_frames: int
-) -> None:
-    (sizes,) = dataset.read_fields(0, ["num_frames"], view_indices=[dataset.view_indices(0)[0]])
-    available = sizes["num_frames"] - held_out_frames
-    if phase.num_frames > available:
-        raise ParamsError(
-            f"num_frames = {phase.num_frames}, but views have {sizes['num_frames']} frames, the "
-            f"last {held_out_frames} of them held out",
-            where=f"params.yaml: train.phases.{name}",
-            fix=f"take at most {(available - 1) // 8 * 8 + 1}, or generate longer views",
+    start = load_checkpoint(folder)
+    now = {
+        **params.decoder.model_dump(mode="json"),
+        "codec_fingerprint": dataset.codec.fingerprint,
+    }
+    then = {**start.config["decoder"], "codec_fingerprint": start.config["codec_fingerprint"]}
+    changed = [key for key in {**now, **then} if now.get(key) != then.get(key)]
+    if changed:
+        values = ", ".join(f"{key} = {then.get(key)} (now {now.get(key)})" for key in changed)
+        raise StageOrderError(
+            f"phase {start_from!r} was trained with {values}; {name!r} cannot go on from it",
+            where=str(folder),
+            fix=fix,
         )
+    return start
 
 
 def _config(

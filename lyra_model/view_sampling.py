@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lyra_data.seeds import numpy_generator
@@ -25,18 +26,20 @@ def sample_step(
     seed: int,
     phase: str,
     step: int,
-    scene_ids: list[str],
-    num_views: int,
+    num_views: Mapping[str, int],
     num_frames: int,
     num_targets: int,
 ) -> StepTargets:
     """Draw a scene and `num_targets` different frames of its views, uniformly.
 
     No state is carried from step to step, so a resumed run draws what an uninterrupted one would.
+
+    Args:
+        num_views: of every scene, in the dataset's order.
     """
     generator = numpy_generator(seed, phase, f"targets of step {step}")
-    scene_id = scene_ids[int(generator.integers(len(scene_ids)))]
-    total = num_views * num_frames
+    scene_id = list(num_views)[int(generator.integers(len(num_views)))]
+    total = num_views[scene_id] * num_frames
     chosen = generator.choice(total, size=min(num_targets, total), replace=False)
     frames = tuple((int(index) // num_frames, int(index) % num_frames) for index in chosen)
     return StepTargets(scene_id, frames)

@@ -36,6 +36,7 @@ def run_annotate(params_file: Path, *, progress: Progress = silent) -> Summary:
     ]
     return Summary(
         "annotate",
-        f"{len(scenes)} scenes, depth known for {min(known):.0%} of pixels or more",
+        f"{len(scenes)} scenes, depth known for {min(known):.0%} of pixels or more, "
+        f"{len(annotation.failures)} failed",
         {"scenes": scenes, "failures": [failure.as_json() for failure in annotation.failures]},
     )

@@ -130,6 +130,7 @@ def _run(stage: str, params_file: Path, json_output: bool, **options: Any) -> No
     from rich.console import Console
 
     from lyra_data.progress import silent
+    from stages.machine import machine_error
     from stages.progress import RichProgress
 
     console = Console(stderr=True)
@@ -139,6 +140,12 @@ def _run(stage: str, params_file: Path, json_output: bool, **options: Any) -> No
     except LyraError as error:
         progress.finish()
         _fail(error, console, json_output)
+    except (OSError, MemoryError, RuntimeError) as error:
+        progress.finish()
+        refusal = machine_error(error)
+        if refusal is None:
+            raise
+        _fail(refusal, console, json_output)
     except KeyboardInterrupt:
         progress.finish()
         console.print("[yellow]Interrupted.[/] Run the same command again to go on from here.")
@@ -178,9 +185,11 @@ def _fail(error: LyraError, console: Any, json_output: bool) -> None:
         detail = {"what": error.what, "where": error.where, "fix": error.fix}
         print(json.dumps({"error": {"kind": type(error).__name__, **detail}}, indent=2))
     place = f"[bold]{escape(error.where)}[/]: " if error.where else ""
-    console.print(f"[bold red]error[/] {place}{escape(error.what)}", highlight=False)
+    console.print(
+        f"[bold red]error[/] {place}{escape(error.what)}", highlight=False, soft_wrap=True
+    )
     if error.fix:
-        console.print(f"[bold green]fix[/]   {escape(error.fix)}", highlight=False)
+        console.print(f"[bold green]fix[/]   {escape(error.fix)}", highlight=False, soft_wrap=True)
     raise typer.Exit(2) from None
 
 

@@ -3,27 +3,40 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 
 from lyra_data.atomic import write_atomically
+from lyra_data.errors import StorageError
 from stages.workspace import STAGES, Workspace
+
+log = logging.getLogger(__name__)
 
 
 def read_durations(workspace: Workspace) -> dict[str, float]:
     """Seconds by stage, in the stages' order; a phase of training is "train PHASE"."""
     try:
-        durations = json.loads(_file(workspace).read_text())
+        recorded = json.loads(_file(workspace).read_text())
     except (OSError, ValueError):  # nothing was recorded: the report leaves the table out
         return {}
-    return dict(sorted(durations.items(), key=lambda item: STAGES.index(item[0].split()[0])))
+    if not isinstance(recorded, dict):
+        return {}
+    return {
+        name: seconds
+        for stage in STAGES
+        for name, seconds in recorded.items()
+        if name.split()[:1] == [stage] and isinstance(seconds, float)
+    }
 
 
 def record_duration(workspace: Workspace, stage: str, seconds: float) -> None:
-    """Remember how long a stage took."""
-    path = _file(workspace)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with write_atomically(path) as temporary:
-        temporary.write_text(json.dumps({**read_durations(workspace), stage: round(seconds, 2)}))
+    """Remember how long a stage took; where that cannot be written, its result still stands."""
+    durations = {**read_durations(workspace), stage: round(float(seconds), 2)}
+    try:
+        with write_atomically(_file(workspace)) as temporary:
+            temporary.write_text(json.dumps(durations))
+    except StorageError as error:
+        log.warning("the duration of %s is not recorded: %s", stage, error)
 
 
 def _file(workspace: Workspace) -> Path:

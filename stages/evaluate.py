@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lyra_data.codecs import CODECS
 from lyra_data.dataset.reader import SceneDataset
 from lyra_data.generation.params import GenerateParams
 from lyra_data.progress import Progress, silent
@@ -28,12 +27,11 @@ def run_evaluate(params_file: Path, *, progress: Progress = silent) -> Summary:
     params = load_section(params_file, "evaluate", SECTION)
     train = load_section(params_file, "train", TrainParams)
     generate = load_section(params_file, "generate", GenerateParams)
-    require_phase(params.phase, train.phases)
+    check_phase(params, train)
     results, report = evaluate_dataset(
         params,
         train,
         dataset=SceneDataset(workspace.require(workspace.dataset, made_by="package")),
-        codec=CODECS.create(train.codec, where="train.codec"),
         cache=generate.cache,
         teacher=TEACHERS.create(params.warp_baseline, where="evaluate.warp_baseline"),
         folders=Folders(
@@ -51,3 +49,8 @@ def run_evaluate(params_file: Path, *, progress: Progress = silent) -> Summary:
         results,
         (metrics_table(report), *(f"• {finding}" for finding in report.findings)),
     )
+
+
+def check_phase(params: EvaluateParams, train: TrainParams) -> None:
+    """Raises ParamsError where the phase that is judged is none of `train.phases`."""
+    require_phase(params.phase, train.phases, where="params.yaml: evaluate.phase")

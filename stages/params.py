@@ -32,7 +32,7 @@ def load_yaml(params_file: Path) -> dict[str, Any]:
         raise ParamsError(
             f"cannot be read ({error})", where=where, fix="give a text file"
         ) from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that is none
         raise ParamsError(
             f"not valid YAML: {error}", where=where, fix="mend the line that the message names"
         ) from None
@@ -51,15 +51,24 @@ def load_section(params_file: Path, name: str, section: type[Section]) -> Sectio
     Raises:
         ParamsError: a key is unknown or missing, or a value impossible.
     """
-    values = load_yaml(params_file)
+    return _section(load_yaml(params_file), name, section, params_file)
+
+
+def load_seed(params_file: Path) -> int:
+    """The run's seed: everything random is derived from it."""
+    return _seed(load_yaml(params_file), params_file)
+
+
+def _section(
+    values: dict[str, Any], name: str, section: type[Section], params_file: Path
+) -> Section:
     if name not in values:
         raise ParamsError(f"missing section {name}", where=str(params_file), fix=f"add `{name}:`")
     return section.parse(values[name], where=name)
 
 
-def load_seed(params_file: Path) -> int:
-    """The run's seed: everything random is derived from it."""
-    seed = load_yaml(params_file).get("seed")
+def _seed(values: dict[str, Any], params_file: Path) -> int:
+    seed = values.get("seed")
     if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
         raise ParamsError(
             f"seed = {seed!r} is no non-negative integer", where=str(params_file), fix="seed: 42"
@@ -73,8 +82,12 @@ def check_all(params_file: Path) -> None:
     Raises:
         ParamsError: as `load_section`.
     """
-    load_seed(params_file)
-    for stage in STAGES:
-        # By name: a static import would make every stage depend on the code of all others.
-        module = importlib.import_module(f"stages.{stage}")
-        load_section(params_file, stage, module.SECTION)
+    values = load_yaml(params_file)
+    _seed(values, params_file)
+    # By name: a static import would make every stage depend on the code of all others.
+    modules = {stage: importlib.import_module(f"stages.{stage}") for stage in STAGES}
+    sections = {
+        stage: _section(values, stage, module.SECTION, params_file)
+        for stage, module in modules.items()
+    }
+    modules["evaluate"].check_phase(sections["evaluate"], sections["train"])

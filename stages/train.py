@@ -26,7 +26,9 @@ def run_train(
     """Train one phase, or all of them in order. See `lyra-data train --help`."""
     workspace = Workspace(params_file.resolve().parent)
     params = load_section(params_file, "train", SECTION)
-    names = list(params.phases) if phase is None else [require_phase(phase, params.phases)]
+    names = list(params.phases)
+    if phase is not None:
+        names = [require_phase(phase, params.phases, where="--phase")]
     trained = train_phases(
         params,
         names,

@@ -12,6 +12,7 @@ from lyra_data.clip import Clip
 from lyra_data.codecs.base import LATENT_CHANNELS, SPATIAL_FACTOR, num_latent_frames
 from lyra_data.seeds import torch_generator
 from lyra_data.view import View
+from lyra_model.batches import Targets
 
 NUM_FRAMES = 9
 HEIGHT = 16
@@ -88,6 +89,18 @@ def make_clip(
         dynamic_mask=None,
         prompt="a box before a wall",
         source={"kind": "factory", "sha256": "0" * 64, "licence": "CC0-1.0"},
+    )
+
+
+def make_targets(num_frames: int = NUM_FRAMES, height: int = HEIGHT, width: int = WIDTH) -> Targets:
+    """Frames with depth and cameras, as training and evaluation compare with."""
+    depth, depth_valid = make_depth(num_frames, height, width)
+    return Targets(
+        rgb=make_frames(num_frames, height, width).float() / 255.0,
+        depth=depth,
+        depth_valid=depth_valid,
+        filled=~depth_valid,
+        cameras=make_cameras(num_frames, height, width),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, SerializeAsAny
+from pydantic import AfterValidator, BeforeValidator, Field, SerializeAsAny
 
 from lyra_data.cache3d import Cache3DParams
 from lyra_data.codecs import CODECS
@@ -40,7 +40,7 @@ class GenerateParams(Params):
         max_failed_fraction: share of views that may fail before the stage does, 0..1.
     """
 
-    num_frames: Annotated[int, BeforeValidator(_is_8k_plus_1)]
+    num_frames: Annotated[int, AfterValidator(_is_8k_plus_1)]
     trajectories: TrajectoryParams
     cache: Cache3DParams
     teacher: Annotated[SerializeAsAny[Params], BeforeValidator(_parse_teacher)]

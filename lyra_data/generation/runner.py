@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
 from dataclasses import dataclass
@@ -10,8 +9,8 @@ from pathlib import Path
 
 from lyra_data.atomic import folder_atomically
 from lyra_data.clip_store import clip_hash, read_clip, scene_folders
-from lyra_data.errors import InputError
-from lyra_data.failures import Failure, check_failures
+from lyra_data.errors import InputError, StageOrderError
+from lyra_data.failures import Failure, check_failures, record_failures
 from lyra_data.generation.jobs import Job, plan_jobs
 from lyra_data.generation.params import GenerateParams
 from lyra_data.generation.view_making import ViewMaker
@@ -48,6 +47,8 @@ def generate_views(
     was killed, or one whose params changed for some views only, makes just what is missing.
 
     Raises:
+        StageOrderError: there are no clips.
+        CorruptDataError: a clip is cut or altered.
         ScenesFailedError: more views failed than params allow.
         StorageError: the disk is full or cannot be written; finished views stay in the store.
     """
@@ -55,7 +56,7 @@ def generate_views(
     store = ScratchStore(scratch, "generate")
     plans = {
         folder: plan_jobs(read_clip(folder), params.trajectories, seed=seed)
-        for folder in scene_folders(clips)
+        for folder in _clip_folders(clips)
     }
     total = sum(map(len, plans.values()))
     made, reused, failures = 0, 0, []
@@ -79,8 +80,7 @@ def generate_views(
                 _place(store.folder / key / VIEW_FILE, target / job.scene_id, job)
                 progress.advance(note=f"{job.scene_id} {job.trajectory}")
         check_failures(failures, total, params.max_failed_fraction)
-        failed = [failure.as_json() for failure in failures]
-        (target / "failures.json").write_text(json.dumps(failed, indent=2) + "\n")
+        record_failures(failures, target)
     progress.finish()
     return Generation(made, reused, failures)
 
@@ -101,6 +101,15 @@ def view_key(job: Job, params: GenerateParams, clip_key: str, fingerprints: dict
             **fingerprints,
         }
     )
+
+
+def _clip_folders(clips: Path) -> list[Path]:
+    folders = scene_folders(clips) if clips.is_dir() else []
+    if not folders:
+        raise StageOrderError(
+            "there are no clips", where=str(clips), fix="run `lyra-data annotate`"
+        )
+    return folders
 
 
 def _place(view_file: Path, folder: Path, job: Job) -> None:

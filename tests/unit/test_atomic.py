@@ -125,3 +125,19 @@ def test_a_path_below_a_file_is_a_storage_error(tmp_path: Path) -> None:
 def test_other_os_errors_keep_their_kind(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), storage_errors(tmp_path):
         (tmp_path / "absent").read_text()
+
+
+def test_an_error_names_the_path_that_was_wanted_and_not_the_temporary(tmp_path: Path) -> None:
+    with (
+        pytest.raises(StorageError) as caught,
+        folder_atomically(tmp_path / "result") as folder,
+        write_atomically(folder / "deep" / "file"),
+    ):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert caught.value.where == str(tmp_path / "result" / "deep" / "file")
+
+
+def test_other_os_errors_without_a_name_get_that_of_the_path(tmp_path: Path) -> None:
+    with pytest.raises(OSError) as caught, write_atomically(tmp_path / "file"):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+    assert caught.value.filename == str(tmp_path / "file")

@@ -6,8 +6,7 @@ import torch
 from lyra_data.cache3d import Cache3DParams
 from lyra_data.teachers import TEACHERS
 from lyra_model.baselines import copy_nearest, nearest_frames, project, warp_nearest
-from lyra_model.batches import Targets
-from tests.factories import make_cameras, make_depth, make_frames
+from tests.factories import make_cameras, make_targets
 
 HEIGHT, WIDTH, NUM_FRAMES = 32, 48, 9
 
@@ -20,17 +19,6 @@ CACHE = Cache3DParams(
 )
 
 
-def make_targets() -> Targets:
-    depth, valid = make_depth(NUM_FRAMES, HEIGHT, WIDTH)
-    return Targets(
-        rgb=make_frames(NUM_FRAMES, HEIGHT, WIDTH).float() / 255.0,
-        depth=depth,
-        depth_valid=valid,
-        filled=~valid,
-        cameras=make_cameras(NUM_FRAMES, HEIGHT, WIDTH),
-    )
-
-
 @pytest.fixture
 def teacher():
     params = {"name": "warp", "inpainting": "telea", "radius_pixels": 3}
@@ -38,14 +26,14 @@ def teacher():
 
 
 def test_the_nearest_frame_of_an_input_camera_is_that_input():
-    targets = make_targets()
+    targets = make_targets(NUM_FRAMES, HEIGHT, WIDTH)
     nearest = nearest_frames(targets, targets.cameras)
     assert nearest.indices.tolist() == list(range(NUM_FRAMES))
     assert float(nearest.displacement.max()) < 1e-3
 
 
 def test_a_camera_past_the_end_is_nearest_to_the_last_input_and_displaced():
-    targets = make_targets()
+    targets = make_targets(NUM_FRAMES, HEIGHT, WIDTH)
     nearest = nearest_frames(targets[[0, 1, 2, 3]], targets.cameras[[8]])
     assert nearest.indices.tolist() == [3]
     assert float(nearest.displacement) > 0.5
@@ -53,7 +41,7 @@ def test_a_camera_past_the_end_is_nearest_to_the_last_input_and_displaced():
 
 def test_turning_counts_as_much_as_moving():
     """A camera at the same place that looks away is farther than one that moved a little."""
-    targets = make_targets()
+    targets = make_targets(NUM_FRAMES, HEIGHT, WIDTH)
     turned = torch.eye(4)
     angle = torch.tensor(0.5)
     turned[0, 0] = turned[2, 2] = torch.cos(angle)
@@ -64,14 +52,14 @@ def test_turning_counts_as_much_as_moving():
 
 
 def test_copying_gives_the_input_picture_untouched():
-    targets = make_targets()
+    targets = make_targets(NUM_FRAMES, HEIGHT, WIDTH)
     copied = copy_nearest(targets, targets.cameras[[5]])
     assert torch.equal(copied.rgb, targets.rgb[[5]])
     assert torch.equal(copied.depth, targets.depth[[5]])
 
 
 def test_warping_to_the_same_camera_gives_the_same_picture_where_depth_is_known(teacher):
-    targets = make_targets()
+    targets = make_targets(NUM_FRAMES, HEIGHT, WIDTH)
     warped = warp_nearest(targets[[0]], targets.cameras[[0]], CACHE, teacher)
     known = targets.depth_valid[0]
     error = (warped.rgb[0] - targets.rgb[0]).abs().amax(0)[known]
@@ -80,7 +68,7 @@ def test_warping_to_the_same_camera_gives_the_same_picture_where_depth_is_known(
 
 
 def test_warping_leaves_depth_unknown_where_the_input_shows_nothing(teacher):
-    targets = make_targets()
+    targets = make_targets(NUM_FRAMES, HEIGHT, WIDTH)
     warped = warp_nearest(targets[[0]], targets.cameras[[8]], CACHE, teacher)
     assert bool((warped.depth == 0).any())
     assert bool(torch.isfinite(warped.rgb).all())

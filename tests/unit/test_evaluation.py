@@ -12,20 +12,7 @@ from lyra_model.batches import Targets
 from lyra_model.evaluation import Comparison, SceneEvaluation, pooled, score
 from lyra_model.gaussians import Gaussians
 from lyra_model.results import findings, results_as_json, write_held_out_curve
-from tests.factories import make_cameras, make_depth, make_frames
-
-HEIGHT, WIDTH = 16, 24
-
-
-def make_targets(num_frames: int = 3) -> Targets:
-    depth, valid = make_depth(num_frames, HEIGHT, WIDTH)
-    return Targets(
-        rgb=make_frames(num_frames, HEIGHT, WIDTH).float() / 255.0,
-        depth=depth,
-        depth_valid=valid,
-        filled=~valid,
-        cameras=make_cameras(num_frames, HEIGHT, WIDTH),
-    )
+from tests.factories import HEIGHT, WIDTH, make_targets
 
 
 def off_by(targets: Targets, error: float) -> Prediction:
@@ -33,7 +20,7 @@ def off_by(targets: Targets, error: float) -> Prediction:
 
 
 def make_evaluation(errors: dict[str, float]) -> SceneEvaluation:
-    targets = make_targets()
+    targets = make_targets(3)
     predictions = {method: off_by(targets, error) for method, error in errors.items()}
     scores = {method: score(prediction, targets) for method, prediction in predictions.items()}
     labels = [(0, 6), (0, 7), (1, 7)]
@@ -55,7 +42,7 @@ ERRORS = {"decoder": 0.1, "first_phase": 0.2, "copied": 0.3, "warped": 0.05}
 
 
 def test_a_perfect_prediction_has_no_error_and_counts_every_pixel():
-    targets = make_targets()
+    targets = make_targets(3)
     scores = score(off_by(targets, 0.0), targets)
     assert math.isinf(scores.psnr_db.mean)
     assert scores.ssim.mean == pytest.approx(1.0, abs=1e-6)
@@ -65,14 +52,14 @@ def test_a_perfect_prediction_has_no_error_and_counts_every_pixel():
 
 
 def test_depth_error_is_the_relative_one_over_known_pixels_alone():
-    targets = make_targets()
+    targets = make_targets(3)
     prediction = off_by(targets, 0.1)
     prediction.depth[~targets.depth_valid] = 1e6
     assert score(prediction, targets).depth_abs_rel.mean == pytest.approx(0.1, rel=1e-4)
 
 
 def test_scenes_are_pooled_frame_by_frame():
-    targets = make_targets()
+    targets = make_targets(3)
     one, other = (score(off_by(targets, error), targets) for error in (0.1, 0.2))
     both = pooled([one, other])
     mean = (one.psnr_db.mean + other.psnr_db.mean) / 2

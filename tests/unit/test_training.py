@@ -6,11 +6,11 @@ import pytest
 import torch
 import yaml
 
+from lyra_data.codecs import CODECS
 from lyra_data.dataset.reader import SceneDataset
 from lyra_data.dataset.writer import write_dataset
 from lyra_data.errors import CorruptDataError, ParamsError, StageOrderError
 from lyra_data.progress import silent
-from lyra_model import training
 from lyra_model.batches import SceneLoader
 from lyra_model.phases import check_phases
 from lyra_model.train_params import TrainParams
@@ -31,8 +31,6 @@ def make_params(**changes) -> TrainParams:
 
 def make_dataset(folder, *, last_frames_value: int | None = None) -> SceneDataset:
     """Two views of latents and frames; optionally other values in every held-out frame."""
-    from lyra_data.codecs import CODECS
-
     codec = CODECS.create({"name": "dct"}, where="test")
     views = []
     for index in range(2):
@@ -182,7 +180,7 @@ def test_phases_must_name_a_phase_before_them():
 
 def test_latents_at_another_size_know_nothing_of_later_frames(tmp_path):
     """Frames are resized and encoded again; the held-out ones must not be in them."""
-    codec = training.CODECS.create({"name": "dct"}, where="test")
+    codec = CODECS.create({"name": "dct"}, where="test")
     inputs = [
         SceneLoader(
             make_dataset(tmp_path / name, last_frames_value=value),

@@ -5,8 +5,7 @@ from lyra_model.view_sampling import sample_step
 SETTINGS = {
     "seed": 42,
     "phase": "small",
-    "scene_ids": ["a", "b", "c"],
-    "num_views": 6,
+    "num_views": {"a": 6, "b": 6, "c": 6},
     "num_frames": 9,
     "num_targets": 5,
 }
@@ -40,3 +39,12 @@ def test_every_scene_view_and_frame_is_drawn_sooner_or_later():
 def test_more_targets_than_frames_means_all_frames():
     draw = sample_step(step=0, **{**SETTINGS, "num_targets": 100})
     assert sorted(draw.frames) == [(view, frame) for view in range(6) for frame in range(9)]
+
+
+def test_only_views_that_a_scene_has_are_drawn():
+    unequal = {**SETTINGS, "num_views": {"a": 1, "b": 6}}
+    draws = [sample_step(step=step, **unequal) for step in range(100)]
+    views = {
+        name: {view for d in draws if d.scene_id == name for view, _ in d.frames} for name in "ab"
+    }
+    assert views == {"a": {0}, "b": set(range(6))}

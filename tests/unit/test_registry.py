@@ -1,0 +1,66 @@
+"""A registry finds a kind by name, imports it only then, and lists what it knows."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from lyra_data.codecs import CODECS
+from lyra_data.codecs.dct import DctCodec, DctCodecParams
+from lyra_data.errors import ParamsError
+from lyra_data.registry import Registry
+from lyra_data.sources import SOURCES
+
+
+def test_a_component_is_built_from_its_section() -> None:
+    codec = CODECS.create({"name": "dct"}, where="generate.codec")
+    assert isinstance(codec, DctCodec)
+    assert codec.params == DctCodecParams(name="dct")
+
+
+def test_params_that_were_validated_before_are_taken_as_they_are() -> None:
+    params = DctCodecParams(name="dct")
+    assert CODECS.parse(params, where="generate.codec") is params
+    assert isinstance(CODECS.create(params, where="generate.codec"), DctCodec)
+
+
+@pytest.mark.parametrize("name", ["motorbike", "", 5, None, True, ["files"], {"a": 1}])
+def test_an_unknown_kind_is_refused_and_the_known_ones_are_listed(name: Any) -> None:
+    with pytest.raises(ParamsError) as caught:
+        SOURCES.create({"name": name}, where="annotate.sources")
+    assert caught.value.what == f"unknown source {name!r}"
+    assert caught.value.where == "annotate.sources"
+    assert caught.value.fix is not None and caught.value.fix.endswith("known: files, motorcycle")
+
+
+def test_a_misspelt_kind_gets_the_one_that_was_meant() -> None:
+    with pytest.raises(ParamsError, match="did you mean 'motorcycle'"):
+        SOURCES.kind("motorcycel", where="annotate.sources")
+
+
+@pytest.mark.parametrize("values", [None, "dct", [], {}, {"nmae": "dct"}])
+def test_a_section_without_a_name_is_told_the_names(values: Any) -> None:
+    with pytest.raises(ParamsError) as caught:
+        CODECS.parse(values, where="generate.codec")
+    assert caught.value.what == "a codec needs a name"
+    assert caught.value.fix == "add `name:` with one of dct"
+
+
+def test_a_kinds_own_unknown_key_is_named_below_the_section() -> None:
+    with pytest.raises(ParamsError, match=r"unknown key generate\.codec\.quality"):
+        CODECS.parse({"name": "dct", "quality": 3}, where="generate.codec")
+
+
+def test_names_keep_the_order_of_the_table() -> None:
+    assert Registry("thing", {"b": "m:B", "a": "m:A"}).names() == ["b", "a"]
+
+
+def test_a_kind_is_imported_only_when_it_is_asked_for() -> None:
+    code = (
+        "import sys; from lyra_data.codecs import CODECS; kind = 'lyra_data.codecs.dct'\n"
+        "assert kind not in sys.modules; CODECS.kind('dct', where=''); assert kind in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
