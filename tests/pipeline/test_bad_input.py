@@ -708,7 +708,6 @@ DISKS: dict[str, tuple[Callable[[], Any], str, str]] = {
     "little fits": (lambda: no_file_beyond(600), "File too large", "ulimit -f"),
     "full": (lambda: refusing("fsync", errno.ENOSPC), "No space left", "free space"),
     "read-only": (lambda: refusing("mkdir", errno.EROFS), "Read-only", "can be written to"),
-    "not permitted": (lambda: refusing("mkdir", errno.EACCES), "denied", "write permission"),
     "failing": (lambda: refusing("fsync", errno.EIO), "Input/output error", "disk works"),
 }
 
