@@ -20,6 +20,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@touch $@
 
 demo: install  ## a real photo to an evaluated 3D Gaussian scene, through every stage
+	lyra-data check-params
 	dvc repro
 	@echo "Open reports/report.html in a browser."
 

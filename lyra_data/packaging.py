@@ -70,8 +70,10 @@ def _first_view_of_scenes(files: list[Path]) -> list[tuple[str, Path]]:
 
 
 def _source_of(view_file: Path) -> str:
-    """What names a scene's source: the hash of its bytes, or the scene itself."""
+    """What names a scene's source: the hash of its picture, or the scene itself.
+
+    Depth and intrinsics do not count: one picture with two depth maps is one source.
+    """
     row = read_row(view_file)
     provenance = FIELD_BY_NAME["provenance"].decode(row["provenance"], row_shape(row))
-    hashes = [value for key, value in sorted(provenance.items()) if key.endswith("_sha256")]
-    return "/".join(hashes) or row["scene_id"]
+    return provenance.get("source_image_sha256", row["scene_id"])

@@ -56,12 +56,17 @@ def evaluate_dataset(
     teacher: Teacher,
     folders: Folders,
     durations: Mapping[str, float],
+    params_hashes: Mapping[str, str],
     progress: Progress,
 ) -> tuple[dict[str, Any], ReportContent]:
     """Measure every scene and write reports/; returns the figures and the first scene's report.
 
+    Args:
+        durations: seconds by stage, for the report alone.
+        params_hashes: by section of params.yaml, for provenance.
+
     Raises:
-        StageOrderError: a phase has not been trained.
+        StageOrderError: a phase has not been trained, or not on this dataset and these weights.
         ParamsError: the data is of another codec, or a phase was trained on held-out frames.
         CorruptDataError: a checkpoint, a shard or a clip is cut or altered.
         StorageError: the disk is full or cannot be written.
@@ -69,12 +74,13 @@ def evaluate_dataset(
     names = chain_of(params.phase, train.phases)
     codec = codec_of(train, dataset)
     checkpoints = {name: _load(folders.models / name, name) for name in names}
+    _check_they_belong_together(checkpoints, dataset, folders.models)
     phases = [TrainedPhase.of(name, checkpoint) for name, checkpoint in checkpoints.items()]
     for trained in phases:
         check_frames(dataset, trained.name, trained.phase, train.held_out_frames)
     evaluator = Evaluator(
         phases[-1],
-        phases[0],
+        phases[0] if len(phases) > 1 else None,
         dataset=dataset,
         codec=codec,
         rendering=train.rendering,
@@ -91,7 +97,11 @@ def evaluate_dataset(
         evaluations.append(evaluator.evaluate(clip, held_out))
         progress.advance(note=scene_id)
     progress.finish()
-    results = results_as_json(evaluations, _provenance(dataset, checkpoints, codec))
+    results = results_as_json(
+        evaluations,
+        {scene.scene_id: scene.split for scene in dataset.scenes},
+        _provenance(dataset, checkpoints, codec, params_hashes),
+    )
     reports = {
         evaluation.scene_id: _report(
             evaluation, dataset, codec, checkpoints, train, folders, results, durations, phases[-1]
@@ -125,31 +135,61 @@ def _resized(view: HeldOutView, size: tuple[int, int]) -> HeldOutView:
 
 
 def _provenance(
-    dataset: SceneDataset, checkpoints: Mapping[str, Checkpoint], codec: LatentCodec
+    dataset: SceneDataset,
+    checkpoints: Mapping[str, Checkpoint],
+    codec: LatentCodec,
+    params_hashes: Mapping[str, str],
 ) -> dict[str, Any]:
     """Where every figure comes from."""
-    views = [view for scene_id in dataset.scene_ids for view in dataset.scene(scene_id)]
-    psnr = sum(codec_psnr(codec, view) for view in views) / len(views)
+    seeds, psnrs = {}, []
+    for scene_id in dataset.scene_ids:
+        for view in dataset.scene(scene_id):
+            direction = " reversed" if view.motion_reversed else ""
+            name = f"{scene_id}/{view.trajectory}{direction}"
+            seeds[name] = view.provenance["distance_seed"]
+            psnrs.append(codec_psnr(codec, view))
     last = list(checkpoints.values())[-1]
+    trained = {
+        key: value
+        for name, checkpoint in checkpoints.items()
+        for key, value in (
+            (f"{name}_weights", checkpoint.config["weights_sha256"]),
+            (f"{name}_trained_at_commit", checkpoint.config["trained_at_commit"]),
+        )
+    }
     return {
-        "code": {"engine_commit": engine_commit(), "engine_version": engine_version()},
+        "code": {"evaluated_at_commit": engine_commit(), "engine_version": engine_version()},
+        "params_hashes": dict(params_hashes),
         "dataset": {
             "dataset_hash": dataset.manifest.dataset_hash,
             "codec": dataset.codec.name,
             "codec_fingerprint": dataset.codec.fingerprint,
-            "codec_psnr_db": f"{psnr:.2f}",
+            "codec_psnr_db": round(sum(psnrs) / len(psnrs), 2),
             "packaged_at_commit": dataset.manifest.provenance["engine_commit"],
         },
-        "training": {
-            "seed": last.config["seed"],
-            "params_hash": last.config["params_hash"],
-            **{f"{name}_weights": c.config["weights_sha256"] for name, c in checkpoints.items()},
-        },
-        "trajectory_seeds": {
-            f"{view.scene_id}/{view.trajectory}": view.provenance["distance_seed"]
-            for view in views[:6]
-        },
+        "training": {"seed": last.config["seed"], **trained},
+        "trajectory_seeds": seeds,
     }
+
+
+def _check_they_belong_together(
+    checkpoints: Mapping[str, Checkpoint], dataset: SceneDataset, models: Path
+) -> None:
+    """Every phase was trained on this dataset, and on the weights of the phase before it."""
+    before: Checkpoint | None = None
+    for name, checkpoint in checkpoints.items():
+        config = checkpoint.config
+        started_from = None if before is None else before.config["weights_sha256"]
+        if config["dataset_hash"] != dataset.manifest.dataset_hash:
+            what = f"phase {name!r} was trained on another dataset ({config['dataset_hash'][:12]})"
+        elif config["started_from_weights"] != started_from:
+            what = f"phase {name!r} did not start from the weights that stand before it now"
+        else:
+            before = checkpoint
+            continue
+        raise StageOrderError(
+            what, where=str(models / name), fix="run `lyra-data train` again, or `dvc repro`"
+        )
 
 
 def _report(

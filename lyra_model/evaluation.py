@@ -38,7 +38,6 @@ from lyra_model.rendering import render
 from lyra_model.rendering.base import RenderingParams
 
 DECODER, FIRST_PHASE, COPIED, WARPED = "decoder", "first_phase", "copied", "warped"
-METHODS = (DECODER, FIRST_PHASE, COPIED, WARPED)
 
 
 def _parse_teacher(values: Any) -> Params:
@@ -88,9 +87,16 @@ class TrainedPhase:
 
 @dataclass(frozen=True)
 class FrameScores:
-    """A method against some targets: one value a frame, and how many pixels are behind them."""
+    """A method against some targets: one value a frame, and how many pixels are behind them.
+
+    Attributes:
+        psnr_db: over all pixels, those that the teacher invented among them.
+        psnr_known_db: over the pixels that the teacher did not invent.
+        ssim: over all pixels.
+    """
 
     psnr_db: Scores
+    psnr_known_db: Scores
     ssim: Scores
     depth_abs_rel: Scores
     depth_within_delta: Scores
@@ -99,10 +105,12 @@ class FrameScores:
         """Means over frames, as plain values."""
         return {
             "psnr_db": self.psnr_db.mean,
+            "psnr_known_db": self.psnr_known_db.mean,
             "ssim": self.ssim.mean,
             "depth_abs_rel": self.depth_abs_rel.mean,
             "depth_within_delta": self.depth_within_delta.mean,
             "num_pixels": self.psnr_db.total_pixels,
+            "num_known_pixels": self.psnr_known_db.total_pixels,
             "num_depth_pixels": self.depth_abs_rel.total_pixels,
         }
 
@@ -144,12 +152,17 @@ class SceneEvaluation:
 
 
 class Evaluator:
-    """Holds what is the same for every scene."""
+    """Holds what is the same for every scene.
+
+    Args:
+        judged: the phase that is judged.
+        first: the phase its training began with, or None where that is the judged one.
+    """
 
     def __init__(
         self,
         judged: TrainedPhase,
-        first: TrainedPhase,
+        first: TrainedPhase | None,
         *,
         dataset: SceneDataset,
         codec: LatentCodec,
@@ -159,14 +172,14 @@ class Evaluator:
         cache: Cache3DParams,
         teacher: Teacher,
     ) -> None:
-        self.judged, self.first = judged, first
+        self.judged = judged
         self.rendering = rendering
         self.held_out_frames = held_out_frames
         self.min_displacement_pixels = min_displacement_pixels
         self.cache, self.teacher = cache, teacher
+        self._trained = {DECODER: judged} | ({FIRST_PHASE: first} if first else {})
         self._loaders = {
-            DECODER: _loader(judged, dataset, codec),
-            FIRST_PHASE: _loader(first, dataset, codec),
+            method: _loader(trained, dataset, codec) for method, trained in self._trained.items()
         }
 
     @torch.no_grad()
@@ -182,8 +195,8 @@ class Evaluator:
         """
         batch = self._loaders[DECODER].load(clip.scene_id)
         gaussians = {
-            DECODER: self._decode(DECODER, self.judged, clip.scene_id),
-            FIRST_PHASE: self._decode(FIRST_PHASE, self.first, clip.scene_id),
+            method: self._decode(method, trained, clip.scene_id)
+            for method, trained in self._trained.items()
         }
         inputs = flatten_views(batch.targets, self.judged.phase.num_frames)
         if not bool(inputs.depth_valid[0].any()):
@@ -241,7 +254,7 @@ class Evaluator:
         }
         predictions[COPIED] = copy_nearest(inputs, targets.cameras)
         predictions[WARPED] = warp_nearest(inputs, targets.cameras, self.cache, self.teacher)
-        scores = {method: score(predictions[method], targets) for method in METHODS}
+        scores = {method: score(made, targets) for method, made in predictions.items()}
         return Comparison(labels, targets, predictions, scores)
 
     def _render(self, gaussians: Gaussians, cameras: Cameras) -> Prediction:
@@ -267,6 +280,7 @@ def score(prediction: Prediction, targets: Targets) -> FrameScores:
     depth = depth_scores(prediction.depth, targets.depth, targets.depth_valid, align_median=False)
     return FrameScores(
         psnr_db=psnr(prediction.rgb, targets.rgb),
+        psnr_known_db=psnr(prediction.rgb, targets.rgb, ~targets.filled),
         ssim=ssim(prediction.rgb, targets.rgb),
         depth_abs_rel=depth.absolute_relative,
         depth_within_delta=depth.within_delta,

@@ -14,21 +14,20 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from lyra_data.cameras import Cameras
 from lyra_data.clip import Clip
 from lyra_data.codecs.base import LatentCodec
 from lyra_data.sources.base import HeldOutView
 from lyra_data.view import View
 from lyra_model.checkpoints import Checkpoint
-from lyra_model.evaluation import METHODS, Comparison, FrameScores, SceneEvaluation
+from lyra_model.evaluation import Comparison, FrameScores, SceneEvaluation
 from lyra_model.report import content
 from lyra_model.results import METHOD_TITLES, findings
 
 SUMMARY = (
     "One photo with known depth was turned into synthetic videos along camera paths, the videos "
     "into a dataset, and a feed-forward decoder was trained on it to predict 3D Gaussians from "
-    "video latents and camera rays alone. Everything below was measured on frames that the "
-    "decoder neither read nor was trained on."
+    "video latents and camera rays alone. The scores were measured on frames that the decoder "
+    "neither read nor was trained on."
 )
 
 WARP_IS_TEACHER = (
@@ -67,9 +66,9 @@ def report_content(
         trajectories=tuple(
             _trajectory(evaluation, index, view, codec) for index, view in enumerate(views)
         ),
-        real_photo=_real_photo(evaluation.real, held_out, source_camera),
+        real_photo=_real_photo(evaluation.real, held_out, clip),
         training=_training(checkpoints),
-        methods=tuple(_method_row(method, evaluation) for method in METHODS),
+        methods=tuple(_method_row(method, evaluation) for method in evaluation.held_out.scores),
         provenance=_provenance(results["provenance"], views),
         durations=tuple(
             content.StageDuration(stage, seconds) for stage, seconds in durations.items()
@@ -121,11 +120,14 @@ def _comparison(compared: Comparison, index: int) -> content.Comparison:
 
 
 def _real_photo(
-    compared: Comparison | None, held_out: list[HeldOutView], source: Cameras
+    compared: Comparison | None, held_out: list[HeldOutView], clip: Clip
 ) -> content.RealPhoto | None:
+    """The first real photo of the scene; the scores of all of them are in the metrics table."""
     if compared is None:
         return None
-    away = float((compared.targets.cameras.centres[0] - source.centres[0]).norm())
+    away = float(compared.targets.cameras.centres[0].norm())  # the source camera is the origin
+    unit = "m" if clip.depth_scale == "metric" else "units of the depth map"
+    which = f", the first of {len(held_out)} real photos" if len(held_out) > 1 else ""
     return content.RealPhoto(
         photo=held_out[0].frame,
         counted=None,
@@ -135,9 +137,9 @@ def _real_photo(
                 _bytes(compared.predictions[method].rgb[0]),
                 _score(compared.scores[method], first_only=True),
             )
-            for method in METHODS
+            for method in compared.scores
         ),
-        caption=f"{held_out[0].name}, taken {away:.3f} m from the source photo.",
+        caption=f"{held_out[0].name}{which}, taken {away:.3f} {unit} from the source photo.",
     )
 
 

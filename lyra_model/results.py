@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,6 @@ from lyra_model.evaluation import (
     COPIED,
     DECODER,
     FIRST_PHASE,
-    METHODS,
     WARPED,
     Comparison,
     SceneEvaluation,
@@ -32,13 +32,16 @@ IN_WORDS = {
 }
 
 
-def results_as_json(scenes: list[SceneEvaluation], provenance: dict[str, Any]) -> dict[str, Any]:
+def results_as_json(
+    scenes: list[SceneEvaluation], splits: Mapping[str, str], provenance: dict[str, Any]
+) -> dict[str, Any]:
     """Every figure of an evaluation: over all scenes, for each scene, and where it comes from."""
     return {
         "held_out_frames": _over_scenes([scene.held_out for scene in scenes]),
         "real_photos": _over_scenes([scene.real for scene in scenes if scene.real is not None]),
         "scenes": {
             scene.scene_id: {
+                "split": splits[scene.scene_id],
                 "held_out_frames": _over_scenes([scene.held_out]),
                 "real_photos": _over_scenes([scene.real] if scene.real else []),
                 "num_gaussians": len(scene.gaussians),
@@ -57,7 +60,7 @@ def _over_scenes(comparisons: list[Comparison]) -> dict[str, dict[str, float | i
             name: _plain(value)
             for name, value in pooled([c.scores[method] for c in comparisons]).summary().items()
         }
-        for method in METHODS
+        for method in comparisons[0].scores
     }
 
 
@@ -111,17 +114,18 @@ def write_training_curve(checkpoints: dict[str, Checkpoint], path: Path) -> None
 
 
 def write_held_out_curve(scenes: list[SceneEvaluation], path: Path) -> None:
-    """PSNR of every method against the distance from the last frame the decoder read."""
+    """Mean PSNR of every method, a row for every distance from the last frame it read."""
+    methods = list(scenes[0].held_out.scores)
+    table: dict[int, dict[str, list[float]]] = {}
+    for scene in scenes:
+        for method in methods:
+            values = scene.held_out.scores[method].psnr_db.values.tolist()
+            for (_, frame), value in zip(scene.held_out.labels, values, strict=True):
+                row = table.setdefault(frame - scene.num_input_frames + 1, {})
+                row.setdefault(method, []).append(value)
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["frames_past_input", "method", "psnr_db"])
-        for method in METHODS:
-            per_frame: dict[int, list[float]] = {}
-            for scene in scenes:
-                values = scene.held_out.scores[method].psnr_db.values.tolist()
-                for (_, frame), value in zip(scene.held_out.labels, values, strict=True):
-                    distance = frame - scene.num_input_frames + 1
-                    per_frame.setdefault(distance, []).append(value)
-            for distance, values in sorted(per_frame.items()):
-                mean = sum(values) / len(values)
-                writer.writerow([distance, METHOD_TITLES[method], f"{mean:.4f}"])
+        writer.writerow(["frames_past_input", *methods])
+        for distance, row in sorted(table.items()):
+            means = (sum(row[method]) / len(row[method]) for method in methods)
+            writer.writerow([distance, *(f"{mean:.4f}" for mean in means)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from lyra_data.errors import ParamsError, StageOrderError
 from lyra_data.hashing import content_key
 from lyra_data.params import Params
 from lyra_data.progress import Progress
-from lyra_data.provenance import code_fingerprint, engine_version, params_hash
+from lyra_data.provenance import code_fingerprint, engine_commit, engine_version, params_hash
 from lyra_data.seeds import derive_seed
 from lyra_model.batches import SceneBatch, SceneLoader, Targets
 from lyra_model.checkpoints import (
@@ -27,7 +28,7 @@ from lyra_model.checkpoints import (
     save_checkpoint,
     save_state,
 )
-from lyra_model.decoder import create_decoder
+from lyra_model.decoder import DecoderParams, create_decoder
 from lyra_model.gaussians import Gaussians
 from lyra_model.losses import total_loss
 from lyra_model.losses.base import LossInput
@@ -71,7 +72,8 @@ def train_phases(
         start = None if is_fresh else _load_start(name, params, dataset, models)
         trainer = PhaseTrainer(params, name, seed=seed, dataset=dataset, codec=codec, start=start)
         trained[name] = trainer.run(scratch, checkpoint_steps, progress)
-        save_checkpoint(trained[name], models / name)
+        config = {**trained[name].config, "trained_at_commit": engine_commit()}
+        save_checkpoint(replace(trained[name], config=config), models / name)
     return trained
 
 
@@ -118,6 +120,7 @@ class PhaseTrainer:
             weight_decay=params.optimiser.weight_decay,
         )
         self.history: list[dict[str, float]] = []
+        self._in_range: set[str] = set()
 
     def run(self, scratch: Path, checkpoint_steps: int, progress: Progress) -> Checkpoint:
         """Train to the last step, from the newest state in scratch if there is one."""
@@ -147,7 +150,11 @@ class PhaseTrainer:
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self.optimiser.zero_grad(set_to_none=True)
-        terms = self._backpropagate(self.loader.load(draw.scene_id), draw)
+        batch = self.loader.load(draw.scene_id)
+        if draw.scene_id not in self._in_range:
+            check_distances(batch, self.params.decoder)
+            self._in_range.add(draw.scene_id)
+        terms = self._backpropagate(batch, draw)
         norm = torch.nn.utils.clip_grad_norm_(
             self.decoder.parameters(), self.params.optimiser.max_gradient_norm
         )
@@ -220,6 +227,33 @@ def learning_rate(phase: PhaseParams, step: int) -> float:
     done = step / max(phase.steps - 1, 1)
     low, high = phase.final_learning_rate, phase.learning_rate
     return rise * (low + (high - low) * 0.5 * (1.0 + math.cos(math.pi * done)))
+
+
+def check_distances(batch: SceneBatch, decoder: DecoderParams) -> None:
+    """The decoder can place Gaussians at the distances that the scene's depth maps show.
+
+    Raises:
+        ParamsError: half of a scene's known depth or more lies outside the decoder's range.
+    """
+    known = torch.cat([view.depth[view.depth_valid] for view in batch.targets])
+    known = known[
+        :: known.numel() // 1_000_000 + 1
+    ]  # an even choice: quantile() takes few millions
+    near, far = (
+        limit / decoder.scene_scale for limit in (decoder.distance_near, decoder.distance_far)
+    )
+    outside = float(((known < near) | (known > far)).float().mean())
+    if outside < 0.01:
+        return
+    low, high = (float(known.quantile(share)) for share in (0.01, 0.99))
+    what = (
+        f"{outside:.0%} of the depth of scene {batch.scene_id!r} ({low:.3g} to {high:.3g}) lies "
+        f"outside {near:.3g} to {far:.3g}, where the decoder can place Gaussians"
+    )
+    fix = "widen distance_near and distance_far, or bring the scene into them by scene_scale"
+    if outside >= 0.5:
+        raise ParamsError(what, where="params.yaml: train.decoder", fix=fix)
+    log.warning("%s: %s", what, fix)
 
 
 def _load_start(name: str, params: TrainParams, dataset: SceneDataset, models: Path) -> Checkpoint:

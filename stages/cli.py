@@ -125,8 +125,34 @@ def evaluate(params: ParamsOption = Path("params.yaml"), json_output: JsonOption
     _run("evaluate", params, json_output)
 
 
+@app.command("check-params")
+def check_params(
+    params: ParamsOption = Path("params.yaml"), json_output: JsonOption = False
+) -> None:
+    """Check every section of params.yaml without running anything.
+
+    Each stage checks all of params.yaml before it works. `dvc repro` starts only the stages whose
+    own keys changed: run this first after editing, and a misspelt key is found wherever it stands.
+    """
+    _guarded(lambda _: _checked(params), json_output)
+
+
+def _checked(params_file: Path) -> Any:
+    from stages.params import check_all
+    from stages.summary import Summary
+
+    check_all(params_file)
+    return Summary("check-params", f"{params_file} is valid")
+
+
 def _run(stage: str, params_file: Path, json_output: bool, **options: Any) -> None:
-    """Load params, call the stage's function, and show its summary or its error."""
+    _guarded(
+        lambda progress: _run_timed(stage, params_file, progress=progress, **options), json_output
+    )
+
+
+def _guarded(work: Callable[[Any], Any], json_output: bool) -> None:
+    """Do the work and show its summary, or the error that the user can mend."""
     from rich.console import Console
 
     from lyra_data.progress import silent
@@ -136,7 +162,7 @@ def _run(stage: str, params_file: Path, json_output: bool, **options: Any) -> No
     console = Console(stderr=True)
     progress = silent if json_output else RichProgress(console)
     try:
-        summary = _run_timed(stage, params_file, progress=progress, **options)
+        summary = work(progress)
     except LyraError as error:
         progress.finish()
         _fail(error, console, json_output)

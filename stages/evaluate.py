@@ -14,7 +14,7 @@ from lyra_model.phases import require_phase
 from lyra_model.report.summary import metrics_table
 from lyra_model.train_params import TrainParams
 from stages.durations import read_durations
-from stages.params import load_section
+from stages.params import hash_sections, load_section
 from stages.summary import Summary
 from stages.workspace import Workspace
 
@@ -41,6 +41,7 @@ def run_evaluate(params_file: Path, *, progress: Progress = silent) -> Summary:
             reports=workspace.reports,
         ),
         durations=read_durations(workspace),
+        params_hashes=hash_sections(params_file),
         progress=progress,
     )
     return Summary(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lyra_data.generation.runner import GenerateParams, generate_views
+from lyra_data.generation.params import GenerateParams
+from lyra_data.generation.runner import generate_views
 from lyra_data.progress import Progress, silent
 from stages.params import load_section, load_seed
 from stages.summary import Summary

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import yaml
 
 from lyra_data.errors import ParamsError
+from lyra_data.hashing import content_key
 from lyra_data.params import Params, suggestion
 from stages.workspace import STAGES
 
@@ -74,6 +75,12 @@ def _seed(values: dict[str, Any], params_file: Path) -> int:
             f"seed = {seed!r} is no non-negative integer", where=str(params_file), fix="seed: 42"
         )
     return seed
+
+
+def hash_sections(params_file: Path) -> dict[str, str]:
+    """The hash of every section's values as they stand in the file, by name."""
+    values = load_yaml(params_file)
+    return {name: content_key(values[name]) for name in values}
 
 
 def check_all(params_file: Path) -> None:

@@ -22,6 +22,9 @@ from lyra_data.view_store import write_view
 
 log = logging.getLogger(__name__)
 
+VIEW_FILE = "view.parquet"
+"""Name of a view in its scratch item."""
+
 
 @dataclass(frozen=True)
 class Generation:
@@ -44,7 +47,7 @@ def generate_views(
     """Make every view of every clip and store them as one folder per scene.
 
     Finished views wait in the scratch store under a key of all that determines them, so a run that
-    was killed, or one whose params changed for some views only, makes just what is missing.
+    was killed, or one to which trajectories were added at the end, makes just what is missing.
 
     Raises:
         StageOrderError: there are no clips.
@@ -83,9 +86,6 @@ def generate_views(
         record_failures(failures, target)
     progress.finish()
     return Generation(made, reused, failures)
-
-
-VIEW_FILE = "view.parquet"
 
 
 def view_key(job: Job, params: GenerateParams, clip_key: str, fingerprints: dict[str, str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, NoReturn
 
@@ -15,6 +16,8 @@ from lyra_data.hashing import sha256_of_file
 from lyra_data.images import read_photo
 from lyra_data.params import Params
 from lyra_data.sources.base import HeldOutView, SourceMaterial
+
+log = logging.getLogger(__name__)
 
 PHOTO_SUFFIXES = (".png", ".jpg", ".jpeg")
 
@@ -61,6 +64,8 @@ class FilesSource:
                 where=str(folder),
                 fix=f"correct `folder` of scene {self.scene_id!r} in params.yaml",
             )
+        if (root / "inputs").resolve() not in folder.resolve().parents:
+            log.warning("DVC does not notice changes in %s: only inputs/ is watched", folder)
         image_path = _only(folder, "image", PHOTO_SUFFIXES)
         depth_path = _only(folder, "depth", DEPTH_SUFFIXES)
         intrinsics_path = folder / "intrinsics.json"
@@ -73,6 +78,9 @@ class FilesSource:
         provenance = {"kind": self.name, "licence": intrinsics.licence or "not stated"}
         for noun, path in used.items():
             provenance |= {noun: path.name, f"{noun}_sha256": sha256_of_file(path)}
+        held_out = _read_held_out(folder / "held_out")
+        for path in sorted((folder / "held_out").glob("[!.]*")):
+            provenance[f"held_out_{path.name}_sha256"] = sha256_of_file(path)
         return SourceMaterial(
             scene_id=self.scene_id,
             frames=frame[None],
@@ -81,7 +89,7 @@ class FilesSource:
             depth_valid=depth.valid[None],
             depth_scale=intrinsics.depth_scale,
             prompt=intrinsics.prompt,
-            held_out=_read_held_out(folder / "held_out"),
+            held_out=held_out,
             provenance=provenance,
         )
 

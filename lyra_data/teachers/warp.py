@@ -44,7 +44,7 @@ class WarpTeacher:
 
     name: ClassVar[str] = "warp"
     spec: ClassVar[TeacherSpec] = TeacherSpec(
-        size_multiple=1, frame_period=8, max_buffers=64, latent_space=None
+        size_multiple=1, frame_period=1, max_buffers=64, latent_space=None
     )
     Params = WarpTeacherParams
 

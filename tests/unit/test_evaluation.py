@@ -38,6 +38,7 @@ def make_evaluation(errors: dict[str, float]) -> SceneEvaluation:
     )
 
 
+SPLITS = {"wall": "train"}
 ERRORS = {"decoder": 0.1, "first_phase": 0.2, "copied": 0.3, "warped": 0.05}
 
 
@@ -68,17 +69,17 @@ def test_scenes_are_pooled_frame_by_frame():
 
 
 def test_findings_say_who_wins_and_who_does_not():
-    results = results_as_json([make_evaluation(ERRORS)], {})
+    results = results_as_json([make_evaluation(ERRORS)], SPLITS, {})
     sentences = findings(results)
     assert any("beats the copied nearest frame by" in sentence for sentence in sentences)
     assert any("the depth warp is still" in sentence for sentence in sentences)
-    worse = results_as_json([make_evaluation({**ERRORS, "decoder": 0.5})], {})
+    worse = results_as_json([make_evaluation({**ERRORS, "decoder": 0.5})], SPLITS, {})
     assert any("the copied nearest frame is still" in sentence for sentence in findings(worse))
     assert not any("real photo" in sentence for sentence in sentences)
 
 
 def test_results_are_plain_json_even_for_equal_pictures():
-    results = results_as_json([make_evaluation({**ERRORS, "warped": 0.0})], {})
+    results = results_as_json([make_evaluation({**ERRORS, "warped": 0.0})], SPLITS, {})
     assert results["held_out_frames"]["warped"]["psnr_db"] is None
     assert json.loads(json.dumps(results, allow_nan=False)) == results
 
@@ -86,5 +87,21 @@ def test_results_are_plain_json_even_for_equal_pictures():
 def test_the_held_out_curve_counts_frames_from_the_last_one_read(tmp_path):
     write_held_out_curve([make_evaluation(ERRORS)], tmp_path / "curve.csv")
     rows = list(csv.DictReader((tmp_path / "curve.csv").open()))
-    decoder = [row for row in rows if row["method"] == "decoder, final phase"]
-    assert [int(row["frames_past_input"]) for row in decoder] == [2, 3]
+    assert [int(row["frames_past_input"]) for row in rows] == [2, 3]
+    assert set(rows[0]) == {"frames_past_input", *ERRORS}
+
+
+def test_without_a_first_phase_of_its_own_no_verdict_on_one_is_given():
+    alone = {method: error for method, error in ERRORS.items() if method != "first_phase"}
+    sentences = findings(results_as_json([make_evaluation(alone)], SPLITS, {}))
+    assert not any("first phase" in sentence for sentence in sentences)
+
+
+def test_known_pixels_are_scored_apart_from_invented_ones():
+    targets = make_targets(3)
+    prediction = off_by(targets, 0.0)
+    spoiled = torch.where(targets.filled[:, None], 1.0 - targets.rgb, prediction.rgb)
+    scores = score(Prediction(spoiled, prediction.depth), targets)
+    assert math.isinf(scores.psnr_known_db.mean)
+    assert scores.psnr_db.mean < 40
+    assert scores.psnr_known_db.total_pixels == int((~targets.filled).sum())

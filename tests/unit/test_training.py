@@ -210,3 +210,19 @@ def test_the_committed_params_are_valid():
 
     values = yaml.safe_load((REPOSITORY / "params.yaml").read_text())["train"]
     assert list(TrainParams.parse(values, where="train").phases) == ["small", "demo"]
+
+
+def test_a_scene_beyond_the_decoder_s_distances_is_refused_with_the_range(tmp_path):
+    values = tiny_params()["train"]
+    values["decoder"] |= {"distance_near": 50.0, "distance_far": 90.0}
+    values["phases"]["small"] |= {"height": HEIGHT, "width": WIDTH}
+    params = TrainParams.parse(values, where="train")
+    with pytest.raises(ParamsError, match="outside 50 to 90"):
+        train(params, ["small"], make_dataset(tmp_path / "data"), tmp_path)
+
+
+def test_a_decoder_that_needs_times_is_refused():
+    values = tiny_params()["train"]
+    values["decoder"] |= {"dynamic": True}
+    with pytest.raises(ParamsError, match="use false"):
+        TrainParams.parse(values, where="train")
