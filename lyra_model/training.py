@@ -236,9 +236,9 @@ def check_distances(batch: SceneBatch, decoder: DecoderParams) -> None:
         ParamsError: half of a scene's known depth or more lies outside the decoder's range.
     """
     known = torch.cat([view.depth[view.depth_valid] for view in batch.targets])
-    known = known[
-        :: known.numel() // 1_000_000 + 1
-    ]  # an even choice: quantile() takes few millions
+    if known.numel() == 0:  # colours alone can train, if not well
+        return
+    known = known[:: known.numel() // 1_000_000 + 1]  # quantile() takes a few millions at most
     near, far = (
         limit / decoder.scene_scale for limit in (decoder.distance_near, decoder.distance_far)
     )
