@@ -27,6 +27,7 @@ from lyra_data.sources.base import HeldOutView
 from lyra_data.teachers.base import Teacher
 from lyra_model.batches import resize_frames
 from lyra_model.checkpoints import Checkpoint, load_checkpoint
+from lyra_model.data_checks import check_frames, codec_of
 from lyra_model.evaluation import EvaluateParams, Evaluator, SceneEvaluation, TrainedPhase
 from lyra_model.export.ply import write_ply
 from lyra_model.phases import PhaseParams, chain_of
@@ -34,7 +35,7 @@ from lyra_model.report.content import ReportContent
 from lyra_model.report.page import render_report
 from lyra_model.reporting import codec_psnr, report_content
 from lyra_model.results import results_as_json, write_held_out_curve, write_training_curve
-from lyra_model.train_params import TrainParams, check_frames, codec_of
+from lyra_model.train_params import TrainParams
 
 
 @dataclass(frozen=True)

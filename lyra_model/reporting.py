@@ -19,9 +19,10 @@ from lyra_data.codecs.base import LatentCodec
 from lyra_data.sources.base import HeldOutView
 from lyra_data.view import View
 from lyra_model.checkpoints import Checkpoint
-from lyra_model.evaluation import Comparison, FrameScores, SceneEvaluation
+from lyra_model.evaluation import Comparison, SceneEvaluation
 from lyra_model.report import content
 from lyra_model.results import METHOD_TITLES, findings
+from lyra_model.scoring import FrameScores
 
 SUMMARY = (
     "One photo with known depth was turned into synthetic videos along camera paths, the videos "

@@ -16,8 +16,8 @@ from lyra_model.evaluation import (
     WARPED,
     Comparison,
     SceneEvaluation,
-    pooled,
 )
+from lyra_model.scoring import pooled
 
 METHOD_TITLES = {
     DECODER: "decoder, final phase",

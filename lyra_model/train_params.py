@@ -1,4 +1,4 @@
-"""TrainParams: section `train` of params.yaml, and what it has to agree on with the dataset."""
+"""TrainParams: section `train` of params.yaml."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, SerializeAsAny, field_validator, model_validator
 
 from lyra_data.codecs import CODECS
-from lyra_data.codecs.base import LatentCodec
-from lyra_data.dataset.reader import SceneDataset
-from lyra_data.errors import ParamsError
 from lyra_data.params import Params
 from lyra_model.decoder import DecoderParams
 from lyra_model.phases import PhaseParams, check_phases
@@ -70,45 +67,3 @@ class TrainParams(Params):
     def _phases_must_chain(self) -> TrainParams:
         check_phases(self.phases)
         return self
-
-
-def codec_of(params: TrainParams, dataset: SceneDataset) -> LatentCodec:
-    """The codec that params name.
-
-    Raises:
-        ParamsError: another one made the dataset's latents.
-    """
-    codec = CODECS.create(params.codec, where="train.codec")
-    if (codec.name, codec.fingerprint) != (dataset.codec.name, dataset.codec.fingerprint):
-        raise ParamsError(
-            f"codec {codec.name} ({codec.fingerprint}) did not make the dataset's latents; "
-            f"{dataset.codec.name} ({dataset.codec.fingerprint}) did",
-            where="params.yaml: train.codec",
-            fix="write the codec of `generate.codec`, or generate and package again",
-        )
-    return codec
-
-
-def check_frames(
-    dataset: SceneDataset, name: str, phase: PhaseParams, held_out_frames: int
-) -> None:
-    """A phase must read no held-out frame.
-
-    Raises:
-        ParamsError: the views are too short for what the phase reads and what is held out.
-    """
-    (sizes,) = dataset.read_fields(0, ["num_frames"], view_indices=[dataset.view_indices(0)[0]])
-    available = sizes["num_frames"] - held_out_frames
-    if phase.num_frames <= available:
-        return
-    fixes = ["generate longer views"]
-    if sizes["num_frames"] > phase.num_frames:
-        fixes.insert(0, f"lower train.held_out_frames to {sizes['num_frames'] - phase.num_frames}")
-    if available > 0:
-        fixes.insert(0, f"take at most {(available - 1) // 8 * 8 + 1} frames")
-    raise ParamsError(
-        f"the phase reads {phase.num_frames} frames, but views have {sizes['num_frames']}, the "
-        f"last {held_out_frames} of them held out",
-        where=f"params.yaml: train.phases.{name}.num_frames",
-        fix=", or ".join(fixes),
-    )

@@ -28,7 +28,8 @@ from lyra_model.checkpoints import (
     save_checkpoint,
     save_state,
 )
-from lyra_model.decoder import DecoderParams, create_decoder
+from lyra_model.data_checks import check_distances, check_frames, codec_of
+from lyra_model.decoder import create_decoder
 from lyra_model.gaussians import Gaussians
 from lyra_model.losses import total_loss
 from lyra_model.losses.base import LossInput
@@ -36,7 +37,7 @@ from lyra_model.metrics.psnr import psnr
 from lyra_model.phases import RANDOM_WEIGHTS, PhaseParams
 from lyra_model.rendering.base import Render
 from lyra_model.rendering.deferred import loss_over_views
-from lyra_model.train_params import TrainParams, check_frames, codec_of
+from lyra_model.train_params import TrainParams
 from lyra_model.view_sampling import StepTargets, sample_step
 
 log = logging.getLogger(__name__)
@@ -227,33 +228,6 @@ def learning_rate(phase: PhaseParams, step: int) -> float:
     done = step / max(phase.steps - 1, 1)
     low, high = phase.final_learning_rate, phase.learning_rate
     return rise * (low + (high - low) * 0.5 * (1.0 + math.cos(math.pi * done)))
-
-
-def check_distances(batch: SceneBatch, decoder: DecoderParams) -> None:
-    """The decoder can place Gaussians at the distances that the scene's depth maps show.
-
-    Raises:
-        ParamsError: half of a scene's known depth or more lies outside the decoder's range.
-    """
-    known = torch.cat([view.depth[view.depth_valid] for view in batch.targets])
-    if known.numel() == 0:  # colours alone can train, if not well
-        return
-    known = known[:: known.numel() // 1_000_000 + 1]  # quantile() takes a few millions at most
-    near, far = (
-        limit / decoder.scene_scale for limit in (decoder.distance_near, decoder.distance_far)
-    )
-    outside = float(((known < near) | (known > far)).float().mean())
-    if outside < 0.01:
-        return
-    low, high = (float(known.quantile(share)) for share in (0.01, 0.99))
-    what = (
-        f"{outside:.0%} of the depth of scene {batch.scene_id!r} ({low:.3g} to {high:.3g}) lies "
-        f"outside {near:.3g} to {far:.3g}, where the decoder can place Gaussians"
-    )
-    fix = "widen distance_near and distance_far, or bring the scene into them by scene_scale"
-    if outside >= 0.5:
-        raise ParamsError(what, where="params.yaml: train.decoder", fix=fix)
-    log.warning("%s: %s", what, fix)
 
 
 def _load_start(name: str, params: TrainParams, dataset: SceneDataset, models: Path) -> Checkpoint:

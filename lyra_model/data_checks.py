@@ -1,0 +1,87 @@
+"""Does the data fit what training asks for: its codec, its length, its distances?"""
+
+from __future__ import annotations
+
+import logging
+
+import torch
+
+from lyra_data.codecs import CODECS
+from lyra_data.codecs.base import LatentCodec
+from lyra_data.dataset.reader import SceneDataset
+from lyra_data.errors import ParamsError
+from lyra_model.batches import SceneBatch
+from lyra_model.decoder import DecoderParams
+from lyra_model.phases import PhaseParams
+from lyra_model.train_params import TrainParams
+
+log = logging.getLogger(__name__)
+
+
+def codec_of(params: TrainParams, dataset: SceneDataset) -> LatentCodec:
+    """The codec that params name.
+
+    Raises:
+        ParamsError: another one made the dataset's latents.
+    """
+    codec = CODECS.create(params.codec, where="train.codec")
+    if (codec.name, codec.fingerprint) != (dataset.codec.name, dataset.codec.fingerprint):
+        raise ParamsError(
+            f"codec {codec.name} ({codec.fingerprint}) did not make the dataset's latents; "
+            f"{dataset.codec.name} ({dataset.codec.fingerprint}) did",
+            where="params.yaml: train.codec",
+            fix="write the codec of `generate.codec`, or generate and package again",
+        )
+    return codec
+
+
+def check_frames(
+    dataset: SceneDataset, name: str, phase: PhaseParams, held_out_frames: int
+) -> None:
+    """A phase must read no held-out frame.
+
+    Raises:
+        ParamsError: the views are too short for what the phase reads and what is held out.
+    """
+    (sizes,) = dataset.read_fields(0, ["num_frames"], view_indices=[dataset.view_indices(0)[0]])
+    available = sizes["num_frames"] - held_out_frames
+    if phase.num_frames <= available:
+        return
+    fixes = ["generate longer views"]
+    if sizes["num_frames"] > phase.num_frames:
+        fixes.insert(0, f"lower train.held_out_frames to {sizes['num_frames'] - phase.num_frames}")
+    if available > 0:
+        fixes.insert(0, f"take at most {(available - 1) // 8 * 8 + 1} frames")
+    raise ParamsError(
+        f"the phase reads {phase.num_frames} frames, but views have {sizes['num_frames']}, the "
+        f"last {held_out_frames} of them held out",
+        where=f"params.yaml: train.phases.{name}.num_frames",
+        fix=", or ".join(fixes),
+    )
+
+
+def check_distances(batch: SceneBatch, decoder: DecoderParams) -> None:
+    """The decoder can place Gaussians at the distances that the scene's depth maps show.
+
+    Raises:
+        ParamsError: half of a scene's known depth or more lies outside the decoder's range.
+    """
+    known = torch.cat([view.depth[view.depth_valid] for view in batch.targets])
+    if known.numel() == 0:  # colours alone can train, if not well
+        return
+    known = known[:: known.numel() // 1_000_000 + 1]  # quantile() takes a few millions at most
+    near, far = (
+        limit / decoder.scene_scale for limit in (decoder.distance_near, decoder.distance_far)
+    )
+    outside = float(((known < near) | (known > far)).float().mean())
+    if outside < 0.01:
+        return
+    low, high = (float(known.quantile(share)) for share in (0.01, 0.99))
+    what = (
+        f"{outside:.0%} of the depth of scene {batch.scene_id!r} ({low:.3g} to {high:.3g}) lies "
+        f"outside {near:.3g} to {far:.3g}, where the decoder can place Gaussians"
+    )
+    fix = "widen distance_near and distance_far, or bring the scene into them by scene_scale"
+    if outside >= 0.5:
+        raise ParamsError(what, where="params.yaml: train.decoder", fix=fix)
+    log.warning("%s: %s", what, fix)
