@@ -1,7 +1,8 @@
 """Bad input ends with exit code 2 and one clear message, and changes nothing that was there.
 
 Every case runs the real command line on a finished tiny project that was damaged first. All but a
-few run in this process: importing torch costs more than a whole stage.
+few run in this process: importing torch costs more than a whole stage. The file is long because the
+cases share how a project is damaged and how an error is judged, and read best as one list.
 """
 
 from __future__ import annotations
