@@ -19,14 +19,18 @@ CHECKED = [
     "lyra_data.teachers",
     "lyra_data.trajectories",
     "lyra_data.view",
+    "lyra_model.baselines",
+    "lyra_model.batches",
     "lyra_model.decoder",
     "lyra_model.gaussians",
     "lyra_model.losses",
     "lyra_model.metrics",
+    "lyra_model.export",
     "lyra_model.rendering.base",
     "lyra_model.rendering.cpu",
     "lyra_model.rendering.deferred",
     "lyra_model.rendering.gsplat",
     "lyra_model.rendering.torch_reference",
+    "lyra_model.scoring",
 ]
 _hook = install_import_hook(CHECKED, "beartype.beartype")
