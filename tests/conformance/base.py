@@ -139,7 +139,8 @@ def _outside(
     if equal.mean() < tolerance.get("exact_fraction", 0.0) and "atol" not in tolerance:
         return f"only {equal.mean():.5f} are equal, {tolerance['exact_fraction']} asked"
     if "atol" in tolerance or "rtol" in tolerance:
-        bound = tolerance.get("atol", 0.0) + tolerance.get("rtol", 0.0) * np.abs(expected)
+        size = np.where(np.isfinite(expected), np.abs(expected), 0.0)  # 0 * inf would be NaN
+        bound = tolerance.get("atol", 0.0) + tolerance.get("rtol", 0.0) * size
         share = float((equal | (difference <= bound)).mean())
         asked = tolerance.get("fraction_within", tolerance.get("exact_fraction", 1.0))
         if share < asked:
