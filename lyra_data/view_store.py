@@ -8,7 +8,6 @@ without decoding them.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +29,9 @@ from lyra_data.view import View
 GENERATE_AGAIN = "run `lyra-data generate` again"
 
 
-def view_path(folder: Path, view: View) -> Path:
+def view_path(folder: Path, scene_id: str, view_index: int, trajectory: str) -> Path:
     """Where a view belongs below the store's folder."""
-    return Path(folder) / view.scene_id / f"{view.view_index:03d}_{view.trajectory}.parquet"
+    return Path(folder) / scene_id / f"{view_index:03d}_{trajectory}.parquet"
 
 
 def view_files(folder: Path) -> list[Path]:
@@ -95,12 +94,6 @@ def read_row(path: Path) -> Row:
             f"the view was cut or altered: {error}", where=str(path), fix=GENERATE_AGAIN
         ) from error
     return rows[0]
-
-
-def read_rows(folder: Path) -> Iterator[Row]:
-    """The views of a store as stored, one at a time, by scene_id and then view_index."""
-    for path in view_files(folder):
-        yield read_row(path)
 
 
 def _check_version(path: Path, metadata: dict[bytes, bytes]) -> None:

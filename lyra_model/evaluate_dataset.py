@@ -212,7 +212,7 @@ def _report(
         held_out=_read_held_out(folders.held_out / scene_id, judged.phase),
         codec=codec,
         checkpoints=checkpoints,
-        background=train.rendering.background,
+        rendering=train.rendering,
         results=results,
         durations=durations,
     )

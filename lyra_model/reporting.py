@@ -15,11 +15,12 @@ from einops import rearrange
 from torch import Tensor
 
 from lyra_data.clip import Clip
-from lyra_data.codecs.base import LatentCodec
+from lyra_data.codecs.base import LatentCodec, reconstruction_psnr
 from lyra_data.sources.base import HeldOutView
 from lyra_data.view import View
 from lyra_model.checkpoints import Checkpoint
 from lyra_model.evaluation import Comparison, SceneEvaluation
+from lyra_model.rendering.base import RenderingParams
 from lyra_model.report import content
 from lyra_model.results import METHOD_TITLES, findings
 from lyra_model.scoring import FrameScores
@@ -45,7 +46,7 @@ def report_content(
     held_out: list[HeldOutView],
     codec: LatentCodec,
     checkpoints: Mapping[str, Checkpoint],
-    background: tuple[float, float, float],
+    rendering: RenderingParams,
     results: dict[str, Any],
     durations: Mapping[str, float],
 ) -> content.ReportContent:
@@ -63,7 +64,7 @@ def report_content(
             camera=source_camera,
             caption=(clip.source or {}).get("citation", ""),
         ),
-        scene=content.ReconstructedScene(evaluation.gaussians, source_camera, background),
+        scene=content.ReconstructedScene(evaluation.gaussians, source_camera, rendering),
         trajectories=tuple(
             _trajectory(evaluation, index, view, codec) for index, view in enumerate(views)
         ),
@@ -79,10 +80,8 @@ def report_content(
 
 def codec_psnr(codec: LatentCodec, view: View) -> float:
     """How well the codec reproduces a view's frames, in dB over the whole video."""
-    decoded = codec.decode(view.latents) * 0.5 + 0.5
-    frames = rearrange(decoded, "channel frame height width -> frame channel height width")
-    error = (frames - view.frames.float() / 255.0).double().square().mean()
-    return float(-10 * torch.log10(error))
+    video = rearrange(view.frames, "frame channel height width -> channel frame height width")
+    return reconstruction_psnr(codec, video.float() / 127.5 - 1.0, view.latents)
 
 
 def _trajectory(

@@ -7,6 +7,7 @@ import torch
 
 from lyra_data.cameras import Cameras
 from lyra_model.gaussians import Gaussians
+from lyra_model.rendering.base import RenderingParams
 from lyra_model.report.content import (
     Candidate,
     Comparison,
@@ -24,6 +25,9 @@ from lyra_model.report.content import (
 )
 
 HEIGHT, WIDTH, FRAMES = 16, 24, 9
+
+
+RENDERING = RenderingParams(near=0.1, far=500.0, background=(1.0, 1.0, 1.0))
 
 
 def cameras_along(step: tuple[float, float, float]) -> Cameras:
@@ -84,7 +88,7 @@ def sample_content() -> ReportContent:
         summary="What this is.",
         findings=("The decoder beats the copied frame.", "The warp still wins on the real photo."),
         source=SourceView(picture(), depth, depth > 0, "metric", camera, "A photo, public domain."),
-        scene=ReconstructedScene(random_gaussians(50), camera, (1.0, 1.0, 1.0)),
+        scene=ReconstructedScene(random_gaussians(50), camera, RENDERING),
         trajectories=(
             trajectory("left", 0, (-0.05, 0.0, 0.0), 11111),
             trajectory("zoom_in", 1, (0.0, 0.0, 0.05), 22222),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Protocol, runtime_checkable
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -44,3 +45,13 @@ class LatentCodec(Protocol):
     ) -> Float[Tensor, "3 frame height width"]:
         """The video the latents stand for, clamped to [-1, 1]."""
         ...
+
+
+def reconstruction_psnr(
+    codec: LatentCodec,
+    video: Float[Tensor, "3 frame height width"],
+    latents: Float[Tensor, "16 latent_frame latent_height latent_width"],
+) -> float:
+    """PSNR in decibels of a video in [-1, 1] against what its latents decode to."""
+    error = (codec.decode(latents) - video).double().square().mean()
+    return float(10.0 * torch.log10(4.0 / error))

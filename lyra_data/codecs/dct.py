@@ -146,12 +146,6 @@ class _Directions(NamedTuple):
     gains: Float[Tensor, "16 1"]
 
 
-def reconstruction_psnr(codec: DctCodec, video: Float[Tensor, "3 frame height width"]) -> float:
-    """PSNR in decibels of a video in [-1, 1] after encoding and decoding, over all its values."""
-    error = (codec.decode(codec.encode(video)) - video).double().square().mean()
-    return float(10.0 * torch.log10(4.0 / error))
-
-
 def _directions(table: tuple[Direction, ...], *, num_frames: int) -> _Directions:
     assert len(table) == LATENT_CHANNELS
     rows = []

@@ -18,7 +18,7 @@ from lyra_data.hashing import content_key
 from lyra_data.progress import Progress
 from lyra_data.provenance import code_fingerprint
 from lyra_data.scratch import ScratchStore
-from lyra_data.view_store import write_view
+from lyra_data.view_store import view_path, write_view
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +80,9 @@ def generate_views(
                     progress.advance(note=f"{job.scene_id} {job.trajectory} failed")
                     continue
                 made, reused = made + (finished is None), reused + (finished is not None)
-                _place(store.folder / key / VIEW_FILE, target / job.scene_id, job)
+                place = view_path(target, job.scene_id, job.view_index, job.trajectory)
+                place.parent.mkdir(exist_ok=True)
+                shutil.copyfile(store.folder / key / VIEW_FILE, place)
                 progress.advance(note=f"{job.scene_id} {job.trajectory}")
         check_failures(failures, total, params.max_failed_fraction)
         record_failures(failures, target)
@@ -110,8 +112,3 @@ def _clip_folders(clips: Path) -> list[Path]:
             "there are no clips", where=str(clips), fix="run `lyra-data annotate`"
         )
     return folders
-
-
-def _place(view_file: Path, folder: Path, job: Job) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(view_file, folder / f"{job.view_index:03d}_{job.trajectory}.parquet")

@@ -16,6 +16,7 @@ from torch import Tensor
 from lyra_data.cameras import Cameras
 from lyra_data.clip import DepthScale
 from lyra_model.gaussians import Gaussians
+from lyra_model.rendering.base import RenderingParams
 
 MethodRole = Literal["decoder", "first_phase", "copied", "warped"]
 """What a method is: the trained decoder, the same after its first phase, or a baseline."""
@@ -86,12 +87,12 @@ class ReconstructedScene:
 
     Attributes:
         source_camera: exactly one: where the viewer starts, in the Gaussians' world.
-        background: RGB, 0..1, the colour that training rendered against.
+        rendering: near and far planes and background, as training rendered.
     """
 
     gaussians: Gaussians
     source_camera: Cameras
-    background: tuple[float, float, float]
+    rendering: RenderingParams
 
 
 @dataclass(frozen=True)

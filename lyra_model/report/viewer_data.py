@@ -14,9 +14,7 @@ from lyra_model.gaussians import quaternion_from_matrix
 from lyra_model.report.content import ReportContent
 from lyra_model.report.packing import pack_gaussians
 
-# The renderer's constants (lyra_model.rendering.base); what lies nearer or farther is not drawn.
-_NEAR, _FAR = 0.1, 500.0
-_SCREEN_WIDENING = 0.3  # pixel^2 of the training picture
+_SCREEN_WIDENING = 0.3  # pixel^2 of the training picture, see lyra_model.rendering.base
 
 
 def viewer_data(content: ReportContent) -> dict[str, Any]:
@@ -33,10 +31,10 @@ def viewer_data(content: ReportContent) -> dict[str, Any]:
         "source_pose": _poses(camera)[0],
         "paths": [{"name": t.trajectory, "poses": _poses(t.cameras)} for t in content.trajectories],
         "pivot_depth": _pivot_depth(scene.gaussians.means, camera),
-        "background": list(scene.background),
+        "background": list(scene.rendering.background),
         "unit": length_unit(content),
-        "near": _NEAR,
-        "far": _FAR,
+        "near": scene.rendering.near,
+        "far": scene.rendering.far,
         "widening": _SCREEN_WIDENING,
     }
 
@@ -65,5 +63,5 @@ def _pivot_depth(means: Tensor, camera: Cameras) -> float:
     """Median depth of the Gaussians in front of the source camera: what orbiting turns around."""
     world_to_camera = camera.world_to_camera[0].detach().cpu().double()
     depths = means.detach().cpu().double() @ world_to_camera[2, :3] + world_to_camera[2, 3]
-    in_front = depths[depths > _NEAR]
+    in_front = depths[depths > 0]
     return float(in_front.median()) if len(in_front) else 1.0

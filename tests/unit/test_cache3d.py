@@ -1,4 +1,7 @@
-"""What the 3D cache shows of a scene whose true pictures are known."""
+"""What the 3D cache shows of a scene whose true pictures are known.
+
+Long because its cases share the ray-cast scenes.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A dataset is read as it was written, or refused."""
+"""A dataset is read as it was written, or refused.
+
+Long because its cases share how a dataset is damaged.
+"""
 
 from __future__ import annotations
 

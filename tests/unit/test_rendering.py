@@ -1,4 +1,7 @@
-"""The renderers: the plain loop, the torch oracle and the CPU kernels draw the same."""
+"""The renderers: the plain loop, the torch oracle and the CPU kernels draw the same.
+
+Long because its cases share the random scenes.
+"""
 
 from __future__ import annotations
 

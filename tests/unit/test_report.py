@@ -1,4 +1,7 @@
-"""The report's page and its terminal summary."""
+"""The report's page and its terminal summary.
+
+Long because its cases share one sample.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Sources read what is right, and refuse what is wrong with file, value and fix."""
+"""Sources read what is right, and refuse what is wrong with file, value and fix.
+
+Long because its cases share how a scene is written and spoiled.
+"""
 
 from __future__ import annotations
 

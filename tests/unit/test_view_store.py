@@ -14,14 +14,19 @@ import torch
 
 from lyra_data import view_store
 from lyra_data.errors import CorruptDataError, StageOrderError, StorageError
-from lyra_data.view_store import read_rows, read_view, view_files, view_path, write_view
+from lyra_data.view import View
+from lyra_data.view_store import read_row, read_view, view_files, view_path, write_view
 from tests.children import succeeds_in_child
 from tests.factories import assert_views_equal, make_view
 
 
+def place_of(folder: Path, view: View) -> Path:
+    return view_path(folder, view.scene_id, view.view_index, view.trajectory)
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    return view_path(tmp_path / "views", make_view())
+    return place_of(tmp_path / "views", make_view())
 
 
 def test_a_view_comes_back_to_the_bit(path: Path) -> None:
@@ -86,9 +91,10 @@ def test_a_view_of_another_version_is_refused(path: Path, monkeypatch: pytest.Mo
 def test_views_are_listed_by_scene_and_then_by_number(tmp_path: Path) -> None:
     views = [make_view(scene, index) for scene in ("b", "a") for index in (10, 9, 0)]
     for view in views:
-        write_view(view_path(tmp_path, view), view)
+        write_view(place_of(tmp_path, view), view)
     (tmp_path / "a" / "notes.txt").write_text("stray")
-    listed = [(row["scene_id"], row["view_index"]) for row in read_rows(tmp_path)]
+    rows = [read_row(path) for path in view_files(tmp_path)]
+    listed = [(row["scene_id"], row["view_index"]) for row in rows]
     assert listed == [(scene, index) for scene in "ab" for index in (0, 9, 10)]
 
 
