@@ -14,6 +14,8 @@ from lyra_data.annotators import ANNOTATORS
 from lyra_data.atomic import folder_atomically
 from lyra_data.clip import Clip
 from lyra_data.clip_store import write_clip, write_held_out
+from lyra_data.depth import DEPTH_ESTIMATORS
+from lyra_data.depth.completing import complete_depth
 from lyra_data.errors import InputError, ParamsError
 from lyra_data.failures import Failure, check_failures, record_failures
 from lyra_data.params import Params
@@ -28,6 +30,10 @@ def _parse_source(values: Any) -> Params:
     return SOURCES.parse(values, where="annotate.sources")
 
 
+def _parse_depth(values: Any) -> Params:
+    return DEPTH_ESTIMATORS.parse(values, where="annotate.depth")
+
+
 def _parse_annotator(values: Any) -> Params:
     return ANNOTATORS.parse(values, where="annotate.annotator")
 
@@ -37,6 +43,7 @@ class AnnotateParams(Params):
 
     Attributes:
         sources: what to annotate, each with the `name` of its kind and that kind's keys.
+        depth: what tells the depth of pictures that come without.
         annotator: how, with the `name` of its kind and that kind's keys.
         max_failed_fraction: share of scenes that may fail before the stage does, 0..1.
     """
@@ -44,6 +51,7 @@ class AnnotateParams(Params):
     sources: Annotated[
         list[Annotated[SerializeAsAny[Params], BeforeValidator(_parse_source)]], Field(min_length=1)
     ]
+    depth: Annotated[SerializeAsAny[Params], BeforeValidator(_parse_depth)]
     annotator: Annotated[SerializeAsAny[Params], BeforeValidator(_parse_annotator)]
     max_failed_fraction: Annotated[float, Field(ge=0, lt=1)]
 
@@ -71,13 +79,14 @@ def annotate_sources(
     """
     sources = [SOURCES.create(source, where="annotate.sources") for source in params.sources]
     annotator = ANNOTATORS.create(params.annotator, where="annotate.annotator")
+    estimator = DEPTH_ESTIMATORS.create(params.depth, where="annotate.depth")
     _check_scene_ids([source.scene_id for source in sources])
     done, failures = [], []
     progress.start("Annotating", len(sources), "scenes")
     with folder_atomically(clips) as clips_folder, folder_atomically(held_out) as held_out_folder:
         for source in sources:
             try:
-                material = _read(source, root)
+                material = complete_depth(_read(source, root), estimator)
                 clip = annotator.annotate(material)
             except InputError as error:
                 log.warning("scene %s failed: %s", source.scene_id, error)

@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from lyra_data.annotators import ANNOTATORS
 from lyra_data.codecs import CODECS
+from lyra_data.depth import DEPTH_ESTIMATORS
 from lyra_data.params import Params
 from lyra_data.sources import SOURCES
 from lyra_data.teachers import TEACHERS
@@ -28,6 +29,7 @@ TABLES = {
     "teacher": TEACHERS,
     "warp_baseline": TEACHERS,
     "codec": CODECS,
+    "depth": DEPTH_ESTIMATORS,
 }
 """Keys whose `name` chooses a kind, and the table that the kind is in."""
 
@@ -58,14 +60,16 @@ def _rows(
         meaning = kind_note + meanings[name]
         values = {label: value[name] for label, value in found.items()}
         inner, below = field.annotation, f"{key}.{name}"
+        # One of several kinds is typed as the base of all params; `depth` is also a plain number.
+        is_kind = name in TABLES and (inner is Params or get_origin(inner) is list)
         origin, arguments = get_origin(inner), get_args(inner)
         if origin is dict:
             inner, below = arguments[1], f"{below}.*"
             values = {phase: value for group in values.values() for phase, value in group.items()}
-        elif name in TABLES and origin is list:
+        elif is_kind and origin is list:
             below = f"{below}[]"
             values = dict(enumerate(value for group in values.values() for value in group))
-        if name in TABLES:
+        if is_kind:
             chosen = {label: value["name"] for label, value in values.items()}
             kinds = TABLES[name].names()
             yield f"{below}.name", _told(chosen), " or ".join(kinds), meaning

@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lyra_data.placement import Placement
+
 LATENT_CHANNELS = 16
 SPATIAL_FACTOR = 8
 TEMPORAL_FACTOR = 8
@@ -32,6 +34,10 @@ class LatentCodec(Protocol):
     @property
     def fingerprint(self) -> str:
         """Names the exact transform: weights and settings that change its numbers."""
+        ...
+
+    def place(self, placement: Placement) -> None:
+        """Told once, before the first video, where to run; results lie on the CPU."""
         ...
 
     def encode(

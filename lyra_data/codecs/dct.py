@@ -31,6 +31,7 @@ from torch import Tensor
 from lyra_data.codecs.base import LATENT_CHANNELS, SPATIAL_FACTOR, TEMPORAL_FACTOR
 from lyra_data.errors import ParamsError
 from lyra_data.params import Params
+from lyra_data.placement import Placement
 
 COLOUR_AXES = {
     "grey": (1.0, 1.0, 1.0),
@@ -103,6 +104,9 @@ class DctCodec:
         """`dct-` and a hash of the tables."""
         tables = repr((COLOUR_AXES, FIRST_FRAME, LATER_FRAMES)).encode()
         return "dct-" + hashlib.sha256(tables).hexdigest()[:16]
+
+    def place(self, placement: Placement) -> None:
+        """Runs where its input lies."""
 
     def encode(
         self, video: Float[Tensor, "3 frame height width"]

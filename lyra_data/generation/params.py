@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SerializeAsAny
 
 from lyra_data.cache3d import Cache3DParams
 from lyra_data.codecs import CODECS
+from lyra_data.generation.rollout import ExtensionParams
 from lyra_data.params import Params
 from lyra_data.teachers import TEACHERS
 from lyra_data.trajectories import TrajectoryParams
@@ -35,6 +36,7 @@ class GenerateParams(Params):
         num_frames: frames per view, 8k+1.
         trajectories: which camera paths, and how far they go.
         cache: how the clip is warped into the cameras of a path.
+        extension: how the cache grows where a teacher makes fewer frames at a time.
         teacher: what turns the warped frames into a video.
         codec: what turns the video into latents.
         max_failed_fraction: share of views that may fail before the stage does, 0..1.
@@ -43,6 +45,7 @@ class GenerateParams(Params):
     num_frames: Annotated[int, AfterValidator(_is_8k_plus_1)]
     trajectories: TrajectoryParams
     cache: Cache3DParams
+    extension: ExtensionParams
     teacher: Annotated[SerializeAsAny[Params], BeforeValidator(_parse_teacher)]
     codec: Annotated[SerializeAsAny[Params], BeforeValidator(_parse_codec)]
     max_failed_fraction: Annotated[float, Field(ge=0, lt=1)]

@@ -15,6 +15,7 @@ from lyra_data.generation.jobs import Job, plan_jobs
 from lyra_data.generation.params import GenerateParams
 from lyra_data.generation.view_making import ViewMaker
 from lyra_data.hashing import content_key
+from lyra_data.placement import Placement
 from lyra_data.progress import Progress
 from lyra_data.provenance import code_fingerprint
 from lyra_data.scratch import ScratchStore
@@ -55,7 +56,7 @@ def generate_views(
         ScenesFailedError: more views failed than params allow.
         StorageError: the disk is full or cannot be written; finished views stay in the store.
     """
-    maker = ViewMaker(params)
+    maker = ViewMaker(params, Placement.automatic())
     store = ScratchStore(scratch, "generate")
     plans = {
         folder: plan_jobs(read_clip(folder), params.trajectories, seed=seed)

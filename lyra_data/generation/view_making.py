@@ -10,9 +10,13 @@ from lyra_data.cameras import Cameras
 from lyra_data.clip import Clip
 from lyra_data.codecs import CODECS
 from lyra_data.codecs.base import LatentCodec
+from lyra_data.depth import DEPTH_ESTIMATORS
+from lyra_data.depth.base import DepthEstimator
 from lyra_data.errors import ParamsError
 from lyra_data.generation.jobs import Job
 from lyra_data.generation.params import GenerateParams
+from lyra_data.generation.rollout import CacheRollout
+from lyra_data.placement import Placement
 from lyra_data.provenance import engine_version
 from lyra_data.teachers import TEACHERS
 from lyra_data.teachers.base import Teacher, TeacherInput, TeacherOutput
@@ -23,10 +27,15 @@ from lyra_data.view import View
 class ViewMaker:
     """Holds what is loaded once per worker: the teacher and the codec."""
 
-    def __init__(self, params: GenerateParams) -> None:
+    def __init__(self, params: GenerateParams, placement: Placement) -> None:
         self.params = params
         self.teacher: Teacher = TEACHERS.create(params.teacher, where="generate.teacher")
         self.codec: LatentCodec = CODECS.create(params.codec, where="generate.codec")
+        self.estimator: DepthEstimator = DEPTH_ESTIMATORS.create(
+            params.extension.depth, where="generate.extension.depth"
+        )
+        for part in (self.teacher, self.codec, self.estimator):
+            part.place(placement)
         _check_fit(params.num_frames, self.teacher)
 
     @property
@@ -37,6 +46,7 @@ class ViewMaker:
             "teacher_fingerprint": self.teacher.fingerprint,
             "codec": self.codec.name,
             "codec_fingerprint": self.codec.fingerprint,
+            "extension_depth_fingerprint": self.estimator.fingerprint,
         }
 
     def make(self, clip: Clip, job: Job) -> View:
@@ -47,8 +57,14 @@ class ViewMaker:
         """
         moving = clip.reversed_in_time() if job.motion_reversed else clip
         cameras = self._trajectory(moving, job)
-        cached = Cache3D.from_clip(moving, self.params.cache).render(cameras)
-        depth = cached.merged().depth[:, 0]
+        rollout = CacheRollout(
+            Cache3D.from_clip(moving, self.params.cache),
+            cameras,
+            segment_frames=self.teacher.spec.segment_frames,
+            estimator=self.estimator,
+            alignment=self.params.extension.alignment,
+        )
+        cached = rollout.first()
         made = self.teacher.generate(
             TeacherInput(
                 image=moving.frames[0].float() / 127.5 - 1.0,
@@ -59,8 +75,10 @@ class ViewMaker:
                 fps=clip.fps,
                 prompt=moving.prompt,
                 seed=job.teacher_seed,
+                next_segment=rollout.next if rollout.num_segments > 1 else None,
             )
         )
+        depth = rollout.depth
         return View(
             scene_id=job.scene_id,
             view_index=job.view_index,

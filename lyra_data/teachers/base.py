@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, runtime_checkable
 
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
+from lyra_data.cache3d.cache import CacheRender
 from lyra_data.cameras import Cameras
+from lyra_data.placement import Placement
 
 
 @dataclass(frozen=True)
@@ -18,14 +21,22 @@ class TeacherSpec:
     Attributes:
         size_multiple: height and width must be multiples of this many pixels.
         frame_period: the number of frames must be k * frame_period + 1.
+        segment_frames: frames made at a time; a longer path is continued from the last frame
+            made. None: any number at once.
         max_buffers: how many warped sources it can look at per frame.
         latent_space: name of the codec whose latents it returns, or None: frames only.
     """
 
     size_multiple: int
     frame_period: int
+    segment_frames: int | None
     max_buffers: int
     latent_space: str | None
+
+
+NextSegment = Callable[[Float[Tensor, "3 height width"]], CacheRender]
+"""The last frame made so far, [-1, 1] -> the cache, extended by it, in the next segment's cameras,
+of which the first is that frame's own."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +45,12 @@ class TeacherInput:
 
     Attributes:
         image: the source image, [-1, 1].
-        warped: the cache rendered into each frame's camera, [-1, 1], -1 where `known` is False;
-            buffers newest first.
+        warped: the cache rendered into each camera of the first segment, [-1, 1], -1 where `known`
+            is False; buffers newest first.
         known: True where the cache covers the pixel.
         depth: z depth of what the cache shows, 0 where `known` is False.
-        cameras: the trajectory.
+        cameras: the whole trajectory.
+        next_segment: gives what is shown of the next segment; called once for each but the first.
         fps: frames per second.
         prompt: text, or "".
         seed: derived seed for everything the teacher draws.
@@ -52,6 +64,7 @@ class TeacherInput:
     fps: float
     prompt: str
     seed: int
+    next_segment: NextSegment | None = None
 
 
 @dataclass(frozen=True)
@@ -59,9 +72,9 @@ class TeacherOutput:
     """What a teacher made.
 
     Attributes:
-        frames: RGB, 0..255.
+        frames: RGB, 0..255, of the whole trajectory.
         filled: True where the teacher invented the pixel.
-        latents: in the space `spec.latent_space`, or None.
+        latents: of the whole trajectory, in the space `spec.latent_space`, or None.
     """
 
     frames: UInt8[Tensor, "frame 3 height width"]
@@ -74,11 +87,19 @@ class Teacher(Protocol):
     """Loaded once per worker, then asked for many trajectories."""
 
     name: ClassVar[str]
-    spec: ClassVar[TeacherSpec]
+
+    @property
+    def spec(self) -> TeacherSpec: ...
 
     @property
     def fingerprint(self) -> str:
         """Names the exact model: weights and settings that change its frames."""
         ...
 
-    def generate(self, request: TeacherInput) -> TeacherOutput: ...
+    def place(self, placement: Placement) -> None:
+        """Told once, before the first request, where to run."""
+        ...
+
+    def generate(self, request: TeacherInput) -> TeacherOutput:
+        """The whole trajectory's video; results lie on the CPU."""
+        ...

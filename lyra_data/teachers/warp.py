@@ -19,6 +19,7 @@ from lyra_data.cache3d.cache import CacheRender
 from lyra_data.cache3d.splat import SplatSource, splat
 from lyra_data.cameras import PIXEL_CENTRE, Cameras
 from lyra_data.params import Params
+from lyra_data.placement import Placement
 from lyra_data.teachers.background import background_depth
 from lyra_data.teachers.base import TeacherInput, TeacherOutput, TeacherSpec
 
@@ -43,13 +44,23 @@ class WarpTeacher:
     pixels of unknown depth, inpainting."""
 
     name: ClassVar[str] = "warp"
-    spec: ClassVar[TeacherSpec] = TeacherSpec(
-        size_multiple=1, frame_period=1, max_buffers=64, latent_space=None
-    )
     Params = WarpTeacherParams
 
     def __init__(self, params: WarpTeacherParams) -> None:
         self.params = params
+
+    @property
+    def spec(self) -> TeacherSpec:
+        return TeacherSpec(
+            size_multiple=1,
+            frame_period=1,
+            segment_frames=None,
+            max_buffers=64,
+            latent_space=None,
+        )
+
+    def place(self, placement: Placement) -> None:
+        """Runs on the CPU, whatever else there is."""
 
     @property
     def fingerprint(self) -> str:

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lyra_data.codecs.base import SPATIAL_FACTOR, TEMPORAL_FACTOR
+from lyra_data.placement import Placement
 
 
 class LinearCodec:
@@ -30,6 +31,9 @@ class LinearCodec:
     @property
     def fingerprint(self) -> str:
         return "linear"
+
+    def place(self, placement: Placement) -> None:
+        """Runs where its input lies."""
 
     def encode(self, video: Float[Tensor, "3 frame height width"]) -> Float[Tensor, "16 t h w"]:
         later = reduce(video[:, 1:], "c (t k) h w -> c t h w", "mean", k=TEMPORAL_FACTOR)

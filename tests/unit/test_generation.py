@@ -11,6 +11,7 @@ from lyra_data.generation.jobs import plan_jobs
 from lyra_data.generation.params import GenerateParams
 from lyra_data.generation.runner import generate_views, view_key
 from lyra_data.generation.view_making import ViewMaker
+from lyra_data.placement import Placement
 from lyra_data.progress import silent
 from lyra_data.seeds import derive_seed
 from lyra_data.trajectories import CAMERA_PATHS
@@ -31,7 +32,7 @@ def make_params(**changes) -> GenerateParams:
 def views():
     """The six views of a still scene, by trajectory."""
     params, clip = make_params(), make_clip(height=HEIGHT, width=WIDTH)
-    maker = ViewMaker(params)
+    maker = ViewMaker(params, Placement("cpu"))
     jobs = plan_jobs(clip, params.trajectories, seed=42)
     return clip, {job.trajectory: (job, maker.make(clip, job)) for job in jobs}
 
@@ -115,7 +116,7 @@ def test_latents_are_those_of_the_saved_frames(views):
 def test_the_key_of_a_view_names_everything_that_shapes_it():
     params, clip = make_params(), make_clip()
     job = plan_jobs(clip, params.trajectories, seed=42)[0]
-    prints = ViewMaker(params).fingerprints
+    prints = ViewMaker(params, Placement("cpu")).fingerprints
     base = view_key(job, params, "clip", prints)
     other_cache = make_params(cache={**params.cache.model_dump(), "filter_threshold": 0.05})
     assert view_key(job, params, "another clip", prints) != base

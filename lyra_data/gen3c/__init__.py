@@ -1,0 +1,1 @@
+"""GEN3C in diffusers: camera-controlled video from an image and a 3D cache."""

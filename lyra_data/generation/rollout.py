@@ -1,0 +1,131 @@
+"""The cache along a path, one segment at a time: shown, then extended by the frame made last.
+
+A teacher that makes a fixed number of frames at a time (GEN3C: 121) continues a longer path from
+the last frame it made. Segments overlap by that frame. Source: gen3c_single_image.py and
+gen3c_dynamic.py (autoregressive generation), cache_3d.py (update_cache).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated, Any
+
+import torch
+from jaxtyping import Float
+from pydantic import BeforeValidator, SerializeAsAny
+from torch import Tensor
+
+from lyra_data.cache3d import Cache3D
+from lyra_data.cache3d.alignment import Alignment
+from lyra_data.cache3d.cache import CacheRender
+from lyra_data.cameras import Cameras
+from lyra_data.depth import DEPTH_ESTIMATORS
+from lyra_data.depth.base import DepthEstimator
+from lyra_data.errors import ParamsError
+from lyra_data.params import Params
+
+
+def _parse_depth(values: Any) -> Params:
+    return DEPTH_ESTIMATORS.parse(values, where="generate.extension.depth")
+
+
+class ExtensionParams(Params):
+    """How a path is continued that is longer than what the teacher makes at a time.
+
+    Attributes:
+        depth: what tells the depth of a segment's last frame, which joins the cache.
+        alignment: how that depth is brought to the cache's scale: by one scale and shift, or by
+            those and then a smooth scale per pixel.
+    """
+
+    depth: Annotated[SerializeAsAny[Params], BeforeValidator(_parse_depth)]
+    alignment: Alignment
+
+
+class CacheRollout:
+    """Shows the cache segment by segment; keeps the depth of all that it showed.
+
+    Args:
+        cache: of a still image, or of a video with one source frame per camera.
+        cameras: the whole path.
+        segment_frames: frames of one segment; None: the path is one segment.
+        estimator: tells the depth of the last frame made. Not asked where the cache is of a
+            video: its own frames show the scene at every time, and a frame of another time would
+            show moving things where they no longer are.
+
+    Raises:
+        ParamsError: there are several segments and no estimator that could tell depth.
+    """
+
+    def __init__(
+        self,
+        cache: Cache3D,
+        cameras: Cameras,
+        *,
+        segment_frames: int | None,
+        estimator: DepthEstimator,
+        alignment: Alignment,
+    ) -> None:
+        self._cache = cache
+        self._cameras = cameras
+        self._step = (segment_frames or max(len(cameras), 2)) - 1
+        self._start = 0
+        self._estimator = estimator
+        self._alignment: Alignment = alignment
+        self._grows = len(cache.entries[0].frames) == 1
+        self._depth: list[Tensor] = []
+        assert self._step >= 1, "a segment has at least two frames"
+        if self.num_segments > 1 and self._grows and estimator.name == "given":
+            raise ParamsError(
+                f"{len(cameras)} frames are made in {self.num_segments} segments, and depth "
+                "'given' cannot tell the depth of the frames between them",
+                where="params.yaml: generate.extension.depth",
+                fix="choose {name: moge} or {name: transformers}, or num_frames: "
+                f"{self._step + 1}",
+            )
+
+    @property
+    def num_segments(self) -> int:
+        return max(-(-(len(self._cameras) - 1) // self._step), 1)
+
+    @property
+    def depth(self) -> Float[Tensor, "frame height width"]:
+        """z depth of the nearest known surface in all frames shown so far; 0 where unknown."""
+        return torch.cat(self._depth)
+
+    def first(self) -> CacheRender:
+        """The first segment."""
+        return self._show(start=0)
+
+    def next(self, last_frame: Float[Tensor, "3 height width"]) -> CacheRender:
+        """The next segment, from the frame made last on.
+
+        Args:
+            last_frame: [-1, 1], seen from the camera where the last segment ended.
+
+        Raises:
+            InputError: its depth cannot be told, or has too little in common with the cache.
+        """
+        start = self._start + self._step
+        assert start + 1 < len(self._cameras), "the path has no further segment"
+        camera = self._cameras[[start]]
+        if self._grows:
+            pixels = ((last_frame.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+            told = self._estimator.estimate(pixels, camera.intrinsics[0])
+            self._cache = self._cache.update(
+                last_frame[None],
+                told.depth[None],
+                told.valid[None],
+                camera,
+                alignment=self._alignment,
+            )
+        return self._show(start)
+
+    def _show(self, start: int) -> CacheRender:
+        self._start = start
+        cameras = self._cameras[slice(start, start + self._step + 1)]
+        cameras = replace(cameras, camera_to_world=cameras.camera_to_world.contiguous())
+        shown = self._cache.render(cameras, start_frame=start)
+        depth = shown.merged().depth[:, 0]
+        self._depth.append(depth[1:] if start else depth)
+        return shown

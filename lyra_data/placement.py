@@ -1,0 +1,34 @@
+"""Placement: on which device a loaded model runs, and what of it waits in the CPU's memory.
+
+Neither changes results beyond rounding, so neither is a params key: both are command-line options.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+Offload = Literal["none", "model", "group", "sequential"]
+OFFLOADS: tuple[str, ...] = get_args(Offload)
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where models run.
+
+    Attributes:
+        device: as torch spells it: "cpu", "cuda", "cuda:1".
+        offload: what leaves the device while it does not work. "none": nothing; "model": whole
+            models take turns; "group": groups of layers do, the next fetched while one works;
+            "sequential": single layers do (slowest, least memory). Without effect on a CPU.
+    """
+
+    device: str
+    offload: Offload = "none"
+
+    @staticmethod
+    def automatic(offload: Offload = "none") -> Placement:
+        """The first CUDA device where there is one, else the CPU."""
+        import torch
+
+        return Placement("cuda" if torch.cuda.is_available() else "cpu", offload)

@@ -1,0 +1,1 @@
+"""Released weights: fetched by name, converted to diffusers folders, verified."""
