@@ -6,6 +6,7 @@ Neither changes results beyond rounding, so neither is a params key: both are co
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, get_args
 
 Offload = Literal["none", "model", "group", "sequential"]
@@ -21,14 +22,16 @@ class Placement:
         offload: what leaves the device while it does not work. "none": nothing; "model": whole
             models take turns; "group": groups of layers do, the next fetched while one works;
             "sequential": single layers do (slowest, least memory). Without effect on a CPU.
+        root: the folder that relative paths of weights start from: that of params.yaml.
     """
 
     device: str
     offload: Offload = "none"
+    root: Path = Path()
 
     @staticmethod
-    def automatic(offload: Offload = "none") -> Placement:
+    def automatic(offload: Offload = "none", root: Path = Path()) -> Placement:
         """The first CUDA device where there is one, else the CPU."""
         import torch
 
-        return Placement("cuda" if torch.cuda.is_available() else "cpu", offload)
+        return Placement("cuda" if torch.cuda.is_available() else "cpu", offload, root)
