@@ -57,14 +57,22 @@ class Clip:
     def is_dynamic(self) -> bool:
         return len(self) > 1
 
-    def reversed_in_time(self) -> Clip:
-        """The clip played backwards: every per-frame field is reversed together."""
+    def taking(self, frames: list[int]) -> Clip:
+        """The clip of these frames, in this order: every per-frame field moves together.
+
+        An index may come several times; none may be negative or beyond the end.
+        """
+        assert frames and min(frames) >= 0 and max(frames) < len(self), frames
         mask = self.dynamic_mask
         return replace(
             self,
-            frames=self.frames.flip(0),
-            cameras=self.cameras.reversed_in_time(),
-            depth=self.depth.flip(0),
-            depth_valid=self.depth_valid.flip(0),
-            dynamic_mask=None if mask is None else mask.flip(0),
+            frames=self.frames[frames],
+            cameras=self.cameras[frames],
+            depth=self.depth[frames],
+            depth_valid=self.depth_valid[frames],
+            dynamic_mask=None if mask is None else mask[frames],
         )
+
+    def reversed_in_time(self) -> Clip:
+        """The clip played backwards."""
+        return self.taking(list(reversed(range(len(self)))))

@@ -7,6 +7,7 @@
     ├── CorruptDataError        a file written by lyra-data is cut, altered or of another version
     ├── StorageError            the disk is full, read-only or not permitted
     ├── MemoryShortageError     the machine has less memory than the sizes in params need
+    ├── DownloadError           the Hub refuses, or is not reached (lyra_data/weights/hub_errors.py)
     └── ScenesFailedError       more scenes failed than params allow; each reason is recorded
 
 Programming errors stay ordinary Python exceptions with a traceback.

@@ -21,11 +21,21 @@ class Failure:
     def of(item: str, error: LyraError) -> Failure:
         return Failure(item, type(error).__name__, str(error))
 
+    @staticmethod
+    def unexpected(item: str, error: Exception) -> Failure:
+        """A fault of the program: its type and its last line; the traceback belongs in a log."""
+        last_line = (str(error).strip().splitlines() or ["(no message)"])[-1]
+        kind = type(error).__name__
+        return Failure(item, kind, f"{kind}: {last_line}")
+
     def as_json(self) -> dict[str, str]:
         return asdict(self)
 
 
 FAILURES_FILE = "failures.json"
+
+MOST_TOLD = 20
+"""Reasons that an error message lists; the rest is counted."""
 
 
 def record_failures(failures: list[Failure], folder: Path) -> None:
@@ -34,8 +44,19 @@ def record_failures(failures: list[Failure], folder: Path) -> None:
     (folder / FAILURES_FILE).write_text(text + "\n", encoding="utf-8")
 
 
-def check_failures(failures: list[Failure], total: int, max_failed_fraction: float) -> None:
+def check_failures(
+    failures: list[Failure],
+    total: int,
+    max_failed_fraction: float,
+    *,
+    listed_in: Path | None = None,
+    retry: str = "",
+) -> None:
     """Accept a few failures, refuse too many.
+
+    Args:
+        listed_in: file that holds all reasons, named where the message cannot.
+        retry: how to try them again once mended, ends the fix.
 
     Raises:
         ScenesFailedError: more than `max_failed_fraction` of `total` failed, or all of them.
@@ -44,9 +65,16 @@ def check_failures(failures: list[Failure], total: int, max_failed_fraction: flo
         return
     if len(failures) < total and len(failures) <= max_failed_fraction * total:
         return
-    reasons = "\n".join(f"  {failure.item}: {failure.reason}" for failure in failures)
+    told = failures[:MOST_TOLD]
+    reasons = "\n".join(f"  {failure.item}: {failure.reason}" for failure in told)
+    where = ", ".join(failure.item for failure in told)
+    if len(failures) > MOST_TOLD:
+        rest = f"and {len(failures) - MOST_TOLD} more"
+        reasons += f"\n  {rest}" + (f", all in {listed_in}" if listed_in else "")
+        where += f" {rest}"
     raise ScenesFailedError(
         f"{len(failures)} of {total} failed, params allow {max_failed_fraction:.0%}:\n{reasons}",
-        where=", ".join(failure.item for failure in failures),
-        fix="mend what the reasons name, remove those scenes, or raise max_failed_fraction",
+        where=where,
+        fix="mend what the reasons name, remove those scenes, or raise max_failed_fraction"
+        + (f"; {retry}" if retry else ""),
     )

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from lyra_data.dataset.dropped import read_dropped
 from lyra_data.dataset.fields import FIELD_BY_NAME, Row, row_shape
 from lyra_data.dataset.manifest import Manifest
 from lyra_data.dataset.splits import split_by_source
@@ -38,7 +39,8 @@ def package_views(
 
     Raises:
         StageOrderError: there are no views.
-        CorruptDataError: a view file is cut or altered, or views are of several codecs.
+        CorruptDataError: a view file or the list of dropped views is cut or altered, or views are
+            of several codecs.
         StorageError: the disk is full or cannot be written.
     """
     files = view_files(views)
@@ -60,6 +62,7 @@ def package_views(
             "engine_version": engine_version(),
             "package_params_hash": params_hash(params),
         },
+        dropped=read_dropped(views),
     )
     progress.finish()
     return manifest

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from lyra_data.cameras import Cameras
 from lyra_data.clip import DepthScale
+from lyra_data.view_quality import ViewQuality
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class View:
         movement_distance: drawn distance in units of the scene's centre depth: the length of a
             linear path; a spiral's radii are fractions of it.
         seed: the derived seed this view was generated with.
+        quality: what was measured of it.
         provenance: teacher, codec, their fingerprints, engine version, source hash, licence, ...
     """
 
@@ -47,6 +49,7 @@ class View:
     fps: float
     movement_distance: float
     seed: int
+    quality: ViewQuality
     provenance: dict[str, str]
 
     def __post_init__(self) -> None:

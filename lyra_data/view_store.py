@@ -55,7 +55,15 @@ def write_view(path: Path, view: View) -> None:
     Raises:
         StorageError: the disk is full, read-only or not permitted.
     """
-    row = row_from_view(view)
+    write_row(path, row_from_view(view))
+
+
+def write_row(path: Path, row: Row) -> None:
+    """Write a view as `read_row` gives it, of which any column may have changed.
+
+    Raises:
+        StorageError: as `write_view`.
+    """
     metadata = {
         "lyra_format_version": str(FORMAT_VERSION),
         "lyra_schema_hash": schema_hash(),

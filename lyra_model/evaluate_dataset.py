@@ -54,6 +54,7 @@ def evaluate_dataset(
     *,
     dataset: SceneDataset,
     cache: Cache3DParams,
+    quality_limits: Mapping[str, float | None],
     teacher: Teacher,
     folders: Folders,
     durations: Mapping[str, float],
@@ -63,6 +64,7 @@ def evaluate_dataset(
     """Measure every scene and write reports/; returns the figures and the first scene's report.
 
     Args:
+        quality_limits: section generate.quality of params.yaml, for the report alone.
         durations: seconds by stage, for the report alone.
         params_hashes: by section of params.yaml, for provenance.
 
@@ -105,7 +107,16 @@ def evaluate_dataset(
     )
     reports = {
         evaluation.scene_id: _report(
-            evaluation, dataset, codec, checkpoints, train, folders, results, durations, phases[-1]
+            evaluation,
+            dataset,
+            codec,
+            checkpoints,
+            train,
+            folders,
+            results,
+            durations,
+            phases[-1],
+            quality_limits,
         )
         for evaluation in evaluations
     }
@@ -203,12 +214,15 @@ def _report(
     results: dict[str, Any],
     durations: Mapping[str, float],
     judged: TrainedPhase,
+    quality_limits: Mapping[str, float | None],
 ) -> ReportContent:
     scene_id = evaluation.scene_id
     return report_content(
         evaluation,
         clip=read_clip(folders.clips / scene_id),
         views=dataset.scene(scene_id),
+        dropped=dataset.manifest.dropped,
+        quality_limits=quality_limits,
         held_out=_read_held_out(folders.held_out / scene_id, judged.phase),
         codec=codec,
         checkpoints=checkpoints,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from lyra_data.clip import Clip
 from lyra_data.codecs.base import LatentCodec, reconstruction_psnr
+from lyra_data.dataset.dropped import DroppedView
 from lyra_data.sources.base import HeldOutView
 from lyra_data.view import View
 from lyra_model.checkpoints import Checkpoint
@@ -43,6 +44,8 @@ def report_content(
     *,
     clip: Clip,
     views: list[View],
+    dropped: Sequence[DroppedView],
+    quality_limits: Mapping[str, float | None],
     held_out: list[HeldOutView],
     codec: LatentCodec,
     checkpoints: Mapping[str, Checkpoint],
@@ -50,7 +53,12 @@ def report_content(
     results: dict[str, Any],
     durations: Mapping[str, float],
 ) -> content.ReportContent:
-    """Everything the report of one scene says."""
+    """Everything the report of one scene says.
+
+    Args:
+        dropped: views of all scenes that were not kept.
+        quality_limits: section generate.quality of params.yaml.
+    """
     source_camera = clip.cameras[[0]].relative_to(clip.cameras.camera_to_world[0])
     return content.ReportContent(
         title=f"{clip.scene_id}: a photo as a 3D Gaussian scene",
@@ -68,6 +76,8 @@ def report_content(
         trajectories=tuple(
             _trajectory(evaluation, index, view, codec) for index, view in enumerate(views)
         ),
+        quality_limits=quality_limits,
+        dropped=tuple(view for view in dropped if view.scene_id == clip.scene_id),
         real_photo=_real_photo(evaluation.real, held_out, clip),
         training=_training(checkpoints),
         methods=tuple(_method_row(method, evaluation) for method in evaluation.held_out.scores),
@@ -99,6 +109,7 @@ def _trajectory(
         held_out=tuple(range(len(view.frames) - evaluation.num_held_out, len(view.frames))),
         num_counted=len(counted),
         known_fraction=view.known_fraction,
+        quality=view.quality,
         codec_psnr_db=codec_psnr(codec, view),
         movement_distance=view.movement_distance,
         seed=int(view.provenance["distance_seed"]),

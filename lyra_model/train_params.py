@@ -11,6 +11,7 @@ from lyra_data.params import Params
 from lyra_model.decoder import DecoderParams
 from lyra_model.phases import PhaseParams, check_phases
 from lyra_model.rendering.base import RenderingParams
+from lyra_model.view_sampling import TargetBias
 
 
 def _parse_codec(values: Any) -> Params:
@@ -43,6 +44,7 @@ class TrainParams(Params):
 
     Attributes:
         held_out_frames: last frames of every view that no phase reads or is supervised by.
+        target_bias: how much more often later frames are drawn as targets, see view_sampling.py.
         codec: the one that made the dataset's latents; encodes rays, and frames of other sizes.
         decoder: shape of the network and ranges of what it predicts.
         rendering: near and far planes and background of the renders.
@@ -51,6 +53,7 @@ class TrainParams(Params):
     """
 
     held_out_frames: Annotated[int, Field(ge=1)]
+    target_bias: TargetBias
     codec: Annotated[SerializeAsAny[Params], BeforeValidator(_parse_codec)]
     decoder: DecoderParams
     rendering: RenderingParams

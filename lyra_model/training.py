@@ -146,6 +146,7 @@ class PhaseTrainer:
             num_views=self.num_views,
             num_frames=self.phase.num_frames,
             num_targets=self.phase.num_target_frames,
+            bias=self.params.target_bias,
         )
         rate = learning_rate(self.phase, step)
         for group in self.optimiser.param_groups:

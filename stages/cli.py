@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from lyra_data import __version__
-from lyra_data.errors import LyraError
+from lyra_data.placement import Offload
+from stages.running import guarded as _guarded
+from stages.running import run_stage, run_timed
+from stages.weights import weights_app
 
 app = typer.Typer(
     name="lyra-data",
@@ -29,6 +29,10 @@ app = typer.Typer(
     ),
 )
 
+app.add_typer(weights_app)
+
+WORKERS = "Who works, and where: changes no result"
+
 ParamsOption = Annotated[
     Path,
     typer.Option(
@@ -39,6 +43,50 @@ ParamsOption = Annotated[
 ]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on standard output, no bars.")
+]
+ExecutorOption = Annotated[
+    Literal["local", "ray"],
+    typer.Option(
+        help="local: processes of this machine; ray: actors on a Ray cluster.",
+        metavar="KIND",
+        rich_help_panel=WORKERS,
+        envvar="LYRA_EXECUTOR",
+    ),
+]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(
+        help="How many work at once; not given: one a GPU, without GPU one.",
+        min=1,
+        rich_help_panel=WORKERS,
+        envvar="LYRA_WORKERS",
+    ),
+]
+RayAddressOption = Annotated[
+    str,
+    typer.Option(
+        help="HOST:PORT of the cluster's head; its nodes share the project's folder.",
+        rich_help_panel=WORKERS,
+        envvar="LYRA_RAY_ADDRESS",
+    ),
+]
+DeviceOption = Annotated[
+    str | None,
+    typer.Option(
+        help="cpu, cuda, cuda:1; not given: a GPU where there is one.",
+        rich_help_panel=WORKERS,
+        envvar="LYRA_DEVICE",
+    ),
+]
+OffloadOption = Annotated[
+    Offload,
+    typer.Option(
+        metavar="MODE",
+        help="What leaves the GPU while it does not work (less memory, slower): none, model, "
+        "group, sequential.",
+        rich_help_panel=WORKERS,
+        envvar="LYRA_OFFLOAD",
+    ),
 ]
 
 
@@ -68,18 +116,46 @@ def annotate(params: ParamsOption = Path("params.yaml"), json_output: JsonOption
     for real photos kept for evaluation alone, outputs/held_out. Sizes are in pixels, depth in
     metres (or "up_to_scale", as the source says), poses camera-to-world with OpenCV axes.
     """
-    _run("annotate", params, json_output)
+    run_stage("annotate", params, json_output)
 
 
 @app.command()
-def generate(params: ParamsOption = Path("params.yaml"), json_output: JsonOption = False) -> None:
+def generate(
+    params: ParamsOption = Path("params.yaml"),
+    prompt: Annotated[
+        str | None,
+        typer.Option(help="Make one scene of this text instead, in outputs/prompts."),
+    ] = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try recorded failures again.")
+    ] = False,
+    json_output: JsonOption = False,
+    executor: ExecutorOption = "local",
+    workers: WorkersOption = None,
+    ray_address: RayAddressOption = "auto",
+    device: DeviceOption = None,
+    offload: OffloadOption = "none",
+) -> None:
     """Make synthetic views of every clip along the trajectories.
 
     Reads params.yaml: **generate** and **seed**, and outputs/clips. Writes outputs/views, one file
     per view. Movement distances are in units of the scene's centre depth, frames must be 8k+1.
-    A killed run redoes only the view it was working on.
+    A killed run redoes only the views it was working on; failed views are recorded with their
+    reasons and not tried again until told to. Workers and devices change no result.
     """
-    _run("generate", params, json_output)
+    crew = {"executor": executor, "workers": workers, "ray_address": ray_address}
+    crew |= {"device": device, "offload": offload}
+    if prompt is not None and retry_failed:
+        raise typer.BadParameter("goes without --prompt", param_hint="--retry-failed")
+
+    def work(progress: Any) -> Any:
+        if prompt is not None:
+            from stages.prompt import run_prompt
+
+            return run_prompt(params, prompt, progress=progress, **crew)
+        return run_timed("generate", params, progress=progress, retry_failed=retry_failed, **crew)
+
+    _guarded(work, json_output)
 
 
 @app.command()
@@ -89,7 +165,7 @@ def package(params: ParamsOption = Path("params.yaml"), json_output: JsonOption 
     Reads params.yaml: **package**, and outputs/views. Writes outputs/dataset: lossless frames,
     latents, cameras, depth, masks and provenance, every file named with its sha256.
     """
-    _run("package", params, json_output)
+    run_stage("package", params, json_output)
 
 
 @app.command()
@@ -110,7 +186,7 @@ def train(
     from. Writes outputs/models/PHASE: weights (safetensors), configuration and loss history.
     Sizes are in pixels, learning rates per step. A killed run resumes bit-exactly.
     """
-    _run("train", params, json_output, phase=phase, checkpoint_steps=checkpoint_steps)
+    run_stage("train", params, json_output, phase=phase, checkpoint_steps=checkpoint_steps)
 
 
 @app.command()
@@ -122,7 +198,35 @@ def evaluate(params: ParamsOption = Path("params.yaml"), json_output: JsonOption
     every scene, reports/scenes/SCENE/report.html and gaussians.ply.
     PSNR is in dB, SSIM and depth errors (mean absolute relative) have no unit.
     """
-    _run("evaluate", params, json_output)
+    run_stage("evaluate", params, json_output)
+
+
+@app.command()
+def estimate(
+    params: ParamsOption = Path("params.yaml"),
+    images: Annotated[
+        int | None, typer.Option(help="Simulate so many images instead of outputs/clips.", min=0)
+    ] = None,
+    videos: Annotated[
+        int | None, typer.Option(help="Simulate so many videos instead of outputs/clips.", min=0)
+    ] = None,
+    json_output: JsonOption = False,
+    workers: WorkersOption = None,
+    device: DeviceOption = None,
+) -> None:
+    """Tell what generate would take: views, time, disk and memory. Runs nothing.
+
+    Reads params.yaml: **generate** and **seed**, outputs/clips, and what finished views took
+    (.work/generate). Every figure says whether it was measured on this machine or published.
+    """
+    options = {"images": images, "videos": videos, "workers": workers, "device": device}
+
+    def work(_: Any) -> Any:
+        from stages.estimate import run_estimate
+
+        return run_estimate(params, **options)
+
+    _guarded(work, json_output)
 
 
 @app.command("check-params")
@@ -143,80 +247,6 @@ def _checked(params_file: Path) -> Any:
 
     check_all(params_file)
     return Summary("check-params", f"{params_file} is valid")
-
-
-def _run(stage: str, params_file: Path, json_output: bool, **options: Any) -> None:
-    _guarded(
-        lambda progress: _run_timed(stage, params_file, progress=progress, **options), json_output
-    )
-
-
-def _guarded(work: Callable[[Any], Any], json_output: bool) -> None:
-    """Do the work and show its summary, or the error that the user can mend."""
-    from rich.console import Console
-
-    from lyra_data.progress import silent
-    from stages.machine import machine_error
-    from stages.progress import RichProgress
-
-    console = Console(stderr=True)
-    progress = silent if json_output else RichProgress(console)
-    try:
-        summary = work(progress)
-    except LyraError as error:
-        progress.finish()
-        _fail(error, console, json_output)
-    except (OSError, MemoryError, RuntimeError) as error:
-        progress.finish()
-        refusal = machine_error(error)
-        if refusal is None:
-            raise
-        _fail(refusal, console, json_output)
-    except KeyboardInterrupt:
-        progress.finish()
-        console.print("[yellow]Interrupted.[/] Run the same command again to go on from here.")
-        raise typer.Exit(130) from None
-    progress.finish()
-    if json_output:
-        print(json.dumps(summary.as_json(), indent=2))
-    else:
-        summary.show(Console())
-
-
-def _run_timed(stage: str, params_file: Path, **options: Any) -> Any:
-    """Check all of params.yaml, run the stage, and remember how long it took."""
-    from stages.durations import record_duration
-    from stages.params import check_all
-    from stages.workspace import Workspace
-
-    check_all(params_file)
-    started = time.monotonic()
-    summary = _stage_function(stage)(params_file, **options)
-    name = " ".join(filter(None, (stage, options.get("phase"))))
-    record_duration(Workspace(params_file.resolve().parent), name, time.monotonic() - started)
-    return summary
-
-
-def _stage_function(stage: str) -> Callable[..., Any]:
-    """The stage's own module is imported only now: `--help` needs none of its packages."""
-    import importlib
-
-    return getattr(importlib.import_module(f"stages.{stage}"), f"run_{stage}")
-
-
-def _fail(error: LyraError, console: Any, json_output: bool) -> None:
-    from rich.markup import escape
-
-    if json_output:
-        detail = {"what": error.what, "where": error.where, "fix": error.fix}
-        print(json.dumps({"error": {"kind": type(error).__name__, **detail}}, indent=2))
-    place = f"[bold]{escape(error.where)}[/]: " if error.where else ""
-    console.print(
-        f"[bold red]error[/] {place}{escape(error.what)}", highlight=False, soft_wrap=True
-    )
-    if error.fix:
-        console.print(f"[bold green]fix[/]   {escape(error.fix)}", highlight=False, soft_wrap=True)
-    raise typer.Exit(2) from None
 
 
 def main() -> None:

@@ -33,6 +33,7 @@ def run_evaluate(params_file: Path, *, progress: Progress = silent) -> Summary:
         train,
         dataset=SceneDataset(workspace.require(workspace.dataset, made_by="package")),
         cache=generate.cache,
+        quality_limits=generate.quality.model_dump(),
         teacher=TEACHERS.create(params.warp_baseline, where="evaluate.warp_baseline"),
         folders=Folders(
             clips=workspace.require(workspace.clips, made_by="annotate"),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lyra_data.generation.executors.base import Crew
 from lyra_data.generation.params import GenerateParams
 from lyra_data.generation.runner import generate_views
+from lyra_data.placement import Offload
 from lyra_data.progress import Progress, silent
 from stages.params import load_section, load_seed
 from stages.summary import Summary
@@ -14,7 +16,17 @@ from stages.workspace import Workspace
 SECTION = GenerateParams
 
 
-def run_generate(params_file: Path, *, progress: Progress = silent) -> Summary:
+def run_generate(
+    params_file: Path,
+    *,
+    executor: str = "local",
+    workers: int | None = None,
+    ray_address: str = "auto",
+    device: str | None = None,
+    offload: Offload = "none",
+    retry_failed: bool = False,
+    progress: Progress = silent,
+) -> Summary:
     """Generate every view of every clip. See `lyra-data generate --help`."""
     workspace = Workspace(params_file.resolve().parent)
     generation = generate_views(
@@ -24,14 +36,18 @@ def run_generate(params_file: Path, *, progress: Progress = silent) -> Summary:
         views=workspace.views,
         scratch=workspace.scratch,
         progress=progress,
+        crew=Crew(executor, workers, ray_address, device, offload, workspace.root),
+        retry_failed=retry_failed,
     )
     return Summary(
         "generate",
         f"{generation.made} views made, {generation.reused} found finished, "
-        f"{len(generation.failures)} failed",
+        f"{len(generation.failures)} failed, {len(generation.dropped)} dropped",
         {
             "made": generation.made,
             "reused": generation.reused,
             "failures": [failure.as_json() for failure in generation.failures],
+            "failures_not_tried_again": generation.known_failures,
+            "dropped": [view.as_json() for view in generation.dropped],
         },
     )

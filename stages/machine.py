@@ -13,9 +13,19 @@ log = logging.getLogger(__name__)
 OUT_OF_MEMORY = "can't allocate memory"
 """Part of what torch says in a RuntimeError of its own where Python would raise MemoryError."""
 
+GPU_OUT_OF_MEMORY = "out of memory"
+"""Part of what torch says where a GPU refuses."""
+
 
 def machine_error(error: OSError | MemoryError | RuntimeError) -> LyraError | None:
     """The error as one with a fix, or None where it is a fault of the program."""
+    if isinstance(error, RuntimeError) and GPU_OUT_OF_MEMORY in str(error):
+        return MemoryShortageError(
+            f"not enough memory: {str(error).splitlines()[0]}",
+            where="the GPU",
+            fix="take --offload model, group or sequential, fewer workers a GPU, or lower sizes or "
+            "frame numbers in params.yaml",
+        )
     if _is_memory(error):
         return MemoryShortageError(
             f"not enough memory: {str(error) or 'refused'}",

@@ -16,6 +16,9 @@ from rich.progress import (
 from rich.table import Column
 from rich.text import Text
 
+SPEED_PERIOD_SECONDS = 6 * 3600.0
+"""Rates and times left are of this last while: a view of a video model may take twenty minutes."""
+
 
 class RateColumn(ProgressColumn):
     """Units per second, or seconds per unit where that reads better."""
@@ -53,6 +56,7 @@ class RichProgress:
             TextColumn("{task.fields[note]}", style="dim", table_column=Column(no_wrap=True)),
             console=self._console,
             expand=False,
+            speed_estimate_period=SPEED_PERIOD_SECONDS,
         )
         self._bar.add_task(description, total=total, unit=unit, note="")
         self._bar.start()

@@ -35,8 +35,9 @@ SCHEMA_HEAD = f"""{GENERATED}
 # The columns of the dataset
 
 Format version {FORMAT_VERSION}. `outputs/dataset/data` holds Parquet files: a row is a view, a row
-group is a scene, and no column is null. `outputs/dataset/meta/manifest.json` names every file and
-every scene, with hashes. Columns are declared in `lyra_data/dataset/fields.py`. `SceneDataset` in
+group is a scene, and no column is null unless its encoding says so.
+`outputs/dataset/meta/manifest.json` names every file and every scene, with hashes, and every view
+that was dropped. Columns are declared in `lyra_data/dataset/fields.py`. `SceneDataset` in
 `lyra_data/dataset/reader.py` reads them and refuses what is not as it was written.
 
 | column | Arrow type | encoding | meaning |

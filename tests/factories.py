@@ -12,6 +12,7 @@ from lyra_data.clip import Clip
 from lyra_data.codecs.base import LATENT_CHANNELS, SPATIAL_FACTOR, num_latent_frames
 from lyra_data.seeds import torch_generator
 from lyra_data.view import View
+from lyra_data.view_quality import ViewQuality
 from lyra_model.batches import Targets
 
 NUM_FRAMES = 9
@@ -104,6 +105,22 @@ def make_targets(num_frames: int = NUM_FRAMES, height: int = HEIGHT, width: int 
     )
 
 
+def make_quality(**changes: float | None) -> ViewQuality:
+    """Numbers as a good view among siblings has them; its displacement could not be measured."""
+    numbers: dict[str, float | None] = {
+        "cache_psnr_db": 31.5,
+        "cache_displacement_pixels": None,
+        "pose_error_frames": 0.125,
+        "sibling_psnr_db": 26.25,
+        "sibling_displacement_pixels": 0.3,
+        "sharpness_ratio": 0.95,
+        "filled_sharpness_ratio": 0.4,
+        "luminance_drift": -0.01,
+        "clipped_excess": 0.002,
+    }
+    return ViewQuality(**{**numbers, **changes})
+
+
 def make_view(
     scene_id: str = "scene",
     view_index: int = 0,
@@ -145,6 +162,7 @@ def make_view(
         fps=24.0,
         movement_distance=0.2718281828,
         seed=2**62 + seed,
+        quality=make_quality(),
         provenance={
             "teacher": "warp",
             "teacher_fingerprint": "warp-test",

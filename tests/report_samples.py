@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from lyra_data.cameras import Cameras
+from lyra_data.dataset.dropped import DroppedView
 from lyra_model.gaussians import Gaussians
 from lyra_model.rendering.base import RenderingParams
 from lyra_model.report.content import (
@@ -23,11 +24,21 @@ from lyra_model.report.content import (
     TrainingPhase,
     TrajectoryResult,
 )
+from tests.factories import make_quality
 
 HEIGHT, WIDTH, FRAMES = 16, 24, 9
 
 
 RENDERING = RenderingParams(near=0.1, far=500.0, background=(1.0, 1.0, 1.0))
+
+
+LIMITS = {
+    "min_known_fraction": 0.5,
+    "min_cache_psnr_db": 20.0,
+    "max_pose_error_frames": 1.0,
+    "min_sharpness_ratio": 0.97,
+    "max_luminance_drift": None,
+}
 
 
 def cameras_along(step: tuple[float, float, float]) -> Cameras:
@@ -73,6 +84,7 @@ def sample_content() -> ReportContent:
             held_out=(3, 6),
             num_counted=2,
             known_fraction=0.875,
+            quality=make_quality(cache_psnr_db=21.5 if index else 31.5),
             codec_psnr_db=33.125 + index,
             movement_distance=0.234,
             seed=seed,
@@ -92,6 +104,10 @@ def sample_content() -> ReportContent:
         trajectories=(
             trajectory("left", 0, (-0.05, 0.0, 0.0), 11111),
             trajectory("zoom_in", 1, (0.0, 0.0, 0.05), 22222),
+        ),
+        quality_limits=LIMITS,
+        dropped=(
+            DroppedView("scene", 2, "clockwise", True, ("pose_error_frames = 12, limit is 1",)),
         ),
         real_photo=RealPhoto(
             picture(),

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field
 
 from lyra_data.clip import Clip
 from lyra_data.errors import InputError
-from lyra_data.framing import Framing
+from lyra_data.framing import FRAMINGS, Framing, FramingStyle
 from lyra_data.params import Params
 from lyra_data.sources.base import HeldOutView, SourceMaterial
 
@@ -38,12 +38,15 @@ class GivenAnnotatorParams(Params):
 
     Attributes:
         height, width: working size in pixels, multiples of 16.
+        framing: how pictures are brought to that size: "centred" (see framing.py), or "reference"
+            for data meant to match the released models.
         fps: frames per second that trajectories around a single image will have.
     """
 
     name: Literal["given"]
     height: Size
     width: Size
+    framing: FramingStyle
     fps: Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -58,7 +61,8 @@ class GivenAnnotator:
 
     @property
     def fingerprint(self) -> str:
-        return f"given-{self.params.width}x{self.params.height}"
+        size = f"given-{self.params.width}x{self.params.height}"
+        return size if self.params.framing == "centred" else f"{size}-{self.params.framing}"
 
     def annotate(self, material: SourceMaterial) -> Clip:
         """The material at the working size.
@@ -106,7 +110,7 @@ class GivenAnnotator:
         return framed
 
     def _framing(self, what: str, source_height: int, source_width: int) -> Framing:
-        framing = Framing.centred(
+        framing = FRAMINGS[self.params.framing].centred(
             source_height, source_width, self.params.height, self.params.width
         )
         if framing.enlarges:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, interpolate, max_pool2d, normalize
+from torch.nn.functional import avg_pool2d, interpolate, max_pool2d
 
 from lyra_data.cache3d.unproject import pixel_directions, project
 from lyra_data.cameras import Cameras
@@ -93,7 +93,9 @@ def hidden_behind_mesh(
 
 def pixel_rays(cameras: Cameras) -> Float[Tensor, "frame height width 3"]:
     """Unit directions through integer pixel positions, in the camera."""
-    return normalize(pixel_directions(cameras, pixel_centre=0.0), dim=-1)
+    directions = pixel_directions(cameras, pixel_centre=0.0)
+    x, y, z = directions.unbind(-1)
+    return directions / (x * x + y * y + z * z).sqrt_()[..., None]  # normalize() is far slower
 
 
 def boundary_mesh(
@@ -149,33 +151,44 @@ def _pixel_boxes(
     return torch.stack([top, bottom, left, right], dim=-1)
 
 
-@numba.njit(inline="always")
-@no_type_check
-def _dot(a, b):
-    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
-
-
 @numba.njit(nogil=True, cache=True)
 @no_type_check
 def _intersect(rays, triangles, boxes, distance):
-    """Moeller and Trumbore's test of every ray in a triangle's box; keeps the nearest."""
+    """Moeller and Trumbore's test of every ray in a triangle's box; keeps the nearest.
+
+    All rays start at the camera, so most of their formulas is the same for a whole triangle: with
+    its first corner a, the determinant is ray . (edge2 x edge1), and times it u is
+    ray . (a x edge2), v is ray . (edge1 x a) and t is edge2 . (edge1 x a).
+    """
     for face in range(len(triangles)):
-        a, b, c = triangles[face, 0], triangles[face, 1], triangles[face, 2]
+        a, b, c = triangles[face]
         edge1, edge2 = b - a, c - a
+        n0, n1, n2 = _cross(edge2, edge1)
+        p0, p1, p2 = _cross(a, edge2)
+        q0, q1, q2 = _cross(edge1, a)
+        height = edge2[0] * q0 + edge2[1] * q1 + edge2[2] * q2
         for row in range(boxes[face, 0], boxes[face, 1] + 1):
             for column in range(boxes[face, 2], boxes[face, 3] + 1):
-                ray = rays[row, column]
-                p = np.cross(ray, edge2)
-                determinant = _dot(edge1, p)
+                x, y, z = rays[row, column, 0], rays[row, column, 1], rays[row, column, 2]
+                determinant = x * n0 + y * n1 + z * n2
                 if abs(determinant) < 1e-12:
                     continue
-                u = -_dot(a, p) / determinant
+                u = (x * p0 + y * p1 + z * p2) / determinant
                 if u < 0.0 or u > 1.0:
                     continue
-                q = np.cross(-a, edge1)
-                v = _dot(ray, q) / determinant
+                v = (x * q0 + y * q1 + z * q2) / determinant
                 if v < 0.0 or u + v > 1.0:
                     continue
-                t = _dot(edge2, q) / determinant
+                t = height / determinant
                 if t > 0.0 and (distance[row, column] == 0.0 or t < distance[row, column]):
                     distance[row, column] = t
+
+
+@numba.njit(inline="always")
+@no_type_check
+def _cross(a, b):
+    return (
+        a[1] * b[2] - a[2] * b[1],
+        a[2] * b[0] - a[0] * b[2],
+        a[0] * b[1] - a[1] * b[0],
+    )

@@ -8,15 +8,22 @@ is counted four times. Source: forward_warp_utils_pytorch.py, bilinear_splatting
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from typing import no_type_check
+
+import numba
+import numpy as np
 import torch
-from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 DEPTH_SHARPNESS = 50.0
 LARGEST_EXPONENT = 80.0
+
 HOLE = -1.0
 """Value of an image where nothing was splatted (0 for other quantities)."""
+
+ONE, ZERO = np.float32(1.0), np.float32(0.0)
 
 
 def splat_reference(
@@ -39,33 +46,125 @@ def splat_reference(
     Returns:
         values (-1 or 0 where unknown), and where any weight arrived.
     """
-    num_frames, channels, height, width = values.shape
-    padded_height, padded_width = height + 2, width + 2
-    log_depth = torch.log1p(depth.clamp(min=0))
-    exponent = DEPTH_SHARPNESS * log_depth / (log_depth.max() + 1e-7)
-    nearness = weights / (torch.exp(exponent.clamp(max=LARGEST_EXPONENT)) + 1e-7)
+    channels = list(values.unbind(1))
+    num_colours = len(channels) if is_image else 0
+    return _splat(channels, positions, _nearness(depth, weights), num_colours, num_views)
 
-    # One pixel of padding on each side catches what lands outside; it is cropped at the end.
-    unclamped = positions + 1.0
-    low, high = torch.floor(unclamped), torch.ceil(unclamped)
-    limit = unclamped.new_tensor([padded_width - 1.0, padded_height - 1.0])[:, None, None]
-    inside, low, high = (torch.minimum(each.clamp(min=0), limit) for each in (unclamped, low, high))
 
-    target = torch.arange(num_frames, device=values.device) // num_views
+def splat_reference_with_depth(
+    frames: Float[Tensor, "frame 3 height width"],
+    positions: Float[Tensor, "frame 2 height width"],
+    depth: Float[Tensor, "frame height width"],
+    weights: Float[Tensor, "frame height width"],
+) -> tuple[
+    Float[Tensor, "frame 3 height width"],
+    Bool[Tensor, "frame height width"],
+    Float[Tensor, "frame height width"],
+]:
+    """`splat_reference` of the frames as images, and of the depth, in one go.
+
+    Returns:
+        frames, where they are known, z depth (0 where unknown).
+    """
+    channels = [*frames.unbind(1), depth.contiguous()]
+    result, known = _splat(channels, positions, _nearness(depth, weights), 3, 1)
+    return result[:, :3], known, result[:, 3]
+
+
+def _nearness(
+    depth: Float[Tensor, "frame height width"], weights: Float[Tensor, "frame height width"]
+) -> Float[Tensor, "frame height width"]:
+    """The weights, falling with depth: relative to the farthest pixel of all frames."""
+    log_depth = depth.clamp(min=0).log1p_()
+    farthest = log_depth.max() + 1e-7
+    exponent = log_depth.mul_(DEPTH_SHARPNESS).div_(farthest).clamp_(max=LARGEST_EXPONENT)
+    return weights / exponent.exp_().add_(1e-7)
+
+
+def _splat(
+    channels: list[Float[Tensor, "frame height width"]],
+    positions: Float[Tensor, "frame 2 height width"],
+    nearness: Float[Tensor, "frame height width"],
+    num_colours: int,
+    num_views: int,
+) -> tuple[Float[Tensor, "target channel height width"], Bool[Tensor, "target height width"]]:
+    """The mean of the values that arrive at each pixel; the first `num_colours` are colours."""
+    num_frames, height, width = nearness.shape
     num_targets = num_frames // num_views
-    sums = values.new_zeros(num_targets * padded_height * padded_width, channels + 1)
-    for corner_x in (low, high):
-        for corner_y in (low, high):
-            x, y = corner_x[:, 0], corner_y[:, 1]
-            proximity = (1 - (inside[:, 0] - x).abs()) * (1 - (inside[:, 1] - y).abs())
-            weight = proximity * nearness
-            index = (target[:, None, None] * padded_height + y.long()) * padded_width + x.long()
-            weighted = torch.cat([values * weight[:, None], weight[:, None]], dim=1)
-            sums.index_add_(0, index.flatten(), rearrange(weighted, "f c h w -> (f h w) c"))
+    result = torch.empty(num_targets, len(channels), height, width)
+    known = torch.empty(num_targets, height, width, dtype=torch.bool)
 
-    grid = rearrange(sums, "(f h w) c -> f c h w", h=padded_height, w=padded_width)
-    grid = grid[:, :, 1:-1, 1:-1]
-    total, known = grid[:, -1:], grid[:, -1] > 0
-    hole = torch.full_like(total, HOLE if is_image else 0.0)
-    result = torch.where(known[:, None], grid[:, :-1] / total, hole)
-    return (result.clamp(-1, 1) if is_image else result), known
+    def splat_into(target: int) -> None:
+        # One pixel of padding on each side catches what lands outside; it is cropped at the end.
+        sums = np.zeros((height + 2, width + 2, len(channels) + 1), np.float32)
+        # One corner of all pixels after the other, so that sums round as the reference's do.
+        for corner in range(4):
+            for frame in range(target * num_views, (target + 1) * num_views):
+                values = tuple(channel[frame].contiguous().numpy() for channel in channels)
+                x, y = positions[frame].contiguous().numpy()
+                _scatter(corner, values, x, y, nearness[frame].contiguous().numpy(), sums)
+        _normalise(sums, num_colours, result[target].numpy(), known[target].numpy())
+
+    with ThreadPoolExecutor(max(1, min(num_targets, torch.get_num_threads()))) as pool:
+        list(pool.map(splat_into, range(num_targets)))
+    return result, known
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+@no_type_check
+def _scatter(corner, values, x, y, nearness, sums):
+    """Add every pixel to the top left (corner 0), bottom left, top right or bottom right (3) of
+    the four around its position, and its weight behind the values."""
+    height, width = nearness.shape
+    pixels = sums.reshape(-1, sums.shape[2])
+    places, weights = np.empty(width, np.int32), np.empty(width, np.float32)
+    for row in range(height):
+        _approach(corner, x[row], y[row], nearness[row], height, places, weights)
+        for column in range(width):
+            pixel, weight = pixels[np.uint64(places[column])], weights[column]
+            for channel in range(len(values)):
+                pixel[channel] += values[channel][row, column] * weight
+            pixel[len(values)] += weight
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+@no_type_check
+def _approach(corner, x, y, nearness, height, places, weights):
+    """Which pixel of the padded target each pixel of a row goes to, and with what weight.
+
+    A loop of its own and without branches, so that it compiles to vector instructions.
+    """
+    limit_x, limit_y = np.float32(len(x) + 1), np.float32(height + 1)
+    to_right, to_bottom = corner // 2 == 1, corner % 2 == 1
+    for column in range(len(x)):
+        right, down = x[column] + ONE, y[column] + ONE
+        corner_x = _clamp(np.ceil(right) if to_right else np.floor(right), limit_x)
+        corner_y = _clamp(np.ceil(down) if to_bottom else np.floor(down), limit_y)
+        proximity_x = ONE - abs(_clamp(right, limit_x) - corner_x)
+        proximity_y = ONE - abs(_clamp(down, limit_y) - corner_y)
+        weights[column] = proximity_x * proximity_y * nearness[column]
+        places[column] = np.int32(corner_y) * np.int32(len(x) + 2) + np.int32(corner_x)
+
+
+@numba.njit(inline="always", error_model="numpy")
+@no_type_check
+def _clamp(value, limit):
+    return min(max(value, ZERO), limit)
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+@no_type_check
+def _normalise(sums, num_colours, result, known):
+    channels, height, width = result.shape
+    for row in range(height):
+        pixels = sums[row + 1]
+        for column in range(width):
+            known[row, column] = pixels[column + 1, channels] > ZERO
+        for channel in range(channels):
+            means = result[channel, row]
+            limit = ONE if channel < num_colours else np.float32(np.inf)
+            hole = np.float32(HOLE) if channel < num_colours else ZERO
+            for column in range(width):
+                total = pixels[column + 1, channels]
+                mean = min(max(pixels[column + 1, channel] / total, -limit), limit)
+                means[column] = mean if total > ZERO else hole

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import no_type_check
 
+import numba
+import numpy as np
 import torch
-from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lyra_data.cache3d.occlusion import hidden_behind_mesh
-from lyra_data.cache3d.reference_splat import HOLE, splat_reference
-from lyra_data.cache3d.unproject import pixel_positions, project, transform_points
+from lyra_data.cache3d.reference_splat import HOLE, splat_reference_with_depth
+from lyra_data.cache3d.unproject import DIVISION_GUARD, transform_points
 from lyra_data.cameras import Cameras
+
+GUARD = np.float32(DIVISION_GUARD)
 
 
 @dataclass(frozen=True)
@@ -42,20 +46,53 @@ def warp_reference(
     world_to_camera = torch.linalg.inv(targets.camera_to_world.double()).float()
     targets = targets.to(torch.float32)
     camera_points = transform_points(world_points, world_to_camera)
-    depth = camera_points[..., 2]
-    grid = rearrange(
-        pixel_positions(*depth.shape[1:], pixel_centre=0.0, like=depth), "h w xy -> xy h w"
-    )
-    positions = rearrange(project(camera_points, targets.intrinsics), "f h w xy -> f xy h w")
-    flow = positions - grid
-    positions = grid + flow  # rounds as the reference does, which matters where little moves
+    positions, flow, depth = _project(camera_points, targets)
     weights = weights * (depth > 0)
-    warped, known = splat_reference(frames, positions, depth, weights, is_image=True)
-    warped_depth, _ = splat_reference(depth[:, None], positions, depth, weights, is_image=False)
-    warped_depth = warped_depth[:, 0]
+    warped, known, warped_depth = splat_reference_with_depth(frames, positions, depth, weights)
     if boundary is not None:
         hidden = hidden_behind_mesh(camera_points, boundary, warped_depth, targets)
         known = known & ~hidden
         warped = torch.where(hidden[:, None], HOLE, warped)
         warped_depth = torch.where(hidden, 0.0, warped_depth)
     return ReferenceWarp(frames=warped, known=known, depth=warped_depth, flow=flow)
+
+
+def _project(
+    camera_points: Float[Tensor, "frame height width 3"], targets: Cameras
+) -> tuple[
+    Float[Tensor, "frame 2 height width"],
+    Float[Tensor, "frame 2 height width"],
+    Float[Tensor, "frame height width"],
+]:
+    """Positions in pixels, how far they are from where they were, and z depth."""
+    num_frames, height, width = camera_points.shape[:3]
+    positions = torch.empty(num_frames, 2, height, width)
+    flow = torch.empty_like(positions)
+    depth = camera_points[..., 2].contiguous()
+    for frame in range(num_frames):
+        _project_frame(
+            camera_points[frame].contiguous().numpy(),
+            targets.intrinsics[frame].numpy(),
+            positions[frame].numpy(),
+            flow[frame].numpy(),
+        )
+    return positions, flow, depth
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+@no_type_check
+def _project_frame(camera_points, intrinsics, position, flow):
+    """`lyra_data.cache3d.unproject.project`, and the way back from flow to positions, which
+    rounds as the reference does: that matters where little moves."""
+    height, width = camera_points.shape[:2]
+    fx, fy, cx, cy = intrinsics
+    for row in range(height):
+        for column in range(width):
+            x, y, z = camera_points[row, column]
+            guarded = z + GUARD
+            to_right = (fx * x + cx * z) / guarded - np.float32(column)
+            to_bottom = (fy * y + cy * z) / guarded - np.float32(row)
+            flow[0, row, column] = to_right
+            flow[1, row, column] = to_bottom
+            position[0, row, column] = np.float32(column) + to_right
+            position[1, row, column] = np.float32(row) + to_bottom

@@ -3,4 +3,7 @@
 from lyra_data.codecs.base import LatentCodec
 from lyra_data.registry import Registry
 
-CODECS: Registry[LatentCodec] = Registry("codec", {"dct": "lyra_data.codecs.dct:DctCodec"})
+CODECS: Registry[LatentCodec] = Registry(
+    "codec",
+    {"dct": "lyra_data.codecs.dct:DctCodec", "cosmos": "lyra_data.codecs.cosmos:CosmosCodec"},
+)

@@ -1,7 +1,8 @@
 """The columns of the dataset: one entry each, from which schema, writer and reader derive.
 
 To add a column, add an entry to FIELDS. A column that carries an attribute of View gives it back
-through `decode`; one that only describes the row (its size, a statistic) is marked `derived`.
+through `decode`; one that only describes the row (its size, a statistic) is marked `derived`. What
+is measured of a view has a column for each number of `lyra_data.view_quality`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from lyra_data.cameras import Cameras
 from lyra_data.dataset import blobs
 from lyra_data.hashing import canonical_json
 from lyra_data.view import View
+from lyra_data.view_quality import NUMBERS, Number, ViewQuality
 
 Row: TypeAlias = dict[str, Any]
 """One view as stored: column name -> plain Python value."""
@@ -41,7 +43,8 @@ class Field:
     """One column.
 
     Attributes:
-        name: of the column and, unless `derived`, of the View's (or its cameras') attribute.
+        name: of the column and, unless `derived`, of the View's attribute, or of its cameras' or
+            its quality's.
         type: Arrow type.
         encoding: how a value becomes bytes; a change makes another format version.
         meaning: what it is, with unit and range.
@@ -49,6 +52,7 @@ class Field:
         decode: gives the attribute back from the stored value; raises ValueError on bad bytes.
         per_frame: the column is a list with one entry a frame, so frames are read one by one.
         derived: describes the row and is no attribute of View.
+        nullable: null stands for what could not be measured; no other column has nulls.
     """
 
     name: str
@@ -59,6 +63,7 @@ class Field:
     decode: Callable[[Any, RowShape], Any]
     per_frame: bool = False
     derived: bool = False
+    nullable: bool = False
 
 
 def _plain(name: str, type: pa.DataType, meaning: str) -> Field:
@@ -68,6 +73,19 @@ def _plain(name: str, type: pa.DataType, meaning: str) -> Field:
 
 def _derived(name: str, type: pa.DataType, meaning: str, encode: Callable[[View], Any]) -> Field:
     return Field(name, type, "plain", meaning, encode, _as_it_is, derived=True)
+
+
+def _measured(number: Number) -> Field:
+    """A number of the view's quality."""
+    return Field(
+        number.name,
+        pa.float64(),
+        "plain; null where it could not be measured",
+        number.meaning,
+        lambda view: getattr(view.quality, number.name),
+        _as_it_is,
+        nullable=True,
+    )
 
 
 def _as_it_is(value: Any, shape: RowShape) -> Any:  # noqa: ARG001
@@ -149,6 +167,7 @@ FIELDS: tuple[Field, ...] = (
         "share of pixels that came from the source photo, not from the teacher, 0..1",
         lambda view: view.known_fraction,
     ),
+    *map(_measured, NUMBERS.values()),
     _derived(
         "latent_shape",
         pa.list_(pa.int32()),
@@ -242,7 +261,8 @@ def view_from_values(values: Mapping[str, Any], shape: RowShape) -> View:
         height=shape.height,
         width=shape.width,
     )
-    return View(cameras=cameras, **attributes)
+    quality = ViewQuality(**{name: attributes.pop(name) for name in NUMBERS})
+    return View(cameras=cameras, quality=quality, **attributes)
 
 
 def row_shape(row: Row) -> RowShape:

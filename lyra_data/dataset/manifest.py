@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lyra_data.atomic import write_atomically
+from lyra_data.dataset.dropped import DroppedView
 from lyra_data.dataset.schema import FORMAT_VERSION, schema_hash
 from lyra_data.errors import CorruptDataError
 from lyra_data.hashing import content_key, sha256_of_bytes
@@ -62,22 +63,25 @@ class Manifest:
     """All shards and scenes, in the order they were written.
 
     Attributes:
+        dropped: views that were made and kept out by the limits of params.yaml.
         provenance: what made the dataset: engine commit, params hash, ...
     """
 
     codec: Codec
     shards: tuple[ShardEntry, ...]
     scenes: tuple[SceneEntry, ...]
+    dropped: tuple[DroppedView, ...]
     provenance: dict[str, str]
 
     @property
     def dataset_hash(self) -> str:
         """One hash for every byte of every shard and for what the manifest says of them.
 
-        Provenance stands outside: the same data packaged at another commit has the same hash.
+        Provenance and dropped views stand outside: the same data packaged at another commit has the
+        same hash, and so has data that nothing was dropped from because nothing worse was made.
         """
         content = self._content()
-        del content["provenance"]
+        del content["provenance"], content["dropped"]
         return content_key(content)
 
     @property
@@ -135,6 +139,7 @@ def read_manifest(folder: Path) -> Manifest:
                 SceneEntry(**{**entry, "view_indices": tuple(entry["view_indices"])})
                 for entry in content.pop("scenes")
             ),
+            dropped=tuple(map(DroppedView.from_json, content.pop("dropped"))),
             provenance=content.pop("provenance"),
         )
     except (TypeError, KeyError, AttributeError) as error:

@@ -16,8 +16,10 @@ FORMAT_VERSION = 1
 
 
 def arrow_schema() -> pa.Schema:
-    """One non-null Arrow field a column."""
-    return pa.schema([pa.field(field.name, field.type, nullable=False) for field in FIELDS])
+    """One Arrow field a column."""
+    return pa.schema(
+        [pa.field(field.name, field.type, nullable=field.nullable) for field in FIELDS]
+    )
 
 
 def schema_hash() -> str:

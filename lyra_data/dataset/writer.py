@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lyra_data.atomic import folder_atomically
+from lyra_data.dataset.dropped import DroppedView
 from lyra_data.dataset.fields import FIELD_BY_NAME, Row, row_from_view, row_shape
 from lyra_data.dataset.manifest import Codec, Manifest, SceneEntry, ShardEntry, footer_sha256
 from lyra_data.dataset.schema import arrow_schema, open_parquet_writer
@@ -48,6 +49,7 @@ def assemble_dataset(
     splits: Mapping[str, str] | None,
     scenes_per_shard: int,
     provenance: Mapping[str, str],
+    dropped: Sequence[DroppedView] = (),
 ) -> Manifest:
     """Pack rows into `folder`; it appears whole, with its manifest, or not at all.
 
@@ -57,6 +59,7 @@ def assemble_dataset(
         rows: the views of a scene one after another, as `fields.row_from_view` makes them.
         splits: scene_id -> split, as `splits.split_by_source` gives; None: everything is train.
         provenance: what made the dataset, for the manifest.
+        dropped: views kept out of it, for the manifest.
 
     Raises:
         StageOrderError: there is no row at all.
@@ -95,6 +98,7 @@ def assemble_dataset(
                 )
                 for scene in scenes
             ),
+            dropped=tuple(dropped),
             provenance=dict(provenance),
         )
         manifest.write(temporary)

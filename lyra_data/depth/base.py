@@ -5,11 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, runtime_checkable
 
+import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from lyra_data.clip import DepthScale
+from lyra_data.errors import InputError
 from lyra_data.placement import Placement
+
+MIN_SIDE = 32
+"""Pixels. Models enlarge what is smaller than they were trained on, and then tell of blur."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,28 @@ class DepthEstimate:
     valid: Bool[Tensor, "height width"]
     scale: DepthScale
     intrinsics: Float[Tensor, " 4"] | None
+
+    @staticmethod
+    def where_possible(
+        depth: Float[Tensor, "height width"],
+        valid: Bool[Tensor, "height width"],
+        scale: DepthScale,
+        intrinsics: Float[Tensor, " 4"] | None,
+    ) -> DepthEstimate:
+        """An estimate of what a model put out, on the CPU: only positive, finite depth is known.
+
+        Raises:
+            InputError: that leaves nothing.
+        """
+        depth = depth.detach().float().cpu()
+        valid = valid.cpu() & depth.isfinite() & (depth > 0)
+        if not valid.any():
+            raise InputError(
+                f"the depth model tells no depth for any of the {valid.numel()} pixels",
+                fix="look whether the picture shows anything but sky; give depth with it, or "
+                "choose another model",
+            )
+        return DepthEstimate(torch.where(valid, depth, 0.0), valid, scale, intrinsics)
 
 
 @runtime_checkable
@@ -55,3 +82,24 @@ class DepthEstimator(Protocol):
             ParamsError: the model is not installed or not downloaded; names the command.
         """
         ...
+
+
+def check_size(height: int, width: int) -> None:
+    """Refuse a picture that no model can tell anything of.
+
+    Raises:
+        InputError: a side is shorter than MIN_SIDE.
+    """
+    if min(height, width) < MIN_SIDE:
+        raise InputError(
+            f"a picture of {width}x{height} pixels is too small to estimate its depth",
+            fix=f"give one of at least {MIN_SIDE}x{MIN_SIDE}, or depth with it",
+        )
+
+
+def central_intrinsics(
+    field_of_view_radians: float, *, height: int, width: int
+) -> Float[Tensor, " 4"]:
+    """fx, fy, cx, cy of square pixels and a centred axis, from the horizontal field of view."""
+    focal = 0.5 * width / torch.tan(torch.tensor(0.5 * field_of_view_radians)).item()
+    return torch.tensor([focal, focal, width / 2, height / 2])

@@ -41,7 +41,7 @@ class GivenDepth:
         intrinsics: Float[Tensor, " 4"] | None,  # noqa: ARG002
     ) -> DepthEstimate:
         raise InputError(
-            "this picture comes without depth, and depth 'given' estimates none",
-            fix="give a depth map with the picture, or choose depth {name: moge} or "
-            "{name: transformers} in params.yaml",
+            "there is no depth, and depth estimator 'given' estimates none",
+            fix="put the picture's depth there (docs/inputs.md), or choose an estimator: moge or "
+            "transformers",
         )

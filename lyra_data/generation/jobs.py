@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
-from lyra_data.clip import Clip
+from lyra_data.clip_store import CLIP_INDEX, clip_hash
 from lyra_data.seeds import derive_seed
 from lyra_data.trajectories import TrajectoryParams, draw_movement_distance
 
@@ -32,38 +34,101 @@ class Job:
     distance_seed: int
     teacher_seed: int
 
+    @property
+    def name(self) -> str:
+        """As people read it: "scene/left", "scene/left reversed"."""
+        direction = " reversed" if self.motion_reversed else ""
+        return f"{self.scene_id}/{self.trajectory}{direction}"
+
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def plan_jobs(clip: Clip, trajectories: TrajectoryParams, *, seed: int) -> list[Job]:
+class Scene(Protocol):
+    """What of a clip its jobs depend on; a Clip and ClipFacts both have it."""
+
+    @property
+    def scene_id(self) -> str: ...
+
+    @property
+    def is_dynamic(self) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ClipFacts:
+    """A stored clip as its index tells it, read without opening a frame.
+
+    Attributes:
+        folder: name of the clip's folder.
+        content: names everything that the clip holds (`clip_store.clip_hash`).
+    """
+
+    folder: str
+    scene_id: str
+    num_frames: int
+    height: int
+    width: int
+    content: str
+
+    @property
+    def is_dynamic(self) -> bool:
+        return self.num_frames > 1
+
+
+def read_facts(folder: Path) -> ClipFacts:
+    """The facts of one stored clip.
+
+    Raises:
+        CorruptDataError: the clip's index is missing, cut or altered.
+    """
+    content = clip_hash(folder)
+    facts = json.loads((folder / CLIP_INDEX).read_bytes())["facts"]
+    return ClipFacts(
+        folder.name,
+        facts["scene_id"],
+        facts["num_frames"],
+        facts["height"],
+        facts["width"],
+        content,
+    )
+
+
+def num_jobs(scene: Scene, trajectories: TrajectoryParams) -> int:
+    """How many jobs `plan_jobs` gives."""
+    return len(trajectories.names) * len(_directions(scene))
+
+
+def plan_jobs(scene: Scene, trajectories: TrajectoryParams, *, seed: int) -> list[Job]:
     """Every view of one clip.
 
     A still image has each trajectory once; a video has each twice, the second time with its motion
     reversed (Lyra 1's flipped motion). Distances and seeds depend on (seed, scene, trajectory,
     direction) alone.
     """
-    directions = (False, True) if clip.is_dynamic else (False,)
     jobs = []
-    for motion_reversed in directions:
+    for motion_reversed in _directions(scene):
         for name in trajectories.names:
             direction = "reversed" if motion_reversed else "forward"
             draw = draw_movement_distance(
                 seed,
-                clip.scene_id,
+                scene.scene_id,
                 name,
                 total_movement_distance_factor=trajectories.total_movement_distance_factor,
                 motion_reversed=motion_reversed,
             )
             jobs.append(
                 Job(
-                    scene_id=clip.scene_id,
+                    scene_id=scene.scene_id,
                     view_index=len(jobs),
                     trajectory=name,
                     motion_reversed=motion_reversed,
                     movement_distance=draw.distance,
                     distance_seed=draw.seed,
-                    teacher_seed=derive_seed(seed, clip.scene_id, f"teacher {name} {direction}"),
+                    teacher_seed=derive_seed(seed, scene.scene_id, f"teacher {name} {direction}"),
                 )
             )
     return jobs
+
+
+def _directions(scene: Scene) -> tuple[bool, ...]:
+    return (False, True) if scene.is_dynamic else (False,)

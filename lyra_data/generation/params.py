@@ -8,6 +8,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, SerializeAsAny
 
 from lyra_data.cache3d import Cache3DParams
 from lyra_data.codecs import CODECS
+from lyra_data.frame_selection import FrameSelectionParams
+from lyra_data.generation.quality_limits import QualityParams
 from lyra_data.generation.rollout import ExtensionParams
 from lyra_data.params import Params
 from lyra_data.teachers import TEACHERS
@@ -34,18 +36,22 @@ class GenerateParams(Params):
 
     Attributes:
         num_frames: frames per view, 8k+1.
+        frames: which frames of a video they show.
         trajectories: which camera paths, and how far they go.
         cache: how the clip is warped into the cameras of a path.
         extension: how the cache grows where a teacher makes fewer frames at a time.
         teacher: what turns the warped frames into a video.
         codec: what turns the video into latents.
+        quality: which views are good enough to be kept.
         max_failed_fraction: share of views that may fail before the stage does, 0..1.
     """
 
     num_frames: Annotated[int, AfterValidator(_is_8k_plus_1)]
+    frames: FrameSelectionParams
     trajectories: TrajectoryParams
     cache: Cache3DParams
     extension: ExtensionParams
     teacher: Annotated[SerializeAsAny[Params], BeforeValidator(_parse_teacher)]
     codec: Annotated[SerializeAsAny[Params], BeforeValidator(_parse_codec)]
+    quality: QualityParams
     max_failed_fraction: Annotated[float, Field(ge=0, lt=1)]

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Annotated, Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from pydantic import BeforeValidator, SerializeAsAny
 from torch import Tensor
 
@@ -43,7 +43,7 @@ class ExtensionParams(Params):
 
 
 class CacheRollout:
-    """Shows the cache segment by segment; keeps the depth of all that it showed.
+    """Shows the cache segment by segment; keeps the picture and depth of all that it showed.
 
     Args:
         cache: of a still image, or of a video with one source frame per camera.
@@ -74,6 +74,7 @@ class CacheRollout:
         self._alignment: Alignment = alignment
         self._grows = len(cache.entries[0].frames) == 1
         self._depth: list[Tensor] = []
+        self._pictures: list[Tensor] = []
         assert self._step >= 1, "a segment has at least two frames"
         if self.num_segments > 1 and self._grows and estimator.name == "given":
             raise ParamsError(
@@ -92,6 +93,11 @@ class CacheRollout:
     def depth(self) -> Float[Tensor, "frame height width"]:
         """z depth of the nearest known surface in all frames shown so far; 0 where unknown."""
         return torch.cat(self._depth)
+
+    @property
+    def pictures(self) -> UInt8[Tensor, "frame 3 height width"]:
+        """RGB, 0..255, of that surface; black where unknown."""
+        return torch.cat(self._pictures)
 
     def first(self) -> CacheRender:
         """The first segment."""
@@ -126,6 +132,9 @@ class CacheRollout:
         cameras = self._cameras[slice(start, start + self._step + 1)]
         cameras = replace(cameras, camera_to_world=cameras.camera_to_world.contiguous())
         shown = self._cache.render(cameras, start_frame=start)
-        depth = shown.merged().depth[:, 0]
-        self._depth.append(depth[1:] if start else depth)
+        merged = shown.merged()
+        pictures = ((merged.frames[:, 0].clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+        new = slice(1 if start else 0, None)
+        self._depth.append(merged.depth[new, 0])
+        self._pictures.append(pictures[new])
         return shown

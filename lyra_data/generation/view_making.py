@@ -13,8 +13,10 @@ from lyra_data.codecs.base import LatentCodec
 from lyra_data.depth import DEPTH_ESTIMATORS
 from lyra_data.depth.base import DepthEstimator
 from lyra_data.errors import ParamsError
+from lyra_data.frame_selection import select_frames
 from lyra_data.generation.jobs import Job
 from lyra_data.generation.params import GenerateParams
+from lyra_data.generation.quality.measuring import measure_view
 from lyra_data.generation.rollout import CacheRollout
 from lyra_data.placement import Placement
 from lyra_data.provenance import engine_version
@@ -36,11 +38,16 @@ class ViewMaker:
         )
         for part in (self.teacher, self.codec, self.estimator):
             part.place(placement)
-        _check_fit(params.num_frames, self.teacher)
+        _check_fit(params, self.teacher)
 
     @property
     def fingerprints(self) -> dict[str, str]:
-        """What names the exact teacher and codec; part of a view's key and of its provenance."""
+        """What names the exact teacher and codec; part of a view's key and of its provenance.
+
+        Raises:
+            ParamsError: there are no weights, or teacher and codec have different tokenizers.
+        """
+        _check_latents(self.teacher, self.codec)
         return {
             "teacher": self.teacher.name,
             "teacher_fingerprint": self.teacher.fingerprint,
@@ -53,9 +60,12 @@ class ViewMaker:
         """Generate one view.
 
         Raises:
-            InputError: the clip cannot be warped, e.g. no depth is known.
+            InputError: the clip cannot be warped, e.g. no depth is known, or is too short.
+            ParamsError: the teacher cannot take pictures of the clip's size.
         """
-        moving = clip.reversed_in_time() if job.motion_reversed else clip
+        _check_size(clip.cameras.height, clip.cameras.width, self.teacher)
+        shown = select_frames(clip, self.params.num_frames, self.params.frames)
+        moving = shown.reversed_in_time() if job.motion_reversed else shown
         cameras = self._trajectory(moving, job)
         rollout = CacheRollout(
             Cache3D.from_clip(moving, self.params.cache),
@@ -72,7 +82,7 @@ class ViewMaker:
                 known=cached.known,
                 depth=cached.depth,
                 cameras=cameras,
-                fps=clip.fps,
+                fps=moving.fps,
                 prompt=moving.prompt,
                 seed=job.teacher_seed,
                 next_segment=rollout.next if rollout.num_segments > 1 else None,
@@ -91,10 +101,13 @@ class ViewMaker:
             depth_valid=depth > 0,
             filled=made.filled,
             depth_scale=clip.depth_scale,
-            fps=clip.fps,
+            fps=moving.fps,
             movement_distance=job.movement_distance,
             seed=job.teacher_seed,
-            provenance=self._provenance(clip, job),
+            quality=measure_view(
+                made.frames, made.filled, pictures=rollout.pictures, known=depth > 0
+            ),
+            provenance=self._provenance(shown, job),
         )
 
     def _trajectory(self, clip: Clip, job: Job) -> Cameras:
@@ -127,12 +140,51 @@ class ViewMaker:
         }
 
 
-def _check_fit(num_frames: int, teacher: Teacher) -> None:
-    period = teacher.spec.frame_period
+def _check_fit(params: GenerateParams, teacher: Teacher) -> None:
+    num_frames, period = params.num_frames, teacher.spec.frame_period
     if num_frames % period != 1 % period:
         below = max((num_frames - 1) // period * period + 1, 1)
         raise ParamsError(
             f"num_frames = {num_frames}, but teacher {teacher.name!r} makes {period}k+1 frames",
             where="params.yaml: generate",
             fix=f"take {below} or {below + period}",
+        )
+    if params.cache.max_buffers > teacher.spec.max_buffers:
+        raise ParamsError(
+            f"max_buffers = {params.cache.max_buffers}, but teacher {teacher.name!r} looks at "
+            f"{teacher.spec.max_buffers}",
+            where="params.yaml: generate.cache",
+            fix=f"take {teacher.spec.max_buffers}",
+        )
+
+
+def _check_size(height: int, width: int, teacher: Teacher) -> None:
+    multiple = teacher.spec.size_multiple
+    if height % multiple or width % multiple:
+        near = " or ".join(
+            f"{_nearest(height, multiple, up)}x{_nearest(width, multiple, up)}"
+            for up in (False, True)
+        )
+        raise ParamsError(
+            f"clips of {height}x{width} pixels (height x width), but teacher {teacher.name!r} "
+            f"takes multiples of {multiple}",
+            where="params.yaml: annotate.annotator",
+            fix=f"take {near} and run `lyra-data annotate` again",
+        )
+
+
+def _nearest(size: int, multiple: int, up: bool) -> int:
+    return max((-(-size // multiple) if up else size // multiple) * multiple, multiple)
+
+
+def _check_latents(teacher: Teacher, codec: LatentCodec) -> None:
+    """A teacher's own latents pass for the codec's only where both have the same weights."""
+    if teacher.spec.latent_space != codec.name:
+        return
+    if teacher.latents_fingerprint != codec.fingerprint:
+        raise ParamsError(
+            f"teacher {teacher.name!r} makes latents of {teacher.latents_fingerprint}, but the "
+            f"codec is {codec.fingerprint}",
+            where="params.yaml: generate.codec",
+            fix="name the `vae` folder of the teacher's own weights",
         )

@@ -8,5 +8,6 @@ SOURCES: Registry[Source] = Registry(
     {
         "files": "lyra_data.sources.files:FilesSource",
         "motorcycle": "lyra_data.sources.motorcycle:MotorcycleSource",
+        "prompt": "lyra_data.sources.prompt:PromptSource",
     },
 )

@@ -41,6 +41,7 @@ class SourceMaterial:
         depth_scale: "metric" or "up_to_scale", where depth is given.
         held_out: real views for evaluation.
         provenance: kind, file names, sha256 of their bytes, licence.
+        location: where the user finds it, for messages alone; "" where that is no place on a disk.
     """
 
     scene_id: str
@@ -53,6 +54,7 @@ class SourceMaterial:
     prompt: str = ""
     held_out: tuple[HeldOutView, ...] = ()
     provenance: dict[str, str] = field(default_factory=dict)
+    location: str = ""
 
 
 @runtime_checkable

@@ -1,4 +1,7 @@
-"""A scene in a folder of the user's own: a picture, its depth, its intrinsics (docs/inputs.md)."""
+"""A scene in a folder of the user's own: a picture and, where known, its depth and intrinsics.
+
+See docs/inputs.md.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,7 @@ from lyra_data.sources.base import HeldOutView, SourceMaterial
 log = logging.getLogger(__name__)
 
 PHOTO_SUFFIXES = (".png", ".jpg", ".jpeg")
+INTRINSICS = "intrinsics.json"
 
 
 class FilesParams(Params):
@@ -36,7 +40,7 @@ class FilesParams(Params):
 
 
 class FilesSource:
-    """image.(png|jpg|jpeg), depth.(png|exr|npy), intrinsics.json and, if wanted, held_out/."""
+    """image.(png|jpg|jpeg) and, if there, depth.(png|exr|npy), intrinsics.json and held_out/."""
 
     Params = FilesParams
     name: ClassVar[str] = "files"
@@ -55,7 +59,8 @@ class FilesSource:
             root: the folder that a relative `folder` starts from.
 
         Raises:
-            InputError: a file is missing, doubled, cut, of another size or impossible.
+            InputError: the folder or its picture is missing, or a file is doubled, cut, of another
+                size or impossible.
         """
         folder = root / self.params.folder
         if not folder.is_dir():
@@ -66,16 +71,19 @@ class FilesSource:
             )
         if (root / "inputs").resolve() not in folder.resolve().parents:
             log.warning("DVC does not notice changes in %s: only inputs/ is watched", folder)
-        image_path = _only(folder, "image", PHOTO_SUFFIXES)
-        depth_path = _only(folder, "depth", DEPTH_SUFFIXES)
-        intrinsics_path = folder / "intrinsics.json"
-        frame = read_photo(image_path)
+        used = {"image": _only(folder, "image", PHOTO_SUFFIXES)}
+        frame = read_photo(used["image"])
         height, width = frame.shape[1:]
-        depth = read_depth(depth_path)
-        _check_size(depth, depth_path, height=height, width=width)
-        intrinsics = read_intrinsics(intrinsics_path, SceneIntrinsics, height=height, width=width)
-        used = {"image": image_path, "depth": depth_path, "intrinsics": intrinsics_path}
-        provenance = {"kind": self.name, "licence": intrinsics.licence or "not stated"}
+        depth, intrinsics = None, None
+        if depth_path := _depth_path(folder):
+            used["depth"], depth = depth_path, read_depth(depth_path)
+            _check_size(depth, depth_path, height=height, width=width)
+        # A dangling link is a file that is missing, not one that was never meant to be there.
+        if (path := folder / INTRINSICS).is_symlink() or path.exists():
+            used["intrinsics"] = path
+            intrinsics = read_intrinsics(path, SceneIntrinsics, height=height, width=width)
+        licence = intrinsics.licence if intrinsics else ""
+        provenance = {"kind": self.name, "licence": licence or "not stated"}
         for noun, path in used.items():
             provenance |= {noun: path.name, f"{noun}_sha256": sha256_of_file(path)}
         held_out = _read_held_out(folder / "held_out")
@@ -84,13 +92,14 @@ class FilesSource:
         return SourceMaterial(
             scene_id=self.scene_id,
             frames=frame[None],
-            cameras=intrinsics.cameras(torch.eye(4)),
-            depth=depth.depth[None],
-            depth_valid=depth.valid[None],
-            depth_scale=intrinsics.depth_scale,
-            prompt=intrinsics.prompt,
+            cameras=None if intrinsics is None else intrinsics.cameras(torch.eye(4)),
+            depth=None if depth is None else depth.depth[None],
+            depth_valid=None if depth is None else depth.valid[None],
+            depth_scale=_depth_scale(depth, intrinsics),
+            prompt=intrinsics.prompt if intrinsics else "",
             held_out=held_out,
             provenance=provenance,
+            location=str(folder),
         )
 
 
@@ -124,22 +133,38 @@ def _read_held_out(folder: Path) -> tuple[HeldOutView, ...]:
     return tuple(views)
 
 
+def _depth_scale(depth: DepthMap | None, intrinsics: SceneIntrinsics | None) -> str | None:
+    if depth is None:
+        return None
+    return intrinsics.depth_scale if intrinsics else "metric"
+
+
+def _depth_path(folder: Path) -> Path | None:
+    """The depth map; one of an unknown kind is not left out, for then depth would be estimated."""
+    return _only_or_none(folder, "depth", DEPTH_SUFFIXES) or next(folder.glob("depth.*"), None)
+
+
 def _only(folder: Path, stem: str, suffixes: tuple[str, ...]) -> Path:
     """The one file `stem` with one of the suffixes."""
-    found = [
-        path
-        for path in sorted(folder.iterdir())
-        if path.stem == stem and path.suffix.lower() in suffixes
-    ]
-    if not found:
+    found = _only_or_none(folder, stem, suffixes)
+    if found is None:
         raise InputError(
             f"there is no {stem}({'|'.join(suffixes)})",
             where=str(folder),
             fix=f"put the scene's {stem} there under one of these names",
         )
+    return found
+
+
+def _only_or_none(folder: Path, stem: str, suffixes: tuple[str, ...]) -> Path | None:
+    found = [
+        path
+        for path in sorted(folder.iterdir())
+        if path.stem == stem and path.suffix.lower() in suffixes
+    ]
     if len(found) > 1:
         _refuse_double(folder, found)
-    return found[0]
+    return found[0] if found else None
 
 
 def _refuse_double(folder: Path, found: list[Path]) -> NoReturn:

@@ -96,6 +96,11 @@ class Teacher(Protocol):
         """Names the exact model: weights and settings that change its frames."""
         ...
 
+    @property
+    def latents_fingerprint(self) -> str | None:
+        """The fingerprint of the codec whose latents it returns; None: it returns frames only."""
+        ...
+
     def place(self, placement: Placement) -> None:
         """Told once, before the first request, where to run."""
         ...

@@ -59,6 +59,10 @@ class WarpTeacher:
             latent_space=None,
         )
 
+    @property
+    def latents_fingerprint(self) -> None:
+        return None
+
     def place(self, placement: Placement) -> None:
         """Runs on the CPU, whatever else there is."""
 

@@ -6,6 +6,7 @@ page then says so in one sentence instead of showing an empty section.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,6 +16,8 @@ from torch import Tensor
 
 from lyra_data.cameras import Cameras
 from lyra_data.clip import DepthScale
+from lyra_data.dataset.dropped import DroppedView
+from lyra_data.view_quality import ViewQuality
 from lyra_model.gaussians import Gaussians
 from lyra_model.rendering.base import RenderingParams
 
@@ -128,6 +131,7 @@ class TrajectoryResult:
         held_out: indices of the frames training never saw.
         num_counted: how many of them are scored; those that show what an input frame shows are not.
         known_fraction: share of pixels that came from the 3D cache, 0..1.
+        quality: what else was measured of it.
         codec_psnr_db: how well the latent codec reproduces the video, or None.
         movement_distance: length of the path in units of the scene's centre depth.
         seed: derived seed the view was generated with.
@@ -141,6 +145,7 @@ class TrajectoryResult:
     held_out: tuple[int, ...]
     num_counted: int
     known_fraction: float
+    quality: ViewQuality
     codec_psnr_db: float | None
     movement_distance: float
     seed: int
@@ -221,6 +226,8 @@ class ReportContent:
     """Everything the report says, in the order it says it.
 
     Attributes:
+        quality_limits: params.yaml's generate.quality; None: views are not judged by that number.
+        dropped: views of the scene that these limits kept out.
         summary: one paragraph for a reader who has never seen the project.
         findings: verdict sentences, stated plainly also where a baseline wins.
     """
@@ -231,6 +238,8 @@ class ReportContent:
     source: SourceView
     scene: ReconstructedScene
     trajectories: tuple[TrajectoryResult, ...]
+    quality_limits: Mapping[str, float | None]
+    dropped: tuple[DroppedView, ...]
     real_photo: RealPhoto | None
     training: tuple[TrainingPhase, ...]
     methods: tuple[MethodScores, ...]

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from lyra_model.report import numbers
 from lyra_model.report.content import ReportContent, TrajectoryResult
 from lyra_model.report.figures import camera_paths, colour_maps, curves, pictures
+from lyra_model.report.quality import quality_table
 from lyra_model.report.standings import COLUMNS, best_of, headline, notes_of
 from lyra_model.report.viewer_data import as_script, length_unit, viewer_data
 
@@ -54,6 +55,7 @@ def render_report(content: ReportContent) -> str:
         columns=COLUMNS,
         best=best_of(content.methods),
         notes=notes_of(content.methods),
+        quality=quality_table(content),
     )
 
 

@@ -26,7 +26,7 @@ from stages.reference import params_page, schema_page
 from tests.architecture.test_structure import registries
 from tests.goldens import REPOSITORY
 
-OWN_FOLDERS = ("lyra_data", "lyra_model", "stages", "docs", "tests", "benchmarks")
+OWN_FOLDERS = ("lyra_data", "lyra_model", "stages", "docs", "tests", "benchmarks", "presets")
 WRITTEN_BY_A_RUN = ("outputs/", "reports/", ".venv")
 SHELL = ("cd", "git", "source")
 PLACES_ON_ONE_MACHINE = re.compile(r"(?<![\w.}])/(?:work|root|tmp|home|Users)/|\.\./shared\b")
@@ -90,6 +90,11 @@ def wrong_with_lyra_data(arguments: list[str]) -> str | None:
     command = getattr(group, "commands", {}).get(verb)
     if command is None:
         return f"there is no verb {verb}"
+    while options and (inner := getattr(command, "commands", None)):
+        verb, *options = options
+        command = inner.get(verb)
+        if command is None:
+            return f"there is no verb {verb}"
     known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
     unknown = [option for option in options if option.startswith("-") and option not in known]
     return f"{verb} has no {unknown}" if unknown else None
@@ -120,6 +125,8 @@ def test_every_command_in_a_document_exists(document):
         "make docs-of-nothing test",
         "lyra-data anotate",
         "lyra-data train --fase demo",
+        "lyra-data weights push gen3c",
+        "lyra-data weights pull gen3c --fast",
         "dvc reproduce",
         "python -m stages.nowhere",
         "PYTHONPATH=. frobnicate",

@@ -30,6 +30,8 @@ def main() -> int:
     if not (arguments.folder / "INDEX.json").is_file():
         parser.error(f"{arguments.folder} holds no INDEX.json")
     entries = load_entries(arguments.folder)
+    if not entries:
+        parser.error(f"{arguments.folder / 'INDEX.json'} has neither entries nor cases")
     known = sorted({entry["kind"] for entry in entries})
     for kind in arguments.kind or []:
         if kind not in known:

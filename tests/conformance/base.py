@@ -2,7 +2,8 @@
 
 A checker is a module with `check(entry, folder) -> Result`: `entry` is one item of INDEX.json's
 `entries`, `folder` the folder that INDEX.json lies in. It feeds the entry's inputs to our code and
-compares every output through a `Comparison`.
+compares every output through a `Comparison`. The `cases` of a gen3c folder's own INDEX.json are
+entries of kind "gen3c", each with its `case` and the `subfolder` its files lie in.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ CHECKERS: dict[str, str] = {
     "ply": "tests.conformance.ply",
     "images": "tests.conformance.images",
     "vipe": "tests.conformance.vipe",
+    "gen3c": "tests.conformance.gen3c",
 }
 """Kind of an entry -> module of its checker. A module that is not there yet means: skipped."""
 
@@ -166,8 +168,24 @@ def load_arrays(entry: Mapping[str, Any], folder: Path) -> dict[str, np.ndarray]
 
 
 def load_entries(folder: Path) -> list[dict[str, Any]]:
-    """`entries` of INDEX.json."""
-    return json.loads((folder / "INDEX.json").read_text())["entries"]
+    """`entries` and `cases` of the folder's INDEX.json and of that in its subfolder gen3c."""
+    entries = []
+    for subfolder in (".", "gen3c"):
+        path = folder / subfolder / "INDEX.json"
+        index = json.loads(path.read_text()) if path.is_file() else {}
+        entries += index.get("entries", []) if subfolder == "." else []
+        entries += [_entry_of_case(case, subfolder) for case in index.get("cases", [])]
+    return entries
+
+
+def _entry_of_case(case: dict[str, Any], subfolder: str) -> dict[str, Any]:
+    return {
+        "kind": "gen3c",
+        "file": case["id"],
+        "tolerance": case.get("tolerance", {}),
+        "case": case,
+        "subfolder": subfolder,
+    }
 
 
 def has_checker(kind: str) -> bool:

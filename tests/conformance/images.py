@@ -1,8 +1,4 @@
-"""Assembling one sample against the reference's: relative poses, intrinsics, times.
-
-Its image resize (floored crop, antialiased bilinear, depth picked at pixel corners) is not ours:
-see lyra_data.framing. Nothing is compared for it, nor for the depth colours of its videos.
-"""
+"""Framing, assembling a sample, and depth as pictures, against the reference's."""
 
 from __future__ import annotations
 
@@ -13,16 +9,49 @@ import torch
 from torch import Tensor
 
 from lyra_data.cameras import Cameras, invert_rigid
+from lyra_data.depth_colours import depth_wave, jet
+from lyra_data.framing import ReferenceFraming
 from lyra_model.decoder.inputs import scaled
 from lyra_model.decoder.times import embed_times, normalise_times
-from tests.conformance.base import Comparison, Result, load_arrays, skip
+from tests.conformance.base import Comparison, Result, load_arrays
+
+JET_LIMITS = (1.0, 4.0)
+"""Depths of the first and last colour in out_jet_range, which its entry does not state; read off
+its colours."""
+
+Arrays = dict[str, Tensor]
 
 
 def check(entry: dict[str, Any], folder: Path) -> Result:
-    if "sample_assembly" not in entry["file"]:
-        return skip(entry, "the reference's resize and depth colours are not offered")
     arrays = {name: torch.from_numpy(array) for name, array in load_arrays(entry, folder).items()}
-    params = entry["params"]
+    comparison = Comparison(entry)
+    for part, compare in CHECKS.items():
+        if part in entry["file"]:
+            compare(comparison, entry["params"], arrays)
+    return comparison.result()
+
+
+def check_framing(comparison: Comparison, params: dict[str, Any], arrays: Arrays) -> None:
+    for settings in params["cases"]:
+        case, (source_height, source_width) = settings["case"], settings["source"]
+        framing = ReferenceFraming.centred(source_height, source_width, *settings["target"])
+        colours = framing.of_colours(arrays[f"{case}__in_rgb"])
+        tolerance = comparison.entry["tolerance"]
+        comparison.add(f"{case} rgb", colours, arrays[f"{case}__out_rgb"], tolerance["rgb"])
+        if f"{case}__in_depth" in arrays:
+            depth = framing.of_depth(arrays[f"{case}__in_depth"][:, 0])
+            expected = arrays[f"{case}__out_depth"][:, 0]
+            comparison.add(f"{case} depth", depth, expected, tolerance["depth"])
+
+        k = torch.tensor([[50.0, 60.0, 20.0, 10.0]], dtype=torch.float64)
+        pose = torch.eye(4, dtype=torch.float64)[None]
+        ours = framing.of_cameras(Cameras(pose, k, source_height, source_width))
+        scale = k.new_tensor(settings["scale"]).repeat(2)
+        shift = k.new_tensor([0.0, 0.0, *settings["shift"]])
+        comparison.add(f"{case} intrinsics", ours.intrinsics, (k + shift) * scale, {"atol": 1e-9})
+
+
+def check_sample(comparison: Comparison, params: dict[str, Any], arrays: Arrays) -> None:
     num_inputs = params["views"] * params["frames"]
     poses = arrays["in_c2w"].double()
     cameras = Cameras(
@@ -30,29 +59,49 @@ def check(entry: dict[str, Any], folder: Path) -> Result:
         arrays["in_K"].double(),
         *params["source"],
     )
-    framed = _framed(cameras, *params["target"])
+    framing = ReferenceFraming.centred(*params["source"], *params["target"])
+    framed = framing.of_cameras(cameras)
     placed = scaled(framed.relative_to(cameras.camera_to_world[0]), params["scene_scale"])
-    inputs, targets = placed[:num_inputs], placed[num_inputs:]
+    inputs, targets = placed[slice(num_inputs)], placed[slice(num_inputs, None)]
 
-    comparison = Comparison(entry)
     comparison.add("input poses", inputs.camera_to_world, arrays["out_c2ws_input"])
     comparison.add("target views", targets.world_to_camera.mT, arrays["out_cam_view"])
     comparison.add("input intrinsics", inputs.intrinsics, arrays["out_intrinsics_input"])
     comparison.add("target intrinsics", targets.intrinsics, arrays["out_intrinsics"])
-    embedded = embed_times(normalise_times(_times(arrays["in_times"], params)))
+    times = arrays["in_times"]
+    of_first_view_and_target = torch.cat([times[: params["frames"]], times[-1:]])
+    embedded = embed_times(normalise_times(of_first_view_and_target))
     comparison.add("input times", embedded[:-1], arrays["out_time_embeddings"])
     comparison.add("target time", embedded[-1:], arrays["out_time_embeddings_target"])
-    return comparison.result()
+
+    depth = arrays["in_depth"][num_inputs:, 0]
+    known = torch.isfinite(depth) & (depth > 0)  # as the clip has it: what is unknown is 0
+    framed_depth = framing.of_depth(torch.where(known, depth, 0.0))
+    comparison.add("target depth", framed_depth[:, None], arrays["out_depths_output"])
 
 
-def _framed(cameras: Cameras, height: int, width: int) -> Cameras:
-    """The largest centred window, its sides rounded down as the reference does, resized."""
-    scale = min(cameras.height / height, cameras.width / width)
-    window_height, window_width = int(height * scale), int(width * scale)
-    top, left = (cameras.height - window_height) // 2, (cameras.width - window_width) // 2
-    return cameras.cropped(top, left, window_height, window_width).resized(height, width)
+def check_pictures(comparison: Comparison, params: dict[str, Any], arrays: Arrays) -> None:
+    """Its colour maps come out blue, green, red; ours are red, green, blue."""
+    limits = tuple(params.get("data_range", JET_LIMITS))
+    depth = arrays["in_depth"][:, :, 0]
+    for name, chosen in (("jet", None), ("jet_range", limits)):
+        pictures = jet(depth.flatten(0, 1), limits=chosen).flip(1)
+        comparison.add(name, pictures.unflatten(0, depth.shape[:2]), arrays[f"out_{name}"])
+    wave = depth_wave(
+        arrays["in_image"][0, 0],
+        depth[0, 0],
+        wave_length=params["wave_length"],
+        num_still=params["pre_frames"],
+        num_steps=params["n_frames"],
+        colour_near=tuple(params["color_front"]),
+        colour_far=tuple(params["color_back"]),
+    )
+    comparison.add("wave", wave[params["stored_frames"]], arrays["out_wave"][0])
 
 
-def _times(times: Tensor, params: dict[str, Any]) -> Tensor:
-    """Times of the first view's frames and, last, of the target."""
-    return torch.cat([times[: params["frames"]], times[-1:]])
+CHECKS = {
+    "image_transform": check_framing,
+    "sample_assembly": check_sample,
+    "visualisation": check_pictures,
+}
+"""Part of an entry's file name -> what compares it."""

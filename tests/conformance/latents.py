@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,14 @@ from einops import rearrange
 from torch import Tensor
 
 from lyra_model.decoder.latents import denormalise, encode_rays, encode_times, join_views
-from tests.conformance.base import Comparison, Result, load_arrays, skip
+from tests.conformance.base import Comparison, Result, load_arrays
+from tests.conformance.latent_statements import STATEMENTS
 from tests.conformance.linear_codec import LinearCodec
 
 
 def check(entry: dict[str, Any], folder: Path) -> Result:
     if entry["file"].endswith(".json"):
-        return skip(entry, "words, nothing to compare")
+        return _check_statements(entry, folder)
     arrays = {name: torch.from_numpy(array) for name, array in load_arrays(entry, folder).items()}
     codec = LinearCodec(arrays["vae_W"], arrays["vae_b"], arrays["vae_D"])
     comparison = Comparison(entry)
@@ -48,6 +50,16 @@ def check(entry: dict[str, Any], folder: Path) -> Result:
         views = pluecker.unflatten(0, (num_views, -1))
         ours = torch.cat([encode_rays(view, codec) for view in views])
         comparison.add("rays", ours, arrays["out_plucker_latents"][scene])
+    return comparison.result()
+
+
+def _check_statements(entry: dict[str, Any], folder: Path) -> Result:
+    """Words: each statement is known here and holds; one that is not known fails."""
+    comparison = Comparison(entry)
+    for name in json.loads((folder / entry["file"]).read_text()):
+        comparison.add(f"{name} is known", name in STATEMENTS, True, {"exact": True})
+        for what, ours, stated in STATEMENTS.get(name, list)():
+            comparison.add(f"{name}: {what}", ours, stated, {"atol": 2e-5, "rtol": 1e-4})
     return comparison.result()
 
 

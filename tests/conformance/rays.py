@@ -1,22 +1,32 @@
-"""Rays, Pluecker coordinates and time embeddings against the reference's."""
+"""Rays, Pluecker coordinates, time embeddings and the choice of frames against the reference's."""
 
 from __future__ import annotations
 
+import json
+import random
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from lyra_data.cameras import Cameras
+from lyra_data.frame_selection import mirrored
 from lyra_model.decoder.rays import coarse_rays, pluecker, rays
 from lyra_model.decoder.times import embed_times, normalise_times
-from tests.conformance.base import Comparison, Result, load_arrays, skip
+from lyra_model.view_sampling import choose, frame_chances
+from tests.conformance.base import Comparison, Result, load_arrays
 
 
 def check(entry: dict[str, Any], folder: Path) -> Result:
     if entry["file"].endswith(".json"):
-        return skip(entry, "the loader takes whole clips and draws targets uniformly")
+        cases = json.loads((folder / entry["file"]).read_text())
+        return (
+            _check_mirrored(entry, cases)
+            if "mirror" in entry["file"]
+            else _check_chances(entry, cases)
+        )
     arrays = {name: torch.from_numpy(array) for name, array in load_arrays(entry, folder).items()}
     if "timestep" in entry["file"]:
         return _check_times(entry, arrays)
@@ -56,4 +66,53 @@ def _check_times(entry: dict[str, Any], arrays: dict[str, Tensor]) -> Result:
     normalised = normalise_times(arrays["in_frame_indices"])
     comparison.add("normalised", normalised, arrays["out_normalised_times"])
     comparison.add("embedded", embed_times(normalised), arrays["out_time_embedding"])
+    return comparison.result()
+
+
+def _check_mirrored(entry: dict[str, Any], cases: list[dict[str, Any]]) -> Result:
+    """Where the reference raises, ours has to go on as a walk to and fro does."""
+    comparison = Comparison(entry)
+    for place, case in enumerate(cases):
+        stride, total = case.get("stride", 1), case["total"]
+        length = min(case.get("clip_length", total), total)
+        # The reference plays a window of clip_length frames, and draws where it begins.
+        shift = (
+            random.Random(case.get("python_seed")).randint(0, total - length)
+            if length < total
+            else 0
+        )
+        ours = mirrored(case["num"], length, first=case["start"], stride=stride)
+        walked = _walk(case["num"], length, case["start"], stride)
+        expected = walked if "raises" in case else [index - shift for index in case["out"]]
+        what = f"case {place}" + (" (the reference raises)" if "raises" in case else "")
+        comparison.add(what, ours, expected)
+    return comparison.result()
+
+
+def _walk(num: int, length: int, start: int, stride: int) -> list[int]:
+    """Steps to and fro between the first and the last frame, one at a time."""
+    visited, position, direction = [0], 0, 1
+    while len(visited) < start + num * stride:
+        if not 0 <= position + direction < length:
+            direction = -direction
+        position = min(max(position + direction, 0), length - 1)
+        visited.append(position)
+    return visited[start : start + num * stride : stride]
+
+
+def _check_chances(entry: dict[str, Any], cases: list[dict[str, Any]]) -> Result:
+    """Probabilities, and the draws of NumPy's legacy generator."""
+    comparison = Comparison(entry)
+    for place, case in enumerate(cases):
+        chances = frame_chances(case["n"], case["bias"])
+        if case.get("probabilities") is not None:
+            comparison.add(f"case {place} probabilities", chances, case["probabilities"])
+        if "sample" in case:
+            generator = np.random.RandomState(case["numpy_legacy_seed"])
+            given = None if case["bias"] == "uniform" else chances
+            drawn = choose(generator, case["n"], case["sample_of"], given)
+            comparison.add(f"case {place} draw", drawn, case["sample"], {"exact": True})
+            if "sample_probabilities" in case:
+                expected = case["sample_probabilities"]
+                comparison.add(f"case {place} chances of it", chances[drawn], expected)
     return comparison.result()

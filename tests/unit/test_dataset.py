@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -28,8 +29,10 @@ from lyra_data.dataset.writer import assemble_dataset, write_dataset
 from lyra_data.errors import CorruptDataError, InputError, StageOrderError, StorageError
 from lyra_data.hashing import sha256_of_files, sha256_of_folder
 from lyra_data.view import View
+from lyra_data.view_quality import NUMBERS, ViewQuality
+from lyra_data.view_store import write_view
 from tests.children import kill_after_first
-from tests.factories import assert_views_equal, make_view
+from tests.factories import assert_views_equal, make_quality, make_view
 
 SCENES = ("a", "b", "c")
 Verify = Literal["index", "full"]
@@ -56,8 +59,30 @@ def folder(tmp_path: Path) -> Path:
 
 def test_every_attribute_of_a_view_has_a_column() -> None:
     attributes = {field.name for field in dataclasses.fields(View)}
-    stored = set(VIEW_FIELDS) - {"camera_to_world", "intrinsics"}
-    assert stored | {"cameras"} == attributes
+    parts = {"camera_to_world", "intrinsics", *NUMBERS}
+    assert parts <= set(VIEW_FIELDS)
+    assert (set(VIEW_FIELDS) - parts) | {"cameras", "quality"} == attributes
+
+
+def test_only_measured_numbers_may_be_null() -> None:
+    assert {field.name for field in arrow_schema() if field.nullable} == set(NUMBERS)
+    unmeasured = dataclasses.replace(make_view(), quality=ViewQuality.unmeasured())
+    pa.Table.from_pylist([row_from_view(unmeasured)], schema=arrow_schema()).validate(full=True)
+
+
+def test_a_number_that_could_not_be_measured_comes_back_as_none(folder: Path) -> None:
+    quality = SceneDataset(folder).scene("b")[1].quality
+    assert quality == make_quality() and quality.cache_displacement_pixels is None
+    (chosen,) = SceneDataset(folder).read_fields(
+        "b", ["cache_displacement_pixels", "cache_psnr_db"], view_indices=[1]
+    )
+    assert chosen == {"cache_displacement_pixels": None, "cache_psnr_db": 31.5}
+
+
+def test_a_number_is_finite_or_none(tmp_path: Path) -> None:
+    odd = dataclasses.replace(make_view(), quality=make_quality(sharpness_ratio=float("nan")))
+    with pytest.raises(ValueError, match="Out of range"):
+        write_view(tmp_path / "view.parquet", odd)
 
 
 def test_scenes_come_back_to_the_bit(folder: Path) -> None:

@@ -1,16 +1,26 @@
 from __future__ import annotations
 
+import errno
+import json
+import os
+from pathlib import Path
+
 import pytest
 import torch
 import yaml
 
 from lyra_data.clip_store import write_clip
 from lyra_data.codecs import CODECS
-from lyra_data.errors import ParamsError
-from lyra_data.generation.jobs import plan_jobs
+from lyra_data.dataset.dropped import read_dropped
+from lyra_data.errors import ParamsError, ScenesFailedError, StorageError
+from lyra_data.generation import runner, worker
+from lyra_data.generation.costs import read_costs
+from lyra_data.generation.jobs import plan_jobs, read_facts
+from lyra_data.generation.keys import view_key
 from lyra_data.generation.params import GenerateParams
-from lyra_data.generation.runner import generate_views, view_key
+from lyra_data.generation.runner import Generation, generate_views
 from lyra_data.generation.view_making import ViewMaker
+from lyra_data.hashing import sha256_of_files
 from lyra_data.placement import Placement
 from lyra_data.progress import silent
 from lyra_data.seeds import derive_seed
@@ -18,6 +28,7 @@ from lyra_data.trajectories import CAMERA_PATHS
 from lyra_data.view_store import read_view, view_files
 from lyra_model.baselines import project
 from tests.factories import make_clip
+from tests.generation_stubs import TEACHER, StubMaker, stub_params, write_clips
 from tests.goldens import REPOSITORY
 
 HEIGHT, WIDTH = 32, 48
@@ -123,6 +134,10 @@ def test_the_key_of_a_view_names_everything_that_shapes_it():
     assert view_key(job, other_cache, "clip", prints) != base
     assert view_key(job, make_params(num_frames=17), "clip", prints) != base
     assert view_key(job, params, "clip", {**prints, "codec_fingerprint": "x"}) != base
+    frames = {**params.frames.model_dump(), "first": 1}
+    assert view_key(job, make_params(frames=frames), "clip", prints) != base
+    quality = {**params.quality.model_dump(), "min_cache_psnr_db": 1.0}
+    assert view_key(job, make_params(quality=quality), "clip", prints) == base
     other_job = plan_jobs(clip, params.trajectories, seed=43)[0]
     assert view_key(other_job, params, "clip", prints) != base
 
@@ -140,6 +155,260 @@ def test_dropping_a_trajectory_makes_no_other_view_again(tmp_path):
     assert read_view(path).trajectory == "left"
 
 
+def test_adding_a_trajectory_makes_no_view_of_a_video_again_and_gives_the_bytes_of_a_fresh_run(
+    tmp_path,
+):
+    write_clip(make_clip(num_frames=9), tmp_path / "clips" / "scene")
+
+    def generate(root: Path, *names: str) -> Generation:
+        return generate_views(
+            stub_params(*names),
+            seed=1,
+            clips=tmp_path / "clips",
+            views=root / "views",
+            scratch=root / ".work",
+            progress=silent,
+            maker=StubMaker(tmp_path / "log"),
+        )
+
+    assert generate(tmp_path / "grown", "left").made == 2
+    grown = generate(tmp_path / "grown", "left", "up")
+    assert (grown.made, grown.reused) == (2, 2)
+    generate(tmp_path / "fresh", "left", "up")
+    hashes = sha256_of_files(tmp_path / "fresh" / "views")
+    assert "scene/002_left.parquet" in hashes
+    assert sha256_of_files(tmp_path / "grown" / "views") == hashes
+    found = {path.name: read_view(path) for path in view_files(tmp_path / "grown" / "views")}
+    reversed_left = found["002_left.parquet"]
+    assert (reversed_left.view_index, reversed_left.motion_reversed) == (2, True)
+
+
 def test_a_frame_count_that_is_not_8k_plus_1_names_the_nearest_that_are():
     with pytest.raises(ParamsError, match=r"25 and 33"):
         make_params(num_frames=30)
+
+
+# --- the runner, with a stand-in for the models ---------------------------------------------
+
+
+class Run:
+    """A folder of two scenes, run again and again."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.scratch = root / ".work"
+        self.views = root / "views"
+        write_clips(root / "clips", "a", "b")
+
+    def maker(self, **faults: str) -> StubMaker:
+        """`a_left="bug"`: the job a/left fails so. Its log starts empty."""
+        log = self.root / "log"
+        log.unlink(missing_ok=True)
+        return StubMaker(log, {name.replace("_", "/"): kind for name, kind in faults.items()})
+
+    def __call__(self, maker: StubMaker, *, share: float = 0.5, **options) -> Generation:
+        return generate_views(
+            stub_params("left", "up", max_failed_fraction=share),
+            seed=1,
+            clips=self.root / "clips",
+            views=self.views,
+            scratch=self.scratch,
+            progress=silent,
+            maker=maker,
+            **options,
+        )
+
+    def stored(self) -> list[str]:
+        return [f"{path.parent.name}/{path.name}" for path in view_files(self.views)]
+
+
+@pytest.fixture
+def run(tmp_path) -> Run:
+    return Run(tmp_path)
+
+
+ALL = ["a/left", "a/up", "b/left", "b/up"]
+
+
+def test_models_are_loaded_once_for_all_jobs_and_not_at_all_when_all_are_finished(run):
+    maker = run.maker()
+    assert run(maker).made == 4
+    assert maker.jobs() == ALL and len(maker.loads()) == 1
+    again = run.maker()
+    result = run(again)
+    assert (result.made, result.reused) == (0, 4)
+    assert again.lines() == []
+
+
+def test_no_clip_is_opened_before_a_view_of_it_is_to_be_made(run, monkeypatch):
+    run(run.maker())
+    monkeypatch.setattr(worker, "read_clip", lambda folder: pytest.fail("a clip was opened"))
+    assert run(run.maker()).reused == 4
+
+
+def test_the_clip_of_jobs_that_follow_each_other_is_opened_once(run, monkeypatch):
+    opened, read = [], worker.read_clip
+    monkeypatch.setattr(worker, "read_clip", lambda f: opened.append(f.name) or read(f))
+    run(run.maker())
+    assert opened == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "reason"),
+    [
+        ("input", "InputError", "scene a: nothing to see from there"),
+        ("bug", "ZeroDivisionError", "ZeroDivisionError: in up"),
+    ],
+)
+def test_a_failed_job_is_recorded_and_not_tried_again_until_told_to(run, fault, kind, reason):
+    first = run(run.maker(a_up=fault))
+    (failure,) = first.failures
+    assert (failure.item, failure.kind) == ("a/up", kind)
+    assert failure.reason.startswith(reason)
+    assert (first.made, first.known_failures) == (3, 0)
+    assert run.stored() == ["a/000_left.parquet", "b/000_left.parquet", "b/001_up.parquet"]
+    assert json.loads((run.views / "failures.json").read_text()) == [failure.as_json()]
+
+    mended = run.maker()
+    second = run(mended)
+    assert second.failures == [failure] and second.known_failures == 1
+    assert mended.lines() == []
+
+    third = run(mended, retry_failed=True)
+    assert mended.jobs() == ["a/up"]
+    assert (third.made, third.reused, third.failures) == (1, 3, [])
+    assert len(run.stored()) == 4
+    assert run(run.maker()).failures == []
+
+
+def test_a_failure_that_is_retried_in_vain_is_recorded_anew(run):
+    run(run.maker(a_up="input"))
+    run(run.maker(a_up="bug"), retry_failed=True)
+    assert [failure.kind for failure in run(run.maker()).failures] == ["ZeroDivisionError"]
+
+
+def test_a_fault_of_the_program_leaves_its_traceback_beside_the_failure(run):
+    (failure,) = run(run.maker(a_up="bug")).failures
+    place = failure.reason.partition("\nTraceback: ")[2]
+    assert "fail_as_bug" in (run.root / place).read_text()
+
+
+def test_a_failure_that_params_do_not_allow_says_how_to_try_again_and_keeps_the_rest(run):
+    with pytest.raises(ScenesFailedError) as caught:
+        run(run.maker(a_up="bug"), share=0.0)
+    assert "1 of 4 failed" in caught.value.what and "a/up: ZeroDivisionError" in caught.value.what
+    assert caught.value.fix is not None and "--retry-failed" in caught.value.fix
+    assert not run.views.exists()
+    again = run(run.maker(), retry_failed=True)
+    assert (again.made, again.reused) == (1, 3)
+
+
+def test_changed_params_are_tried_though_the_same_view_failed_before(run, monkeypatch):
+    run(run.maker(a_up="input"))
+    maker = run.maker()
+    generate_views(
+        stub_params("left", "up", num_frames=17),
+        seed=1,
+        clips=run.root / "clips",
+        views=run.views,
+        scratch=run.scratch,
+        progress=silent,
+        maker=maker,
+    )
+    assert maker.jobs() == ALL
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        ("params", ParamsError),
+        ("space", StorageError),
+        ("memory", RuntimeError),
+    ],
+)
+def test_what_concerns_all_jobs_stops_the_run_and_is_not_recorded(run, fault, error):
+    maker = run.maker(b_left=fault)
+    with pytest.raises(error):
+        run(maker)
+    assert maker.jobs() == ["a/left", "a/up", "b/left"]
+    again = run(run.maker())
+    assert (again.made, again.reused, again.failures) == (2, 2, [])
+
+
+def test_a_run_in_which_nothing_goes_well_gives_up(run, monkeypatch):
+    monkeypatch.setattr(runner, "HOPELESS", 3)
+    maker = run.maker(**{name.replace("/", "_"): "bug" for name in ALL})
+    with pytest.raises(ScenesFailedError, match="3 of 3 failed"):
+        run(maker, share=0.9)
+    assert maker.jobs() == ALL[:3]
+
+
+def test_the_failures_of_both_directions_have_names_of_their_own(tmp_path):
+    jobs = plan_jobs(make_clip(num_frames=9), make_params().trajectories, seed=1)
+    assert jobs[0].name == "scene/left" and jobs[6].name == "scene/left reversed"
+    assert len({job.name for job in jobs}) == len(jobs)
+
+
+def test_facts_are_those_of_the_clip_and_change_with_it(tmp_path):
+    write_clip(make_clip(num_frames=9), tmp_path / "folder")
+    facts = read_facts(tmp_path / "folder")
+    assert (facts.folder, facts.scene_id, facts.num_frames) == ("folder", "scene", 9)
+    assert facts.is_dynamic
+    write_clip(make_clip(), tmp_path / "folder")
+    other = read_facts(tmp_path / "folder")
+    assert not other.is_dynamic and other.content != facts.content
+
+
+def test_stored_views_are_the_scratch_store_s_own_files_and_damage_to_one_is_mended(run):
+    run(run.maker())
+    path = view_files(run.views)[0]
+    before = path.read_bytes()
+    assert path.stat().st_nlink == 2
+    path.write_bytes(before[:-1])
+    run(run.maker())
+    assert view_files(run.views)[0].read_bytes() == before
+
+
+def test_where_the_file_system_has_no_links_views_are_copied(run, monkeypatch):
+    def refuse(source, target):
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", refuse)
+    run(run.maker())
+    assert len(run.stored()) == 4
+    assert {path.stat().st_nlink for path in view_files(run.views)} == {1}
+
+
+def test_finished_views_say_what_they_took(run):
+    run(run.maker())
+    costs = read_costs(run.scratch / "generate")
+    assert len(costs) == 4
+    for cost in costs:
+        assert (cost.num_frames, cost.height, cost.width) == (9, 16, 24)
+        assert cost.teacher_fingerprint == TEACHER and cost.device and cost.seconds >= 0
+        assert cost.peak_memory_bytes > 10**7
+        assert cost.view_bytes > 1000
+
+
+def test_views_beyond_a_limit_are_dropped_and_the_reason_is_kept_though_nothing_runs_again(
+    run, monkeypatch
+):
+    limits = stub_params().quality.model_copy(update={"min_cache_psnr_db": 32.0})
+    folders = {"clips": run.root / "clips", "views": run.views, "scratch": run.scratch}
+    params = stub_params("left", "up", quality=limits.model_dump(), max_failed_fraction=0.5)
+    with pytest.raises(ScenesFailedError, match=r"cache_psnr_db = 31\.5"):
+        generate_views(params, seed=1, progress=silent, maker=run.maker(), **folders)
+
+    def one_is_good(row, limits):
+        return () if row["trajectory"] == "left" else ("blurred",)
+
+    monkeypatch.setattr("lyra_data.generation.quality.assembly.shortfalls", one_is_good)
+    for _ in range(2):
+        done = run(run.maker())
+        assert [(view.scene_id, view.reasons) for view in done.dropped] == [
+            ("a", ("blurred",)),
+            ("b", ("blurred",)),
+        ]
+        assert run.stored() == ["a/000_left.parquet", "b/000_left.parquet"]
+        assert read_dropped(run.views) == done.dropped
+        monkeypatch.undo()

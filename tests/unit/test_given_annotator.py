@@ -19,7 +19,9 @@ FOCAL, CENTRE = 120.0, (83.0, 51.5)
 
 
 def annotator(height: int = 48, width: int = 64) -> GivenAnnotator:
-    return GivenAnnotator(GivenAnnotatorParams(name="given", height=height, width=width, fps=24))
+    return GivenAnnotator(
+        GivenAnnotatorParams(name="given", height=height, width=width, framing="centred", fps=24)
+    )
 
 
 def ramps() -> torch.Tensor:

@@ -9,6 +9,9 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from lyra_data.errors import ParamsError
 from lyra_data.params import Params, suggestion
+from stages.params import check_all, load_yaml
+from stages.workspace import STAGES
+from tests.goldens import REPOSITORY
 
 
 class Inner(Params):
@@ -156,3 +159,11 @@ def test_a_suggestion_is_made_only_for_what_looks_alike() -> None:
     assert suggestion("lefty", ["left", "right"]) == "did you mean 'left'? known: left, right"
     assert suggestion("xyz", ["left", "right"]) == "known: left, right"
     assert suggestion("xyz", []) == "remove 'xyz'"
+
+
+@pytest.mark.parametrize(
+    "preset", sorted((REPOSITORY / "presets").glob("*.yaml")), ids=lambda path: path.stem
+)
+def test_every_preset_is_a_whole_and_valid_params_file(preset) -> None:
+    check_all(preset)
+    assert list(load_yaml(preset)) == ["seed", *STAGES]

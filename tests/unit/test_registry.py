@@ -33,7 +33,9 @@ def test_an_unknown_kind_is_refused_and_the_known_ones_are_listed(name: Any) -> 
         SOURCES.create({"name": name}, where="annotate.sources")
     assert caught.value.what == f"unknown source {name!r}"
     assert caught.value.where == "annotate.sources"
-    assert caught.value.fix is not None and caught.value.fix.endswith("known: files, motorcycle")
+    assert caught.value.fix is not None and caught.value.fix.endswith(
+        "known: files, motorcycle, prompt"
+    )
 
 
 def test_a_misspelt_kind_gets_the_one_that_was_meant() -> None:
@@ -46,7 +48,7 @@ def test_a_section_without_a_name_is_told_the_names(values: Any) -> None:
     with pytest.raises(ParamsError) as caught:
         CODECS.parse(values, where="generate.codec")
     assert caught.value.what == "a codec needs a name"
-    assert caught.value.fix == "add `name:` with one of dct"
+    assert caught.value.fix == "add `name:` with one of dct, cosmos"
 
 
 def test_a_kinds_own_unknown_key_is_named_below_the_section() -> None:

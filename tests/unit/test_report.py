@@ -14,6 +14,7 @@ import pytest
 import torch
 from rich.console import Console
 
+from lyra_data.view_quality import NUMBERS
 from lyra_model.report.content import Fact, ProvenanceGroup, ReportContent, Score
 from lyra_model.report.figures import camera_paths, colour_maps, curves
 from lyra_model.report.page import render_report, sampled_frames
@@ -107,6 +108,33 @@ def test_numbers_on_the_page_equal_the_content(html: str) -> None:
         assert written in text["provenance"]
     assert "20.50 dB" in text["real-photo"]
     assert "The warp still wins on the real photo." in text["results"]
+
+
+def test_every_number_of_quality_stands_beside_its_limit(html: str) -> None:
+    text = re.sub(r"\s+", " ", Page(html).sections["data"])
+    for written in ("31.50", "21.50", "26.25", "\N{MINUS SIGN}0.010", "≥ 20.00", "≤ 1.00"):
+        assert written in text
+    table = re.search(r'<table class="quality">(.*?)</table>', html, re.S)
+    assert table
+    columns = 1 + len(NUMBERS)
+    rows = re.findall(r"<tr>.*?</tr>", table[1], re.S)[2:]
+    assert [len(re.findall(r"<td[ >]", row)) for row in rows] == [columns] * 3  # two views, limits
+    assert html.count('title="' + NUMBERS["filled_sharpness_ratio"].meaning) == 1
+
+
+def test_numbers_near_and_beyond_their_limits_are_marked_and_others_are_not(html: str) -> None:
+    marked = re.findall(r'<td class="(near|beyond)" title="[^"]+">([^<]*)</td>', html)
+    assert marked == [("beyond", "0.950"), ("near", "21.50"), ("beyond", "0.950")]
+    free = replace(sample_content(), quality_limits={})
+    assert "No number is near its limit." in render_report(free)
+
+
+def test_dropped_views_are_listed_with_their_reasons(html: str) -> None:
+    text = Page(html).sections["data"]
+    assert "1 view was made and dropped:" in text
+    assert "Clockwise (reversed) pose_error_frames = 12, limit is 1" in text
+    none = page_of(replace(sample_content(), dropped=()))
+    assert "No view of this scene was dropped." in none.sections["data"]
 
 
 def test_the_best_number_of_a_column_is_bold_also_where_a_baseline_wins(html: str) -> None:

@@ -243,9 +243,22 @@ def test_a_picture_of_sixteen_bits_is_refused(scene: Path) -> None:
 # What is wrong with the depth
 
 
-def test_missing_depth_is_refused(scene: Path) -> None:
+def test_a_picture_without_depth_is_read_as_such(scene: Path) -> None:
     (scene / "depth.npy").unlink()
-    assert "no depth" in refused(scene).what
+    material = read(scene)
+    assert material.depth is None
+    assert material.depth_valid is None
+    assert material.depth_scale is None
+    assert material.cameras is not None
+    assert "depth" not in material.provenance
+    assert material.location == str(scene)
+
+
+def test_depth_of_an_unknown_kind_is_refused_and_not_left_out(scene: Path) -> None:
+    (scene / "depth.npy").rename(scene / "depth.tiff")
+    error = refused(scene)
+    assert "'.tiff'" in error.what
+    assert error.where == str(scene / "depth.tiff")
 
 
 def test_depth_of_another_size_is_refused(scene: Path) -> None:
@@ -326,8 +339,20 @@ def test_an_exr_without_a_depth_channel_is_refused(scene: Path) -> None:
 # What is wrong with the intrinsics
 
 
-def test_missing_intrinsics_are_refused(scene: Path) -> None:
+def test_a_picture_without_intrinsics_is_read_as_such(scene: Path) -> None:
     (scene / "intrinsics.json").unlink()
+    material = read(scene)
+    assert material.cameras is None
+    assert material.depth is not None
+    assert material.depth_scale == "metric"
+    assert material.prompt == ""
+    assert material.provenance["licence"] == "not stated"
+    assert "intrinsics" not in material.provenance
+
+
+def test_a_link_to_intrinsics_that_are_gone_is_refused(scene: Path) -> None:
+    (scene / "intrinsics.json").unlink()
+    (scene / "intrinsics.json").symlink_to(scene / "moved.json")
     assert refused(scene).where == str(scene / "intrinsics.json")
 
 

@@ -1,0 +1,162 @@
+"""Loading: a converted folder of weights as a pipeline on its device, whole or not at all."""
+
+# diffusers fills its namespaces lazily, which pyright takes for private names.
+# pyright: reportPrivateImportUsage=false
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from diffusers import AutoencoderKLCosmos, CosmosTransformer3DModel, EDMEulerScheduler
+from safetensors import SafetensorError
+
+from lyra_data.errors import CorruptDataError, ParamsError
+from lyra_data.gen3c.pipeline import Gen3CPipeline
+from lyra_data.gen3c.statistics import LatentStatistics
+from lyra_data.placement import Placement
+
+NetworkDtype = Literal["bfloat16", "float32"]
+STORAGE_DTYPE = torch.float8_e4m3fn
+"""In which layerwise casting keeps the transformer's weights between uses."""
+
+
+def require_weights(folder: Path, file: str) -> None:
+    """Raises ParamsError, naming the commands that get the weights, unless they are there."""
+    if not (folder / file).is_file():
+        raise ParamsError(
+            f"there are no GEN3C weights at {folder}",
+            where=str(folder / file),
+            fix="run `lyra-data weights pull gen3c`, `lyra-data weights pull cosmos-tokenizer` and "
+            "`lyra-data weights convert gen3c`, or name another folder in params.yaml",
+        )
+
+
+def load_pipeline(
+    folder: Path,
+    placement: Placement,
+    *,
+    network_dtype: NetworkDtype,
+    layerwise_casting: bool,
+    with_text: bool,
+) -> Gen3CPipeline:
+    """The pipeline of a folder that `lyra-data weights convert` or `save_pretrained` wrote.
+
+    Args:
+        network_dtype: of the transformer and the text encoder; VAE and latents are float32.
+        layerwise_casting: keep the transformer in 8 bits, each layer cast up while it works.
+        with_text: load the text encoder too.
+
+    Raises:
+        ParamsError: the weights are not there, or not GEN3C's, or have no text encoder.
+        CorruptDataError: they are cut, or do not fit their configuration.
+    """
+    require_weights(folder, "model_index.json")
+    dtype = torch.bfloat16 if network_dtype == "bfloat16" else torch.float32
+    transformer = _load_model(CosmosTransformer3DModel, folder / "transformer", dtype=dtype)
+    vae = load_vae(folder / "vae")
+    text_encoder, tokenizer = _load_text(folder, dtype) if with_text else (None, None)
+    scheduler: Any = EDMEulerScheduler.from_pretrained(folder / "scheduler")
+    pipeline = Gen3CPipeline(
+        transformer=transformer,
+        vae=vae,
+        scheduler=scheduler,
+        text_encoder=text_encoder,
+        tokenizer=tokenizer,
+    )
+    LatentStatistics.of(vae)
+    if layerwise_casting:
+        transformer.enable_layerwise_casting(storage_dtype=STORAGE_DTYPE, compute_dtype=dtype)
+    place_pipeline(pipeline, placement)
+    return pipeline
+
+
+def place_pipeline(pipeline: Gen3CPipeline, placement: Placement) -> None:
+    """Move the models to their device, or have them or their layers take turns there."""
+    device = torch.device(placement.device)
+    if device.type == "cpu" or placement.offload == "none":
+        pipeline.to(device)
+    elif placement.offload == "model":
+        pipeline.enable_model_cpu_offload(device=device)
+    elif placement.offload == "group":
+        offload_layers(pipeline, device, "block_level", use_stream=True)
+    else:
+        offload_layers(pipeline, device, "leaf_level", use_stream=False)
+
+
+def offload_layers(
+    pipeline: Gen3CPipeline,
+    device: torch.device,
+    level: Literal["block_level", "leaf_level"],
+    *,
+    use_stream: bool,
+) -> None:
+    """One block or one layer at a time on the device; with a stream, the next is fetched meanwhile.
+
+    The VAE stays on the device: it is small (0.4 GB), and works through `encode` and `decode`,
+    which hooks on its forward would miss.
+    """
+    pipeline.enable_group_offload(
+        onload_device=device,
+        offload_device=torch.device("cpu"),
+        offload_type=level,
+        num_blocks_per_group=1 if level == "block_level" else None,
+        use_stream=use_stream,
+        low_cpu_mem_usage=use_stream,
+        exclude_modules=["vae"],
+    )
+
+
+def load_vae(folder: Path) -> AutoencoderKLCosmos:
+    """The autoencoder in float32.
+
+    Raises:
+        ParamsError: the weights are not there.
+        CorruptDataError: they are cut, or do not fit their configuration.
+    """
+    require_weights(folder, "config.json")
+    return _load_model(AutoencoderKLCosmos, folder, dtype=torch.float32)
+
+
+def _load_model(model_class: Any, folder: Path, *, dtype: torch.dtype) -> Any:
+    """A diffusers model whose weights fit its configuration exactly.
+
+    Raises:
+        CorruptDataError: a file is missing, cut or unreadable, or keys are missing or too many.
+    """
+    try:
+        model, info = model_class.from_pretrained(
+            folder, dtype=dtype, output_loading_info=True, local_files_only=True
+        )
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+        raise _unfit(str(error).strip().splitlines()[0], folder) from None
+    problems = [
+        f"{len(keys)} {kind.replace('_', ' ')}, e.g. {sorted(map(str, keys))[0]}"
+        for kind, keys in info.items()
+        if keys
+    ]
+    if problems:
+        raise _unfit("; ".join(problems), folder)
+    return model.eval()
+
+
+def _load_text(folder: Path, dtype: torch.dtype) -> tuple[Any, Any]:
+    from transformers import AutoTokenizer, T5EncoderModel
+
+    if not (folder / "text_encoder").is_dir() or not (folder / "tokenizer").is_dir():
+        raise ParamsError(
+            f"prompts are asked for, and {folder} has no text encoder",
+            where="params.yaml: generate.teacher.use_prompt",
+            fix="set it to false, or convert the weights with the T5 text encoder",
+        )
+    text_encoder = T5EncoderModel.from_pretrained(folder / "text_encoder", dtype=dtype)
+    return text_encoder.eval(), AutoTokenizer.from_pretrained(folder / "tokenizer")
+
+
+def _unfit(what: str, folder: Path) -> CorruptDataError:
+    return CorruptDataError(
+        f"these weights cannot be loaded: {what}",
+        where=str(folder),
+        fix="run `lyra-data weights verify` on them, then convert them again",
+    )

@@ -1,0 +1,88 @@
+"""Assembly: from finished views in the scratch store to a scene's folder in outputs/views.
+
+Nothing of a view is copied where the file system has hard links: 400,000 views are 25 TB. A file in
+outputs/views that is altered in place is therefore altered in the scratch store too; the store
+checks hashes and makes it again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pyarrow.parquet as pq
+
+from lyra_data.atomic import storage_errors
+from lyra_data.dataset.dropped import DroppedView
+from lyra_data.generation.params import GenerateParams
+from lyra_data.generation.quality import assemble_scene
+from lyra_data.scratch import ScratchStore
+from lyra_data.view_store import read_row, write_row
+
+STAGE = "generate_scenes"
+DROPPED_FILE = "dropped.json"
+VIEWS_FOLDER = "views"
+
+
+def assemble(
+    view_files: Mapping[int, Path],
+    scene_id: str,
+    target: Path,
+    params: GenerateParams,
+    *,
+    store: ScratchStore,
+    key: str,
+) -> list[DroppedView]:
+    """Choose among a scene's views and link those kept into `<target>/<scene_id>`.
+
+    Args:
+        view_files: all finished views of the scene, by the view_index they are to have.
+        target: folder of all scenes.
+        store: where assembled scenes wait, found again by `key`.
+
+    Returns:
+        The views that are finished but not good enough.
+
+    Raises:
+        InputError: no view is good enough.
+        CorruptDataError: a view file is cut or altered.
+        StorageError: the disk is full or cannot be written.
+    """
+    if store.get(key) is None:
+        with store.put(key) as folder, TemporaryDirectory(dir=folder) as renumbered:
+            in_order = sorted(view_files.items())
+            files = [_numbered(path, index, Path(renumbered)) for index, path in in_order]
+            dropped = assemble_scene(files, folder / VIEWS_FOLDER, params)
+            text = json.dumps([view.as_json() for view in dropped], ensure_ascii=False)
+            (folder / DROPPED_FILE).write_text(text + "\n", encoding="utf-8")
+    finished = store.folder / key
+    place = target / scene_id
+    with storage_errors(place):
+        place.mkdir(parents=True)
+        for path in sorted((finished / VIEWS_FOLDER / scene_id).iterdir()):
+            link_or_copy(path, place / path.name)
+    told = json.loads((finished / DROPPED_FILE).read_text(encoding="utf-8"))
+    return [DroppedView.from_json(values) for values in told]
+
+
+def _numbered(path: Path, view_index: int, folder: Path) -> Path:
+    """The view's file, or one in `folder` that differs in its view_index: where trajectories were
+    added since it was made, the view has another place among the scene's."""
+    (made_as,) = pq.read_table(path, columns=["view_index"])["view_index"].to_pylist()
+    if made_as == view_index:
+        return path
+    moved = folder / f"{view_index}.parquet"
+    write_row(moved, {**read_row(path), "view_index": view_index})
+    return moved
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """The same file under a second name; a copy where the file system refuses that."""
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, one without links, or too many of them
+        shutil.copyfile(source, target)

@@ -1,0 +1,136 @@
+"""Costs: what a finished view took, kept beside it in the scratch store; estimates learn from it.
+
+Never part of a result: a view's key and bytes do not depend on how long it took.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import platform
+import resource
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+
+COST_FILE = "cost.json"
+MOST_READ = 2000
+"""Finished views that an estimate looks at; more would not make the median better."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one view took.
+
+    Attributes:
+        seconds: reading the clip, making the view and writing it.
+        num_frames, height, width: of the view.
+        teacher_fingerprint: the exact model that made it.
+        device: the GPU's name, or the CPU's.
+        cores: CPU cores that the worker could use; 0 on a GPU.
+        peak_memory_bytes: of the GPU where there is one, else of the process.
+        view_bytes: size of the view's file.
+    """
+
+    seconds: float
+    num_frames: int
+    height: int
+    width: int
+    teacher_fingerprint: str
+    device: str
+    cores: int
+    peak_memory_bytes: int
+    view_bytes: int
+
+    @property
+    def num_pixels(self) -> int:
+        """Pixels of all frames."""
+        return self.num_frames * self.height * self.width
+
+
+class Stopwatch:
+    """Time and memory from its making on; `cost` is asked at the end."""
+
+    def __init__(self, device: str) -> None:
+        self._device = device
+        self._started = time.monotonic()
+        if device.startswith("cuda"):
+            import torch
+
+            torch.cuda.reset_peak_memory_stats()
+
+    def cost(self, view_file: Path, shape: tuple[int, int, int], teacher_fingerprint: str) -> Cost:
+        """What was spent so far. `shape`: frames, height and width of the view."""
+        on_gpu = self._device.startswith("cuda")
+        return Cost(
+            round(time.monotonic() - self._started, 3),
+            *shape,
+            teacher_fingerprint=teacher_fingerprint,
+            device=device_name(self._device),
+            cores=0 if on_gpu else _num_threads(),
+            peak_memory_bytes=_peak_gpu_memory() if on_gpu else _peak_process_memory(),
+            view_bytes=view_file.stat().st_size,
+        )
+
+
+def write_cost(cost: Cost, folder: Path) -> None:
+    (folder / COST_FILE).write_text(json.dumps(asdict(cost)) + "\n", encoding="utf-8")
+
+
+def read_costs(store_folder: Path) -> list[Cost]:
+    """Of up to MOST_READ finished views; those that cannot be read are left out."""
+    costs = []
+    for path in islice(_cost_files(store_folder), MOST_READ):
+        try:
+            costs.append(Cost(**json.loads(path.read_text(encoding="utf-8"))))
+        except (OSError, ValueError, TypeError):
+            continue
+    return costs
+
+
+def _cost_files(folder: Path) -> Iterator[Path]:
+    if not folder.is_dir():
+        return
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if not entry.name.startswith("."):
+                yield Path(entry.path) / COST_FILE
+
+
+@functools.cache
+def device_name(device: str) -> str:
+    """The name of what `device` (as torch spells it) stands for on this machine."""
+    if device.startswith("cuda"):
+        import torch
+
+        return torch.cuda.get_device_name(device)
+    return _cpu_name()
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return (names or [platform.processor() or platform.machine()])[0]
+
+
+def _num_threads() -> int:
+    import torch
+
+    return torch.get_num_threads()
+
+
+def _peak_gpu_memory() -> int:
+    import torch
+
+    return torch.cuda.max_memory_reserved()
+
+
+def _peak_process_memory() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if platform.system() == "Darwin" else peak * 1024

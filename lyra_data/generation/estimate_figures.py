@@ -1,0 +1,118 @@
+"""Figures of one view: what it takes of time, disk and memory, each with where it is from.
+
+Measured on this machine where finished views of the same teacher lie in the scratch store; else
+published, by others or with this engine. Time and disk grow with the number of pixels of all
+frames. For a network with attention that is a lower bound beyond the size it was measured at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Literal
+
+from lyra_data.generation.costs import Cost
+
+FULL_SIZE = (121, 704, 1280)
+FULL_PIXELS = 121 * 704 * 1280
+"""Frames, height, width of Lyra 1's clips, and their pixels."""
+
+RELEASED_VIEWS = 354_186 + 44_268
+RELEASED_BYTES = 25e12
+"""nvidia/PhysicalAI-SpatialIntelligence-Lyra-SDG, "about 25 TB"; its videos are lossy."""
+
+GEN3C_PFLOP = 159.0
+"""Of one clip of FULL_SIZE, 35 steps, both passes; counted on the network's shapes."""
+
+GEN3C_WEIGHT_BYTES = 2 * 7_237_257_216 + 4 * 105_653_696
+"""Transformer in bfloat16, autoencoder in float32."""
+
+Unit = Literal["GPU", "CPU core"]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number and where it is from.
+
+    Attributes:
+        source: begins with "measured", "published" or "counted"; "unknown" where value is None.
+    """
+
+    value: float | None
+    source: str
+
+
+@dataclass(frozen=True)
+class ViewFigures:
+    """What one view takes, by the pixels of all its frames.
+
+    Attributes:
+        unit: what the seconds are of.
+        seconds_per_pixel: of one unit.
+        bytes_per_pixel: of the view's file.
+        peak_memory_bytes: of one worker.
+    """
+
+    unit: Unit
+    seconds_per_pixel: Figure
+    bytes_per_pixel: Figure
+    peak_memory_bytes: Figure
+
+
+UNKNOWN = Figure(None, "unknown: run `lyra-data generate` on one scene first")
+
+OWN_BYTES_PER_PIXEL = Figure(
+    4.56, "published: docs/scale.md, the demo's views; lossless, so it varies with the pictures"
+)
+
+PUBLISHED: dict[str, ViewFigures] = {
+    "gen3c": ViewFigures(
+        "GPU",
+        Figure(1200.0 / FULL_PIXELS, "published: users of Lyra 1, 20 min a trajectory on a B200"),
+        OWN_BYTES_PER_PIXEL,
+        Figure(43e9, "published: README of Lyra 1, up to 43 GB, fully offloaded"),
+    ),
+    "warp": ViewFigures(
+        "CPU core",
+        Figure(2.06e-6, "published: docs/scale.md, 2 cores of an AMD EPYC, the demo's size"),
+        OWN_BYTES_PER_PIXEL,
+        UNKNOWN,
+    ),
+}
+"""By the teacher's name."""
+
+
+def view_figures(
+    teacher: str, teacher_fingerprint: str | None, device: str, costs: Sequence[Cost]
+) -> ViewFigures:
+    """The best known figures of a teacher: measured here, or published, or none.
+
+    Args:
+        teacher: its name.
+        teacher_fingerprint: the exact model; None where that cannot be told.
+        device: name of the device it will run on.
+        costs: of finished views, by whatever teacher and device.
+    """
+    published = PUBLISHED.get(teacher, ViewFigures("GPU", UNKNOWN, UNKNOWN, UNKNOWN))
+    same = [
+        cost
+        for cost in costs
+        if cost.teacher_fingerprint == teacher_fingerprint and cost.device == device
+    ]
+    if not same:
+        return published
+    source = f"measured: {len(same)} finished views on this machine ({device})"
+    return ViewFigures(
+        "CPU core" if same[0].cores else "GPU",
+        Figure(
+            median(cost.seconds * max(cost.cores, 1) / cost.num_pixels for cost in same), source
+        ),
+        Figure(median(cost.view_bytes / cost.num_pixels for cost in same), source),
+        Figure(max(cost.peak_memory_bytes for cost in same), source),
+    )
+
+
+def _unit_seconds(cost: Cost) -> float:
+    """A worker has one GPU, or several cores at once."""
+    return cost.seconds * max(cost.cores, 1)

@@ -1,0 +1,52 @@
+"""Content keys: a view and an assembled scene, each named by everything that shapes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lyra_data.generation.jobs import Job
+from lyra_data.generation.params import GenerateParams
+from lyra_data.hashing import content_key
+from lyra_data.provenance import code_fingerprint
+
+
+class KeyMaker:
+    """What all keys of a run have in common, gathered once.
+
+    Every param counts but those named here, so that a new one cannot be forgotten: which other
+    trajectories there are, what becomes of views when all are made, and how many may fail.
+    """
+
+    def __init__(self, params: GenerateParams, fingerprints: Mapping[str, str]) -> None:
+        shaping = params.model_dump(mode="json", exclude={"max_failed_fraction", "quality"})
+        del shaping["trajectories"]["names"]
+        self._of_views: dict[str, Any] = {
+            "params": shaping,
+            "code": code_fingerprint("lyra_data"),
+            **fingerprints,
+        }
+        self._of_scenes = {
+            "quality": params.model_dump(mode="json", include={"quality"}),
+            "code": code_fingerprint("lyra_data"),
+        }
+
+    def view(self, job: Job, clip_content: str) -> str:
+        """The clip, the job, the params, the models and all code that shape a view.
+
+        But not its place among the scene's views: another trajectory moves the reversed ones, and
+        is no reason to make them again.
+        """
+        told = {name: value for name, value in job.as_json().items() if name != "view_index"}
+        return content_key({"clip": clip_content, "job": told, **self._of_views})
+
+    def scene(self, views: Mapping[int, str]) -> str:
+        """The views that a scene is assembled from (keys by view_index), and what chooses among
+        them."""
+        numbered = [[index, key] for index, key in sorted(views.items())]
+        return content_key({"views": numbered, **self._of_scenes})
+
+
+def view_key(job: Job, params: GenerateParams, clip_key: str, fingerprints: dict[str, str]) -> str:
+    """Content key of one view: the clip, the job, every param and all code that shape it."""
+    return KeyMaker(params, fingerprints).view(job, clip_key)

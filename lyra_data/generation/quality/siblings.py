@@ -1,0 +1,146 @@
+"""Agreement across a scene's views: do they show one scene?
+
+At three times of the path a view's frame is moved into each other view's camera by its saved depth
+and compared there, where both views know the same surface. Views that start at one place are
+farthest apart at the end, so the times are a third, two thirds and the end of the path.
+"""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from einops import rearrange
+from jaxtyping import Bool, Float, UInt8
+from torch import Tensor
+
+from lyra_data.cache3d.splat import SplatSource, splat
+from lyra_data.cameras import PIXEL_CENTRE, Cameras
+from lyra_data.dataset.fields import FIELD_BY_NAME, Row, row_shape
+from lyra_data.generation.quality import photometry
+from lyra_data.generation.quality.contrast import local_contrast, reduction
+from lyra_data.generation.quality.displacement import median_displacement
+
+SAME_SURFACE = 0.02
+"""Depths that differ by no more than this share are of one surface."""
+
+MIN_SHARED = 0.02
+"""Share of pixels that two views must both know to be compared."""
+
+
+@dataclass(frozen=True)
+class ComparedFrames:
+    """A view's frames at the compared times, reduced to the size that is looked at.
+
+    Attributes:
+        factor: pixels of the view along a side that are one here.
+    """
+
+    frames: UInt8[Tensor, "time 3 height width"]
+    depth: Float[Tensor, "time height width"]
+    valid: Bool[Tensor, "time height width"]
+    cameras: Cameras
+    factor: int
+
+
+@dataclass(frozen=True)
+class SiblingAgreement:
+    """Of one view with the others; None: there are none, or they have nothing in common."""
+
+    psnr_db: float | None
+    displacement_pixels: float | None
+
+
+def compared_frames(row: Row) -> ComparedFrames:
+    """What is compared of a stored view. In a reversed view the same times come in reverse."""
+    shape = row_shape(row)
+    last = shape.num_frames - 1
+    times = sorted({round(last / 3), round(2 * last / 3), last})
+    chosen = [last - time if row["motion_reversed"] else time for time in times]
+
+    def decoded(name: str) -> Any:
+        return FIELD_BY_NAME[name].decode([row[name][index] for index in chosen], shape)
+
+    cameras = Cameras(decoded("camera_to_world"), decoded("intrinsics"), shape.height, shape.width)
+    frames, depth, valid = decoded("frames"), decoded("depth"), decoded("depth_valid")
+    factor = reduction(shape.height, shape.width)
+    if factor > 1:
+        low = height, width = shape.height // factor, shape.width // factor
+        rows, columns = height * factor, width * factor
+        cameras = cameras.cropped(0, 0, rows, columns).resized(height, width)
+        frames = torch.stack([_reduced(frame[:, :rows, :columns], low) for frame in frames])
+        middle = slice(factor // 2, None, factor)
+        depth, valid = (part[:, :rows, :columns][:, middle, middle] for part in (depth, valid))
+    return ComparedFrames(frames, depth.contiguous(), valid.contiguous(), cameras, factor)
+
+
+def sibling_agreements(views: list[ComparedFrames]) -> list[SiblingAgreement]:
+    """Every view with the others: the median over them, so one bad sibling does not count."""
+    psnr: list[list[float]] = [[] for _ in views]
+    displacement: list[list[float]] = [[] for _ in views]
+    for second, other in enumerate(views):
+        for first, view in enumerate(views[:second]):
+            for values, value in zip((psnr, displacement), _compare(view, other), strict=True):
+                if value is not None:
+                    values[first].append(value)
+                    values[second].append(value)
+    return [
+        SiblingAgreement(
+            statistics.median(decibels) if decibels else None,
+            statistics.median(distances) if distances else None,
+        )
+        for decibels, distances in zip(psnr, displacement, strict=True)
+    ]
+
+
+def _compare(view: ComparedFrames, other: ComparedFrames) -> tuple[float | None, float | None]:
+    """PSNR in dB over all times, and the worst time's displacement in pixels of the views."""
+    moved, shared = _moved(view, other)
+    enough = shared.flatten(1).float().mean(dim=1) >= MIN_SHARED
+    if not bool(enough.any()):
+        return None, None
+    found, expected, counted = (part[enough].numpy() for part in (other.frames, moved, shared))
+    found_contrast, _ = local_contrast(found)
+    expected_contrast, known = local_contrast(expected, counted)
+    distances = [
+        distance
+        for parts in zip(expected_contrast, known, found_contrast, strict=True)
+        if (distance := median_displacement(*parts)) is not None
+    ]
+    return (
+        photometry.psnr_db(found, expected, counted),
+        max(distances) * view.factor if distances else None,
+    )
+
+
+def _moved(
+    view: ComparedFrames, other: ComparedFrames
+) -> tuple[UInt8[Tensor, "time 3 height width"], Bool[Tensor, "time height width"]]:
+    """A view's frames in another's cameras, and where both know the same surface."""
+    sources = [
+        SplatSource(
+            frame=view.frames[time].float() / 127.5 - 1.0,
+            depth=view.depth[time],
+            shown=view.valid[time],
+            occluding=view.valid[time],
+            camera=view.cameras[[time]],
+        )
+        for time in range(len(view.frames))
+    ]
+    frames, known, depth = splat(sources, other.cameras, pixel_centre=PIXEL_CENTRE)
+    same = (depth - other.depth).abs() <= SAME_SURFACE * other.depth
+    pixels = ((frames.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    return pixels, known & other.valid & same
+
+
+def _reduced(
+    frame: UInt8[Tensor, "3 height width"], low: tuple[int, int]
+) -> UInt8[Tensor, "3 low_height low_width"]:
+    picture = rearrange(frame, "channel height width -> height width channel")
+    picture = np.ascontiguousarray(picture.numpy())
+    small = cv2.resize(picture, low[::-1], interpolation=cv2.INTER_AREA)
+    return rearrange(torch.from_numpy(small), "height width channel -> channel height width")

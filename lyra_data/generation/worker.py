@@ -1,0 +1,225 @@
+"""Worker: does one task at a time. It loads its models once, at the first view it has to make.
+
+Tasks and outcomes are small values: they travel between processes and machines. Whatever happens
+in a task is told in its outcome; what is nobody's fault but the machine's, or concerns all tasks
+alike, asks the run to stop.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol, TypeAlias
+
+from lyra_data.clip import Clip
+from lyra_data.clip_store import read_clip
+from lyra_data.dataset.dropped import DroppedView
+from lyra_data.errors import InputError, LyraError
+from lyra_data.failures import Failure
+from lyra_data.generation import assembly
+from lyra_data.generation.costs import Stopwatch, write_cost
+from lyra_data.generation.failed_jobs import FailedJobs
+from lyra_data.generation.jobs import Job
+from lyra_data.generation.params import GenerateParams
+from lyra_data.generation.view_making import ViewMaker
+from lyra_data.placement import Placement
+from lyra_data.scratch import ScratchStore
+from lyra_data.view import View
+from lyra_data.view_store import write_view
+
+STAGE = "generate"
+VIEW_FILE = "view.parquet"
+"""Name of a view in its scratch item."""
+
+
+class Maker(Protocol):
+    """What turns a job into a view; `ViewMaker` is the one. Its constructor loads no weights."""
+
+    @property
+    def fingerprints(self) -> Mapping[str, str]: ...
+
+    def make(self, clip: Clip, job: Job) -> View: ...
+
+
+class MakerClass(Protocol):
+    def __call__(self, params: GenerateParams, placement: Placement) -> Maker: ...
+
+
+@dataclass(frozen=True)
+class WorkerSetup:
+    """What every worker of a run is told before its first task.
+
+    Attributes:
+        clips: folder of all clips.
+        scratch: scratch folder of the whole pipeline; one that all workers share.
+        retry_failed: try recorded failures again.
+    """
+
+    params: GenerateParams
+    placement: Placement
+    clips: Path
+    scratch: Path
+    retry_failed: bool = False
+    maker: MakerClass = ViewMaker
+
+
+@dataclass(frozen=True)
+class ViewTask:
+    """Make one view, unless it is finished or known to fail.
+
+    Attributes:
+        number: place in the run's plan.
+        clip_folder: name of the clip's folder.
+        key: content key of the view.
+    """
+
+    number: int
+    clip_folder: str
+    job: Job
+    key: str
+
+    @property
+    def name(self) -> str:
+        return self.job.name
+
+
+@dataclass(frozen=True)
+class SceneTask:
+    """Assemble one scene.
+
+    Attributes:
+        number: place in the run's plan.
+        scene_id: the scene.
+        views: content keys of its finished views, by view_index.
+        key: content key of the assembled scene.
+        target: folder of all scenes.
+    """
+
+    number: int
+    scene_id: str
+    views: Mapping[int, str]
+    key: str
+    target: Path
+
+    @property
+    def name(self) -> str:
+        return self.scene_id
+
+
+Task: TypeAlias = ViewTask | SceneTask
+State = Literal["made", "found", "failed", "failed_before", "assembled", "lost", "stopped"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a task.
+
+    Attributes:
+        state: "found": was finished already. "failed_before": a recorded failure, not tried again.
+            "lost": its worker died. "stopped": no task can go on before `error` is mended.
+        failure: why it failed, where it did.
+        dropped: views that were made and are not good enough.
+    """
+
+    state: State
+    failure: Failure | None = None
+    dropped: tuple[DroppedView, ...] = ()
+    error: Exception | None = None
+
+
+class Worker:
+    """Holds what is loaded once: the models, and the clip read last."""
+
+    def __init__(self, setup: WorkerSetup) -> None:
+        self._setup = setup
+        self._views = ScratchStore(setup.scratch, STAGE)
+        self._scenes = ScratchStore(setup.scratch, assembly.STAGE)
+        self._failed = FailedJobs(setup.scratch)
+        self._maker: Maker | None = None
+        self._clip: tuple[str, Clip] | None = None
+
+    def do(self, task: Task) -> Outcome:
+        """One task; never raises but for Ctrl-C."""
+        try:
+            return self._make(task) if isinstance(task, ViewTask) else self._assemble_scene(task)
+        except Exception as error:
+            stop = error
+            if not stops_the_run(error):
+                try:
+                    return Outcome("failed", failure=self._record(task, error))
+                except LyraError as refused:  # the disk, of all things
+                    stop = refused
+            return Outcome("stopped", error=_sendable(stop))
+
+    def _make(self, task: ViewTask) -> Outcome:
+        if self._views.get(task.key) is not None:
+            return Outcome("found")
+        known = self._failed.get(task.key)
+        if known is not None and not self._setup.retry_failed:
+            return Outcome("failed_before", failure=known)
+        placement = self._setup.placement
+        if self._maker is None:
+            self._maker = self._setup.maker(self._setup.params, placement)
+        watch = Stopwatch(placement.device)
+        view = self._maker.make(self._read_clip(task.clip_folder), task.job)
+        with self._views.put(task.key) as folder:
+            write_view(folder / VIEW_FILE, view)
+            shape = (len(view.frames), view.cameras.height, view.cameras.width)
+            teacher = self._maker.fingerprints["teacher_fingerprint"]
+            write_cost(watch.cost(folder / VIEW_FILE, shape, teacher), folder)
+        self._failed.forget(task.key)
+        return Outcome("made")
+
+    def _assemble_scene(self, task: SceneTask) -> Outcome:
+        dropped = assembly.assemble(
+            {index: self._views.folder / key / VIEW_FILE for index, key in task.views.items()},
+            task.scene_id,
+            task.target,
+            self._setup.params,
+            store=self._scenes,
+            key=task.key,
+        )
+        self._failed.forget(task.key)
+        return Outcome("assembled", dropped=tuple(dropped))
+
+    def _read_clip(self, folder: str) -> Clip:
+        """Jobs of one scene follow each other: its clip is read once."""
+        if self._clip is None or self._clip[0] != folder:
+            self._clip = None  # never two clips in memory
+            self._clip = (folder, read_clip(self._setup.clips / folder))
+        return self._clip[1]
+
+    def _record(self, task: Task, error: Exception) -> Failure:
+        if isinstance(error, InputError):
+            failure, log = Failure.of(task.name, error), ""
+        else:
+            failure = Failure.unexpected(task.name, error)
+            log = "".join(traceback.format_exception(error))
+        return self._failed.put(task.key, failure, log)
+
+
+def stops_the_run(error: Exception) -> bool:
+    """Whether to try further tasks is in vain, or this one would do well once it is mended.
+
+    An InputError is of one scene, and a fault of the program may be. All other errors that a user
+    can mend, and what the machine refuses, are no property of the job: recorded under its content
+    key they would keep it from being tried again.
+    """
+    if isinstance(error, LyraError):
+        return not isinstance(error, InputError)
+    return isinstance(error, OSError | MemoryError) or is_memory_refusal(error)
+
+
+def is_memory_refusal(error: Exception) -> bool:
+    """Torch has errors of its own for memory, on CPU and GPU, all of them RuntimeErrors."""
+    said = str(error)
+    return isinstance(error, RuntimeError) and (
+        "can't allocate memory" in said or "out of memory" in said
+    )
+
+
+def _sendable(error: Exception) -> Exception:
+    """Torch's kinds of RuntimeError need not be known where the error is sent to."""
+    return RuntimeError(str(error)) if isinstance(error, RuntimeError) else error

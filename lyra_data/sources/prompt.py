@@ -1,0 +1,94 @@
+"""A scene from words: a text-to-image model makes its picture; depth and camera are estimated."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import AfterValidator, Field
+
+from lyra_data.hashing import content_key, sha256_of_bytes
+from lyra_data.params import Params
+from lyra_data.sources.base import SourceMaterial
+from lyra_data.text_to_image import TextToImage, TextToImageParams
+
+
+def _not_empty(text: str) -> str:
+    if not text.strip():
+        raise ValueError("is empty; say what the picture is to show")
+    return text
+
+
+class PromptParams(Params):
+    """One scene from text; `annotate.text_to_image` says how its picture is made.
+
+    Attributes:
+        scene_id: letters, digits, "_" and "-"; names the scene in all results.
+        text: what the picture shows.
+        negative_text: what it is to keep away from, or "".
+        seed: another seed gives another picture.
+    """
+
+    name: Literal["prompt"]
+    scene_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
+    text: Annotated[str, AfterValidator(_not_empty)]
+    negative_text: str
+    seed: Annotated[int, Field(ge=0)]
+
+
+class PromptSource:
+    """See the module's docstring."""
+
+    Params = PromptParams
+    name: ClassVar[str] = "prompt"
+
+    def __init__(self, params: PromptParams) -> None:
+        self.params = params
+        self._painter: TextToImage | None = None
+
+    @property
+    def scene_id(self) -> str:
+        return self.params.scene_id
+
+    def paint_with(self, painter: TextToImage) -> None:
+        """Told before `read` which model makes the picture; many scenes share one."""
+        self._painter = painter
+
+    def read(self, root: Path = Path()) -> SourceMaterial:  # noqa: ARG002 - reads no files
+        """Make the picture.
+
+        Raises:
+            ParamsError: as TextToImage.paint.
+            InputError: as TextToImage.paint.
+        """
+        painter, params = self._painter, self.params
+        assert painter is not None, "paint_with was not called"
+        picture = painter.paint(params.text, negative_text=params.negative_text, seed=params.seed)
+        settings = painter.params.model_dump(mode="json", exclude={"model", "revision"})
+        return SourceMaterial(
+            scene_id=self.scene_id,
+            frames=picture[None],
+            prompt=params.text,
+            provenance={
+                "kind": self.name,
+                "text": params.text,
+                "negative_text": params.negative_text,
+                "seed": str(params.seed),
+                "model": painter.model_identity,
+                **{key: str(value) for key, value in settings.items()},
+                "image_sha256": sha256_of_bytes(picture.numpy().tobytes()),
+                "licence": f"see the licence of {painter.params.model}",
+            },
+        )
+
+
+def prompt_scene(text: str, settings: TextToImageParams, *, seed: int) -> PromptParams:
+    """The scene of a text, named by a hash of all that its picture depends on.
+
+    (The reference makes the text itself a file name, so long texts and ones with a slash fail.)
+    """
+    values = {"text": text, "negative_text": "", "seed": seed}
+    key = content_key({**values, **settings.model_dump(mode="json")})
+    return PromptParams.parse(
+        {"name": "prompt", "scene_id": f"prompt_{key[:12]}", **values}, where="prompt"
+    )

@@ -1,0 +1,84 @@
+"""Running a verb: its work, timed, then its summary, or the error that the user can mend."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from lyra_data.errors import LyraError
+
+
+def run_stage(stage: str, params_file: Path, json_output: bool, **options: Any) -> None:
+    """Run a stage and show what it did."""
+    guarded(
+        lambda progress: run_timed(stage, params_file, progress=progress, **options), json_output
+    )
+
+
+def guarded(work: Callable[[Any], Any], json_output: bool) -> None:
+    """Do the work and show its summary, or the error that the user can mend."""
+    from rich.console import Console
+
+    from lyra_data.progress import silent
+    from stages.machine import machine_error
+    from stages.progress import RichProgress
+
+    console = Console(stderr=True)
+    progress = silent if json_output else RichProgress(console)
+    try:
+        summary = work(progress)
+    except LyraError as error:
+        progress.finish()
+        _fail(error, console, json_output)
+    except (OSError, MemoryError, RuntimeError) as error:
+        progress.finish()
+        refusal = machine_error(error)
+        if refusal is None:
+            raise
+        _fail(refusal, console, json_output)
+    except KeyboardInterrupt:
+        progress.finish()
+        console.print("[yellow]Interrupted.[/] Run the same command again to go on from here.")
+        raise typer.Exit(130) from None
+    progress.finish()
+    if json_output:
+        print(json.dumps(summary.as_json(), indent=2))
+    else:
+        summary.show(Console())
+
+
+def run_timed(stage: str, params_file: Path, **options: Any) -> Any:
+    """Check all of params.yaml, run the stage, and remember how long it took."""
+    from stages.durations import record_duration
+    from stages.params import check_all
+    from stages.workspace import Workspace
+
+    check_all(params_file)
+    started = time.monotonic()
+    # The stage's own module is imported only now: `--help` needs none of its packages.
+    function = getattr(importlib.import_module(f"stages.{stage}"), f"run_{stage}")
+    summary = function(params_file, **options)
+    name = " ".join(filter(None, (stage, options.get("phase"))))
+    record_duration(Workspace(params_file.resolve().parent), name, time.monotonic() - started)
+    return summary
+
+
+def _fail(error: LyraError, console: Any, json_output: bool) -> None:
+    from rich.markup import escape
+
+    if json_output:
+        detail = {"what": error.what, "where": error.where, "fix": error.fix}
+        print(json.dumps({"error": {"kind": type(error).__name__, **detail}}, indent=2))
+    place = f"[bold]{escape(error.where)}[/]: " if error.where else ""
+    console.print(
+        f"[bold red]error[/] {place}{escape(error.what)}", highlight=False, soft_wrap=True
+    )
+    if error.fix:
+        console.print(f"[bold green]fix[/]   {escape(error.fix)}", highlight=False, soft_wrap=True)
+    raise typer.Exit(2) from None

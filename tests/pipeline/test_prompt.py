@@ -1,0 +1,134 @@
+"""`generate --prompt`: one scene from words, beside the pipeline's own outputs, and how to keep it.
+
+Tiny FLUX and Depth Pro with random weights on a tiny project.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lyra_data.clip_store import read_clip
+from lyra_data.errors import InputError, ParamsError
+from stages.annotate import run_annotate
+from stages.prompt import run_prompt
+from stages.summary import Summary
+from tests.pipeline.project import HEIGHT, WIDTH, Project
+from tests.tiny_models import write_depth_pro, write_flux
+
+TEXT = "a cat / a dog: 100 %"
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    project = Project(tmp_path_factory.mktemp("prompts") / "project")
+    write_flux(project.root / "flux")
+    write_depth_pro(project.root / "depth_pro")
+    size = {"height": HEIGHT, "width": WIDTH}
+    project.change("annotate", "text_to_image", to=settings() | size)
+    project.change("annotate", "depth", to=depth())
+    project.change("generate", "quality", to=dict.fromkeys(quality_limits(project)))
+    return project
+
+
+def settings() -> dict[str, Any]:
+    return {
+        "model": "flux",
+        "revision": None,
+        "precision": "float32",
+        "num_steps": 2,
+        "guidance": 3.5,
+        "true_guidance": 1.0,
+    }
+
+
+def depth() -> dict[str, Any]:
+    return {
+        "name": "transformers",
+        "model": "depth_pro",
+        "revision": None,
+        "field_of_view_degrees": None,
+        "far_over_near": 20.0,
+    }
+
+
+def quality_limits(project: Project) -> list[str]:
+    return list(yaml.safe_load(project.params_file.read_text())["generate"]["quality"])
+
+
+@pytest.fixture(scope="module")
+def made(project: Project) -> Summary:
+    return run_prompt(project.params_file, TEXT, device="cpu")
+
+
+def folder_of(project: Project, made: Summary) -> Path:
+    return project.root / "outputs" / "prompts" / made.facts["scene_id"]
+
+
+def test_every_view_of_the_prompt_is_made_and_nothing_of_the_pipelines(
+    project: Project, made: Summary
+) -> None:
+    folder = folder_of(project, made)
+    assert (made.facts["made"], made.facts["failures"]) == (2, [])
+    views = sorted(path.name for path in (folder / "views" / folder.name).glob("*.parquet"))
+    assert views == ["000_left.parquet", "001_zoom_in.parquet"]
+    assert (project.root / made.facts["image"]).is_file()
+    assert sorted(path.name for path in (project.root / "outputs").iterdir()) == ["prompts"]
+
+
+def test_the_clip_holds_the_prompt_and_all_settings(project: Project, made: Summary) -> None:
+    folder = folder_of(project, made)
+    clip = read_clip(folder / "clips" / folder.name)
+    assert clip.prompt == TEXT
+    assert clip.source is not None
+    assert clip.source["seed"] == "42"
+    assert clip.source["model"].startswith("flux@")
+
+
+def test_the_same_prompt_again_makes_the_same_scene_and_finds_its_views(
+    project: Project, made: Summary
+) -> None:
+    again = run_prompt(project.params_file, TEXT, device="cpu")
+    assert again.facts["scene_id"] == made.facts["scene_id"]
+    assert (again.facts["made"], again.facts["reused"]) == (0, 2)
+
+
+def test_another_prompt_leaves_the_first_one_alone(project: Project, made: Summary) -> None:
+    other = run_prompt(project.params_file, "something else", device="cpu")
+    assert folder_of(project, other) != folder_of(project, made)
+    assert (folder_of(project, made) / "views").is_dir()
+
+
+def test_the_entry_it_prints_makes_the_same_clip_in_the_pipeline(
+    project: Project, made: Summary
+) -> None:
+    printed = str(made.details[-1])
+    entries = yaml.safe_load(printed.partition("\n")[2])
+    assert entries == [made.facts["source"]]
+    project.change("annotate", "sources", to=entries)
+    run_annotate(project.params_file)
+    scene_id = made.facts["scene_id"]
+    index = Path("clips") / scene_id / "clip.json"
+    pipeline = json.loads((project.root / "outputs" / index).read_text())
+    assert pipeline == json.loads((folder_of(project, made) / index).read_text())
+
+
+@pytest.mark.parametrize("text", ["", " \n "])
+def test_an_empty_prompt_is_refused(project: Project, text: str) -> None:
+    with pytest.raises(InputError, match="is empty") as caught:
+        run_prompt(project.params_file, text)
+    assert caught.value.where == "--prompt"
+
+
+def test_a_prompt_where_depth_is_to_be_given_names_the_key_to_change(tmp_path: Path) -> None:
+    project = Project(tmp_path / "project")
+    with pytest.raises(ParamsError, match="made from text") as caught:
+        run_prompt(project.params_file, TEXT)
+    assert caught.value.where == "annotate.depth"
+    assert not (project.root / "outputs").exists() or not list(
+        (project.root / "outputs").rglob("*.png")
+    )

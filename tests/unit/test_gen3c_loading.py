@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from lyra_data.errors import CorruptDataError, ParamsError
+from lyra_data.gen3c.loading import load_pipeline, offload_layers, place_pipeline
+from lyra_data.placement import Placement
+from tests.factories_gen3c import tiny_pipeline
+from tests.unit.test_gen3c_pipeline import STEPS, make_inputs
+
+CPU = Placement("cpu")
+OPTIONS = {"network_dtype": "float32", "layerwise_casting": False, "with_text": False}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    tiny_pipeline(with_text=True).save_pretrained(tmp_path / "weights")
+    return tmp_path / "weights"
+
+
+def load(folder, **changes):
+    pipeline = load_pipeline(folder, CPU, **{**OPTIONS, **changes})
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def latents_of(pipeline, **options):
+    return pipeline(*make_inputs(), seed=1, output_type="latent", **options, **STEPS).latents
+
+
+def test_loaded_weights_are_those_that_were_saved(folder):
+    assert torch.equal(latents_of(load(folder)), latents_of(tiny_pipeline()))
+
+
+def test_the_text_encoder_is_loaded_only_where_prompts_are_wanted(folder):
+    assert load(folder).text_encoder is None
+    with_text = load(folder, with_text=True, network_dtype="bfloat16")
+    assert with_text.text_encoder.dtype == torch.bfloat16
+    assert with_text.transformer.dtype == torch.bfloat16 and with_text.vae.dtype == torch.float32
+
+
+def test_layerwise_casting_keeps_weights_in_8_bits_and_nearly_the_same_result(folder):
+    cast = load(folder, layerwise_casting=True)
+    weight = cast.transformer.transformer_blocks[0].attn1.to_q.weight
+    assert weight.dtype == torch.float8_e4m3fn
+    assert cast.transformer.dtype == torch.float32
+    exact, found = latents_of(load(folder)), latents_of(cast)
+    assert 0 < float((found - exact).abs().max()) < 0.3 * float(exact.abs().max())
+
+
+@pytest.mark.parametrize("level", ["block_level", "leaf_level"])
+@pytest.mark.parametrize("layerwise_casting", [False, True])
+def test_offloading_layers_changes_nothing(folder, level, layerwise_casting):
+    options = {"layerwise_casting": layerwise_casting, "with_text": True}
+    whole, offloaded = load(folder, **options), load(folder, **options)
+    offload_layers(offloaded, torch.device("cpu"), level, use_stream=False)
+    assert torch.equal(latents_of(whole, prompt="a box"), latents_of(offloaded, prompt="a box"))
+
+
+def test_offloading_whole_models_changes_nothing_and_lasts_for_a_second_run(folder):
+    whole, offloaded = load(folder), load(folder, with_text=True)
+    offloaded.enable_model_cpu_offload(device="cpu")
+    for _ in range(2):
+        assert torch.equal(
+            latents_of(whole, prompt_embeds=torch.zeros(1, 1, 8)), latents_of(offloaded)
+        )
+
+
+def test_a_cpu_offloads_nothing(folder):
+    pipeline = load(folder)
+    place_pipeline(pipeline, Placement("cpu", offload="sequential"))
+    assert not hasattr(pipeline.transformer, "_hf_hook")
+
+
+def test_missing_weights_name_the_commands_that_get_them(tmp_path):
+    with pytest.raises(ParamsError, match=r"weights pull gen3c.*weights convert"):
+        load(tmp_path / "nowhere")
+
+
+def test_missing_text_encoder_is_told_before_generating(tmp_path):
+    tiny_pipeline().save_pretrained(tmp_path)
+    with pytest.raises(ParamsError, match="has no text encoder"):
+        load(tmp_path, with_text=True)
+
+
+@pytest.mark.parametrize("part", ["transformer", "vae"])
+def test_cut_weights_are_refused(folder, part):
+    (file,) = (folder / part).glob("*.safetensors")
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(CorruptDataError, match="cannot be loaded"):
+        load(folder)
+
+
+def test_weights_that_lack_a_key_are_refused_and_not_filled_with_noise(folder):
+    config = json.loads((folder / "transformer" / "config.json").read_text())
+    (folder / "transformer" / "config.json").write_text(json.dumps({**config, "num_layers": 3}))
+    with pytest.raises(CorruptDataError, match=r"missing keys, e\.g\. transformer_blocks\.2"):
+        load(folder)
+    (folder / "transformer" / "config.json").write_text(json.dumps({**config, "num_layers": 1}))
+    with pytest.raises(CorruptDataError, match="unexpected keys"):
+        load(folder)
+
+
+def test_weights_of_another_shape_are_refused(folder):
+    config = json.loads((folder / "transformer" / "config.json").read_text())
+    changed = {**config, "text_embed_dim": 12}
+    (folder / "transformer" / "config.json").write_text(json.dumps(changed))
+    with pytest.raises(CorruptDataError, match="cannot be loaded"):
+        load(folder)
