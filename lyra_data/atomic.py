@@ -185,3 +185,11 @@ def _try_lock(folder: Path) -> int | None:
         os.close(descriptor)
         return None
     return descriptor
+
+
+def link_or_copy(source: Path | str, target: Path | str) -> None:
+    """The same file under a second name; a copy where the file system refuses that."""
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, one without links, or too many of them
+        shutil.copyfile(source, target)

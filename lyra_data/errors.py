@@ -7,6 +7,7 @@
     ├── CorruptDataError        a file written by lyra-data is cut, altered or of another version
     ├── StorageError            the disk is full, read-only or not permitted
     ├── MemoryShortageError     the machine has less memory than the sizes in params need
+    ├── ExecutorError           workers cannot start or go on: no such executor, cluster or device
     ├── DownloadError           the Hub refuses, or is not reached (lyra_data/weights/hub_errors.py)
     └── ScenesFailedError       more scenes failed than params allow; each reason is recorded
 
@@ -67,6 +68,11 @@ class StorageError(LyraError):
 
 class MemoryShortageError(LyraError):
     """The machine refused memory."""
+
+
+class ExecutorError(LyraError):
+    """Workers cannot start, or cannot go on: an unknown or missing executor or device, no cluster,
+    too few cores, a GPU that failed."""
 
 
 class ScenesFailedError(LyraError):

@@ -5,21 +5,35 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from textwrap import indent
+from typing import Any
 
 from lyra_data.errors import LyraError, ScenesFailedError
 
 
 @dataclass(frozen=True)
 class Failure:
-    """One scene (or view) that failed, and why."""
+    """One scene (or view) that failed, and why.
+
+    Attributes:
+        kind: the error's class, or "WorkerDied".
+        reason: what is wrong, after the file or the key it was found in.
+        fix: what the user can do about it; "" where that is unknown.
+        attempts: how often it was tried in vain; more than once where its workers died.
+    """
 
     item: str
     kind: str
     reason: str
+    fix: str = ""
+    attempts: int = 1
 
     @staticmethod
     def of(item: str, error: LyraError) -> Failure:
-        return Failure(item, type(error).__name__, str(error))
+        scene = (error.where or "").removeprefix("scene ")
+        is_told = not scene or f"{item}/".startswith(f"{scene}/")
+        reason = error.what if is_told else f"{error.where}: {error.what}"
+        return Failure(item, type(error).__name__, reason, error.fix or "")
 
     @staticmethod
     def unexpected(item: str, error: Exception) -> Failure:
@@ -28,8 +42,15 @@ class Failure:
         kind = type(error).__name__
         return Failure(item, kind, f"{kind}: {last_line}")
 
-    def as_json(self) -> dict[str, str]:
+    def as_json(self) -> dict[str, Any]:
         return asdict(self)
+
+    def __str__(self) -> str:
+        """Item, reason and fix, in lines of which all but the first are indented."""
+        reason, *more = self.reason.splitlines()
+        often = f" ({self.attempts} attempts)" if self.attempts > 1 else ""
+        lines = [f"{self.item}: {reason}{often}", *more]
+        return "\n  ".join([*lines, f"Fix: {self.fix}"] if self.fix else lines)
 
 
 FAILURES_FILE = "failures.json"
@@ -66,7 +87,7 @@ def check_failures(
     if len(failures) < total and len(failures) <= max_failed_fraction * total:
         return
     told = failures[:MOST_TOLD]
-    reasons = "\n".join(f"  {failure.item}: {failure.reason}" for failure in told)
+    reasons = "\n".join(indent(str(failure), "  ") for failure in told)
     where = ", ".join(failure.item for failure in told)
     if len(failures) > MOST_TOLD:
         rest = f"and {len(failures) - MOST_TOLD} more"
@@ -75,6 +96,6 @@ def check_failures(
     raise ScenesFailedError(
         f"{len(failures)} of {total} failed, params allow {max_failed_fraction:.0%}:\n{reasons}",
         where=where,
-        fix="mend what the reasons name, remove those scenes, or raise max_failed_fraction"
+        fix="mend what is listed, remove those scenes, or raise max_failed_fraction"
         + (f"; {retry}" if retry else ""),
     )

@@ -9,14 +9,14 @@ from typing import Annotated
 from pydantic import Field
 
 from lyra_data.dataset.dropped import read_dropped
-from lyra_data.dataset.fields import FIELD_BY_NAME, Row, row_shape
+from lyra_data.dataset.fields import FIELD_BY_NAME, SHAPE_FIELDS, Row, row_shape
 from lyra_data.dataset.manifest import Manifest
 from lyra_data.dataset.splits import split_by_source
 from lyra_data.dataset.writer import assemble_dataset
 from lyra_data.params import Params
 from lyra_data.progress import Progress
 from lyra_data.provenance import engine_commit, engine_version, params_hash
-from lyra_data.view_store import read_row, view_files
+from lyra_data.view_store import read_columns, read_row, view_files
 
 
 class PackageParams(Params):
@@ -75,8 +75,9 @@ def _first_view_of_scenes(files: list[Path]) -> list[tuple[str, Path]]:
 def _source_of(view_file: Path) -> str:
     """What names a scene's source: the hash of its picture, or the scene itself.
 
-    Depth and intrinsics do not count: one picture with two depth maps is one source.
+    Depth and intrinsics do not count: one picture with two depth maps is one source. Only what is
+    needed is read: a view may have a hundred megabytes, and is checked whole when it is copied.
     """
-    row = read_row(view_file)
+    row = read_columns(view_file, ["scene_id", "provenance", *SHAPE_FIELDS])
     provenance = FIELD_BY_NAME["provenance"].decode(row["provenance"], row_shape(row))
     return provenance.get("source_image_sha256", row["scene_id"])

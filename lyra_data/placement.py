@@ -5,9 +5,11 @@ Neither changes results beyond rounding, so neither is a params key: both are co
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
+
+from lyra_data.errors import ExecutorError
 
 Offload = Literal["none", "model", "group", "sequential"]
 OFFLOADS: tuple[str, ...] = get_args(Offload)
@@ -35,3 +37,33 @@ class Placement:
         import torch
 
         return Placement("cuda" if torch.cuda.is_available() else "cpu", offload, root)
+
+    @staticmethod
+    def asked_for(device: str | None, offload: Offload, root: Path) -> Placement:
+        """What --device and --offload ask for; nothing is put there yet.
+
+        Args:
+            device: None: a GPU where there is one.
+
+        Raises:
+            ExecutorError: this machine has no such device.
+        """
+        placement = Placement.automatic(offload, root)
+        if device is None:
+            return placement
+        import torch
+
+        num_gpus = torch.cuda.device_count()
+        try:
+            found = torch.device(device)
+        except RuntimeError:
+            found = None
+        is_gpu = found is not None and found.type == "cuda" and (found.index or 0) < num_gpus
+        if not is_gpu and device != "cpu":
+            raise ExecutorError(
+                f"{device!r} is no device of this machine, which has {num_gpus} GPUs",
+                where="--device",
+                fix="take one of "
+                + ", ".join(["cpu", *(f"cuda:{index}" for index in range(num_gpus))]),
+            )
+        return replace(placement, device=device)

@@ -6,9 +6,16 @@ How each is measured: `lyra_data/generation/quality`. How to read each: docs/qua
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
+
+ROUNDING = 1.0 / 12.0
+"""Mean squared error of rounding to bytes: equal pictures agree so far, not without end."""
+
+MAX_PSNR_DB = round(10.0 * math.log10(255.0**2 / ROUNDING), 2)
+"""PSNR of equal pictures, 58.92."""
 
 
 def _number(group: str, title: str, unit: str, meaning: str) -> Any:
@@ -28,7 +35,8 @@ class ViewQuality:
         "Cache",
         "PSNR",
         "dB",
-        "frames against the cache's picture where that is known, dB, 0..58.92 (equal bytes)",
+        f"frames against the cache's picture where that is known, dB, 0..{MAX_PSNR_DB} (equal "
+        "bytes)",
     )
     cache_displacement_pixels: float | None = _number(
         "Cache",
@@ -49,14 +57,14 @@ class ViewQuality:
         "PSNR",
         "dB",
         "as cache_psnr_db, against another view's frames moved by their depth; median over the "
-        "other views",
+        "other views, the better of two middle ones; null with fewer than two",
     )
     sibling_displacement_pixels: float | None = _number(
         "Siblings",
         "displaced",
         "px",
         "as cache_displacement_pixels, against another view's frames moved by their depth; "
-        "median over the other views",
+        "median over the other views, as sibling_psnr_db's",
     )
     sharpness_ratio: float | None = _number(
         "Picture",
@@ -81,8 +89,8 @@ class ViewQuality:
         "Picture",
         "clipped",
         "",
-        "share of the frames' pixels with a channel at 0 or 255, less that share of what the "
-        "cache shows; -1..1",
+        "share of the frames' pixels with a channel at 0 or 255, less that share of the cache's "
+        "picture, where known; -1..1",
     )
 
     @staticmethod

@@ -8,6 +8,8 @@ without decoding them.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from lyra_data.errors import CorruptDataError, StageOrderError
 from lyra_data.hashing import canonical_json
 from lyra_data.view import View
 
+COLUMNS = [field.name for field in FIELDS]
 GENERATE_AGAIN = "run `lyra-data generate` again"
 
 
@@ -88,20 +91,45 @@ def read_row(path: Path) -> Row:
     Raises:
         CorruptDataError: the file is missing, cut, altered, or of another version.
     """
-    try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            metadata = file.schema_arrow.metadata or {}
-            _check_version(path, metadata)
-            rows = file.read(use_threads=False).to_pylist()
-        if len(rows) != 1 or list(rows[0]) != [field.name for field in FIELDS]:
-            raise ValueError("it does not hold one view")
-        if _content_sha256(rows[0]).encode() != metadata.get(b"lyra_content_sha256"):
+    with _refusing_damage(path):
+        row, metadata = _read(path, COLUMNS)
+        if _content_sha256(row).encode() != metadata.get(b"lyra_content_sha256"):
             raise ValueError("its content does not have the hash it states")
+    return row
+
+
+def read_columns(path: Path, names: Sequence[str]) -> Row:
+    """Some columns of the view in a file; nothing else of it is read.
+
+    The pages' checksums are verified. The content's hash is not: that takes the whole row.
+
+    Raises:
+        CorruptDataError: the file is missing, cut, of another version, or these columns altered.
+    """
+    with _refusing_damage(path):
+        return _read(path, names)[0]
+
+
+def _read(path: Path, names: Sequence[str]) -> tuple[Row, dict[bytes, bytes]]:
+    """The one row, and the file's metadata."""
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        metadata = file.schema_arrow.metadata or {}
+        _check_version(path, metadata)
+        if file.schema_arrow.names != COLUMNS or file.metadata.num_rows != 1:
+            raise ValueError("it does not hold one view")
+        rows = file.read(columns=list(names), use_threads=False).to_pylist()
+    return {name: rows[0][name] for name in names}, metadata
+
+
+@contextmanager
+def _refusing_damage(path: Path) -> Iterator[None]:
+    """Whatever reading a damaged file runs into becomes one error that names it."""
+    try:
+        yield
     except (OSError, ValueError, TypeError, MemoryError, pa.ArrowException) as error:
         raise CorruptDataError(
             f"the view was cut or altered: {error}", where=str(path), fix=GENERATE_AGAIN
         ) from error
-    return rows[0]
 
 
 def _check_version(path: Path, metadata: dict[bytes, bytes]) -> None:

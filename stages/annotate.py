@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lyra_data.annotation import AnnotateParams, annotate_sources
+from lyra_data.placement import Offload, Placement
 from lyra_data.progress import Progress, silent
 from stages.params import load_section
 from stages.summary import Summary
@@ -13,7 +14,13 @@ from stages.workspace import Workspace
 SECTION = AnnotateParams
 
 
-def run_annotate(params_file: Path, *, progress: Progress = silent) -> Summary:
+def run_annotate(
+    params_file: Path,
+    *,
+    device: str | None = None,
+    offload: Offload = "none",
+    progress: Progress = silent,
+) -> Summary:
     """Annotate every source of params.yaml. See `lyra-data annotate --help`."""
     workspace = Workspace(params_file.resolve().parent)
     annotation = annotate_sources(
@@ -21,22 +28,19 @@ def run_annotate(params_file: Path, *, progress: Progress = silent) -> Summary:
         root=workspace.root,
         clips=workspace.clips,
         held_out=workspace.held_out,
+        scratch=workspace.scratch,
         progress=progress,
+        placement=Placement.asked_for(device, offload, workspace.root),
     )
-    known = [float(clip.depth_valid.float().mean()) for clip in annotation.clips]
-    scenes = [
-        {
-            "scene_id": clip.scene_id,
-            "num_frames": len(clip),
-            "height": clip.cameras.height,
-            "width": clip.cameras.width,
-            "depth_known_fraction": share,
-        }
-        for clip, share in zip(annotation.clips, known, strict=True)
-    ]
+    known = min(scene.depth_known_fraction for scene in annotation.scenes)
     return Summary(
         "annotate",
-        f"{len(scenes)} scenes, depth known for {min(known):.0%} of pixels or more, "
-        f"{len(annotation.failures)} failed",
-        {"scenes": scenes, "failures": [failure.as_json() for failure in annotation.failures]},
+        f"{len(annotation.scenes)} scenes ({annotation.reused} found finished), depth known for "
+        f"{known:.0%} of pixels or more, {len(annotation.failures)} failed",
+        {
+            "made": annotation.made,
+            "reused": annotation.reused,
+            "scenes": [scene.as_json() for scene in annotation.scenes],
+            "failures": [failure.as_json() for failure in annotation.failures],
+        },
     )

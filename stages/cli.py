@@ -109,14 +109,20 @@ def _root(
 
 
 @app.command()
-def annotate(params: ParamsOption = Path("params.yaml"), json_output: JsonOption = False) -> None:
+def annotate(
+    params: ParamsOption = Path("params.yaml"),
+    json_output: JsonOption = False,
+    device: DeviceOption = None,
+    offload: OffloadOption = "none",
+) -> None:
     """Read sources and give every frame a pose, intrinsics and depth.
 
     Reads params.yaml: **annotate**, and the folders its sources name. Writes outputs/clips and,
     for real photos kept for evaluation alone, outputs/held_out. Sizes are in pixels, depth in
     metres (or "up_to_scale", as the source says), poses camera-to-world with OpenCV axes.
+    A killed run redoes only the scene it was working on; devices change no result.
     """
-    run_stage("annotate", params, json_output)
+    run_stage("annotate", params, json_output, device=device, offload=offload)
 
 
 @app.command()
@@ -143,17 +149,15 @@ def generate(
     A killed run redoes only the views it was working on; failed views are recorded with their
     reasons and not tried again until told to. Workers and devices change no result.
     """
-    crew = {"executor": executor, "workers": workers, "ray_address": ray_address}
-    crew |= {"device": device, "offload": offload}
-    if prompt is not None and retry_failed:
-        raise typer.BadParameter("goes without --prompt", param_hint="--retry-failed")
+    options = {"executor": executor, "workers": workers, "ray_address": ray_address}
+    options |= {"device": device, "offload": offload, "retry_failed": retry_failed}
 
     def work(progress: Any) -> Any:
         if prompt is not None:
             from stages.prompt import run_prompt
 
-            return run_prompt(params, prompt, progress=progress, **crew)
-        return run_timed("generate", params, progress=progress, retry_failed=retry_failed, **crew)
+            return run_prompt(params, prompt, progress=progress, **options)
+        return run_timed("generate", params, progress=progress, **options)
 
     _guarded(work, json_output)
 

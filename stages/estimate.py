@@ -34,10 +34,11 @@ def run_estimate(
     workspace = Workspace(params_file.resolve().parent)
     params = load_section(params_file, "generate", GenerateParams)
     is_simulated = images is not None or videos is not None
+    device = device or Placement.automatic().device
     place: dict[str, Any] = {
         "scratch": workspace.scratch,
         "root": workspace.root,
-        "device_name": device_name(device or Placement.automatic().device),
+        "device_name": device_name(device),
     }
     if is_simulated:
         size = load_yaml(params_file)["annotate"]["annotator"]
@@ -64,6 +65,8 @@ def run_estimate(
     facts = {
         **estimate.as_json(),
         "views_source": source,
+        "device": device,
+        "device_name": place["device_name"],
         "workers": num_workers,
         "days": _days(estimate, num_workers),
         "disk_free_bytes": free_bytes,
@@ -84,6 +87,7 @@ def _table(facts: dict[str, Any]) -> Table:
         table.add_column(name, overflow="fold", no_wrap=False)
     unit, workers = facts["unit"], facts["workers"]
     source = facts["seconds_per_view_source"]
+    is_here = facts["device_name"] is not None
     rows = [
         (
             "views",
@@ -93,6 +97,11 @@ def _table(facts: dict[str, Any]) -> Table:
         ),
         ("finished", _count(facts["views_finished"]), "counted: .work/generate"),
         ("failed before", _count(facts["views_failed"]), "counted: .work/generate_failures"),
+        (
+            "device",
+            f"{facts['device']}: {facts['device_name']}" if is_here else facts["device"],
+            "this machine" if is_here else "not on this machine: figures are published ones",
+        ),
         ("one view", _with_unit(facts["seconds_per_view"], f"{unit}-seconds"), source),
         ("what is left", _with_unit(facts["hours_left"], f"{unit}-hours"), "views x one view"),
         (f"on {workers} workers", _with_unit(facts["days"], "days"), _share_of_cores(unit)),

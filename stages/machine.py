@@ -23,8 +23,8 @@ def machine_error(error: OSError | MemoryError | RuntimeError) -> LyraError | No
         return MemoryShortageError(
             f"not enough memory: {str(error).splitlines()[0]}",
             where="the GPU",
-            fix="take --offload model, group or sequential, fewer workers a GPU, or lower sizes or "
-            "frame numbers in params.yaml",
+            fix="take --offload model, group or sequential (annotate and generate have it), fewer "
+            "workers a GPU, or lower sizes or frame numbers in params.yaml",
         )
     if _is_memory(error):
         return MemoryShortageError(

@@ -1,5 +1,8 @@
 """The smallest GEN3C networks, with random weights: the real classes, a few thousand numbers."""
 
+# diffusers fills its namespaces lazily, which pyright takes for private names.
+# pyright: reportPrivateImportUsage=false
+
 from __future__ import annotations
 
 import torch
@@ -16,8 +19,10 @@ from lyra_data.gen3c.scheduler import create_scheduler
 TEXT_WIDTH = 8
 
 
-def tiny_transformer(seed: int = 0) -> CosmosTransformer3DModel:
-    """Two blocks; takes latent videos up to 16 frames of 32x32."""
+def tiny_transformer(
+    seed: int = 0, *, max_size: tuple[int, int, int] = (16, 32, 32)
+) -> CosmosTransformer3DModel:
+    """Two blocks; takes latent videos up to `max_size`: frames, height, width."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = CosmosTransformer3DModel(
@@ -29,7 +34,7 @@ def tiny_transformer(seed: int = 0) -> CosmosTransformer3DModel:
             mlp_ratio=1.0,
             text_embed_dim=TEXT_WIDTH,
             adaln_lora_dim=4,
-            max_size=(16, 32, 32),
+            max_size=max_size,
             concat_padding_mask=False,
         )
         # Zeros as they are made would be a network without positions.

@@ -3,7 +3,9 @@
 `install` puts the modules `moge.model.v1` and `moge.model.v2` in sys.modules. Their MoGeModel reads
 a checkpoint of MoGe's form (model_config, model) and "sees" a slanted floor below a sky, so that
 the numbers that come out are known. What is and is not in the answer follows MoGe 1 and 2: depth is
-+inf where the mask is False, intrinsics are of a picture of size 1x1.
++inf where the mask is False, intrinsics are of a picture of size 1x1. So does what they take: both
+ignore settings they do not know; v2 also ignores weights it misses or does not know, and scales
+depth only if its settings have a scale head.
 """
 
 from __future__ import annotations
@@ -24,9 +26,11 @@ FOCAL = 0.8
 
 
 class FakeMoGeModel(torch.nn.Module):
-    """Slope and offset of the floor are its weights."""
+    """MoGe 1. Slope and offset of the floor are its weights."""
 
-    def __init__(self, near: float) -> None:
+    strict = True
+
+    def __init__(self, near: float = 0.0, **unknown: Any) -> None:
         super().__init__()
         self.far = torch.nn.Parameter(torch.tensor(0.0))
         self.near = near
@@ -36,7 +40,7 @@ class FakeMoGeModel(torch.nn.Module):
     def from_pretrained(cls, path: str, model_kwargs: Any = None) -> FakeMoGeModel:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
         model = cls(**checkpoint["model_config"])
-        model.load_state_dict(checkpoint["model"])
+        model.load_state_dict(checkpoint["model"], strict=cls.strict)
         return model
 
     @torch.inference_mode()
@@ -67,15 +71,45 @@ class FakeMoGeModel(torch.nn.Module):
         }
 
 
+class FakeMoGe2Model(FakeMoGeModel):
+    """MoGe 2. The scale head's only weight is the logarithm of the scale."""
+
+    strict = False
+
+    def __init__(
+        self, near: float = 0.0, scale_head: dict[str, Any] | None = None, **unknown: Any
+    ) -> None:
+        super().__init__(near, **unknown)
+        if scale_head is not None:
+            self.scale_head = torch.nn.ParameterList([torch.tensor(0.0)])
+
+    @torch.inference_mode()
+    def infer(self, *arguments: Any, **options: Any) -> dict[str, torch.Tensor]:
+        told = super().infer(*arguments, **options)
+        if hasattr(self, "scale_head"):
+            told["depth"] = told["depth"] * self.scale_head[0].exp()
+        return told
+
+
+MODELS = {"v1": FakeMoGeModel, "v2": FakeMoGe2Model}
+
+
 def install(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("moge", "moge.model", "moge.model.v1", "moge.model.v2"):
+    for name in ("moge", "moge.model", *(f"moge.model.{version}" for version in MODELS)):
         module = types.ModuleType(name)
-        module.MoGeModel = FakeMoGeModel  # type: ignore[attr-defined]
+        module.MoGeModel = MODELS.get(name.rpartition(".")[2])  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, name, module)
 
 
-def write_checkpoint(folder: Path, *, near: float = 1.0, far: float = 9.0) -> Path:
+def write_checkpoint(
+    folder: Path, *, near: float = 1.0, far: float = 9.0, scale: float | None = None
+) -> Path:
+    """A folder with weights; with a scale they are those of a MoGe 2 with a scale head."""
     folder.mkdir(parents=True, exist_ok=True)
-    checkpoint = {"model_config": {"near": near}, "model": {"far": torch.tensor(far)}}
-    torch.save(checkpoint, folder / "model.pt")
+    settings: dict[str, Any] = {"near": near}
+    weights = {"far": torch.tensor(far)}
+    if scale is not None:
+        settings["scale_head"] = {"dims": [1]}
+        weights["scale_head.0"] = torch.tensor(scale).log()
+    torch.save({"model_config": settings, "model": weights}, folder / "model.pt")
     return folder

@@ -46,6 +46,10 @@ def fail_for_want_of_memory(job: Job) -> None:
     raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 MiB.")
 
 
+def fail_as_gpu(job: Job) -> None:
+    raise RuntimeError("CUDA error: an illegal memory access was encountered\nCUDA kernel errors")
+
+
 def die(job: Job) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -56,6 +60,7 @@ FAULTS = {
     "bug": fail_as_bug,
     "space": fail_for_want_of_space,
     "memory": fail_for_want_of_memory,
+    "gpu": fail_as_gpu,
     "die": die,
 }
 
@@ -66,7 +71,7 @@ class StubMaker:
 
     Attributes:
         log: a line a maker that loads its models, and a line a job.
-        faults: what goes wrong, by name of the job ("scene/left").
+        faults: what goes wrong, by name of the job ("scene/left"); "die:2": twice.
     """
 
     log: Path
@@ -104,7 +109,9 @@ class _Stub:
         self._say(f"job {job.name}")
         fault = self._told.faults.get(job.name)
         if fault is not None:
-            FAULTS[fault](job)
+            kind, _, times = fault.partition(":")
+            if not times or self._told.jobs().count(job.name) <= int(times):
+                FAULTS[kind](job)
         name = f"{job.trajectory}{job.motion_reversed}"
         view = make_view(job.scene_id, trajectory=job.trajectory, seed=len(name))
         return replace(

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import no_type_check
 
 import numba
 import numpy as np
 import torch
+from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lyra_data.cache3d.occlusion import hidden_behind_mesh
 from lyra_data.cache3d.reference_splat import HOLE, splat_reference_with_depth
-from lyra_data.cache3d.unproject import DIVISION_GUARD, transform_points
+from lyra_data.cache3d.unproject import DIVISION_GUARD
 from lyra_data.cameras import Cameras
 
 GUARD = np.float32(DIVISION_GUARD)
@@ -45,12 +47,14 @@ def warp_reference(
     """
     world_to_camera = torch.linalg.inv(targets.camera_to_world.double()).float()
     targets = targets.to(torch.float32)
-    camera_points = transform_points(world_points, world_to_camera)
-    positions, flow, depth = _project(camera_points, targets)
+    camera_points, positions, flow = _project(world_points, world_to_camera, targets)
+    depth = camera_points[:, 2]
     weights = weights * (depth > 0)
     warped, known, warped_depth = splat_reference_with_depth(frames, positions, depth, weights)
     if boundary is not None:
-        hidden = hidden_behind_mesh(camera_points, boundary, warped_depth, targets)
+        hidden = hidden_behind_mesh(
+            rearrange(camera_points, "f xyz h w -> f h w xyz"), boundary, warped_depth, targets
+        )
         known = known & ~hidden
         warped = torch.where(hidden[:, None], HOLE, warped)
         warped_depth = torch.where(hidden, 0.0, warped_depth)
@@ -58,37 +62,50 @@ def warp_reference(
 
 
 def _project(
-    camera_points: Float[Tensor, "frame height width 3"], targets: Cameras
+    world_points: Float[Tensor, "frame height width 3"],
+    world_to_camera: Float[Tensor, "frame 4 4"],
+    targets: Cameras,
 ) -> tuple[
+    Float[Tensor, "frame 3 height width"],
     Float[Tensor, "frame 2 height width"],
     Float[Tensor, "frame 2 height width"],
-    Float[Tensor, "frame height width"],
 ]:
-    """Positions in pixels, how far they are from where they were, and z depth."""
-    num_frames, height, width = camera_points.shape[:3]
+    """Points in the target cameras, their positions in pixels, how far these are from where they
+    were; frames are shared among torch's number of threads."""
+    num_frames, height, width = world_points.shape[:3]
+    camera_points = torch.empty(num_frames, 3, height, width)
     positions = torch.empty(num_frames, 2, height, width)
     flow = torch.empty_like(positions)
-    depth = camera_points[..., 2].contiguous()
-    for frame in range(num_frames):
+
+    def project_frame(frame: int) -> None:
         _project_frame(
-            camera_points[frame].contiguous().numpy(),
+            world_points[frame].contiguous().numpy(),
+            world_to_camera[frame].numpy(),
             targets.intrinsics[frame].numpy(),
+            camera_points[frame].numpy(),
             positions[frame].numpy(),
             flow[frame].numpy(),
         )
-    return positions, flow, depth
+
+    with ThreadPoolExecutor(max(1, min(num_frames, torch.get_num_threads()))) as pool:
+        list(pool.map(project_frame, range(num_frames)))
+    return camera_points, positions, flow
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 @no_type_check
-def _project_frame(camera_points, intrinsics, position, flow):
-    """`lyra_data.cache3d.unproject.project`, and the way back from flow to positions, which
-    rounds as the reference does: that matters where little moves."""
-    height, width = camera_points.shape[:2]
+def _project_frame(world_points, world_to_camera, intrinsics, camera_points, position, flow):
+    """`transform_points` and `project` of unproject.py, to the last bit, and the way back from
+    flow to positions, which rounds as the reference does: that matters where little moves."""
     fx, fy, cx, cy = intrinsics
-    for row in range(height):
-        for column in range(width):
-            x, y, z = camera_points[row, column]
+    for row in range(world_points.shape[0]):
+        for column in range(world_points.shape[1]):
+            point = world_points[row, column]
+            for axis in range(3):
+                m = world_to_camera[axis]
+                rotated = m[0] * point[0] + m[1] * point[1] + m[2] * point[2]
+                camera_points[axis, row, column] = rotated + m[3]
+            x, y, z = camera_points[:, row, column]
             guarded = z + GUARD
             to_right = (fx * x + cx * z) / guarded - np.float32(column)
             to_bottom = (fy * y + cy * z) / guarded - np.float32(row)

@@ -30,8 +30,12 @@ class DroppedView:
         return {**asdict(self), "reasons": list(self.reasons)}
 
     def __str__(self) -> str:
+        return f"{self.scene_id}/{self.within_scene()}"
+
+    def within_scene(self) -> str:
+        """The view and its reasons, for a list of one scene's views."""
         direction = ", motion reversed" if self.motion_reversed else ""
-        return f"{self.scene_id}/{self.trajectory}{direction}: {'; '.join(self.reasons)}"
+        return f"{self.trajectory}{direction}: {'; '.join(self.reasons)}"
 
 
 def record_dropped(dropped: list[DroppedView], folder: Path) -> None:

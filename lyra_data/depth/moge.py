@@ -29,6 +29,10 @@ from lyra_data.placement import Placement
 
 INSTALL = "pip install git+https://github.com/microsoft/MoGe.git"
 CHECKPOINT = "model.pt"
+SCALE_HEAD = "scale_head"
+"""MoGe 2's part that tells metres. Without it `infer` leaves depth up to scale and says nothing."""
+MAX_NAMED = 3
+"""Weights that an error names."""
 REFERENCE_SIZE = (720, 1280)
 """Height and width at which the reference shows MoGe every picture, whatever its shape."""
 REFERENCE_FAR = 1000.0
@@ -43,7 +47,8 @@ class MogeParams(Params):
         model: Hub repository [Ruicheng/moge-vitl], or a folder with its model.pt.
         revision: commit, tag or branch of the repository; null for a folder, or for the one its
             default branch had when it was fetched.
-        version: v1 [the reference's; depth up to scale] or v2 (Ruicheng/moge-2-vitl; metric).
+        version: v1 [the reference's; depth up to scale] or v2 (Ruicheng/moge-2-vitl; metric, as
+            are all with a scale head).
         resolution_level: 0 (fast) to 9 (fine) [9].
         half_precision: run the network in float16 [true]; for a CPU false.
         reference: squeeze the picture to 1280x720 for the model, and give sky a depth of 1000, as
@@ -108,7 +113,7 @@ class Moge:
             matrix = told["intrinsics"].float().cpu()  # of a picture of size 1x1
             size = torch.tensor([width, height, width, height])
             intrinsics = size * matrix[[0, 1, 0, 1], [0, 1, 2, 2]]
-        scale = "metric" if self.params.version == "v2" else "up_to_scale"
+        scale = "metric" if hasattr(model, SCALE_HEAD) else "up_to_scale"
         return DepthEstimate.where_possible(depth, mask, scale, intrinsics)
 
     def _shown(self, image: UInt8[Tensor, "3 height width"]) -> Float[Tensor, "3 rows columns"]:
@@ -133,13 +138,15 @@ class Moge:
         checkpoint = self._folder.path / CHECKPOINT
         self._check_whole(checkpoint)
         try:
-            return module.MoGeModel.from_pretrained(str(checkpoint)).eval()
+            model = module.MoGeModel.from_pretrained(str(checkpoint)).eval()
+            _check_every_weight(model, checkpoint)
         except (RuntimeError, KeyError, TypeError, AttributeError) as error:
             raise ParamsError(
                 f"{checkpoint} is no MoGe {self.params.version}: {error}",
                 where=WHERE,
                 fix="set `version` to the model's own, or correct `model`",
             ) from error
+        return model
 
     def _installed(self) -> Any:
         try:
@@ -160,6 +167,24 @@ class Moge:
                 where=WHERE,
                 fix=f"run `{command}` again, or correct `model`",
             )
+
+
+def _check_every_weight(model: torch.nn.Module, checkpoint: Path) -> None:
+    """MoGe 2 loads what it finds, and leaves other weights random, without a word.
+
+    Raises:
+        RuntimeError: the checkpoint lacks weights of the model, or has others.
+    """
+    found = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["model"].keys()
+    needed = model.state_dict().keys()
+    problems = [
+        f"{len(names)} {kind} weights ({', '.join(sorted(names)[:MAX_NAMED])}"
+        f"{', ...' if len(names) > MAX_NAMED else ''})"
+        for kind, names in (("missing", needed - found), ("unexpected", found - needed))
+        if names
+    ]
+    if problems:
+        raise RuntimeError(" and ".join(problems))
 
 
 def _field_of_view_degrees(intrinsics: Float[Tensor, " 4"], width: int) -> float:

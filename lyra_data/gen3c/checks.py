@@ -8,6 +8,7 @@ from torch import Tensor
 
 from lyra_data.errors import ParamsError
 from lyra_data.gen3c.conditioning import LATENT_CHANNELS, MAX_BUFFERS, NETWORK_CHANNELS
+from lyra_data.gen3c.scheduler import SIGMA_DATA
 from lyra_data.gen3c.segments import TEMPORAL_FACTOR
 from lyra_data.gen3c.statistics import LatentStatistics
 
@@ -15,8 +16,17 @@ SIZE_MULTIPLE = 16
 """8 pixels a latent, 2 latents a token."""
 
 
-def check_models(transformer: Any, vae: Any) -> None:
-    """Raises ParamsError where these are not GEN3C's: wrong channels or compression."""
+NOISE_LEVELS = {
+    "sigma_data": SIGMA_DATA,
+    "sigma_schedule": "karras",
+    "prediction_type": "epsilon",
+    "final_sigmas_type": "zero",
+}
+"""What a scheduler must be for the network's output to have its meaning."""
+
+
+def check_models(transformer: Any, vae: Any, scheduler: Any) -> None:
+    """Raises ParamsError where these are not GEN3C's: channels, compression or noise levels."""
     config = transformer.config
     found = config.in_channels + int(config.concat_padding_mask)
     if found != NETWORK_CHANNELS or config.out_channels != LATENT_CHANNELS:
@@ -40,6 +50,24 @@ def check_models(transformer: Any, vae: Any) -> None:
             f"{compression[0]}x in space and {compression[1]}x in time; GEN3C's has 16, 8x, 8x",
             where="vae/config.json",
             fix="convert Cosmos-Tokenize1-CV8x8x8-720p",
+        )
+    for key, value in NOISE_LEVELS.items():
+        found = getattr(scheduler.config, key, None)
+        if found != value:
+            raise ParamsError(
+                f"this scheduler has {key} {found!r}; GEN3C's has {value!r}",
+                where="scheduler/scheduler_config.json",
+                fix="convert the weights again: the converter writes GEN3C's scheduler",
+            )
+
+
+def check_num_steps(num_steps: int) -> None:
+    """Raises ParamsError where no step would turn the noise into a video."""
+    if num_steps < 1:
+        raise ParamsError(
+            f"{num_steps} steps are asked for, and noise would stay noise",
+            where="num_inference_steps",
+            fix="take 1 or more; the reference takes 35",
         )
 
 

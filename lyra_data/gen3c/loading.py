@@ -5,19 +5,24 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from diffusers import AutoencoderKLCosmos, CosmosTransformer3DModel, EDMEulerScheduler
-from safetensors import SafetensorError
 
-from lyra_data.errors import CorruptDataError, ParamsError
+from lyra_data.errors import CorruptDataError, LyraError, ParamsError
+from lyra_data.gen3c.checks import NOISE_LEVELS
 from lyra_data.gen3c.pipeline import Gen3CPipeline
 from lyra_data.gen3c.statistics import LatentStatistics
 from lyra_data.placement import Placement
 
 NetworkDtype = Literal["bfloat16", "float32"]
+TIED = {"shared.weight", "encoder.embed_tokens.weight"}
+"""Two names of T5's embeddings: a file holds them under either, or under both."""
 STORAGE_DTYPE = torch.float8_e4m3fn
 """In which layerwise casting keeps the transformer's weights between uses."""
 
@@ -57,7 +62,8 @@ def load_pipeline(
     transformer = _load_model(CosmosTransformer3DModel, folder / "transformer", dtype=dtype)
     vae = load_vae(folder / "vae")
     text_encoder, tokenizer = _load_text(folder, dtype) if with_text else (None, None)
-    scheduler: Any = EDMEulerScheduler.from_pretrained(folder / "scheduler")
+    with _loading(folder / "scheduler", "scheduler_config.json"):
+        scheduler = _read_scheduler(folder / "scheduler")
     pipeline = Gen3CPipeline(
         transformer=transformer,
         vae=vae,
@@ -125,12 +131,36 @@ def _load_model(model_class: Any, folder: Path, *, dtype: torch.dtype) -> Any:
     Raises:
         CorruptDataError: a file is missing, cut or unreadable, or keys are missing or too many.
     """
-    try:
+    with _loading(folder, "config.json"):
         model, info = model_class.from_pretrained(
             folder, dtype=dtype, output_loading_info=True, local_files_only=True
         )
-    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
-        raise _unfit(str(error).strip().splitlines()[0], folder) from None
+    _refuse_misfits(info, folder)
+    return model.eval()
+
+
+@contextmanager
+def _loading(folder: Path, config: str) -> Iterator[None]:
+    """Raises CorruptDataError for whatever a missing, cut or altered file leads to."""
+    if not (folder / config).is_file():
+        raise _unfit(f"there is no {config}", folder)
+    try:
+        stated = json.loads((folder / config).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        stated = None
+    if not isinstance(stated, dict):  # the libraries would look for it on the Hub
+        raise _unfit(f"{config} cannot be read", folder)
+    try:
+        yield
+    except (LyraError, MemoryError):
+        raise
+    except Exception as error:
+        reason = str(error).strip() or type(error).__name__
+        raise _unfit(reason.splitlines()[0], folder) from error
+
+
+def _refuse_misfits(info: dict[str, Any], folder: Path) -> None:
+    """Raises CorruptDataError for keys that are there without their weights, or the reverse."""
     problems = [
         f"{len(keys)} {kind.replace('_', ' ')}, e.g. {sorted(map(str, keys))[0]}"
         for kind, keys in info.items()
@@ -138,10 +168,20 @@ def _load_model(model_class: Any, folder: Path, *, dtype: torch.dtype) -> Any:
     ]
     if problems:
         raise _unfit("; ".join(problems), folder)
-    return model.eval()
+
+
+def _read_scheduler(folder: Path) -> EDMEulerScheduler:
+    """diffusers would fill what another scheduler's file does not state with numbers of its own."""
+    config: Any = EDMEulerScheduler.load_config(folder, local_files_only=True)
+    lacking = {"sigma_min", "sigma_max", "rho", *NOISE_LEVELS} - config.keys()
+    if lacking:
+        raise _unfit(f"scheduler_config.json does not state {', '.join(sorted(lacking))}", folder)
+    scheduler: Any = EDMEulerScheduler.from_config(config)
+    return scheduler
 
 
 def _load_text(folder: Path, dtype: torch.dtype) -> tuple[Any, Any]:
+    """T5's encoder and its tokenizer. Errors as load_pipeline's."""
     from transformers import AutoTokenizer, T5EncoderModel
 
     if not (folder / "text_encoder").is_dir() or not (folder / "tokenizer").is_dir():
@@ -150,8 +190,28 @@ def _load_text(folder: Path, dtype: torch.dtype) -> tuple[Any, Any]:
             where="params.yaml: generate.teacher.use_prompt",
             fix="set it to false, or convert the weights with the T5 text encoder",
         )
-    text_encoder = T5EncoderModel.from_pretrained(folder / "text_encoder", dtype=dtype)
-    return text_encoder.eval(), AutoTokenizer.from_pretrained(folder / "tokenizer")
+    weights, words = folder / "text_encoder", folder / "tokenizer"
+    with _loading(weights, "config.json"):
+        loaded: Any = T5EncoderModel.from_pretrained(
+            weights,
+            dtype=dtype,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # so that they are named here
+            local_files_only=True,
+        )
+    text_encoder, info = loaded
+    missing = set(info["missing_keys"])
+    if len(TIED & missing) == 1:
+        missing -= TIED
+    # The whole T5 holds a decoder too, so keys may be too many.
+    _refuse_misfits({**info, "missing_keys": missing, "unexpected_keys": set()}, weights)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(words, local_files_only=True)
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise _unfit("there is no tokenizer that can be read", words) from error
+    return text_encoder.eval(), tokenizer
 
 
 def _unfit(what: str, folder: Path) -> CorruptDataError:

@@ -25,7 +25,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase, T5EncoderModel
 
 from lyra_data.errors import ParamsError
-from lyra_data.gen3c.checks import check_inputs, check_models
+from lyra_data.gen3c.checks import check_inputs, check_models, check_num_steps
 from lyra_data.gen3c.conditioning import Condition, Latents, encode_cache, encode_image
 from lyra_data.gen3c.noise import (
     augmentation_noise,
@@ -43,7 +43,7 @@ from lyra_data.gen3c.outputs import (
 from lyra_data.gen3c.sampling import Guidance, Step, sample
 from lyra_data.gen3c.segments import Segment, check_continuation, join_segments, segment_layout
 from lyra_data.gen3c.statistics import LatentStatistics
-from lyra_data.gen3c.text import MAX_TOKENS, embed_text, no_text, pad_text
+from lyra_data.gen3c.text import MAX_TOKENS, embed_text, fit_text, no_text, one_each
 
 Warped = tuple[Tensor, Tensor]
 NextSegment = Callable[[Tensor], Warped]
@@ -92,7 +92,7 @@ class Gen3CPipeline(DiffusionPipeline):
         tokenizer: PreTrainedTokenizerBase | None = None,
     ) -> None:
         super().__init__()
-        check_models(transformer, vae)
+        check_models(transformer, vae, scheduler)
         self.register_modules(
             transformer=transformer,
             vae=vae,
@@ -139,8 +139,8 @@ class Gen3CPipeline(DiffusionPipeline):
             num_frames: of the whole video: k * (segment_frame - 1) + 1; None: one segment.
             next_segment: gives the warped frames and masks of later segments.
             prompt, negative_prompt: one, or one for each of the batch; None: all-zero embeddings.
-            prompt_embeds, negative_prompt_embeds: instead of those, [batch token width]; zeros
-                fill them up to `max_sequence_length`.
+            prompt_embeds, negative_prompt_embeds: instead of those, [1 or batch, token, width];
+                zeros fill them up to `max_sequence_length`.
             guidance: g of F = Fc + g (Fc - Fu); 1 needs both passes too.
             input_frames_guidance: the unconditional pass is not told the conditioning frame.
             batch_guidance: both passes in one forward; False: half the memory.
@@ -153,10 +153,11 @@ class Gen3CPipeline(DiffusionPipeline):
             on_step: told after every step.
 
         Raises:
-            ParamsError: a size, length or number of buffers the network cannot take, a prompt
-                without a text encoder, latent statistics of another tokenizer.
+            ParamsError: a size, length or number of buffers the network cannot take, no steps, a
+                prompt without a text encoder, latent statistics of another tokenizer.
         """
         check_output_type(output_type)
+        check_num_steps(num_inference_steps)
         batch, segment_frames = warped_frames.shape[:2]
         segments = segment_layout(num_frames or segment_frames, segment_frames)
         check_continuation(segments, can_continue=next_segment is not None)
@@ -286,7 +287,8 @@ class Gen3CPipeline(DiffusionPipeline):
         """Embeddings of prompts, or those given, or none: [batch token width]."""
         width = self.transformer.config.text_embed_dim
         if embeddings is not None:
-            return self._place(pad_text(embeddings, num_tokens=num_tokens))
+            given = fit_text(embeddings, batch=batch, width=width, num_tokens=num_tokens)
+            return self._place(given)
         if prompt is None:
             return self._place(no_text(batch, width, num_tokens=num_tokens))
         if self.text_encoder is None or self.tokenizer is None:
@@ -294,7 +296,5 @@ class Gen3CPipeline(DiffusionPipeline):
                 "a prompt is given, but these weights have no text encoder",
                 fix="run without a prompt, or convert the weights with the T5 text encoder",
             )
-        prompts = [prompt] * batch if isinstance(prompt, str) else list(prompt)
-        assert len(prompts) == batch, "one prompt, or one for each of the batch"
-        place, models = self._execution_device, (self.tokenizer, self.text_encoder)
-        return embed_text(prompts, *models, device=place, num_tokens=num_tokens)
+        prompts, models = one_each(prompt, batch), (self.tokenizer, self.text_encoder)
+        return embed_text(prompts, *models, device=self._execution_device, num_tokens=num_tokens)

@@ -24,21 +24,46 @@ def no_text(
     return torch.zeros(batch, num_tokens, width)
 
 
-def pad_text(
-    embeddings: Float[Tensor, "batch given width"], *, num_tokens: int = MAX_TOKENS
+def fit_text(
+    embeddings: Tensor, *, batch: int, width: int, num_tokens: int = MAX_TOKENS
 ) -> Float[Tensor, "batch token width"]:
-    """Embeddings filled up with zeros.
+    """Given embeddings filled up with zeros; those of one prompt serve the whole batch.
 
     Raises:
-        ParamsError: they are longer.
+        ParamsError: they are not [1 or batch, token, width], or have too many tokens.
     """
-    given = embeddings.shape[1]
-    if given > num_tokens:
+    shape = tuple(embeddings.shape)
+    if len(shape) != 3 or shape[0] not in (1, batch) or shape[2] != width:
         raise ParamsError(
-            f"the prompt's embeddings have {given} tokens, the network takes {num_tokens}",
+            f"the prompt's embeddings have shape {list(shape)}, the network takes "
+            f"[{batch}, token, {width}]",
+            where="prompt_embeds",
+            fix="give the embeddings of one prompt, or of one for each of the batch",
+        )
+    if shape[1] > num_tokens:
+        raise ParamsError(
+            f"the prompt's embeddings have {shape[1]} tokens, the network takes {num_tokens}",
+            where="prompt_embeds",
             fix="embed a shorter prompt",
         )
-    return torch.nn.functional.pad(embeddings, (0, 0, 0, num_tokens - given))
+    filled = torch.nn.functional.pad(embeddings, (0, 0, 0, num_tokens - shape[1]))
+    return filled.expand(batch, -1, -1)
+
+
+def one_each(prompts: str | list[str], batch: int) -> list[str]:
+    """Prompts for each of the batch.
+
+    Raises:
+        ParamsError: they are as many as neither one nor the batch.
+    """
+    given = [prompts] if isinstance(prompts, str) else list(prompts)
+    if len(given) not in (1, batch):
+        raise ParamsError(
+            f"{len(given)} prompts are given for a batch of {batch}",
+            where="prompt",
+            fix="give one prompt, or one for each of the batch",
+        )
+    return given * (batch // len(given))
 
 
 def embed_text(

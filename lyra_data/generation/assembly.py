@@ -8,16 +8,16 @@ checks hashes and makes it again.
 from __future__ import annotations
 
 import json
-import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pyarrow.parquet as pq
 
-from lyra_data.atomic import storage_errors
+from lyra_data.atomic import link_or_copy, storage_errors
 from lyra_data.dataset.dropped import DroppedView
+from lyra_data.errors import InputError
 from lyra_data.generation.params import GenerateParams
 from lyra_data.generation.quality import assemble_scene
 from lyra_data.scratch import ScratchStore
@@ -45,10 +45,10 @@ def assemble(
         store: where assembled scenes wait, found again by `key`.
 
     Returns:
-        The views that are finished but not good enough.
+        The views that are finished but not good enough. Where that is all of them, the scene has
+        no folder.
 
     Raises:
-        InputError: no view is good enough.
         CorruptDataError: a view file is cut or altered.
         StorageError: the disk is full or cannot be written.
     """
@@ -61,12 +61,25 @@ def assemble(
             (folder / DROPPED_FILE).write_text(text + "\n", encoding="utf-8")
     finished = store.folder / key
     place = target / scene_id
+    chosen = finished / VIEWS_FOLDER / scene_id
     with storage_errors(place):
-        place.mkdir(parents=True)
-        for path in sorted((finished / VIEWS_FOLDER / scene_id).iterdir()):
+        if place.is_dir():  # a worker died while it linked
+            shutil.rmtree(place)
+        for path in sorted(chosen.iterdir()) if chosen.is_dir() else ():
+            place.mkdir(parents=True, exist_ok=True)
             link_or_copy(path, place / path.name)
     told = json.loads((finished / DROPPED_FILE).read_text(encoding="utf-8"))
     return [DroppedView.from_json(values) for values in told]
+
+
+def nothing_kept(dropped: Sequence[DroppedView]) -> InputError:
+    """The error of a scene whose views were all dropped."""
+    return InputError(
+        "\n".join(["no view is good enough:", *(f"  {view.within_scene()}" for view in dropped)]),
+        where=f"scene {dropped[0].scene_id}",
+        fix="look at these views, or move the limits in params.yaml: generate.quality "
+        "(docs/quality.md)",
+    )
 
 
 def _numbered(path: Path, view_index: int, folder: Path) -> Path:
@@ -78,11 +91,3 @@ def _numbered(path: Path, view_index: int, folder: Path) -> Path:
     moved = folder / f"{view_index}.parquet"
     write_row(moved, {**read_row(path), "view_index": view_index})
     return moved
-
-
-def link_or_copy(source: Path, target: Path) -> None:
-    """The same file under a second name; a copy where the file system refuses that."""
-    try:
-        os.link(source, target)
-    except OSError:  # another file system, one without links, or too many of them
-        shutil.copyfile(source, target)

@@ -16,6 +16,8 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 
+from lyra_data.errors import ExecutorError
+
 COST_FILE = "cost.json"
 MOST_READ = 2000
 """Finished views that an estimate looks at; more would not make the median better."""
@@ -60,18 +62,20 @@ class Stopwatch:
         if device.startswith("cuda"):
             import torch
 
-            torch.cuda.reset_peak_memory_stats()
+            torch.cuda.reset_peak_memory_stats(device)
 
     def cost(self, view_file: Path, shape: tuple[int, int, int], teacher_fingerprint: str) -> Cost:
         """What was spent so far. `shape`: frames, height and width of the view."""
         on_gpu = self._device.startswith("cuda")
+        name = device_name(self._device)
+        assert name is not None, "a view was made there"
         return Cost(
             round(time.monotonic() - self._started, 3),
             *shape,
             teacher_fingerprint=teacher_fingerprint,
-            device=device_name(self._device),
+            device=name,
             cores=0 if on_gpu else _num_threads(),
-            peak_memory_bytes=_peak_gpu_memory() if on_gpu else _peak_process_memory(),
+            peak_memory_bytes=_peak_gpu_memory(self._device) if on_gpu else _peak_process_memory(),
             view_bytes=view_file.stat().st_size,
         )
 
@@ -101,13 +105,24 @@ def _cost_files(folder: Path) -> Iterator[Path]:
 
 
 @functools.cache
-def device_name(device: str) -> str:
-    """The name of what `device` (as torch spells it) stands for on this machine."""
-    if device.startswith("cuda"):
-        import torch
+def device_name(device: str) -> str | None:
+    """The name of what `device` (as torch spells it) stands for on this machine; None: a GPU that
+    is not here.
 
-        return torch.cuda.get_device_name(device)
-    return _cpu_name()
+    Raises:
+        ExecutorError: there is no such device anywhere.
+    """
+    if device == "cpu":
+        return _cpu_name()
+    kind, colon, index = device.partition(":")
+    if kind != "cuda" or (colon and not index.isdecimal()):
+        raise ExecutorError(
+            f"{device!r} is no device", where="--device", fix="take cpu, cuda or e.g. cuda:1"
+        )
+    import torch
+
+    is_here = int(index or 0) < torch.cuda.device_count()
+    return torch.cuda.get_device_name(device) if is_here else None
 
 
 def _cpu_name() -> str:
@@ -125,10 +140,10 @@ def _num_threads() -> int:
     return torch.get_num_threads()
 
 
-def _peak_gpu_memory() -> int:
+def _peak_gpu_memory(device: str) -> int:
     import torch
 
-    return torch.cuda.max_memory_reserved()
+    return torch.cuda.max_memory_reserved(device)
 
 
 def _peak_process_memory() -> int:

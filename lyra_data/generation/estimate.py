@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lyra_data.errors import InputError, ParamsError
-from lyra_data.generation import failed_jobs, worker
+from lyra_data.generation import worker
 from lyra_data.generation.costs import read_costs
 from lyra_data.generation.estimate_figures import (
     FULL_PIXELS,
@@ -18,6 +18,7 @@ from lyra_data.generation.estimate_figures import (
     ViewFigures,
     view_figures,
 )
+from lyra_data.generation.failed_jobs import FailedJobs, is_tried_again
 from lyra_data.generation.jobs import ClipFacts, num_jobs
 from lyra_data.generation.keys import KeyMaker
 from lyra_data.generation.params import GenerateParams
@@ -39,8 +40,8 @@ class Work:
 
     Attributes:
         forward, reversed: views by direction.
-        finished, failed: of these, those found in the scratch store; None where a simulation or a
-            missing model leaves no keys to look for.
+        finished, failed: of these, those found in the scratch store; what failed and is tried again
+            is neither. None where a simulation or a missing model leaves no keys to look for.
         pixels: of all frames of all views.
         pixels_left: of those views that neither finished nor failed.
     """
@@ -103,18 +104,23 @@ def estimate_clips(
     seed: int,
     scratch: Path,
     root: Path,
-    device_name: str,
+    device_name: str | None,
 ) -> Estimate:
-    """For the clips that there are, less what the scratch store holds of their views."""
+    """For the clips that there are, less what the scratch store holds of their views.
+
+    Args:
+        device_name: of what views will be made on; None: a GPU that is not on this machine.
+    """
     fingerprints = _fingerprints(params, root)
     finished: set[int] = set()
     failed: set[int] = set()
     if fingerprints is not None:
         plan = Plan(list(clips), params, seed, KeyMaker(params, fingerprints))
+        failures = FailedJobs(scratch)
         for task in plan.view_tasks():
             if (scratch / worker.STAGE / task.key).is_dir():
                 finished.add(task.number)
-            elif (scratch / failed_jobs.STAGE / task.key).is_dir():
+            elif (failure := failures.get(task.key)) and not is_tried_again(failure):
                 failed.add(task.number)
     per_view = [
         params.num_frames * clip.height * clip.width
@@ -141,9 +147,9 @@ def simulate(
     width: int,
     scratch: Path,
     root: Path,
-    device_name: str,
+    device_name: str | None,
 ) -> Estimate:
-    """For so many images and videos, none of which needs to exist."""
+    """For so many images and videos, none of which needs to exist. See `estimate_clips`."""
     names = len(params.trajectories.names)
     pixels = (num_images + 2 * num_videos) * names * params.num_frames * height * width
     work = Work(
@@ -191,7 +197,10 @@ def _directions(clips: Sequence[ClipFacts], params: GenerateParams) -> dict[str,
 
 
 def _figures(
-    params: GenerateParams, fingerprints: dict[str, str] | None, scratch: Path, device_name: str
+    params: GenerateParams,
+    fingerprints: dict[str, str] | None,
+    scratch: Path,
+    device_name: str | None,
 ) -> ViewFigures:
     fingerprint = None if fingerprints is None else fingerprints["teacher_fingerprint"]
     costs = read_costs(scratch / worker.STAGE)

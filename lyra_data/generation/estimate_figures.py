@@ -84,14 +84,15 @@ PUBLISHED: dict[str, ViewFigures] = {
 
 
 def view_figures(
-    teacher: str, teacher_fingerprint: str | None, device: str, costs: Sequence[Cost]
+    teacher: str, teacher_fingerprint: str | None, device: str | None, costs: Sequence[Cost]
 ) -> ViewFigures:
     """The best known figures of a teacher: measured here, or published, or none.
 
     Args:
         teacher: its name.
         teacher_fingerprint: the exact model; None where that cannot be told.
-        device: name of the device it will run on.
+        device: name of the device it will run on; None: it is not on this machine, so that nothing
+            was measured on it.
         costs: of finished views, by whatever teacher and device.
     """
     published = PUBLISHED.get(teacher, ViewFigures("GPU", UNKNOWN, UNKNOWN, UNKNOWN))
@@ -111,8 +112,3 @@ def view_figures(
         Figure(median(cost.view_bytes / cost.num_pixels for cost in same), source),
         Figure(max(cost.peak_memory_bytes for cost in same), source),
     )
-
-
-def _unit_seconds(cost: Cost) -> float:
-    """A worker has one GPU, or several cores at once."""
-    return cost.seconds * max(cost.cores, 1)

@@ -1,12 +1,14 @@
 """Failed jobs: what was tried and failed, by content key, so that it is not tried in vain again.
 
-Changed inputs, params or code make another key, and that one is tried.
+Changed inputs, params or code make another key, and that one is tried. So is, a few times, a job
+whose worker died: that is seldom the job's fault.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from lyra_data.atomic import storage_errors
@@ -16,6 +18,16 @@ from lyra_data.scratch import ScratchStore
 STAGE = "generate_failures"
 FAILURE_FILE = "failure.json"
 TRACEBACK_FILE = "traceback.txt"
+
+WORKER_DIED = "WorkerDied"
+"""Kind of failure of a job whose worker died: killed, out of memory, its GPU or node gone."""
+MOST_ATTEMPTS = 3
+"""At a job whose workers die; after so many it is taken to be what kills them."""
+
+
+def is_tried_again(failure: Failure) -> bool:
+    """Whether a recorded failure is tried again without being asked to."""
+    return failure.kind == WORKER_DIED and failure.attempts < MOST_ATTEMPTS
 
 
 class FailedJobs:
@@ -53,7 +65,7 @@ class FailedJobs:
         if traceback:
             place = f"{self._store.folder.parent.name}/{STAGE}/{key}/{TRACEBACK_FILE}"
             reason = f"{failure.reason}\nTraceback: {place}"
-            failure = Failure(failure.item, failure.kind, reason)
+            failure = replace(failure, reason=reason)
         self.forget(key)
         with self._store.put(key) as folder:
             text = json.dumps(failure.as_json(), ensure_ascii=False)
@@ -61,6 +73,12 @@ class FailedJobs:
             if traceback:
                 (folder / TRACEBACK_FILE).write_text(traceback, encoding="utf-8")
         return failure
+
+    def put_lost(self, key: str, failure: Failure) -> Failure:
+        """Record that the job's worker died, and how often that happened by now."""
+        known = self.get(key)
+        before = known.attempts if known is not None and known.kind == WORKER_DIED else 0
+        return self.put(key, replace(failure, attempts=before + 1))
 
     def forget(self, key: str) -> None:
         """The job is to be tried again, or did well this time."""

@@ -10,17 +10,23 @@ from lyra_data.generation.params import GenerateParams
 from lyra_data.hashing import content_key
 from lyra_data.provenance import code_fingerprint
 
+EXTENSION_FINGERPRINT = "extension_depth_fingerprint"
+"""Among a maker's fingerprints only where its teacher makes a path in several segments."""
+
 
 class KeyMaker:
     """What all keys of a run have in common, gathered once.
 
     Every param counts but those named here, so that a new one cannot be forgotten: which other
-    trajectories there are, what becomes of views when all are made, and how many may fail.
+    trajectories there are, what becomes of views when all are made, how many may fail, and how
+    paths are continued where none is.
     """
 
     def __init__(self, params: GenerateParams, fingerprints: Mapping[str, str]) -> None:
         shaping = params.model_dump(mode="json", exclude={"max_failed_fraction", "quality"})
         del shaping["trajectories"]["names"]
+        if EXTENSION_FINGERPRINT not in fingerprints:
+            del shaping["extension"]
         self._of_views: dict[str, Any] = {
             "params": shaping,
             "code": code_fingerprint("lyra_data"),

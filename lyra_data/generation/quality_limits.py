@@ -8,9 +8,12 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from lyra_data.params import Params
+from lyra_data.view_quality import MAX_PSNR_DB
 
 Share = Annotated[float | None, Field(ge=0, le=1)]
 NotNegative = Annotated[float | None, Field(ge=0)]
+Decibels = Annotated[float | None, Field(ge=0, le=MAX_PSNR_DB)]
+"""Above the maximum every view would be dropped."""
 
 
 class QualityParams(Params):
@@ -27,14 +30,14 @@ class QualityParams(Params):
         min_sharpness_ratio: against the cache's picture, which has 1.
         min_filled_sharpness_ratio: of invented pixels against the others.
         max_luminance_drift: either way, as a share of the full scale.
-        max_clipped_excess: share of pixels clipped beyond those of the cache's picture.
+        max_clipped_excess: share of known pixels clipped beyond those of the cache's picture.
     """
 
     min_known_fraction: Share
-    min_cache_psnr_db: NotNegative
+    min_cache_psnr_db: Decibels
     max_cache_displacement_pixels: NotNegative
     max_pose_error_frames: NotNegative
-    min_sibling_psnr_db: NotNegative
+    min_sibling_psnr_db: Decibels
     max_sibling_displacement_pixels: NotNegative
     min_sharpness_ratio: NotNegative
     min_filled_sharpness_ratio: NotNegative

@@ -7,7 +7,7 @@ Models are loaded where views are made, and only when one is to be made.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,12 +19,19 @@ from lyra_data.failures import Failure, check_failures, record_failures
 from lyra_data.generation import assembly, worker
 from lyra_data.generation.executors import open_executor
 from lyra_data.generation.executors.base import Crew, Executor
-from lyra_data.generation.failed_jobs import FailedJobs
+from lyra_data.generation.failed_jobs import FailedJobs, is_tried_again
 from lyra_data.generation.jobs import ClipFacts, num_jobs, plan_jobs, read_facts
 from lyra_data.generation.keys import KeyMaker
 from lyra_data.generation.params import GenerateParams
 from lyra_data.generation.view_making import ViewMaker
-from lyra_data.generation.worker import MakerClass, SceneTask, ViewTask, WorkerSetup
+from lyra_data.generation.worker import (
+    MakerClass,
+    Outcome,
+    SceneTask,
+    Task,
+    ViewTask,
+    WorkerSetup,
+)
 from lyra_data.placement import Placement
 from lyra_data.progress import Progress
 
@@ -70,7 +77,9 @@ def generate_views(
 
     Finished views wait in the scratch store under a key of all that determines them, so a run that
     was killed, or one to which trajectories were added at the end, makes just what is missing.
-    Failures are recorded there too: a later run reports and does not try them.
+    Failures are recorded there too: a later run reports and does not try them. A job whose worker
+    died is tried a second time when all others are done, and again in later runs, up to
+    `failed_jobs.MOST_ATTEMPTS`.
 
     Args:
         crew: how many workers, where; None: `Crew()`.
@@ -81,7 +90,7 @@ def generate_views(
         StageOrderError: there are no clips.
         CorruptDataError: a clip is cut or altered.
         ScenesFailedError: more views, or scenes, failed than params allow.
-        ExecutorError: the workers cannot be started.
+        ExecutorError: the workers cannot be started, or the GPU of this very process failed.
         StorageError: the disk is full or cannot be written; finished views stay in the store.
     """
     crew = crew or Crew()
@@ -93,12 +102,13 @@ def generate_views(
     )
     try:
         with open_executor(setup, crew) as executor:
-            made = _make_views(plan, executor, FailedJobs(scratch), progress)
+            failed = FailedJobs(scratch)
+            made = _make_views(plan, executor, failed, progress, retry_failed=retry_failed)
             check_failures(
                 list(made.failures.values()),
                 len(made.failures) if made.is_hopeless else plan.num_views,
                 params.max_failed_fraction,
-                listed_in=FailedJobs(scratch).list_file,
+                listed_in=failed.list_file,
                 retry=RETRY,
             )
             with folder_atomically(views) as target:
@@ -172,28 +182,34 @@ class MadeViews:
 
 
 def _make_views(
-    plan: Plan, executor: Executor, failed: FailedJobs, progress: Progress
+    plan: Plan, executor: Executor, failed: FailedJobs, progress: Progress, *, retry_failed: bool
 ) -> MadeViews:
     """Every view made, found, or recorded as failed."""
     views = MadeViews()
     failures: dict[int, tuple[str, Failure]] = {}
+    lost: list[Task] = []
     progress.start("Generating", plan.num_views, "views")
     try:
-        for task, outcome in executor.run(plan.view_tasks()):
+        for task, outcome in _in_two_rounds(executor, plan.view_tasks(), lost):
             assert isinstance(task, ViewTask)
-            if outcome.error is not None:
-                raise outcome.error
             failure = outcome.failure
+            comes_again = False
+            is_first = failures.pop(task.number, None) is None
             if failure is not None and outcome.state == "lost":
-                failure = failed.put(task.key, failure)
+                failure = failed.put_lost(task.key, failure)
+                comes_again = is_first and (retry_failed or is_tried_again(failure))
             views.made += outcome.state == "made"
             views.found += outcome.state == "found"
             views.known_failures += outcome.state == "failed_before"
             if failure is not None:
                 failures[task.number] = (task.key, failure)
                 if outcome.state != "failed_before":
-                    log.warning("view %s failed: %s", task.name, failure.reason)
-            progress.advance(note=_note(task.name, len(failures)))
+                    what = "is tried again" if comes_again else "failed"
+                    log.warning("view %s %s: %s", task.name, what, failure.reason)
+            if comes_again:
+                lost.append(task)
+            else:
+                progress.advance(note=_note(task.name, len(failures)))
             if not views.made + views.found and len(failures) - views.known_failures >= HOPELESS:
                 log.warning("the first %d views all failed: giving up", len(failures))
                 views.is_hopeless = True
@@ -210,15 +226,19 @@ def _assemble(
     """Every scene assembled below `target`."""
     failures: dict[int, Failure] = {}
     dropped: dict[int, tuple[DroppedView, ...]] = {}
+    lost: list[Task] = []
     progress.start("Assembling", len(plan.clips), "scenes")
-    for task, outcome in executor.run(plan.scene_tasks(set(views.failures), target)):
-        if outcome.error is not None:
-            raise outcome.error
+    tasks = plan.scene_tasks(set(views.failures), target)
+    for task, outcome in _in_two_rounds(executor, tasks, lost):
+        comes_again = failures.pop(task.number, None) is None and outcome.state == "lost"
         dropped[task.number] = outcome.dropped
         if outcome.failure is not None:
-            log.warning("scene %s failed: %s", task.name, outcome.failure.reason)
+            log.warning("scene %s failed: %s", task.name, outcome.failure.reason.splitlines()[0])
             failures[task.number] = outcome.failure
-        progress.advance(note=_note(task.name, len(failures)))
+        if comes_again:
+            lost.append(task)
+        else:
+            progress.advance(note=_note(task.name, len(failures)))
     of_scenes = [failures[number] for number in sorted(failures)]
     check_failures(of_scenes, len(plan.clips), plan.params.max_failed_fraction)
     return Generation(
@@ -228,6 +248,17 @@ def _assemble(
         known_failures=views.known_failures,
         dropped=[view for number in sorted(dropped) for view in dropped[number]],
     )
+
+
+def _in_two_rounds(
+    executor: Executor, tasks: Iterable[Task], lost: list[Task]
+) -> Iterator[tuple[Task, Outcome]]:
+    """Every task's outcome, then that of the `lost` ones: whoever reads puts them there."""
+    for round_tasks in (tasks, lost):
+        for task, outcome in executor.run(round_tasks):
+            if outcome.error is not None:
+                raise outcome.error
+            yield task, outcome
 
 
 def _note(name: str, num_failed: int) -> str:

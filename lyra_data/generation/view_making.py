@@ -15,6 +15,7 @@ from lyra_data.depth.base import DepthEstimator
 from lyra_data.errors import ParamsError
 from lyra_data.frame_selection import select_frames
 from lyra_data.generation.jobs import Job
+from lyra_data.generation.keys import EXTENSION_FINGERPRINT
 from lyra_data.generation.params import GenerateParams
 from lyra_data.generation.quality.measuring import measure_view
 from lyra_data.generation.rollout import CacheRollout
@@ -42,19 +43,22 @@ class ViewMaker:
 
     @property
     def fingerprints(self) -> dict[str, str]:
-        """What names the exact teacher and codec; part of a view's key and of its provenance.
+        """What names the exact models that are asked; part of a view's key and of its provenance.
 
         Raises:
             ParamsError: there are no weights, or teacher and codec have different tokenizers.
         """
         _check_latents(self.teacher, self.codec)
-        return {
+        found = {
             "teacher": self.teacher.name,
             "teacher_fingerprint": self.teacher.fingerprint,
             "codec": self.codec.name,
             "codec_fingerprint": self.codec.fingerprint,
-            "extension_depth_fingerprint": self.estimator.fingerprint,
         }
+        segment_frames = self.teacher.spec.segment_frames
+        if segment_frames is not None and self.params.num_frames > segment_frames:
+            found[EXTENSION_FINGERPRINT] = self.estimator.fingerprint
+        return found
 
     def make(self, clip: Clip, job: Job) -> View:
         """Generate one view.

@@ -2,16 +2,19 @@
 
 Tasks and outcomes are small values: they travel between processes and machines. Whatever happens
 in a task is told in its outcome; what is nobody's fault but the machine's, or concerns all tasks
-alike, asks the run to stop.
+alike, asks the run to stop. A worker that can do nothing more says so, and is replaced.
 """
 
 from __future__ import annotations
 
+import logging
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
+
+import torch
 
 from lyra_data.clip import Clip
 from lyra_data.clip_store import read_clip
@@ -20,7 +23,7 @@ from lyra_data.errors import InputError, LyraError
 from lyra_data.failures import Failure
 from lyra_data.generation import assembly
 from lyra_data.generation.costs import Stopwatch, write_cost
-from lyra_data.generation.failed_jobs import FailedJobs
+from lyra_data.generation.failed_jobs import WORKER_DIED, FailedJobs, is_tried_again
 from lyra_data.generation.jobs import Job
 from lyra_data.generation.params import GenerateParams
 from lyra_data.generation.view_making import ViewMaker
@@ -32,6 +35,12 @@ from lyra_data.view_store import write_view
 STAGE = "generate"
 VIEW_FILE = "view.parquet"
 """Name of a view in its scratch item."""
+
+MOST_IN_A_ROW = 5
+"""Faults of the program without a task that went well between; then the worker ends, for what it
+has loaded may be broken in a way that no error tells."""
+
+log = logging.getLogger(__name__)
 
 
 class Maker(Protocol):
@@ -120,13 +129,21 @@ class Outcome:
         state: "found": was finished already. "failed_before": a recorded failure, not tried again.
             "lost": its worker died. "stopped": no task can go on before `error` is mended.
         failure: why it failed, where it did.
-        dropped: views that were made and are not good enough.
+        dropped: views that were made and are not good enough; a scene that fails because all its
+            views are such has both.
+        worker_ends: the worker can do no other task.
     """
 
     state: State
     failure: Failure | None = None
     dropped: tuple[DroppedView, ...] = ()
     error: Exception | None = None
+    worker_ends: bool = False
+
+
+def lost(task: Task, reason: str, *, worker_ends: bool = False) -> Outcome:
+    """The outcome of a task whose worker died."""
+    return Outcome("lost", Failure(task.name, WORKER_DIED, reason), worker_ends=worker_ends)
 
 
 class Worker:
@@ -139,25 +156,36 @@ class Worker:
         self._failed = FailedJobs(setup.scratch)
         self._maker: Maker | None = None
         self._clip: tuple[str, Clip] | None = None
+        self._faults_in_a_row = 0
 
     def do(self, task: Task) -> Outcome:
         """One task; never raises but for Ctrl-C."""
         try:
-            return self._make(task) if isinstance(task, ViewTask) else self._assemble_scene(task)
+            outcome = self._make(task) if isinstance(task, ViewTask) else self._assemble_scene(task)
         except Exception as error:
-            stop = error
-            if not stops_the_run(error):
-                try:
-                    return Outcome("failed", failure=self._record(task, error))
-                except LyraError as refused:  # the disk, of all things
-                    stop = refused
-            return Outcome("stopped", error=_sendable(stop))
+            return self._failed_with(error, task)
+        if outcome.state in ("made", "assembled"):
+            self._faults_in_a_row = 0
+        return outcome
+
+    def _failed_with(self, error: Exception, task: Task) -> Outcome:
+        if stops_the_run(error):
+            return Outcome("stopped", error=_sendable(error))
+        if is_end_of_gpu(error):
+            return lost(task, f"the GPU failed: {str(error).splitlines()[0]}", worker_ends=True)
+        self._faults_in_a_row += not isinstance(error, InputError)
+        try:
+            failure = self._record(task, error)
+        except LyraError as refused:  # the disk, of all things
+            return Outcome("stopped", error=refused)
+        worker_ends = self._faults_in_a_row >= MOST_IN_A_ROW
+        return Outcome("failed", failure=failure, worker_ends=worker_ends)
 
     def _make(self, task: ViewTask) -> Outcome:
         if self._views.get(task.key) is not None:
             return Outcome("found")
         known = self._failed.get(task.key)
-        if known is not None and not self._setup.retry_failed:
+        if known is not None and not (self._setup.retry_failed or is_tried_again(known)):
             return Outcome("failed_before", failure=known)
         placement = self._setup.placement
         if self._maker is None:
@@ -181,8 +209,10 @@ class Worker:
             store=self._scenes,
             key=task.key,
         )
-        self._failed.forget(task.key)
-        return Outcome("assembled", dropped=tuple(dropped))
+        if len(dropped) < len(task.views):
+            return Outcome("assembled", dropped=tuple(dropped))
+        failure = Failure.of(task.name, assembly.nothing_kept(dropped))
+        return Outcome("failed", failure=failure, dropped=tuple(dropped))
 
     def _read_clip(self, folder: str) -> Clip:
         """Jobs of one scene follow each other: its clip is read once."""
@@ -192,12 +222,17 @@ class Worker:
         return self._clip[1]
 
     def _record(self, task: Task, error: Exception) -> Failure:
+        """A view's failure is kept; a scene is tried in each run."""
         if isinstance(error, InputError):
-            failure, log = Failure.of(task.name, error), ""
+            failure, told = Failure.of(task.name, error), ""
         else:
             failure = Failure.unexpected(task.name, error)
-            log = "".join(traceback.format_exception(error))
-        return self._failed.put(task.key, failure, log)
+            told = "".join(traceback.format_exception(error))
+        if isinstance(task, ViewTask):
+            return self._failed.put(task.key, failure, told)
+        if told:
+            log.error("scene %s:\n%s", task.name, told)
+        return failure
 
 
 def stops_the_run(error: Exception) -> bool:
@@ -218,6 +253,13 @@ def is_memory_refusal(error: Exception) -> bool:
     return isinstance(error, RuntimeError) and (
         "can't allocate memory" in said or "out of memory" in said
     )
+
+
+def is_end_of_gpu(error: Exception) -> bool:
+    """Whether every later use of the GPU by this process fails too: an illegal access, a memory
+    fault, an assertion on the device. To refuse memory is not of that kind (`stops_the_run`)."""
+    is_told = isinstance(error, RuntimeError) and str(error).startswith("CUDA error")
+    return is_told or isinstance(error, torch.AcceleratorError)
 
 
 def _sendable(error: Exception) -> Exception:

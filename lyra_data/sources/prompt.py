@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
 from lyra_data.hashing import content_key, sha256_of_bytes
+from lyra_data.images import read_photo, write_png
 from lyra_data.params import Params
+from lyra_data.provenance import code_fingerprint
+from lyra_data.scratch import ScratchStore
 from lyra_data.sources.base import SourceMaterial
 from lyra_data.text_to_image import TextToImage, TextToImageParams
+
+PICTURE_FILE = "picture.png"
+"""Name of a picture in its scratch item."""
 
 
 def _not_empty(text: str) -> str:
@@ -45,25 +52,45 @@ class PromptSource:
     def __init__(self, params: PromptParams) -> None:
         self.params = params
         self._painter: TextToImage | None = None
+        self._pictures: ScratchStore | None = None
 
     @property
     def scene_id(self) -> str:
         return self.params.scene_id
 
-    def paint_with(self, painter: TextToImage) -> None:
-        """Told before `read` which model makes the picture; many scenes share one."""
-        self._painter = painter
+    def paint_with(self, painter: TextToImage, pictures: ScratchStore) -> None:
+        """Told before the rest which model makes the picture, and where pictures are kept."""
+        self._painter, self._pictures = painter, pictures
 
-    def read(self, root: Path = Path()) -> SourceMaterial:  # noqa: ARG002 - reads no files
-        """Make the picture.
+    def paint(self) -> bool:
+        """Make the picture, unless it is kept from before.
+
+        Returns:
+            Whether it was made now.
 
         Raises:
             ParamsError: as TextToImage.paint.
             InputError: as TextToImage.paint.
+            StorageError: the disk is full, read-only or not permitted.
         """
-        painter, params = self._painter, self.params
-        assert painter is not None, "paint_with was not called"
+        painter, pictures, params = *self._told(), self.params
+        key = self._key(painter)
+        if pictures.get(key) is not None:
+            return False
         picture = painter.paint(params.text, negative_text=params.negative_text, seed=params.seed)
+        with pictures.put(key) as item:
+            write_png(picture, item / PICTURE_FILE)
+        return True
+
+    def read(self, root: Path = Path()) -> SourceMaterial:  # noqa: ARG002 - reads no files of root
+        """The picture, made now where it is not kept.
+
+        Raises:
+            ParamsError, InputError, StorageError: as `paint`.
+        """
+        self.paint()
+        painter, pictures, params = *self._told(), self.params
+        picture = read_photo(pictures.folder / self._key(painter) / PICTURE_FILE)
         settings = painter.params.model_dump(mode="json", exclude={"model", "revision"})
         return SourceMaterial(
             scene_id=self.scene_id,
@@ -80,6 +107,23 @@ class PromptSource:
                 "licence": f"see the licence of {painter.params.model}",
             },
         )
+
+    def _key(self, painter: TextToImage) -> str:
+        """Content key of the picture: words, settings, weights and code. Its scene's name and the
+        device do not shape it."""
+        return content_key(
+            {
+                "scene": self.params.model_dump(mode="json", exclude={"scene_id"}),
+                "settings": painter.params.model_dump(mode="json", exclude={"model", "revision"}),
+                "model": painter.model_identity,
+                "code": code_fingerprint("lyra_data"),
+                "diffusers": version("diffusers"),
+            }
+        )
+
+    def _told(self) -> tuple[TextToImage, ScratchStore]:
+        assert self._painter is not None and self._pictures is not None, "paint_with was not called"
+        return self._painter, self._pictures
 
 
 def prompt_scene(text: str, settings: TextToImageParams, *, seed: int) -> PromptParams:

@@ -5,6 +5,7 @@ It stands in for a video model where none can run, and shows what a real teacher
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar, Literal
 
 import cv2
@@ -91,28 +92,35 @@ class WarpTeacher:
             guess, reached = _carry(request.image, shown.depth[0, 0], lost, request.cameras)
             frames = torch.where((reached & ~known)[:, None], guess, frames)
             known = known | reached
-        whole = [
-            self._inpaint(frame, ~covered) for frame, covered in zip(frames, known, strict=True)
-        ]
-        return TeacherOutput(frames=torch.stack(whole), filled=filled, latents=None)
+        return TeacherOutput(frames=self._inpaint(frames, ~known), filled=filled, latents=None)
 
     def _inpaint(
-        self, image: Float[Tensor, "3 height width"], holes: Bool[Tensor, "height width"]
-    ) -> UInt8[Tensor, "3 height width"]:
-        """The image in bytes, its holes filled; all grey if nothing is known."""
-        if bool(holes.all()):
-            image = torch.zeros_like(image)
-        pixels = ((image.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-        if bool(holes.all()) or not bool(holes.any()):
-            return pixels
-        picture = rearrange(pixels, "channel height width -> height width channel")
-        whole = cv2.inpaint(
-            np.ascontiguousarray(picture.numpy()),
-            holes.numpy().astype(np.uint8),
-            self.params.radius_pixels,
-            METHODS[self.params.inpainting],
-        )
-        return rearrange(torch.from_numpy(whole), "height width channel -> channel height width")
+        self,
+        frames: Float[Tensor, "frame 3 height width"],
+        holes: Bool[Tensor, "frame height width"],
+    ) -> UInt8[Tensor, "frame 3 height width"]:
+        """The frames in bytes, their holes filled; grey if nothing is known. Overwrites `frames`.
+
+        Frames are shared among torch's number of threads.
+        """
+        is_blank = holes.flatten(1).all(dim=1)
+        frames[is_blank] = 0.0
+        pixels = frames.clamp_(-1, 1).add_(1).mul_(127.5).round_().to(torch.uint8)
+        to_fill = torch.nonzero(holes.flatten(1).any(dim=1) & ~is_blank)[:, 0].tolist()
+
+        def fill(frame: int) -> None:
+            picture = rearrange(pixels[frame], "channel height width -> height width channel")
+            whole = cv2.inpaint(
+                np.ascontiguousarray(picture.numpy()),
+                holes[frame].numpy().astype(np.uint8),
+                self.params.radius_pixels,
+                METHODS[self.params.inpainting],
+            )
+            picture.numpy()[:] = whole
+
+        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+            list(pool.map(fill, to_fill))
+        return pixels
 
 
 def _carry(

@@ -15,10 +15,10 @@ from pickle import UnpicklingError
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from lyra_data.errors import InputError
+from lyra_data.weights.file_faults import file_at_fault
 from lyra_data.weights.torchscript_archive import (
     is_torchscript_archive,
     read_torchscript_tensors,
@@ -27,6 +27,7 @@ from lyra_data.weights.torchscript_archive import (
 WRAPPERS = ("model", "module", "state_dict")
 """Keys under which a checkpoint may keep its state dict."""
 
+KIND = "checkpoint"
 CUT = "fetch the file again, or give another: it is cut, altered, or no checkpoint"
 
 
@@ -40,9 +41,10 @@ def read_state_dict(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise InputError("there is no such file", where=str(path), fix="give the checkpoint's path")
-    _refuse_cut(path)
-    if path.suffix == ".safetensors":
-        return dict(_read_safetensors(path))
+    with file_at_fault(path, kind=KIND):
+        _refuse_cut(path)
+        if path.suffix == ".safetensors":
+            return dict(load_file(path))
     if is_torchscript_archive(path):
         return dict(read_torchscript_tensors(path))
     loaded = load_safely(path)
@@ -64,23 +66,27 @@ def load_safely(path: Path) -> Any:
     Raises:
         InputError: the file is cut or no checkpoint, or asks for code; the code is named.
     """
-    _refuse_cut(path)
-    try:
-        # Kernels of accelerated layers leave their state as a buffer of bytes, which is harmless.
-        with torch.serialization.safe_globals([io.BytesIO]):
-            mapped = zipfile.is_zipfile(path)
-            return torch.load(path, map_location="cpu", mmap=mapped, weights_only=True)
-    except UnpicklingError as error:
-        asked = re.search(r"(?:GLOBAL|Trying to \w+|function|class) ([\w.]+\.[\w.]+)", str(error))
-        if asked is None:
-            raise InputError("not a readable checkpoint", where=str(path), fix=CUT) from error
-        raise InputError(
-            f"asks for code, {asked[1]}, which weights have no need of; nothing was run",
-            where=str(path),
-            fix="do not use this file; fetch it from its source",
-        ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError("not a readable checkpoint", where=str(path), fix=CUT) from error
+    with file_at_fault(path, kind=KIND):
+        _refuse_cut(path)
+        try:
+            # Accelerated layers' kernels leave their state as a buffer of bytes, which is harmless.
+            with torch.serialization.safe_globals([io.BytesIO]):
+                mapped = zipfile.is_zipfile(path)
+                return torch.load(path, map_location="cpu", mmap=mapped, weights_only=True)
+        except UnpicklingError as error:
+            raise _refused(path, str(error)) from error
+
+
+def _refused(path: Path, reason: str) -> InputError:
+    """Without torch's own words, which advise to load the file all the same."""
+    asked = re.search(r"(?:GLOBAL|Trying to \w+|function|class) ([\w.]+\.[\w.]+)", reason)
+    if asked is None:
+        return InputError(f"not a readable {KIND}", where=str(path), fix=CUT)
+    return InputError(
+        f"asks for code, {asked[1]}, which weights have no need of; nothing was run",
+        where=str(path),
+        fix="do not use this file; fetch it from its source",
+    )
 
 
 def _refuse_cut(path: Path) -> None:
@@ -96,10 +102,3 @@ def _refuse_cut(path: Path) -> None:
             where=str(path),
             fix=CUT,
         )
-
-
-def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
-    try:
-        return load_file(path)
-    except SafetensorError as error:
-        raise InputError(f"not a readable file: {error}", where=str(path), fix=CUT) from error

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from typing import Any
 
 from lyra_data.weights.catalogue import Release
-from lyra_data.weights.hub_errors import hub_errors
+from lyra_data.weights.hub_errors import DownloadError, hub_errors
+from lyra_data.weights.manifest import stays_inside
 
 NEVER_WANTED = (".gitattributes", ".gitignore")
 
@@ -53,7 +55,8 @@ def list_release(release: Release, revision: str | None = None) -> Listing:
     """Ask the Hub.
 
     Raises:
-        DownloadError: no such repository or revision, no access, or no network.
+        DownloadError: no such repository or revision, no access, or no network; or the listing
+            names a file that would be written outside its folder.
     """
     from huggingface_hub import HfApi, constants
 
@@ -69,14 +72,30 @@ def list_release(release: Release, revision: str | None = None) -> Listing:
         for sibling in info.siblings or []
         if not any(fnmatch(sibling.rfilename, p) for p in (*NEVER_WANTED, *release.unwanted))
     ]
+    page = f"{constants.ENDPOINT}/{release.repository}"
+    for file in files:
+        _refuse_outside(file, page)
     assert info.sha is not None, "the Hub states the commit of every answer"
     return Listing(
         repository=release.repository,
-        page=f"{constants.ENDPOINT}/{release.repository}",
+        page=page,
         revision=info.sha,
         licence=_licence(info.card_data),
         gated=bool(info.gated),
         files=tuple(sorted(files, key=lambda file: file.name)),
+    )
+
+
+def _refuse_outside(file: RemoteFile, page: str) -> None:
+    """Names and hashes both become part of a path."""
+    hashes = (file.sha256 or "0", file.git_hash or "0")
+    if stays_inside(file.name) and all(re.fullmatch("[0-9a-f]+", word) for word in hashes):
+        return
+    raise DownloadError(
+        f"the listing names a file outside the folder to fetch into, {file.name!r}; nothing was "
+        "fetched",
+        where=page,
+        fix="do not use this repository; if HF_ENDPOINT is set, name the real Hub with it",
     )
 
 

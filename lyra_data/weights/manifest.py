@@ -52,6 +52,11 @@ class Manifest:
         (folder / MANIFEST).write_text(text, encoding="utf-8")
 
 
+def stays_inside(name: str) -> bool:
+    """Whether a path relative to a folder leads to a file below it, whoever wrote the name."""
+    return bool(name) and name[0] != "/" and "\0" not in name and ".." not in name.split("/")
+
+
 def files_of(folder: Path) -> list[str]:
     """Files below `folder` by relative path, sorted; hidden ones and weights.json do not count."""
     paths = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
@@ -72,7 +77,8 @@ def read_manifest(folder: Path) -> Manifest:
 
     Raises:
         InputError: the folder or its weights.json is not there.
-        CorruptDataError: weights.json cannot be read, or a later release wrote it.
+        CorruptDataError: weights.json cannot be read, names a file outside the folder, or a later
+            release wrote it.
     """
     path = folder / MANIFEST
     if not path.is_file():
@@ -90,7 +96,9 @@ def read_manifest(folder: Path) -> Manifest:
                 values[group] = {
                     name: FileRecord(**record) for name, record in values[group].items()
                 }
-            return Manifest(**values)
+            manifest = Manifest(**values)
+            _refuse_outside(manifest, path)
+            return manifest
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CorruptDataError(
             "cannot be read", where=str(path), fix="convert or pull the weights again"
@@ -100,6 +108,16 @@ def read_manifest(folder: Path) -> Manifest:
         where=str(path),
         fix="use the release that wrote it, or convert the weights again",
     )
+
+
+def _refuse_outside(manifest: Manifest, path: Path) -> None:
+    outside = [name for name in manifest.files if not stays_inside(name)]
+    if outside:
+        raise CorruptDataError(
+            f"names a file outside its folder, {outside[0]!r}",
+            where=str(path),
+            fix="do not use this folder; convert or pull the weights again",
+        )
 
 
 def weights_fingerprint(folder: Path) -> str:

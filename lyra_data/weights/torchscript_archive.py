@@ -10,6 +10,7 @@ only holds attributes, and any other name is refused.
 from __future__ import annotations
 
 import io
+import math
 import pickle
 import zipfile
 from collections import OrderedDict
@@ -21,8 +22,14 @@ import torch
 from torch import Tensor
 
 from lyra_data.errors import InputError
+from lyra_data.gen3c.pickle_memo import refuse_far_memo
+from lyra_data.weights.file_faults import file_at_fault
 
+KIND = "TorchScript archive"
 SOME_OF_ITS_FILES = ("constants.pkl", "data.pkl")
+MAX_ATTRIBUTES = 100_000
+"""Of all modules together; thirty times what the tokenizer has. Modules within modules can share
+their parts, so a small file may describe a tree without end."""
 
 DTYPES = {
     "DoubleStorage": torch.float64,
@@ -39,11 +46,16 @@ DTYPES = {
 
 
 def is_torchscript_archive(path: Path) -> bool:
-    """Whether `path` is a zip file with the parts of a TorchScript archive."""
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        names = {name.partition("/")[2] for name in archive.namelist()}
+    """Whether `path` is a zip file with the parts of a TorchScript archive.
+
+    Raises:
+        InputError: it is a zip file whose directory cannot be read.
+    """
+    with file_at_fault(path, kind=KIND):
+        if not zipfile.is_zipfile(path):
+            return False
+        with zipfile.ZipFile(path) as archive:
+            names = {name.partition("/")[2] for name in archive.namelist()}
     return names.issuperset(SOME_OF_ITS_FILES)
 
 
@@ -54,22 +66,22 @@ def read_torchscript_tensors(path: Path) -> dict[str, Tensor]:
         InputError: the archive is cut or altered, or its description names something that is
             neither a tensor nor a module; the name is told.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return dict(_tensors_of(_Reader(path, archive).load(), prefix="", above=()))
-    except (InputError, MemoryError):
-        raise
-    # Whatever a made-up description can make the machine stumble over, the file is at fault.
-    except Exception as error:
-        raise InputError(
-            f"not a readable TorchScript archive: {error or type(error).__name__}",
-            where=str(path),
-            fix="fetch the file again; it is cut or was altered",
-        ) from error
+    with file_at_fault(path, kind=KIND), zipfile.ZipFile(path) as archive:
+        return dict(_tensors_of(_Reader(path, archive).load()))
 
 
 class _Shell:
     """Stands for an object of any class of the archive's program: attributes, no behaviour."""
+
+
+class _Held:
+    """Keeps a tensor out of the archive's reach: a tensor's own `__setstate__` is not for it."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.tensor = tensor
+
+    def __setstate__(self, state: Any) -> None:
+        raise ValueError("it sets the state of a tensor, which no archive does")
 
 
 class _Reader(pickle.Unpickler):
@@ -79,10 +91,12 @@ class _Reader(pickle.Unpickler):
         self._path = path
         self._archive = archive
         self._root = archive.namelist()[0].partition("/")[0]
-        self._storages: dict[str, Tensor] = {}
+        self._storages: dict[str, _Held] = {}
         if f"{self._root}/byteorder" in archive.namelist() and self._file("byteorder") != b"little":
             raise ValueError("its numbers are big-endian")
-        super().__init__(io.BytesIO(self._file("data.pkl")))
+        data = self._file("data.pkl")
+        refuse_far_memo(data)
+        super().__init__(io.BytesIO(data))
 
     def find_class(self, module_name: str, global_name: str, /) -> Any:
         if module_name == "__torch__" or module_name.startswith("__torch__."):
@@ -99,20 +113,24 @@ class _Reader(pickle.Unpickler):
             )
         return allowed
 
-    def persistent_load(self, pid: Any, /) -> Tensor:
+    def persistent_load(self, pid: Any, /) -> _Held:
         """The bytes of one storage, as a flat tensor of its type; the zip's checksum holds."""
         tag, dtype, key, _device, _count = pid
-        if tag != "storage" or not isinstance(dtype, torch.dtype):
-            raise ValueError(f"unknown kind of storage {tag!r}")
+        if tag != "storage" or not isinstance(dtype, torch.dtype) or not isinstance(key, str):
+            raise ValueError("unknown kind of storage")
         if key not in self._storages:
             data = bytearray(self._file(f"data/{key}"))
-            self._storages[key] = (
+            self._storages[key] = _Held(
                 torch.frombuffer(data, dtype=dtype) if data else torch.empty(0, dtype=dtype)
             )
         return self._storages[key]
 
     def _file(self, name: str) -> bytes:
-        return self._archive.read(f"{self._root}/{name}")
+        """Bytes as they lie in the file, so that they are no more than it holds."""
+        entry = self._archive.getinfo(f"{self._root}/{name}")
+        if entry.compress_type != zipfile.ZIP_STORED:
+            raise ValueError(f"{name} is compressed, which torch never does")
+        return self._archive.read(entry)
 
 
 def _allowed() -> dict[tuple[str, str], Callable[..., Any]]:
@@ -130,19 +148,29 @@ def _allowed() -> dict[tuple[str, str], Callable[..., Any]]:
     }
 
 
-def _tensor(storage: Tensor, offset: int, size: tuple[int, ...], stride: tuple[int, ...]) -> Tensor:
+def _tensor(storage: _Held, offset: int, size: tuple[int, ...], stride: tuple[int, ...]) -> _Held:
     """A view of the storage; torch refuses one that reaches beyond it."""
-    return torch.as_strided(storage, size, stride, offset)
+    flat = storage.tensor
+    if math.prod(size) > flat.numel():
+        raise ValueError(f"a tensor has more numbers than the {flat.numel()} of its storage")
+    return _Held(torch.as_strided(flat, size, stride, offset))
 
 
-def _tensors_of(
-    module: Any, *, prefix: str, above: tuple[int, ...]
-) -> Iterator[tuple[str, Tensor]]:
-    """Tensor attributes of a module and of the modules below it."""
-    if id(module) in above:
-        raise ValueError(f"module {prefix!r} contains itself")
-    for name, value in vars(module).items():
-        if isinstance(value, Tensor):
-            yield prefix + name, value
-        elif isinstance(value, _Shell):
-            yield from _tensors_of(value, prefix=f"{prefix}{name}.", above=(*above, id(module)))
+def _tensors_of(root: Any) -> Iterator[tuple[str, Tensor]]:
+    """Tensor attributes of a module and of the modules below it, by dotted name."""
+    count = 0
+
+    def walk(module: Any, prefix: str, above: tuple[int, ...]) -> Iterator[tuple[str, Tensor]]:
+        nonlocal count
+        if id(module) in above:
+            raise ValueError(f"module {prefix!r} contains itself")
+        for name, value in vars(module).items():
+            count += 1
+            if count > MAX_ATTRIBUTES:
+                raise ValueError(f"its modules have more than {MAX_ATTRIBUTES:,} attributes")
+            if isinstance(value, _Held):
+                yield prefix + name, value.tensor
+            elif isinstance(value, _Shell):
+                yield from walk(value, f"{prefix}{name}.", (*above, id(module)))
+
+    yield from walk(root, "", ())

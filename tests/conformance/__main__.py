@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.conformance.base import Result, check_entry, load_entries
+from tests.conformance.base import Result, check_entry, index_files, load_entries
 
 
 def _check(entry: dict[str, Any], folder: Path) -> Result:
@@ -24,14 +24,17 @@ def _check(entry: dict[str, Any], folder: Path) -> Result:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.conformance", description=__doc__)
-    parser.add_argument("folder", type=Path, help="folder that holds INDEX.json")
+    parser.add_argument(
+        "folder", type=Path, help="folder that holds INDEX.json, its own or in gen3c/"
+    )
     parser.add_argument("--kind", action="append", help="only this kind; may be repeated")
     arguments = parser.parse_args()
-    if not (arguments.folder / "INDEX.json").is_file():
-        parser.error(f"{arguments.folder} holds no INDEX.json")
+    indices = index_files(arguments.folder)
+    if not indices:
+        parser.error(f"{arguments.folder} holds no INDEX.json, nor does its folder gen3c")
     entries = load_entries(arguments.folder)
     if not entries:
-        parser.error(f"{arguments.folder / 'INDEX.json'} has neither entries nor cases")
+        parser.error(f"{' and '.join(map(str, indices))}: neither entries nor cases")
     known = sorted({entry["kind"] for entry in entries})
     for kind in arguments.kind or []:
         if kind not in known:

@@ -44,6 +44,7 @@ class Result:
         largest_error: largest absolute difference over all outputs compared; None if skipped.
         failures: one line per output outside its tolerance; empty when the entry conforms.
         skipped: why nothing was compared, or None.
+        notes: what could not be compared, and why, where the rest was.
     """
 
     kind: str
@@ -52,6 +53,7 @@ class Result:
     tolerance: str
     failures: tuple[str, ...] = ()
     skipped: str | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -68,7 +70,8 @@ class Result:
         line = f"{self.status:4} {self.kind:12} {self.file:44} {error:>9} {self.tolerance}"
         if self.skipped is not None:
             line += f" ({self.skipped})"
-        return "\n".join([line, *(f"       {failure}" for failure in self.failures)])
+        notes = [f"not compared: {note}" for note in self.notes]
+        return "\n".join([line, *(f"       {text}" for text in (*self.failures, *notes))])
 
 
 @dataclass
@@ -84,6 +87,7 @@ class Comparison:
     largest_error: float = 0.0
     compared: int = 0
     failures: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def add(
         self, name: str, actual: Any, expected: Any, tolerance: Mapping[str, Any] | None = None
@@ -118,6 +122,7 @@ class Comparison:
             largest_error=self.largest_error,
             tolerance=json.dumps(self.entry["tolerance"]),
             failures=tuple(self.failures),
+            notes=tuple(self.notes),
         )
 
 
@@ -157,7 +162,10 @@ def _outside(
 def as_numpy(value: Any) -> np.ndarray:
     """Tensors, arrays, lists and numbers as one array."""
     if hasattr(value, "detach"):
-        value = value.detach().cpu().numpy()
+        value = value.detach().cpu()
+        if "bfloat16" in str(value.dtype):  # which NumPy lacks; float32 holds each of its values
+            value = value.float()
+        value = value.numpy()
     return np.asarray(value)
 
 
@@ -167,15 +175,25 @@ def load_arrays(entry: Mapping[str, Any], folder: Path) -> dict[str, np.ndarray]
         return dict(arrays)
 
 
+def index_files(folder: Path) -> list[Path]:
+    """The folder's INDEX.json and that of its subfolder gen3c, as far as they are there."""
+    paths = (folder / "INDEX.json", folder / "gen3c" / "INDEX.json")
+    return [path for path in paths if path.is_file()]
+
+
 def load_entries(folder: Path) -> list[dict[str, Any]]:
-    """`entries` and `cases` of the folder's INDEX.json and of that in its subfolder gen3c."""
+    """`entries` and `cases` of the folder's index files."""
     entries = []
-    for subfolder in (".", "gen3c"):
-        path = folder / subfolder / "INDEX.json"
-        index = json.loads(path.read_text()) if path.is_file() else {}
+    for path in index_files(folder):
+        index, subfolder = json.loads(path.read_text()), str(path.parent.relative_to(folder))
         entries += index.get("entries", []) if subfolder == "." else []
         entries += [_entry_of_case(case, subfolder) for case in index.get("cases", [])]
     return entries
+
+
+def find_entry(folder: Path, file: str) -> dict[str, Any]:
+    """The entry of one file, or of one gen3c case by its id."""
+    return next(entry for entry in load_entries(folder) if entry["file"] == file)
 
 
 def _entry_of_case(case: dict[str, Any], subfolder: str) -> dict[str, Any]:

@@ -1,5 +1,8 @@
 """Builds the small networks of gen3c/ through our converter and pipeline."""
 
+# diffusers fills its namespaces lazily, which pyright takes for private names.
+# pyright: reportPrivateImportUsage=false
+
 from __future__ import annotations
 
 import json
@@ -23,6 +26,14 @@ def _renamed(state: dict[str, Tensor], table: NameTable) -> dict[str, Tensor]:
     renamed = table.rename(state)
     assert not renamed.unknown and not renamed.doubled, renamed
     return {target: state[source] for target, source in renamed.sources.items()}
+
+
+def load_data(path: Path) -> dict[str, Tensor]:
+    """Arrays of a case; float32 whatever precision they were stored in."""
+    return {
+        name: values.float() if values.is_floating_point() else values
+        for name, values in load_file(path).items()
+    }
 
 
 @lru_cache(maxsize=4)

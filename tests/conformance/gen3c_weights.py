@@ -56,7 +56,8 @@ def _check_files(case: Mapping[str, Any], folder: Path, comparison: Comparison) 
             stored = part.tensors[target]
             _compare_words(comparison, f"{target}: dtype", [str(stored.dtype)], [str(dtype)])
             comparison.add(target, stored.float(), known[source].to(dtype).float(), EXACT)
-    extra = bool(set(part.dropped) - {"net.pos_embedder.seq"})
+    # Position buffers are in every checkpoint, and recomputed.
+    extra = any(not re.match(r"(net\.)?pos_embedder\.", name) for name in part.dropped)
     if "extra_keys" in case:
         comparison.add("has keys to drop", extra, case["extra_keys"], EXACT)
     if "wrapped_in_model_key" in case:
@@ -107,6 +108,12 @@ def _check_map(case: Mapping[str, Any], folder: Path, comparison: Comparison) ->
         comparison.add(f"{part}: weights", len(expected), size["target_keys"], EXACT)
         numbers = sum(int(np.prod(shape)) for shape in expected.values())
         comparison.add(f"{part}: parameters", numbers, size["parameters"], EXACT)
+        stated_names = size.get("source_keys", size.get("source_keys_network"))
+        for table in tables:
+            read = ours.rename(_names(table))
+            if set(read.sources) == set(expected):  # the table of this model
+                num_names = len(read.sources) + len(list(filter(_of_network, read.dropped)))
+                comparison.add(f"{part}: {table.name}: names", num_names, stated_names, EXACT)
 
 
 def _check_table(case: Mapping[str, Any], folder: Path, comparison: Comparison) -> None:
@@ -128,6 +135,11 @@ def _check_table(case: Mapping[str, Any], folder: Path, comparison: Comparison) 
     _compare_words(comparison, "the model's weights", expected, shapes)
     for target in shapes.keys() & expected.keys():
         comparison.add(f"{target}: shape", expected[target], shapes[target], EXACT)
+
+
+def _of_network(name: str) -> bool:
+    """Whether a checkpoint's name is the network's, not of what else took part in its training."""
+    return not re.match(r"logvar\.|conditioner\.|(net\.)?accum_", name)
 
 
 def _names(table: Path) -> Iterable[str]:

@@ -13,21 +13,20 @@ from lyra_data.depth_colours import depth_wave, jet
 from lyra_data.framing import ReferenceFraming
 from lyra_model.decoder.inputs import scaled
 from lyra_model.decoder.times import embed_times, normalise_times
-from tests.conformance.base import Comparison, Result, load_arrays
-
-JET_LIMITS = (1.0, 4.0)
-"""Depths of the first and last colour in out_jet_range, which its entry does not state; read off
-its colours."""
+from tests.conformance.base import Comparison, Result, load_arrays, skip
+from tests.conformance.jet_limits import jet_limits
 
 Arrays = dict[str, Tensor]
 
 
 def check(entry: dict[str, Any], folder: Path) -> Result:
+    parts = [part for part in CHECKS if part in entry["file"]]
+    if not parts:
+        return skip(entry, "nothing here compares files of this name")
     arrays = {name: torch.from_numpy(array) for name, array in load_arrays(entry, folder).items()}
     comparison = Comparison(entry)
-    for part, compare in CHECKS.items():
-        if part in entry["file"]:
-            compare(comparison, entry["params"], arrays)
+    for part in parts:
+        CHECKS[part](comparison, entry["params"], arrays)
     return comparison.result()
 
 
@@ -69,7 +68,9 @@ def check_sample(comparison: Comparison, params: dict[str, Any], arrays: Arrays)
     comparison.add("input intrinsics", inputs.intrinsics, arrays["out_intrinsics_input"])
     comparison.add("target intrinsics", targets.intrinsics, arrays["out_intrinsics"])
     times = arrays["in_times"]
-    of_first_view_and_target = torch.cat([times[: params["frames"]], times[-1:]])
+    frames = params["frames"]
+    target = times[-1 if params["training"] else frames]
+    of_first_view_and_target = torch.cat([times[:frames], target.reshape(1)])
     embedded = embed_times(normalise_times(of_first_view_and_target))
     comparison.add("input times", embedded[:-1], arrays["out_time_embeddings"])
     comparison.add("target time", embedded[-1:], arrays["out_time_embeddings_target"])
@@ -82,21 +83,34 @@ def check_sample(comparison: Comparison, params: dict[str, Any], arrays: Arrays)
 
 def check_pictures(comparison: Comparison, params: dict[str, Any], arrays: Arrays) -> None:
     """Its colour maps come out blue, green, red; ours are red, green, blue."""
-    limits = tuple(params.get("data_range", JET_LIMITS))
     depth = arrays["in_depth"][:, :, 0]
-    for name, chosen in (("jet", None), ("jet_range", limits)):
-        pictures = jet(depth.flatten(0, 1), limits=chosen).flip(1)
-        comparison.add(name, pictures.unflatten(0, depth.shape[:2]), arrays[f"out_{name}"])
-    wave = depth_wave(
-        arrays["in_image"][0, 0],
-        depth[0, 0],
-        wave_length=params["wave_length"],
-        num_still=params["pre_frames"],
-        num_steps=params["n_frames"],
-        colour_near=tuple(params["color_front"]),
-        colour_far=tuple(params["color_back"]),
-    )
-    comparison.add("wave", wave[params["stored_frames"]], arrays["out_wave"][0])
+
+    def coloured(limits: tuple[float, float] | None) -> Tensor:
+        return jet(depth.flatten(0, 1), limits=limits).flip(1).unflatten(0, depth.shape[:2])
+
+    comparison.add("jet", coloured(None), arrays["out_jet"])
+    expected = arrays["out_jet_range"]
+    stated = params.get("data_range")
+    limits = tuple(stated) if stated else jet_limits(depth, expected.movedim(2, -1), coloured)
+    if limits is None:
+        comparison.notes.append(
+            "jet_range: no depths of the first and last colour make its colours"
+        )
+    else:
+        comparison.add("jet_range", coloured(limits), expected)
+
+    for scene, expected in enumerate(arrays["out_wave"]):
+        wave = depth_wave(
+            arrays["in_image"][scene, 0],
+            depth[scene, 0],
+            wave_length=params["wave_length"],
+            num_still=params["pre_frames"],
+            num_steps=params["n_frames"],
+            colour_near=tuple(params["color_front"]),
+            colour_far=tuple(params["color_back"]),
+        )
+        name = f"wave {scene}" if scene else "wave"
+        comparison.add(name, wave[params["stored_frames"]], expected)
 
 
 CHECKS = {

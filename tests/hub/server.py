@@ -40,6 +40,7 @@ class HubState:
             answers 503. None: it behaves.
         stall: instead of breaking off, keep the connection open and silent.
         alter: send large files with their last byte changed.
+        stated: what the listing says of a file instead of the truth, by name and key.
         served: (file, first byte, bytes sent) of every large answer.
         tokens_elsewhere: tokens that arrived at the redirect's target.
     """
@@ -48,6 +49,7 @@ class HubState:
     cut_after: int | None = None
     stall: bool = False
     alter: bool = False
+    stated: dict[str, dict[str, Any]] = field(default_factory=dict)
     served: list[tuple[str, int, int]] = field(default_factory=list)
     tokens_elsewhere: list[str] = field(default_factory=list)
     is_cut: threading.Event = field(default_factory=threading.Event)
@@ -109,7 +111,10 @@ class _Handler(BaseHTTPRequestHandler):
             return self._refuse(404, "RepoNotFound", "Repository not found")
         if parts[4:5] == ["revision"] and parts[5] not in ("main", COMMIT):
             return self._refuse(404, "RevisionNotFound", f"Invalid rev id: {parts[5]}")
-        siblings = [self._sibling(name, data) for name, data in repository.files.items()]
+        siblings = [
+            self._sibling(name, data) | self.hub.stated.get(name, {})
+            for name, data in repository.files.items()
+        ]
         answer = {
             "id": "/".join(parts[2:4]),
             "sha": COMMIT,

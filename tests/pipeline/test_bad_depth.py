@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from lyra_data.depth.transformers import TransformersDepth
 from stages.cli import app
 from tests.pipeline.project import Project
 from tests.tiny_models import write_depth_pro
@@ -69,6 +70,26 @@ def test_a_picture_alone_is_annotated_where_an_estimator_is_chosen(
     assert result.exit_code == 0, result.output
     clip = json.loads((project.root / "outputs/clips/wall/clip.json").read_text())
     assert "'depth_estimator': 'transformers-" in str(clip)
+
+
+def test_depth_is_estimated_once_for_all_runs(
+    project: Project, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert json.loads(annotate(project, at(models)).stdout)["made"] == 1
+    with monkeypatch.context() as patch:
+        patch.setattr(TransformersDepth, "estimate", lambda *_: pytest.fail("estimated again"))
+        assert json.loads(annotate(project, at(models)).stdout)["reused"] == 1
+    other = annotate(project, at(models, field_of_view_degrees=70.0))
+    assert json.loads(other.stdout)["made"] == 1
+
+
+def test_a_model_that_is_not_there_is_not_missed_where_depth_comes_with_the_picture(
+    tmp_path: Path,
+) -> None:
+    """A process of its own, as below."""
+    project = Project(tmp_path / "project")
+    project.change("annotate", "depth", to={**TRANSFORMERS, "model": "nobody/DepthPro"})
+    assert project.cli("annotate")["made"] == 1
 
 
 def test_no_depth_and_none_estimated_is_told_with_the_folder(project: Project) -> None:

@@ -847,7 +847,7 @@ def test_damaged_durations_are_left_out_of_the_report(project: Project, text: st
 def test_durations_that_cannot_be_kept_do_not_undo_the_stage(project: Project) -> None:
     shutil.rmtree(project.root / ".work")
     (project.root / ".work").write_text("")
-    succeed(project, "annotate")
+    succeed(project, "package")  # needs no scratch folder for its work
 
 
 def test_a_phase_of_smaller_pictures_than_the_real_photos_can_be_judged(project: Project) -> None:

@@ -11,10 +11,17 @@ from typing import Any
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
+from lyra_data.clip import Clip
 from lyra_data.clip_store import read_clip
-from lyra_data.errors import InputError, ParamsError
+from lyra_data.errors import ExecutorError, InputError, ParamsError
+from lyra_data.generation.jobs import Job
+from lyra_data.generation.view_making import ViewMaker
+from lyra_data.text_to_image import TextToImage
+from lyra_data.view import View
 from stages.annotate import run_annotate
+from stages.cli import app
 from stages.prompt import run_prompt
 from stages.summary import Summary
 from tests.pipeline.project import HEIGHT, WIDTH, Project
@@ -89,9 +96,10 @@ def test_the_clip_holds_the_prompt_and_all_settings(project: Project, made: Summ
     assert clip.source["model"].startswith("flux@")
 
 
-def test_the_same_prompt_again_makes_the_same_scene_and_finds_its_views(
-    project: Project, made: Summary
+def test_the_same_prompt_again_finds_its_picture_and_its_views(
+    project: Project, made: Summary, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(TextToImage, "paint", lambda *_, **__: pytest.fail("was painted again"))
     again = run_prompt(project.params_file, TEXT, device="cpu")
     assert again.facts["scene_id"] == made.facts["scene_id"]
     assert (again.facts["made"], again.facts["reused"]) == (0, 2)
@@ -115,6 +123,57 @@ def test_the_entry_it_prints_makes_the_same_clip_in_the_pipeline(
     index = Path("clips") / scene_id / "clip.json"
     pipeline = json.loads((project.root / "outputs" / index).read_text())
     assert pipeline == json.loads((folder_of(project, made) / index).read_text())
+
+
+def test_a_failed_view_of_a_prompt_is_made_when_it_is_tried_again(project: Project) -> None:
+    command = ["generate", "--prompt", "a view that fails", "--device", "cpu", "--json"]
+    command += ["--params", str(project.params_file)]
+    make = ViewMaker.make
+
+    def refuse_left(self: ViewMaker, clip: Clip, job: Job) -> View:
+        if job.trajectory == "left":
+            raise InputError("nothing there")
+        return make(self, clip, job)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ViewMaker, "make", refuse_left)
+        assert CliRunner().invoke(app, command).exit_code == 2
+    assert "1 of 2 failed" in CliRunner().invoke(app, command).output
+    result = CliRunner().invoke(app, [*command, "--retry-failed"])
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)
+    assert (told["made"], told["reused"], told["failures"]) == (1, 1, [])
+
+
+def test_missing_weights_of_the_teacher_are_told_before_a_picture_is_made(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(self: ViewMaker) -> dict[str, str]:
+        raise ParamsError("the weights are missing")
+
+    monkeypatch.setattr(ViewMaker, "fingerprints", property(missing))
+    monkeypatch.setattr(TextToImage, "paint", lambda *_, **__: pytest.fail("was painted"))
+    with pytest.raises(ParamsError, match="the weights are missing"):
+        run_prompt(project.params_file, "never painted", device="cpu")
+
+
+def test_a_device_that_is_not_there_is_told_before_a_picture_is_made(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(TextToImage, "paint", lambda *_, **__: pytest.fail("was painted"))
+    with pytest.raises(ExecutorError, match="'cuda:7' is no device of this machine"):
+        run_prompt(project.params_file, "never painted", device="cuda:7")
+
+
+def test_a_missing_depth_model_is_told_before_a_picture_is_made(project: Project) -> None:
+    """A process of its own: the type checks of this one ask every estimator for its fingerprint."""
+    pictures = project.root / ".work" / "annotate_pictures"
+    before = sorted(pictures.glob("*"))
+    project.change("annotate", "depth", to=depth() | {"model": "nobody/DepthPro"})
+    error = project.cli("generate", "--prompt", "never painted", expect=2)["error"]
+    project.change("annotate", "depth", to=depth())
+    assert "model 'nobody/DepthPro' is not on this machine" in error["what"]
+    assert sorted(pictures.glob("*")) == before
 
 
 @pytest.mark.parametrize("text", ["", " \n "])

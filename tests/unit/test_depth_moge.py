@@ -85,9 +85,13 @@ def test_given_intrinsics_tell_moge_the_field_of_view_and_are_kept(root: Path) -
     assert (call["level"], call["half"]) == (7, False)
 
 
-@pytest.mark.parametrize(("version", "scale"), [("v1", "up_to_scale"), ("v2", "metric")])
-def test_only_the_second_moge_tells_metres(root: Path, version: str, scale: str) -> None:
-    assert estimator(root, version=version).estimate(picture(), None).scale == scale
+def test_only_a_second_moge_with_a_scale_head_tells_metres(root: Path) -> None:
+    fake_moge.write_checkpoint(root / "scaled", scale=2.0)
+    metric = estimator(root, version="v2", model="scaled").estimate(picture(), None)
+    assert metric.scale == "metric"
+    torch.testing.assert_close(metric.depth[SKY:], 2.0 * floor_depth()[SKY:])
+    for version in ("v1", "v2"):
+        assert estimator(root, version=version).estimate(picture(), None).scale == "up_to_scale"
 
 
 def test_the_reference_option_squeezes_the_picture_and_puts_sky_at_a_thousand(root: Path) -> None:
@@ -188,6 +192,26 @@ def test_the_checkpoint_of_another_model_is_refused(root: Path) -> None:
     assert "is no MoGe v1" in error.what
     torch.save({"model_config": {"width": 3}, "model": {}}, root / "moge" / "model.pt")
     assert "is no MoGe v1" in refused(root).what
+
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_weights_that_the_model_lacks_or_does_not_know_are_refused_by_name(
+    root: Path, version: str
+) -> None:
+    """MoGe 2 itself would run on, with random weights."""
+    path = root / "moge" / "model.pt"
+    whole = torch.load(path, weights_only=True)
+    odd = {"model_config": whole["model_config"], "model": {"depth_head.0": torch.zeros(2)}}
+    torch.save(odd, path)
+    error = refused(root, version=version)
+    assert f"is no MoGe {version}" in error.what
+    assert "far" in error.what and "depth_head.0" in error.what
+    torch.save({**odd, "model": {**whole["model"], **odd["model"]}}, path)
+    assert "depth_head.0" in refused(root, version=version).what
+    scaled = {"scale_head": {"dims": [1]}, **whole["model_config"]}
+    torch.save({**whole, "model_config": scaled}, path)
+    if version == "v2":  # v1 has no scale head and ignores its settings
+        assert "1 missing weights (scale_head.0)" in refused(root, version=version).what
 
 
 def test_a_picture_of_nothing_but_sky_is_refused(root: Path) -> None:

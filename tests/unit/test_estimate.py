@@ -9,12 +9,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
-from lyra_data.generation.costs import Cost, read_costs, write_cost
+from lyra_data.failures import Failure
+from lyra_data.generation.costs import Cost, Stopwatch, device_name, read_costs, write_cost
 from lyra_data.generation.estimate import Estimate, estimate_clips, scale_table, simulate
 from lyra_data.generation.estimate_figures import FULL_PIXELS, PUBLISHED, view_figures
-from lyra_data.generation.runner import generate_views, read_clip_facts
+from lyra_data.generation.failed_jobs import WORKER_DIED, FailedJobs
+from lyra_data.generation.keys import KeyMaker
+from lyra_data.generation.runner import Plan, generate_views, read_clip_facts
+from lyra_data.generation.view_making import ViewMaker
+from lyra_data.placement import Placement
 from lyra_data.progress import silent
 from stages.cli import app
 from tests.generation_stubs import stub_params, write_clips
@@ -101,6 +107,24 @@ def test_published_figures_of_gen3c_are_those_of_the_sources():
         assert figure.source.startswith("published: ")
 
 
+def test_nothing_is_measured_on_a_device_that_is_not_here():
+    assert view_figures("gen3c", "warp-x", None, [MEASURED]) == PUBLISHED["gen3c"]
+
+
+def test_the_memory_of_the_chosen_gpu_is_watched_and_not_the_first_one_s(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"GPU at {device}")
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", asked.append)
+    monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda d: asked.append(d) or 7)
+    device_name.cache_clear()
+    (tmp_path / "view").touch()
+    cost = Stopwatch("cuda:1").cost(tmp_path / "view", (9, 16, 24), "warp-x")
+    device_name.cache_clear()
+    assert asked == ["cuda:1", "cuda:1"]
+    assert (cost.peak_memory_bytes, cost.device, cost.cores) == (7, "GPU at cuda:1", 0)
+
+
 def test_damaged_costs_are_left_out(tmp_path):
     for name, text in (("good", None), ("cut", '{"sec'), ("foreign", '{"a": 1}')):
         (tmp_path / name).mkdir()
@@ -145,6 +169,19 @@ def test_what_is_finished_is_not_counted_again_and_what_it_took_is_learnt(tmp_pa
     assert "measured: 4 finished views" in after.figures.seconds_per_pixel.source
 
 
+def test_what_a_dead_worker_left_is_still_to_be_made_until_it_is_given_up(tmp_path):
+    write_clips(tmp_path / "clips", "a")
+    params, clips = stub_params("left", "up"), read_clip_facts(tmp_path / "clips")
+    maker = ViewMaker(params, Placement("cpu"))
+    (left, _) = Plan(clips, params, 1, KeyMaker(params, maker.fingerprints)).view_tasks()
+    for failed in (0, 0, 1):
+        FailedJobs(tmp_path).put_lost(left.key, Failure(left.name, WORKER_DIED, "killed"))
+        work = estimate_clips(
+            clips, params, seed=1, scratch=tmp_path, root=tmp_path, device_name="A CPU"
+        ).work
+        assert (work.failed, work.pixels_left) == (failed, (2 - failed) * work.pixels / 2)
+
+
 def test_docs_show_the_table_that_the_code_makes():
     assert scale_table() in (REPOSITORY / "docs" / "scale.md").read_text()
 
@@ -177,6 +214,31 @@ def test_the_command_simulates_without_clips_and_fits_80_columns(params_file):
     assert max(map(len, shown.stdout.splitlines())) <= 80
     rows = re.findall(r"^(one view|a view's file|memory|disk) +\S", shown.stdout, re.MULTILINE)
     assert len(rows) == 4
+
+
+@pytest.mark.parametrize("by", ["option", "environment"])
+def test_a_gpu_that_is_not_there_yet_is_estimated_by_published_figures(params_file, by):
+    arguments = ["--params", str(params_file), "--images", "1"]
+    environment = {"COLUMNS": "80"}
+    if by == "option":
+        arguments += ["--device", "cuda:99"]
+    else:
+        environment["LYRA_DEVICE"] = "cuda:99"
+    shown = CliRunner().invoke(app, ["estimate", *arguments], env=environment)
+    assert shown.exit_code == 0
+    assert "not on this machine: figures are" in shown.stdout
+    told = CliRunner().invoke(app, ["estimate", *arguments, "--json"], env=environment)
+    facts = json.loads(told.stdout)
+    assert (facts["device"], facts["device_name"]) == ("cuda:99", None)
+    assert facts["seconds_per_view_source"].startswith("published")
+
+
+@pytest.mark.parametrize("device", ["tpu", "cuda:x", "cuda:", "gpu:0"])
+def test_a_device_that_is_none_is_refused(params_file, device):
+    result = invoke("--params", str(params_file), "--images", "1", "--device", device, "--json")
+    assert result.exit_code == 2
+    error = json.loads(result.stdout)["error"]
+    assert error["where"] == "--device" and repr(device) in error["what"]
 
 
 def test_nothing_to_estimate_is_told(params_file):

@@ -5,46 +5,68 @@ The Ray test is slow (some 20 s): it starts a cluster of its own, as a user's is
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+import torch
 
-from lyra_data.errors import LyraError, StorageError
-from lyra_data.generation.executors import open_executor
-from lyra_data.generation.executors.base import Crew, ExecutorError
+from lyra_data.errors import ExecutorError, LyraError, StorageError
+from lyra_data.generation import assembly, worker
+from lyra_data.generation.executors import local, open_executor
+from lyra_data.generation.executors.base import Crew
 from lyra_data.generation.executors.local import environments, how_it_ended, visible_gpus
+from lyra_data.generation.executors.ray import Actors
 from lyra_data.generation.runner import Generation, generate_views
 from lyra_data.generation.worker import WorkerSetup
 from lyra_data.hashing import sha256_of_files
 from lyra_data.placement import Placement
-from lyra_data.progress import silent
+from lyra_data.progress import SilentProgress, silent
 from tests.generation_stubs import StubMaker, stub_params, write_clips
 
 JOBS = sorted(f"{scene}/{name}" for scene in "abc" for name in ("left", "up"))
 
 
 def generate(root: Path, crew: Crew, maker: object = None, **options) -> Generation:
-    """Three scenes, two views each, in `root`; half of them may fail."""
+    """Three scenes, two views each, in `root`; half of them may fail, or `share`."""
+    share = options.pop("share", 0.5)
     if not (root / "clips").exists():
         write_clips(root / "clips", "a", "b", "c")
     return generate_views(
-        stub_params("left", "up", max_failed_fraction=0.5),
+        stub_params("left", "up", max_failed_fraction=share),
         seed=1,
         clips=root / "clips",
         views=root / "views",
         scratch=root / ".work",
-        progress=silent,
+        progress=options.pop("progress", silent),
         crew=crew,
         **({"maker": maker} if maker else {}),
         **options,
     )
+
+
+class Counted(SilentProgress):
+    """How far each bar went."""
+
+    def __init__(self) -> None:
+        self.done: dict[str, int] = {}
+
+    def start(self, description: str, total: int, unit: str) -> None:
+        self.name = description
+        self.done[description] = 0
+
+    def advance(self, count: int = 1, note: str = "") -> None:
+        self.done[self.name] += count
 
 
 @pytest.fixture(scope="module")
@@ -72,21 +94,118 @@ def test_each_process_loads_its_models_once_and_this_one_loads_none(tmp_path):
     assert str(os.getpid()) not in workers
 
 
-def test_a_killed_worker_loses_the_job_it_was_doing_and_no_other(tmp_path):
-    killed = StubMaker(tmp_path / "log", {"b/left": "die"})
-    first = generate(tmp_path, Crew(workers=1), killed)
-    assert killed.jobs() == JOBS and len(killed.loads()) == 2
-    (failure,) = first.failures
-    assert (failure.item, failure.kind) == ("b/left", "WorkerDied")
-    assert failure.reason == "the worker was killed by signal 9, perhaps for lack of memory"
-    assert first.made == 5
+def test_a_job_whose_worker_is_killed_is_tried_once_more_when_all_others_are_done(tmp_path):
+    maker, progress = StubMaker(tmp_path / "log", {"b/left": "die:1"}), Counted()
+    done = generate(tmp_path, Crew(workers=1), maker, progress=progress)
+    begun = [line.removeprefix("job ") for line in maker.lines() if line.startswith("job ")]
+    assert begun == ["a/left", "a/up", "b/left", "b/up", "c/left", "c/up", "b/left"]
+    assert len(maker.loads()) == 2
+    assert (done.made, done.failures) == (6, [])
+    assert progress.done == {"Generating": 6, "Assembling": 3}
+    assert generate(tmp_path, Crew(), maker).failures == []
 
-    again = StubMaker(tmp_path / "again")
-    assert generate(tmp_path, Crew(), again).failures == [failure]
-    assert again.jobs() == []
-    last = generate(tmp_path, Crew(), again, retry_failed=True)
-    assert again.jobs() == ["b/left"]
+
+def test_a_job_that_kills_its_workers_is_recorded_with_attempts_and_given_up_after_three(tmp_path):
+    killer = StubMaker(tmp_path / "log", {"b/left": "die"})
+    first = generate(tmp_path, Crew(workers=1), killer)
+    (failure,) = first.failures
+    assert (failure.item, failure.kind, failure.attempts) == ("b/left", "WorkerDied", 2)
+    assert failure.reason == "the worker was killed by signal 9, perhaps for lack of memory"
+    assert (first.made, killer.jobs().count("b/left"), len(killer.jobs())) == (5, 2, 7)
+    recorded = json.loads((tmp_path / "views" / "failures.json").read_text())
+    assert [one["attempts"] for one in recorded] == [2]
+
+    second = generate(tmp_path, Crew(workers=1), killer)
+    assert [one.attempts for one in second.failures] == [3]
+    assert (second.known_failures, killer.jobs().count("b/left")) == (0, 3)
+
+    third = generate(tmp_path, Crew(workers=1), killer)
+    assert third.failures == second.failures
+    assert (third.known_failures, killer.jobs().count("b/left")) == (1, 3)
+
+    last = generate(tmp_path, Crew(), StubMaker(tmp_path / "mended"), retry_failed=True)
     assert (last.made, last.reused, last.failures) == (1, 5, [])
+
+
+def test_the_next_run_tries_what_was_lost_without_being_told_to(tmp_path):
+    generate(tmp_path, Crew(workers=1), StubMaker(tmp_path / "log", {"b/left": "die"}))
+    again = StubMaker(tmp_path / "again")
+    done = generate(tmp_path, Crew(), again)
+    assert again.jobs() == ["b/left"]
+    assert (done.made, done.reused, done.failures) == (1, 5, [])
+
+
+def test_a_gpu_that_failed_ends_its_worker_and_the_job_is_done_by_another(tmp_path):
+    maker = StubMaker(tmp_path / "log", {"a/left": "gpu:1", "b/up": "gpu"})
+    done = generate(tmp_path, Crew(workers=1), maker)
+    assert len(maker.loads()) == 3, "one after a/left, one after b/up"
+    assert done.made == 5
+    (failure,) = done.failures
+    assert (failure.item, failure.kind, failure.attempts) == ("b/up", "WorkerDied", 2)
+    assert failure.reason.startswith("the GPU failed: CUDA error: an illegal memory access")
+    assert len(failure.reason.splitlines()) == 1
+
+
+def test_a_gpu_that_fails_under_the_run_s_own_process_stops_it_and_nothing_is_recorded(tmp_path):
+    maker = StubMaker(tmp_path / "log", {"b/left": "gpu"})
+    with pytest.raises(ExecutorError, match="the GPU failed: CUDA error") as caught:
+        generate(tmp_path, Crew(), maker)
+    assert caught.value.fix is not None and "--workers 1" in caught.value.fix
+    again = generate(tmp_path, Crew(), StubMaker(tmp_path / "again"))
+    assert (again.made, again.reused, again.failures) == (4, 2, [])
+
+
+@pytest.mark.parametrize("crew", [Crew(workers=1), Crew()])
+def test_a_worker_with_nothing_but_faults_is_replaced(tmp_path, monkeypatch, crew):
+    monkeypatch.setattr(worker, "MOST_IN_A_ROW", 2)
+    monkeypatch.setattr(local, "_work", work_ending_after_two_faults)
+    faults = {"a/up": "bug", "b/left": "input", "b/up": "bug", "c/left": "bug"}
+    maker = StubMaker(tmp_path / "log", faults)
+    done = generate(tmp_path, crew, maker, share=0.9)
+    assert (done.made, [one.item for one in done.failures]) == (2, list(faults))
+    lines = [line.split()[0] for line in maker.lines()]
+    assert lines == ["load", *["job"] * 4, "load", *["job"] * 2]
+
+
+def work_ending_after_two_faults(*told: Any) -> None:
+    """The life of a worker process, which imports all modules anew."""
+    worker.MOST_IN_A_ROW = 2
+    local._work(*told)
+
+
+def test_what_breaks_a_gpu_is_told_from_what_it_refuses():
+    assert worker.is_end_of_gpu(RuntimeError("CUDA error: device-side assert triggered"))
+    assert worker.is_end_of_gpu(torch.AcceleratorError("uncorrectable ECC error encountered"))
+    assert not worker.is_end_of_gpu(RuntimeError("shapes do not fit a CUDA error"))
+    refusal = RuntimeError("CUDA error: out of memory")
+    assert worker.stops_the_run(refusal)
+    assert not worker.stops_the_run(RuntimeError("CUDA error: an illegal memory access"))
+
+
+def test_a_scene_whose_worker_died_while_it_was_assembled_is_assembled_by_another(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(local, "_work", work_dying_at_b)
+    assert generate(tmp_path, Crew(workers=1)).failures == []
+    assert (tmp_path / "views" / "b" / "half").exists() is False
+    monkeypatch.undo()
+    generate(tmp_path / "plain", Crew())
+    assert sha256_of_files(tmp_path / "views") == sha256_of_files(tmp_path / "plain" / "views")
+
+
+def work_dying_at_b(*told: Any) -> None:
+    """The life of a worker process that is killed when half of scene b is there."""
+    usual = assembly.assemble
+
+    def assemble(files: Any, scene_id: str, target: Path, *rest: Any, **options: Any) -> Any:
+        if scene_id == "b" and not (target / "b").exists():
+            (target / "b").mkdir()
+            (target / "b" / "half").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return usual(files, scene_id, target, *rest, **options)
+
+    assembly.assemble = assemble
+    local._work(*told)
 
 
 def test_an_error_that_stops_the_run_reaches_it_as_it_was_raised(tmp_path):
@@ -198,14 +317,96 @@ def test_actors_give_the_bytes_of_one_worker_and_a_dead_one_loses_its_job_alone(
 
     maker = StubMaker(tmp_path / "log", {"b/left": "die", "c/up": "input"})
     done = generate(tmp_path / "dead", replace(crew, workers=1), maker)
-    assert maker.jobs() == JOBS
+    assert maker.jobs() == sorted([*JOBS, "b/left"])
     assert [failure.item for failure in done.failures] == ["b/left", "c/up"]
     assert [failure.kind for failure in done.failures] == ["WorkerDied", "InputError"]
     assert "the worker died" in done.failures[0].reason
     assert done.made == 4
 
+    broken = StubMaker(tmp_path / "gpu.log", {"b/left": "gpu:1"})
+    assert generate(tmp_path / "gpu", replace(crew, workers=1), broken).made == 6
+    assert len(broken.loads()) == 2
+
     with pytest.raises(ExecutorError, match="the cluster has 2 CPUs for 3 workers"):
         generate(tmp_path / "dead", Crew(executor="ray", workers=3, ray_address=cluster))
+
+
+class FakeRay:
+    """A cluster of actors that answer what they are told to: an outcome, or an error of Ray's."""
+
+    def __init__(self, answers: list[Any]) -> None:
+        import ray.exceptions
+
+        self.exceptions = ray.exceptions
+        self.answers, self.started, self.killed = answers, 0, []
+
+    def put(self, value: Any) -> Any:
+        return value
+
+    def remote(self, kind: Any) -> Any:
+        return SimpleNamespace(options=lambda **_: SimpleNamespace(remote=self._start))
+
+    def _start(self, setup: Any) -> Any:
+        self.started += 1
+        actor = SimpleNamespace(number=self.started)
+        actor.do = SimpleNamespace(remote=lambda task: (actor.number, task.number))
+        return actor
+
+    def wait(self, references: list[Any], num_returns: int) -> Any:
+        return references[:num_returns], references[num_returns:]
+
+    def get(self, reference: Any) -> Any:
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def kill(self, actor: Any) -> None:
+        self.killed.append(actor.number)
+        raise self.exceptions.ActorHandleNotFoundError("it is dead")
+
+
+def run_fake(ray: FakeRay, num_tasks: int) -> list[worker.Outcome]:
+    actors = Actors(ray, None, num_workers=1, num_cpus=1, num_gpus=0)  # type: ignore[arg-type]
+    tasks = [worker.SceneTask(n, f"scene{n}", {}, "", Path()) for n in range(num_tasks)]
+    return [outcome for _, outcome in actors.run(tasks)]
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("ActorDiedError", "the worker died: "),
+        ("ActorUnavailableError", "the worker failed, ActorUnavailableError: "),
+        ("OutOfMemoryError", "the worker failed, OutOfMemoryError: "),
+        ("NodeDiedError", "the worker failed, NodeDiedError: "),
+        ("WorkerCrashedError", "the worker failed, WorkerCrashedError: "),
+        ("ObjectLostError", "the worker failed, ObjectLostError: "),
+    ],
+)
+def test_whatever_error_ray_has_for_it_a_worker_that_is_gone_is_replaced(name, reason):
+    kind = getattr(pytest.importorskip("ray").exceptions, name)
+    arguments = {"OutOfMemoryError": ["m"], "NodeDiedError": ["n"]}
+    arguments |= {"ActorUnavailableError": ["m", None], "ObjectLostError": ["r", None, ""]}
+    ray = FakeRay([kind(*arguments.get(name, [])), worker.Outcome("assembled")])
+    first, second = run_fake(ray, 2)
+    assert first.state == "lost" and first.failure is not None
+    assert first.failure.kind == "WorkerDied" and first.failure.reason.startswith(reason)
+    assert second.state == "assembled"
+    assert (ray.started, ray.killed) == (2, [1])
+
+
+def test_an_actor_that_says_it_ends_is_replaced():
+    pytest.importorskip("ray")
+    ray = FakeRay([worker.Outcome("failed", worker_ends=True), worker.Outcome("assembled")])
+    assert [outcome.state for outcome in run_fake(ray, 2)] == ["failed", "assembled"]
+    assert (ray.started, ray.killed) == (2, [1])
+
+
+@pytest.mark.parametrize("name", ["ActorUnschedulableError", "RuntimeEnvSetupError"])
+def test_an_actor_that_ray_cannot_start_stops_the_run(name):
+    kind = getattr(pytest.importorskip("ray").exceptions, name)
+    with pytest.raises(ExecutorError, match=r"a worker cannot start: .*no such node"):
+        run_fake(FakeRay([kind("no such node")]), 1)
 
 
 def test_a_cluster_that_is_not_there_is_told_with_its_address(tmp_path):

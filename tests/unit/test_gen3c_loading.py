@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from lyra_data.errors import CorruptDataError, ParamsError
 from lyra_data.gen3c.loading import load_pipeline, offload_layers, place_pipeline
@@ -110,3 +111,99 @@ def test_weights_of_another_shape_are_refused(folder):
     (folder / "transformer" / "config.json").write_text(json.dumps(changed))
     with pytest.raises(CorruptDataError, match="cannot be loaded"):
         load(folder)
+
+
+def change_json(path, **changes):
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("sigma_data", 1.0), ("sigma_schedule", "exponential"), ("final_sigmas_type", "sigma_min")],
+)
+def test_noise_levels_of_another_model_are_refused(folder, key, value):
+    change_json(folder / "scheduler" / "scheduler_config.json", **{key: value})
+    with pytest.raises(ParamsError, match=f"has {key} {value!r}"):
+        load(folder)
+
+
+def test_a_scheduler_that_leaves_its_noise_levels_to_diffusers_is_refused(folder):
+    config = folder / "scheduler" / "scheduler_config.json"
+    stated = json.loads(config.read_text())
+    config.write_text(json.dumps({key: stated[key] for key in stated if key != "sigma_min"}))
+    with pytest.raises(CorruptDataError, match="does not state sigma_min"):
+        load(folder)
+
+
+@pytest.mark.parametrize("part", ["scheduler", "transformer", "text_encoder"])
+@pytest.mark.parametrize("content", [None, "", "{", "[]", "\0"])
+def test_a_missing_or_broken_configuration_is_told_without_the_hub(folder, part, content):
+    (config,) = (folder / part).glob("*config.json")
+    if content is None:
+        config.unlink()
+    else:
+        config.write_text(content)
+    with pytest.raises(CorruptDataError, match="cannot be loaded") as caught:
+        load(folder, with_text=True)
+    assert "huggingface.co" not in str(caught.value)
+
+
+def change_text_weights(folder, change):
+    (file,) = (folder / "text_encoder").glob("*.safetensors")
+    save_file(change(load_file(file)), file, {"format": "pt"})
+
+
+def without(weights, *names):
+    return {name: weights[name] for name in weights if name not in names}
+
+
+NORM = "encoder.final_layer_norm.weight"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda weights: without(weights, NORM), f"1 missing keys, e.g. {NORM}"),
+        (lambda weights: without(weights, "shared.weight"), "2 missing keys"),
+        (lambda weights: {**weights, NORM: torch.ones(3)}, f"1 mismatched keys.*{NORM}"),
+    ],
+)
+def test_a_text_encoder_that_lacks_weights_is_refused_and_not_filled_with_noise(
+    folder, change, message
+):
+    change_text_weights(folder, change)
+    with pytest.raises(CorruptDataError, match=message):
+        load(folder, with_text=True)
+
+
+def test_a_text_encoder_may_hold_its_embeddings_under_either_name_and_a_decoder(folder):
+    def rename(weights):
+        shared = weights["shared.weight"]
+        decoder = {"decoder.final_layer_norm.weight": torch.ones(8)}
+        renamed = {"encoder.embed_tokens.weight": shared, **decoder}
+        return {**without(weights, "shared.weight"), **renamed}
+
+    expected = load(folder, with_text=True).text_encoder.shared.weight
+    change_text_weights(folder, rename)
+    assert torch.equal(load(folder, with_text=True).text_encoder.shared.weight, expected)
+
+
+def test_a_cut_or_missing_text_encoder_is_refused(folder):
+    (file,) = (folder / "text_encoder").glob("*.safetensors")
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(CorruptDataError, match="cannot be loaded"):
+        load(folder, with_text=True)
+    file.unlink()
+    with pytest.raises(CorruptDataError, match="cannot be loaded"):
+        load(folder, with_text=True)
+
+
+@pytest.mark.parametrize("content", [None, "{"])
+def test_a_missing_or_broken_tokenizer_is_refused(folder, content):
+    for file in (folder / "tokenizer").iterdir():
+        if content is None:
+            file.unlink()
+        else:
+            file.write_text(content)
+    with pytest.raises(CorruptDataError, match="no tokenizer that can be read"):
+        load(folder, with_text=True)

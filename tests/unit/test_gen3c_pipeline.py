@@ -202,6 +202,12 @@ def test_a_size_that_does_not_fit_names_the_nearest_that_do(pipeline):
         pipeline(*make_inputs(width=272), **STEPS)
 
 
+@pytest.mark.parametrize("num_steps", [0, -1])
+def test_a_run_of_no_steps_is_refused(pipeline, num_steps):
+    with pytest.raises(ParamsError, match=f"{num_steps} steps are asked for"):
+        pipeline(*make_inputs(), num_inference_steps=num_steps)
+
+
 def test_frames_that_do_not_fill_segments_name_the_nearest_that_do(pipeline):
     inputs = make_inputs()
     with pytest.raises(ParamsError, match=r"(?s)20 frames.*take 17 or 25"):
@@ -263,3 +269,19 @@ def test_a_transformer_of_another_model_is_refused():
     padding.register_to_config(in_channels=81, concat_padding_mask=True)
     with pytest.raises(ParamsError, match="concat_padding_mask to false"):
         Gen3CPipeline(transformer=padding, vae=tiny_vae(), scheduler=create_scheduler())
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("sigma_data", 1.0),
+        ("sigma_schedule", "exponential"),
+        ("prediction_type", "v_prediction"),
+        ("final_sigmas_type", "sigma_min"),
+    ],
+)
+def test_a_scheduler_of_another_model_is_refused(key, value):
+    scheduler = create_scheduler()
+    scheduler.register_to_config(**{key: value})
+    with pytest.raises(ParamsError, match=f"has {key} {value!r}; GEN3C's has"):
+        Gen3CPipeline(transformer=tiny_transformer(), vae=tiny_vae(), scheduler=scheduler)

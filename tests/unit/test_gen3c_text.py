@@ -7,7 +7,7 @@ import torch
 
 from lyra_data.errors import ParamsError
 from lyra_data.gen3c.pipeline import Gen3CPipeline
-from lyra_data.gen3c.text import embed_text, pad_text
+from lyra_data.gen3c.text import embed_text, fit_text
 from tests.factories_gen3c import TEXT_WIDTH, tiny_pipeline, tiny_text_encoder
 from tests.unit.test_gen3c_pipeline import STEPS, make_inputs
 
@@ -66,10 +66,38 @@ def test_a_prompt_is_its_embeddings_and_an_empty_one_is_not_none(pipeline):
 
 def test_given_embeddings_are_filled_up_with_zeros_and_never_cut():
     given = torch.ones(1, 3, TEXT_WIDTH)
-    padded = pad_text(given, num_tokens=5)
+    padded = fit_text(given, batch=1, width=TEXT_WIDTH, num_tokens=5)
     assert torch.equal(padded[:, :3], given) and bool((padded[:, 3:] == 0).all())
     with pytest.raises(ParamsError, match="3 tokens, the network takes 2"):
-        pad_text(given, num_tokens=2)
+        fit_text(given, batch=1, width=TEXT_WIDTH, num_tokens=2)
+
+
+@pytest.mark.parametrize("batched", [True, False])
+def test_embeddings_of_one_prompt_serve_the_whole_batch(pipeline, batched):
+    inputs = make_inputs(batch=2)
+    one, two = (
+        pipeline(
+            *inputs,
+            seed=1,
+            prompt_embeds=given,
+            batch_guidance=batched,
+            output_type="latent",
+            **STEPS,
+        ).latents
+        for given in (embed(["a box"]), embed(["a box", "a box"]))
+    )
+    assert torch.equal(one, two)
+
+
+@pytest.mark.parametrize("shape", [(3, 4, TEXT_WIDTH), (2, 4, TEXT_WIDTH + 1), (4, TEXT_WIDTH)])
+def test_embeddings_of_another_shape_are_refused(pipeline, shape):
+    with pytest.raises(ParamsError, match=r"have shape .* the network takes \[2, token, 8\]"):
+        pipeline(*make_inputs(batch=2), prompt_embeds=torch.zeros(shape), **STEPS)
+
+
+def test_prompts_that_are_neither_one_nor_the_batch_are_refused(pipeline):
+    with pytest.raises(ParamsError, match="3 prompts are given for a batch of 2"):
+        pipeline(*make_inputs(batch=2), prompt=["a", "box", "wall"], **STEPS)
 
 
 def test_a_prompt_without_a_text_encoder_is_refused():

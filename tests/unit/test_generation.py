@@ -12,6 +12,7 @@ import yaml
 from lyra_data.clip_store import write_clip
 from lyra_data.codecs import CODECS
 from lyra_data.dataset.dropped import read_dropped
+from lyra_data.depth.given import GivenDepth
 from lyra_data.errors import ParamsError, ScenesFailedError, StorageError
 from lyra_data.generation import runner, worker
 from lyra_data.generation.costs import read_costs
@@ -24,6 +25,8 @@ from lyra_data.hashing import sha256_of_files
 from lyra_data.placement import Placement
 from lyra_data.progress import silent
 from lyra_data.seeds import derive_seed
+from lyra_data.teachers.base import TeacherSpec
+from lyra_data.teachers.warp import WarpTeacher
 from lyra_data.trajectories import CAMERA_PATHS
 from lyra_data.view_store import read_view, view_files
 from lyra_model.baselines import project
@@ -155,6 +158,45 @@ def test_dropping_a_trajectory_makes_no_other_view_again(tmp_path):
     assert read_view(path).trajectory == "left"
 
 
+def test_a_depth_model_that_is_never_asked_is_neither_needed_nor_part_of_a_key():
+    """`warp` makes a path of any length at once."""
+    clip = make_clip()
+
+    def key(maker: ViewMaker) -> str:
+        job = plan_jobs(clip, maker.params.trajectories, seed=42)[0]
+        return view_key(job, maker.params, "clip", maker.fingerprints)
+
+    extension = make_params().extension.model_dump()
+    depth = {"name": "moge", "model": "weights/nowhere", "revision": None, "version": "v1"}
+    depth |= {"resolution_level": 9, "half_precision": False, "reference": False}
+    plain, moge = (
+        ViewMaker(make_params(extension=extension | changes), Placement("cpu"))
+        for changes in ({}, {"depth": depth})
+    )
+    assert "extension_depth_fingerprint" not in moge.fingerprints
+    assert key(moge) == key(plain)
+
+
+def test_the_depth_model_is_part_of_the_key_where_paths_are_longer_than_a_segment(monkeypatch):
+    def made(segment_frames: int, prints: str, alignment: str = "rigid") -> tuple[str, str]:
+        spec = TeacherSpec(1, 1, segment_frames, max_buffers=64, latent_space=None)
+        monkeypatch.setattr(WarpTeacher, "spec", property(lambda _: spec))
+        monkeypatch.setattr(GivenDepth, "fingerprint", property(lambda _: prints))
+        extension = make_params().extension.model_dump() | {"alignment": alignment}
+        maker = ViewMaker(make_params(extension=extension), Placement("cpu"))
+        job = plan_jobs(make_clip(), maker.params.trajectories, seed=42)[0]
+        told = maker.fingerprints.get("extension_depth_fingerprint", "absent")
+        return told, view_key(job, maker.params, "clip", maker.fingerprints)
+
+    one_segment = made(9, "depth-1")
+    assert one_segment[0] == "absent"
+    assert made(9, "depth-2", "non_rigid") == one_segment
+    two_segments = made(5, "depth-1")
+    assert two_segments[0] == "depth-1"
+    assert made(5, "depth-2")[1] != two_segments[1]
+    assert made(5, "depth-1", "non_rigid")[1] != two_segments[1]
+
+
 def test_adding_a_trajectory_makes_no_view_of_a_video_again_and_gives_the_bytes_of_a_fresh_run(
     tmp_path,
 ):
@@ -256,7 +298,7 @@ def test_the_clip_of_jobs_that_follow_each_other_is_opened_once(run, monkeypatch
 @pytest.mark.parametrize(
     ("fault", "kind", "reason"),
     [
-        ("input", "InputError", "scene a: nothing to see from there"),
+        ("input", "InputError", "nothing to see from there"),
         ("bug", "ZeroDivisionError", "ZeroDivisionError: in up"),
     ],
 )
@@ -412,3 +454,40 @@ def test_views_beyond_a_limit_are_dropped_and_the_reason_is_kept_though_nothing_
         assert run.stored() == ["a/000_left.parquet", "b/000_left.parquet"]
         assert read_dropped(run.views) == done.dropped
         monkeypatch.undo()
+
+
+def test_a_scene_that_loses_all_its_views_is_a_failure_and_each_of_them_is_listed(run, monkeypatch):
+    def none_of_b(row, limits):
+        return () if row["scene_id"] == "a" else ("blurred",)
+
+    monkeypatch.setattr("lyra_data.generation.quality.assembly.shortfalls", none_of_b)
+    for _ in range(2):
+        done = run(run.maker())
+        assert [str(view) for view in done.dropped] == ["b/left: blurred", "b/up: blurred"]
+        (failure,) = done.failures
+        assert (failure.item, failure.kind) == ("b", "InputError")
+        assert failure.reason.splitlines() == [
+            "no view is good enough:",
+            "  left: blurred",
+            "  up: blurred",
+        ]
+        assert run.stored() == ["a/000_left.parquet", "a/001_up.parquet"]
+        assert not (run.views / "b").exists()
+        assert read_dropped(run.views) == done.dropped
+        assert json.loads((run.views / "failures.json").read_text()) == [failure.as_json()]
+        monkeypatch.undo()
+
+
+def test_a_scene_that_cannot_be_assembled_is_not_among_the_recorded_failures_of_views(
+    run, monkeypatch, caplog
+):
+    def fail(*_):
+        raise ZeroDivisionError("in assembly")
+
+    monkeypatch.setattr("lyra_data.generation.quality.assembly.sibling_agreements", fail)
+    with pytest.raises(ScenesFailedError, match="a: ZeroDivisionError: in assembly"):
+        run(run.maker())
+    assert not (run.scratch / "generate_failures").exists()
+    assert "def fail" in caplog.text or "in fail" in caplog.text, "the traceback is told"
+    monkeypatch.undo()
+    assert run(run.maker()).failures == []

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 import torch
 
-from lyra_data.annotation import AnnotateParams, annotate_sources
+from lyra_data.annotation import AnnotateParams, Annotation, annotate_sources
 from lyra_data.clip_store import read_clip
+from lyra_data.depth.transformers import TransformersDepth
 from lyra_data.errors import InputError, ParamsError
 from lyra_data.hashing import sha256_of_bytes
 from lyra_data.placement import Placement
 from lyra_data.progress import silent
+from lyra_data.scratch import ScratchStore
 from lyra_data.sources import SOURCES
 from lyra_data.sources.base import SourceMaterial
 from lyra_data.sources.prompt import PromptSource, prompt_scene
@@ -63,8 +67,9 @@ def painter_of(root: Path, **changes: Any) -> TextToImage:
 def read(painter: TextToImage, **changes: Any) -> SourceMaterial:
     source = SOURCES.create(SCENE | changes, where="annotate.sources")
     assert isinstance(source, PromptSource)
-    source.paint_with(painter)
-    return source.read(Path("nowhere"))
+    with TemporaryDirectory() as folder:  # of its own: nothing is found painted
+        source.paint_with(painter, ScratchStore(Path(folder), "pictures"))
+        return source.read(Path("nowhere"))
 
 
 def test_a_prompt_becomes_a_picture_that_says_where_it_comes_from(painter: TextToImage) -> None:
@@ -141,21 +146,34 @@ def test_a_scene_of_a_prompt_is_named_by_all_that_shapes_its_picture() -> None:
 # Annotation
 
 
-def annotate(root: Path, folder: Path, depth: dict[str, Any], **scene: Any) -> None:
+def annotate(
+    root: Path,
+    folder: Path,
+    depth: dict[str, Any],
+    *,
+    settings: dict[str, Any] | None = None,
+    sources: list[dict[str, Any]] | None = None,
+    max_failed_fraction: float = 0.0,
+    **scene: Any,
+) -> Annotation:
     params = AnnotateParams.parse(
         {
-            "sources": [SCENE | scene],
-            "text_to_image": SETTINGS,
+            "sources": sources or [SCENE | scene],
+            "text_to_image": SETTINGS | (settings or {}),
             "depth": depth,
             "annotator": ANNOTATOR,
-            "max_failed_fraction": 0.0,
+            "max_failed_fraction": max_failed_fraction,
         },
         where="annotate",
     )
-    clips, held_out = folder / "clips", folder / "held_out"
-    placement = Placement("cpu", root=root)
-    annotate_sources(
-        params, root=root, clips=clips, held_out=held_out, progress=silent, placement=placement
+    return annotate_sources(
+        params,
+        root=root,
+        clips=folder / "clips",
+        held_out=folder / "held_out",
+        scratch=folder / "scratch",
+        progress=silent,
+        placement=Placement("cpu", root=root),
     )
 
 
@@ -190,6 +208,82 @@ def test_a_prompt_with_given_depth_is_refused_before_its_picture_is_made(
         annotate(root, tmp_path, {"name": "given"})
     assert caught.value.where == "annotate.depth"
     assert not (tmp_path / "clips").exists()
+
+
+@pytest.fixture
+def painted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The texts that pictures are made of, as they are made."""
+    paint: Callable[..., torch.Tensor] = TextToImage.paint
+    texts: list[str] = []
+
+    def note(self: TextToImage, text: str, **options: Any) -> torch.Tensor:
+        texts.append(text)
+        return paint(self, text, **options)
+
+    monkeypatch.setattr(TextToImage, "paint", note)
+    return texts
+
+
+def test_a_picture_is_painted_once_for_all_runs_and_for_every_depth(
+    root: Path, tmp_path: Path, painted: list[str]
+) -> None:
+    first = annotate(root, tmp_path, DEPTH_PRO)
+    clip = (tmp_path / "clips" / "cat" / "clip.json").read_bytes()
+    again = annotate(root, tmp_path, DEPTH_PRO)
+    assert (first.made, first.reused, again.made, again.reused) == (1, 0, 0, 1)
+    assert (tmp_path / "clips" / "cat" / "clip.json").read_bytes() == clip
+    other = annotate(root, tmp_path, DEPTH_PRO | {"field_of_view_degrees": 60.0})
+    assert (other.made, other.reused) == (1, 0)
+    annotate(root, tmp_path, DEPTH_PRO, scene_id="another")
+    assert painted == ["a red cat"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"text": "a blue dog"}, {"seed": 8}, {"settings": {"num_steps": 3}}],
+    ids=["text", "seed", "settings"],
+)
+def test_a_picture_of_other_words_seed_or_settings_is_painted_anew(
+    root: Path, tmp_path: Path, painted: list[str], change: dict[str, Any]
+) -> None:
+    annotate(root, tmp_path, DEPTH_PRO)
+    assert annotate(root, tmp_path, DEPTH_PRO, **change).made == 1
+    assert len(painted) == 2
+
+
+def test_the_painter_is_gone_before_depth_is_estimated(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    estimate, release = TransformersDepth.estimate, TextToImage.release
+    order: list[str] = []
+    monkeypatch.setattr(
+        TextToImage, "release", lambda self: (release(self), order.append("released"))[0]
+    )
+    monkeypatch.setattr(
+        TransformersDepth,
+        "estimate",
+        lambda self, *given: (order.append("estimated"), estimate(self, *given))[1],
+    )
+    sources = [SCENE, SCENE | {"scene_id": "dog", "text": "a dog"}]
+    annotate(root, tmp_path, DEPTH_PRO, sources=sources)
+    assert order == ["released", "estimated", "estimated"]
+
+
+def test_a_picture_that_cannot_be_made_fails_its_scene_alone(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paint: Callable[..., torch.Tensor] = TextToImage.paint
+
+    def refuse_dogs(self: TextToImage, text: str, **options: Any) -> torch.Tensor:
+        if text == "a dog":
+            raise InputError("no dogs")
+        return paint(self, text, **options)
+
+    monkeypatch.setattr(TextToImage, "paint", refuse_dogs)
+    sources = [SCENE | {"scene_id": "dog", "text": "a dog"}, SCENE]
+    told = annotate(root, tmp_path, DEPTH_PRO, sources=sources, max_failed_fraction=0.5)
+    assert [scene.scene_id for scene in told.scenes] == ["cat"]
+    assert [(failure.item, failure.reason) for failure in told.failures] == [("dog", "no dogs")]
 
 
 def test_a_field_of_view_that_nobody_tells_is_asked_for(root: Path, tmp_path: Path) -> None:

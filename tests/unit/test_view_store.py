@@ -9,13 +9,22 @@ import random
 import resource
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 
 from lyra_data import view_store
 from lyra_data.errors import CorruptDataError, StageOrderError, StorageError
 from lyra_data.view import View
-from lyra_data.view_store import read_row, read_view, view_files, view_path, write_view
+from lyra_data.view_store import (
+    read_columns,
+    read_row,
+    read_view,
+    view_files,
+    view_path,
+    write_view,
+)
 from tests.children import succeeds_in_child
 from tests.factories import assert_views_equal, make_view
 
@@ -79,6 +88,36 @@ def test_a_cut_view_is_refused(path: Path, share: float) -> None:
     path.write_bytes(whole[: int(share * len(whole))])
     with pytest.raises(CorruptDataError, match="cut or altered"):
         read_view(path)
+
+
+def test_some_columns_are_those_of_the_whole_row_and_no_others_are_read(path: Path) -> None:
+    view = make_view()
+    write_view(path, view)
+    row, whole = read_row(path), path.read_bytes()
+    names = ["provenance", "scene_id", "camera_to_world"]
+    assert read_columns(path, names) == {name: row[name] for name in names}
+    for name, unread in (("frames", True), ("provenance", False)):
+        value = row[name][4] if name == "frames" else row[name].encode()
+        damaged = bytearray(whole)
+        damaged[whole.index(value) + len(value) // 2] ^= 1
+        path.write_bytes(damaged)
+        if unread:
+            assert read_columns(path, names)["scene_id"] == view.scene_id
+            with pytest.raises(CorruptDataError, match="cut or altered"):
+                read_row(path)
+        else:
+            with pytest.raises(CorruptDataError, match="cut or altered"):
+                read_columns(path, names)
+
+
+@pytest.mark.parametrize("rows", [0, 2])
+def test_a_file_that_does_not_hold_one_view_is_refused(path: Path, rows: int) -> None:
+    write_view(path, make_view())
+    table = pq.read_table(path)
+    pq.write_table(pa.concat_tables([table] * rows) if rows else table.slice(0, 0), path)
+    for read in (read_row, lambda path: read_columns(path, ["scene_id"])):
+        with pytest.raises(CorruptDataError, match="does not hold one view"):
+            read(path)
 
 
 def test_a_view_of_another_version_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -140,8 +140,64 @@ def test_a_tensor_that_reaches_beyond_its_bytes_is_refused(archive):
     fits = module_with(tensor_of(b"\x05\x00\x00\x00"))
     assert read_torchscript_tensors(rewritten(archive, data_pkl=fits, **five))["w"].shape == (5,)
     beyond = module_with(tensor_of(b"\x06\x00\x00\x00"))
-    with pytest.raises(InputError, match="out of bounds for storage of size 20"):
+    with pytest.raises(InputError, match="more numbers than the 5 of its storage"):
         read_torchscript_tensors(rewritten(archive, data_pkl=beyond, **five))
+
+    shifted = module_with(tensor_of(b"\x05\x00\x00\x00").replace(b"tQK\x00(", b"tQK\x01("))
+    with pytest.raises(InputError, match="out of bounds for storage of size 20"):
+        read_torchscript_tensors(rewritten(archive, data_pkl=shifted, **five))
+
+
+def test_a_tensor_without_strides_is_not_larger_than_its_bytes(archive):
+    """One stored number, repeated 2^30 times by a stride of zero."""
+    huge = tensor_of(b"\x00\x00\x00\x40").replace(b"(K\x01t\x89", b"(K\x00t\x89")
+    with pytest.raises(InputError, match="more numbers than the 1 of its storage"):
+        read_torchscript_tensors(
+            rewritten(archive, data_pkl=module_with(huge), **{"data/0": bytes(4)})
+        )
+
+
+def test_the_state_of_a_tensor_is_not_set_by_an_archive(archive):
+    five = {"data/0": bytes(5 * 4)}
+    state = tensor_of(b"\x05\x00\x00\x00") + b"(" + STORAGE + b"K\x00(K\x01t(K\x01ttb"
+    with pytest.raises(InputError, match="sets the state of a tensor"):
+        read_torchscript_tensors(rewritten(archive, data_pkl=module_with(state), **five))
+
+
+@pytest.mark.parametrize("leaf", [b"N", b"w"])
+def test_modules_that_share_their_parts_make_no_endless_tree(archive, leaf):
+    """Each level holds the one below twice: a few hundred bytes, 2^35 tensors, or none at all."""
+    one = {"data/0": bytes(4)}
+    data = (
+        SHELL
+        + b"}X\x01\x00\x00\x00w"
+        + leaf.replace(b"w", tensor_of(b"\x01\x00\x00\x00"))
+        + b"sbq\x00"
+    )
+    for level in range(35):
+        below = bytes([level])
+        parts = b"X\x01\x00\x00\x00ah" + below + b"X\x01\x00\x00\x00bh" + below
+        data += SHELL[2:] + b"}(" + parts + b"ubq" + bytes([level + 1])
+    with pytest.raises(InputError, match="more than 100,000 attributes"):
+        read_torchscript_tensors(rewritten(archive, data_pkl=data + b".", **one))
+
+
+def test_a_compressed_storage_is_refused(archive):
+    """A thousandth of its size in the file, and all of it in memory."""
+    with zipfile.ZipFile(archive) as old:
+        entries = {name: old.read(name) for name in old.namelist()}
+    with zipfile.ZipFile(archive, "w") as new:
+        for name, data in entries.items():
+            packed = zipfile.ZIP_DEFLATED if name.endswith("data/0") else zipfile.ZIP_STORED
+            new.writestr(name, data, compress_type=packed)
+    with pytest.raises(InputError, match="data/0 is compressed"):
+        read_torchscript_tensors(archive)
+
+
+def test_a_far_place_to_remember_takes_no_memory(archive):
+    far = SHELL + b"r" + (2**32 - 1).to_bytes(4, "little") + b"."
+    with pytest.raises(InputError, match="remembers something at place 4294967295"):
+        read_torchscript_tensors(rewritten(archive, data_pkl=far))
 
 
 def test_a_module_inside_itself_is_refused(archive):

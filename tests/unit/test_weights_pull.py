@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from lyra_data.errors import CorruptDataError
+from lyra_data.weights.manifest import FileRecord, Manifest
+from lyra_data.weights.verify import verify_weights
 from tests.goldens import REPOSITORY
 from tests.hub.server import COMMIT, TOKEN, HubState, Repository, running_hub
 
@@ -166,6 +169,40 @@ def test_bytes_that_arrive_altered_are_refused(pull):
     assert not pull.file("model.pt").exists()
     pull.state.alter = False
     assert pull("moge", "--yes")[0] == 0
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [
+        {"rfilename": "../../escaped.txt"},
+        {"rfilename": "a/../../../escaped.txt"},
+        {"rfilename": "/escaped.txt"},
+        {"rfilename": ""},
+        {"blobId": "/../../escaped"},
+    ],
+)
+def test_a_listing_that_leads_outside_the_folder_is_refused(pull, stated):
+    pull.state.stated["config.json"] = stated
+    code, text = pull("moge", "--yes")
+    assert code == 2
+    assert "names a file outside the folder" in text and "nothing was fetched" in text
+    assert pull.state.served == []
+    assert not list(pull.folder.rglob("*escaped*")) and not pull.file("").exists()
+
+
+@pytest.mark.parametrize("name", ["../elsewhere.txt", "a/../../b", "/etc/hostname", ""])
+def test_a_manifest_that_leads_outside_its_folder_is_refused(tmp_path, name):
+    Manifest("download", {name: FileRecord(0, "0" * 64)}).write(tmp_path)
+    with pytest.raises(CorruptDataError, match="names a file outside its folder"):
+        verify_weights(tmp_path)
+
+
+def test_names_with_dots_that_stay_inside_are_not_refused(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "..b").write_bytes(b"")
+    record = FileRecord.of(tmp_path / "a" / "..b")
+    Manifest("download", {"a/..b": record}).write(tmp_path)
+    assert verify_weights(tmp_path).files == {"a/..b": record}
 
 
 @pytest.mark.parametrize(

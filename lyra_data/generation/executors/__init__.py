@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 from contextlib import AbstractContextManager
 
-from lyra_data.generation.executors.base import Crew, Executor, ExecutorError
+from lyra_data.errors import ExecutorError
+from lyra_data.generation.executors.base import Crew, Executor
 from lyra_data.generation.worker import WorkerSetup
 from lyra_data.params import suggestion
 

@@ -7,14 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from lyra_data.errors import LyraError
-from lyra_data.failures import Failure
 from lyra_data.generation.worker import Outcome, Task
 from lyra_data.placement import Offload
-
-
-class ExecutorError(LyraError):
-    """Workers cannot be started: an unknown or missing executor, no cluster, too few cores."""
 
 
 @dataclass(frozen=True)
@@ -45,14 +39,10 @@ class Executor(Protocol):
         """Every task's outcome as soon as it is known.
 
         Tasks are taken from the iterable when a worker is free, so there may be millions. A worker
-        that dies loses the task it was doing: its outcome is "lost", and a new worker goes on.
+        that dies loses the task it was doing: its outcome is "lost", and a new worker goes on, as
+        one does after an outcome with which its worker ends.
 
         Raises:
-            ExecutorError: a worker dies before it does anything.
+            ExecutorError: a worker dies before it does anything, or what fails is this process.
         """
         ...
-
-
-def lost(task: Task, reason: str) -> Outcome:
-    """The outcome of a task whose worker died."""
-    return Outcome("lost", failure=Failure(task.name, "WorkerDied", reason))

@@ -19,8 +19,9 @@ from dataclasses import replace
 from itertools import islice
 from multiprocessing.connection import Connection, wait
 
-from lyra_data.generation.executors.base import Crew, Executor, ExecutorError, lost
-from lyra_data.generation.worker import Outcome, Task, Worker, WorkerSetup
+from lyra_data.errors import ExecutorError
+from lyra_data.generation.executors.base import Crew, Executor
+from lyra_data.generation.worker import Outcome, Task, Worker, WorkerSetup, lost
 from lyra_data.placement import Placement
 
 READY = "ready"
@@ -38,9 +39,7 @@ PATIENCE_SECONDS = 10.0
 @contextmanager
 def open_local(setup: WorkerSetup, crew: Crew) -> Iterator[Executor]:
     """Workers on this machine. One on a CPU, not asked for by number, is this process itself."""
-    placement = Placement.automatic(crew.offload, crew.root)
-    if crew.device is not None:
-        placement = replace(placement, device=_checked(crew.device))
+    placement = Placement.asked_for(crew.device, crew.offload, crew.root)
     setup = replace(setup, placement=placement)
     gpus = visible_gpus() if placement.device == "cuda" else []
     if crew.workers is None and not placement.device.startswith("cuda"):
@@ -54,34 +53,27 @@ def open_local(setup: WorkerSetup, crew: Crew) -> Iterator[Executor]:
         pool.close()
 
 
-def _checked(device: str) -> str:
-    """The device, which has to exist here; nothing is put on it."""
-    import torch
-
-    num_gpus = torch.cuda.device_count()
-    try:
-        found = torch.device(device)
-    except RuntimeError:
-        found = None
-    is_gpu = found is not None and found.type == "cuda" and (found.index or 0) < num_gpus
-    if is_gpu or device == "cpu":
-        return device
-    raise ExecutorError(
-        f"{device!r} is no device of this machine, which has {num_gpus} GPUs",
-        where="--device",
-        fix="take one of " + ", ".join(["cpu", *(f"cuda:{index}" for index in range(num_gpus))]),
-    )
-
-
 class InThisProcess:
     """One worker, without a process of its own: what kills it kills the run."""
 
     def __init__(self, setup: WorkerSetup) -> None:
+        self._setup = setup
         self._worker = Worker(setup)
 
     def run(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Outcome]]:
         for task in tasks:
-            yield task, self._worker.do(task)
+            outcome = self._worker.do(task)
+            if outcome.state == "lost":
+                assert outcome.failure is not None
+                raise ExecutorError(
+                    f"{outcome.failure.reason}; this process can use it no more",
+                    where=task.name,
+                    fix="run the command again: what is finished is kept; with --workers 1 a "
+                    "worker that ends so is replaced",
+                )
+            if outcome.worker_ends:
+                self._worker = Worker(self._setup)
+            yield task, outcome
 
 
 class WorkerProcesses:
@@ -175,6 +167,9 @@ class _WorkerProcess:
             self.is_ready = True
             return None, None
         task, self.task = self.task, None
+        if told.worker_ends:
+            self.is_dead = True
+            self.make_sure_it_ended()  # its successor needs the GPU's memory
         return task, told
 
     def _died(self) -> tuple[Task | None, Outcome | None]:
@@ -262,7 +257,10 @@ def _work(setup: WorkerSetup, connection: Connection) -> None:
     connection.send(READY)
     with contextlib.suppress(EOFError, OSError):  # the run is over
         while True:
-            connection.send(worker.do(connection.recv()))
+            outcome = worker.do(connection.recv())
+            connection.send(outcome)
+            if outcome.worker_ends:
+                os._exit(1)  # what a broken GPU context does at an ordinary end, nobody knows
 
 
 def _die_with_parent() -> None:

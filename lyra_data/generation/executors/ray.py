@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from itertools import islice
 from typing import Any
 
-from lyra_data.generation.executors.base import Crew, Executor, ExecutorError, lost
-from lyra_data.generation.worker import Outcome, Task, Worker, WorkerSetup
+from lyra_data.errors import ExecutorError
+from lyra_data.generation.executors.base import Crew, Executor
+from lyra_data.generation.worker import Outcome, Task, Worker, WorkerSetup, lost
 from lyra_data.placement import Placement
 
 START_CLUSTER = (
@@ -93,25 +94,44 @@ class Actors:
     def close(self) -> None:
         """End all workers; what they were doing is lost, what they stored is not."""
         for actor in [*self._idle, *(actor for actor, _ in self._busy.values())]:
-            self._ray.kill(actor)
+            self._kill(actor)
         self._idle, self._busy = [], {}
 
     def _outcome(self, finished: Any, actor: Any, task: Task) -> Outcome:
-        """What the actor answers; one that died is let go, another takes its place."""
+        """What the actor answers; one that died is let go, another takes its place.
+
+        Memory, disk, a node or the network may fail under it: Ray has an error of its own for
+        each, and most are no RayActorError.
+        """
+        known = self._ray.exceptions
         try:
             outcome = self._ray.get(finished)
-        except self._ray.exceptions.ActorDiedError as error:
-            if error.actor_init_failed:
-                raise ExecutorError(
-                    f"a worker cannot start: {_last_line(error)}",
-                    where="--executor ray",
-                    fix="install the same lyra-data on every node of the cluster",
-                ) from error
-            return lost(task, f"the worker died: {_one_line(error)}")
-        except self._ray.exceptions.RayActorError as error:
-            return lost(task, f"the worker cannot be reached: {_one_line(error)}")
-        self._idle.append(actor)
+        except (known.ActorUnschedulableError, known.RuntimeEnvSetupError) as error:
+            raise _cannot_start(error) from error
+        except known.RayError as error:
+            if getattr(error, "actor_init_failed", False):
+                raise _cannot_start(error) from error
+            self._kill(actor)  # one that is merely out of reach would go on with the task
+            is_dead = isinstance(error, known.ActorDiedError)
+            what = "the worker died" if is_dead else f"the worker failed, {type(error).__name__}"
+            return lost(task, f"{what}: {_one_line(error)}")
+        if outcome.worker_ends:
+            self._kill(actor)
+        else:
+            self._idle.append(actor)
         return outcome
+
+    def _kill(self, actor: Any) -> None:
+        with suppress(self._ray.exceptions.RayError):  # it is dead, or nothing of it is known
+            self._ray.kill(actor)
+
+
+def _cannot_start(error: Exception) -> ExecutorError:
+    return ExecutorError(
+        f"a worker cannot start: {_last_line(error)}",
+        where="--executor ray",
+        fix="install the same lyra-data on every node of the cluster",
+    )
 
 
 def _ray() -> Any:

@@ -6,7 +6,6 @@ import logging
 from pathlib import Path
 
 from lyra_data.dataset.dropped import DroppedView
-from lyra_data.errors import InputError
 from lyra_data.generation.params import GenerateParams
 from lyra_data.generation.quality.siblings import compared_frames, sibling_agreements
 from lyra_data.generation.quality_limits import shortfalls
@@ -23,18 +22,18 @@ def assemble_scene(
     Views are read twice, one at a time, so that one is in memory; frames are not encoded anew. The
     same files give the same bytes.
 
+    Where no view is good enough nothing is written, and all are returned.
+
     Args:
         view_files: every finished view of one scene.
 
     Raises:
-        InputError: no view is good enough; nothing is written then.
         CorruptDataError: a view file is cut or altered.
         StorageError: the disk is full or cannot be written.
     """
     assert view_files
     limits = params.quality.model_dump()
     agreements = sibling_agreements([compared_frames(read_row(path)) for path in view_files])
-    kept: list[Path] = []
     dropped: list[DroppedView] = []
     for path, agreement in zip(view_files, agreements, strict=True):
         row = read_row(path)
@@ -43,17 +42,10 @@ def assemble_scene(
         scene_id, index, trajectory = (row[k] for k in ("scene_id", "view_index", "trajectory"))
         reasons = shortfalls(row, limits)
         if not reasons:
-            kept.append(view_path(target, scene_id, index, trajectory))
-            kept[-1].parent.mkdir(parents=True, exist_ok=True)
-            write_row(kept[-1], row)
+            kept = view_path(target, scene_id, index, trajectory)
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            write_row(kept, row)
             continue
         dropped.append(DroppedView(scene_id, index, trajectory, row["motion_reversed"], reasons))
         log.warning("dropped view %s", dropped[-1])
-    if not kept:
-        raise InputError(
-            "no view is good enough:\n" + "\n".join(f"  {view}" for view in dropped),
-            where=f"scene {dropped[0].scene_id}",
-            fix="look at what the reasons name, or move the limits in params.yaml: "
-            "generate.quality (docs/quality.md)",
-        )
     return dropped

@@ -52,6 +52,20 @@ def local_contrast(
     return np.stack(contrasts), np.stack(masks)
 
 
+def contrast_everywhere(
+    pictures: UInt8[np.ndarray, "frame 3 height width"],
+    known: Bool[np.ndarray, "frame height width"],
+) -> Int8[np.ndarray, "frame low_height low_width"]:
+    """Local contrast of pictures that show something everywhere, to compare with some that do not.
+
+    Where `known`, only known pixels have part in it, as in the others: bright sky beyond a roof
+    would else change how the roof looks.
+    """
+    plain, _ = local_contrast(pictures)
+    inner, mask = local_contrast(pictures, known)
+    return np.where(mask, inner, plain)
+
+
 def _reduced(
     picture: UInt8[np.ndarray, "3 height width"], mask: Bool[np.ndarray, "height width"]
 ) -> tuple[Float[np.ndarray, "low_height low_width"], Bool[np.ndarray, "low_height low_width"]]:

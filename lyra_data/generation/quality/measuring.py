@@ -7,7 +7,7 @@ from jaxtyping import Bool, UInt8
 from torch import Tensor
 
 from lyra_data.generation.quality import photometry
-from lyra_data.generation.quality.contrast import local_contrast, reduction
+from lyra_data.generation.quality.contrast import contrast_everywhere, local_contrast, reduction
 from lyra_data.generation.quality.displacement import median_displacement
 from lyra_data.generation.quality.pose_check import mean_pose_error
 from lyra_data.view_quality import ViewQuality
@@ -33,7 +33,7 @@ def measure_view(
     """
     chosen = sampled_frames(len(frames))
     found, shown, where = (part[chosen].numpy() for part in (frames, pictures, known))
-    contrast, _ = local_contrast(found)
+    contrast = contrast_everywhere(found, where)
     path_contrast, path_known = local_contrast(pictures.numpy(), known.numpy())
     displacements = [
         median_displacement(path_contrast[index], path_known[index], seen)

@@ -11,8 +11,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Int, UInt8
 
-ROUNDING = 1.0 / 12.0
-"""Mean squared error of rounding to bytes: equal pictures agree to 58.92 dB, not without end."""
+from lyra_data.view_quality import ROUNDING
 
 MIN_PIXELS = 64
 """Fewer pixels tell nothing."""
@@ -46,11 +45,15 @@ def luminance_drift(found: Pictures, expected: Pictures, counted: Masks) -> floa
 
 
 def clipped_excess(found: Pictures, expected: Pictures, counted: Masks) -> float | None:
-    """Share of `found` with a channel at its end, less that of the counted expected pixels."""
+    """Share of the counted pixels with a channel at its end, less that of the expected ones.
+
+    Where nothing is known nothing counts: sky, which has no depth, may be white in the photo too.
+    """
     num_pixels = int(counted.sum())
     if num_pixels < MIN_PIXELS:
         return None
-    return float(_clipped(found).mean()) - int(_clipped(expected)[counted].sum()) / num_pixels
+    clipped, base = (int(_clipped(part)[counted].sum()) for part in (found, expected))
+    return (clipped - base) / num_pixels
 
 
 def sharpness_ratio(found: Pictures, expected: Pictures, counted: Masks) -> float | None:

@@ -22,8 +22,11 @@ from lyra_data.cache3d.splat import SplatSource, splat
 from lyra_data.cameras import PIXEL_CENTRE, Cameras
 from lyra_data.dataset.fields import FIELD_BY_NAME, Row, row_shape
 from lyra_data.generation.quality import photometry
-from lyra_data.generation.quality.contrast import local_contrast, reduction
+from lyra_data.generation.quality.contrast import contrast_everywhere, local_contrast, reduction
 from lyra_data.generation.quality.displacement import median_displacement
+
+MIN_SIBLINGS = 2
+"""Of two views that disagree nothing tells which one is wrong."""
 
 SAME_SURFACE = 0.02
 """Depths that differ by no more than this share are of one surface."""
@@ -49,7 +52,7 @@ class ComparedFrames:
 
 @dataclass(frozen=True)
 class SiblingAgreement:
-    """Of one view with the others; None: there are none, or they have nothing in common."""
+    """Of one view with the others; None: fewer than MIN_SIBLINGS have anything in common."""
 
     psnr_db: float | None
     displacement_pixels: float | None
@@ -79,7 +82,10 @@ def compared_frames(row: Row) -> ComparedFrames:
 
 
 def sibling_agreements(views: list[ComparedFrames]) -> list[SiblingAgreement]:
-    """Every view with the others: the median over them, so one bad sibling does not count."""
+    """Every view with the others: the median over them, so one bad sibling does not count.
+
+    Of two middle values the better: in a scene of three views one bad sibling is half of them.
+    """
     psnr: list[list[float]] = [[] for _ in views]
     displacement: list[list[float]] = [[] for _ in views]
     for second, other in enumerate(views):
@@ -90,8 +96,8 @@ def sibling_agreements(views: list[ComparedFrames]) -> list[SiblingAgreement]:
                     values[second].append(value)
     return [
         SiblingAgreement(
-            statistics.median(decibels) if decibels else None,
-            statistics.median(distances) if distances else None,
+            statistics.median_high(decibels) if len(decibels) >= MIN_SIBLINGS else None,
+            statistics.median_low(distances) if len(distances) >= MIN_SIBLINGS else None,
         )
         for decibels, distances in zip(psnr, displacement, strict=True)
     ]
@@ -104,7 +110,7 @@ def _compare(view: ComparedFrames, other: ComparedFrames) -> tuple[float | None,
     if not bool(enough.any()):
         return None, None
     found, expected, counted = (part[enough].numpy() for part in (other.frames, moved, shared))
-    found_contrast, _ = local_contrast(found)
+    found_contrast = contrast_everywhere(found, counted)
     expected_contrast, known = local_contrast(expected, counted)
     distances = [
         distance

@@ -1,0 +1,92 @@
+"""Damaged checkpoints: read, or refused in words; never a traceback."""
+
+from __future__ import annotations
+
+import struct
+import zipfile
+from itertools import chain
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from lyra_data.errors import InputError
+from lyra_data.weights.checkpoint_files import load_safely, read_state_dict
+from lyra_data.weights.sources import read_together
+from lyra_data.weights.torchscript_archive import is_torchscript_archive
+from tests.damage import damaged, damaged_inside
+
+TENSORS = {"a": torch.arange(6.0).reshape(2, 3), "b": torch.ones(4, dtype=torch.bfloat16)}
+
+
+def small_file(folder: Path, name: str) -> Path:
+    path = folder / name
+    if path.suffix == ".safetensors":
+        save_file(TENSORS, path)
+    elif path.suffix == ".jit":
+        torch.jit.script(torch.nn.Conv2d(1, 2, 1)).save(str(path))
+    else:
+        torch.save(TENSORS, path)
+    return path
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+@pytest.mark.parametrize("read", [read_state_dict, load_safely])
+@pytest.mark.parametrize("name", ["model.pt", "model.jit", "model.safetensors"])
+def test_a_damaged_file_is_read_or_refused_and_never_a_traceback(tmp_path, name, read):
+    path = small_file(tmp_path, name)
+    whole = path.read_bytes()
+    inside = () if path.suffix == ".safetensors" else damaged_inside(whole, "data.pkl")
+    refused = 0
+    for data in chain(damaged(whole), inside):
+        path.write_bytes(data)
+        try:
+            read(path)
+        except InputError as error:
+            assert error.where == str(path) and error.fix
+            refused += 1
+    assert refused > 12
+
+
+def test_a_checkpoint_of_several_disks_is_refused(tmp_path):
+    """Python's zipfile raises while it looks whether a file is a zip file at all."""
+    path = small_file(tmp_path, "model.pt")
+    data = path.read_bytes()
+    end = data.rindex(b"PK\x05\x06")
+    locator = struct.pack("<4sLQL", b"PK\x06\x07", 0, end, 2)
+    path.write_bytes(data[:end] + locator + data[end:])
+    for read in (read_state_dict, load_safely, is_torchscript_archive):
+        with pytest.raises(InputError, match="multiple disks"):
+            read(path)
+
+
+def test_a_name_that_is_no_text_is_refused(tmp_path):
+    """Read by name, the archive's directory raised a UnicodeDecodeError."""
+    path = tmp_path / "model.jit"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("m/é.pkl", b"")
+    path.write_bytes(path.read_bytes().replace("é".encode(), b"\xc3\x28"))
+    with pytest.raises(InputError, match="not a readable"):
+        is_torchscript_archive(path)
+
+
+def test_an_assertion_inside_torch_is_the_files_fault(tmp_path, monkeypatch):
+    path = small_file(tmp_path, "model.pt")
+    monkeypatch.setattr(torch, "load", lambda *_, **__: (_ for _ in ()).throw(AssertionError()))
+    with pytest.raises(InputError, match="not a readable checkpoint: AssertionError"):
+        read_state_dict(path)
+
+
+def test_want_of_memory_is_not_the_files_fault(tmp_path, monkeypatch):
+    path = small_file(tmp_path, "model.pt")
+    monkeypatch.setattr(torch, "load", lambda *_, **__: (_ for _ in ()).throw(MemoryError()))
+    with pytest.raises(MemoryError):
+        read_state_dict(path)
+
+
+def test_a_tensor_in_one_file_and_none_in_the_other_is_refused(tmp_path):
+    torch.save({"a": torch.zeros(2)}, tmp_path / "encoder.jit")
+    torch.save({"a": 3}, tmp_path / "decoder.jit")
+    with pytest.raises(InputError, match="a is another one here"):
+        read_together([tmp_path / "encoder.jit", tmp_path / "decoder.jit"])
