@@ -1,4 +1,4 @@
-"""Claim: the 3D cache is rendered at least three times as fast as by plain torch.
+"""Claim: by default, the 3D cache is rendered at least three times as fast as by plain torch.
 
     python -m benchmarks.cache_rendering [--rounds 7] [--threads 1 2] [--frames 17]
 
