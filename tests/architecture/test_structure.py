@@ -7,6 +7,8 @@ import importlib
 import re
 import subprocess
 import sys
+import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import grimp
@@ -204,3 +206,49 @@ def test_a_restricted_reader_unpickles_only_through_its_own_find_class(file):
     ]
     assert used.count("pickle.Unpickler") == len(readers)
     assert set(used) <= {"pickle.Unpickler", "pickle.UnpicklingError"}
+
+
+def third_party_imports() -> dict[str, str]:
+    """Every package that a file of the repository imports from elsewhere, with one such file."""
+    ours = {*PACKAGES, "tests", "benchmarks"}
+    found: dict[str, str] = {}
+    tracked = subprocess.run(
+        ["git", "ls-files", "*.py"], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    )
+    for name in tracked.stdout.split():
+        for node in ast.walk(ast.parse((REPOSITORY / name).read_text())):
+            modules = []
+            if isinstance(node, ast.Import):
+                modules = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+                modules = [node.module]
+            for module in modules:
+                found.setdefault(module.partition(".")[0], name)
+    return {
+        name: file
+        for name, file in found.items()
+        if name not in ours and name not in sys.stdlib_module_names
+    }
+
+
+BROUGHT_BY = {"llvmlite": "numba", "tokenizers": "transformers"}
+"""Packages that come with a declared one, whose version must fit them."""
+
+
+def test_every_imported_package_is_declared_and_pinned():
+    """A package that happens to be installed hides a missing line until someone else installs."""
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    lines = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    declared = {normalised(re.split(r"[\[<>=!~ ]", line)[0]) for line in lines}
+    pins = (REPOSITORY / "constraints.txt").read_text().splitlines()
+    pinned = {normalised(line.partition("==")[0]) for line in pins}
+    distributions = packages_distributions()
+    for package, file in third_party_imports().items():
+        owner = BROUGHT_BY.get(package, package)
+        names = {normalised(name) for name in distributions.get(owner, [owner])}
+        assert names & declared, f"{file} imports {package}: add it to pyproject.toml"
+        assert names & pinned, f"{file} imports {package}: pin it in constraints.txt"
+
+
+def normalised(distribution: str) -> str:
+    return re.sub(r"[-_.]+", "-", distribution).lower()
