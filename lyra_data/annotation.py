@@ -1,4 +1,4 @@
-"""Annotation: from sources to stored clips, one scene at a time; a bad scene stops no other.
+"""Annotation: from sources to stored clips; a bad scene stops no other.
 
 Pictures from text are painted first, so that the painter is gone before a depth model is loaded.
 Pictures and finished scenes wait in the scratch store, so a kill loses the picture or the scene
@@ -17,30 +17,23 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, SerializeAsAny
 
+from lyra_data.annotation_workers import PICTURES_STAGE, AnnotationSetup, Finished, annotate_all
 from lyra_data.annotators import ANNOTATORS
-from lyra_data.annotators.base import Annotator
 from lyra_data.atomic import folder_atomically
 from lyra_data.depth import DEPTH_ESTIMATORS
 from lyra_data.depth.base import DepthEstimator
-from lyra_data.depth.completing import complete_depth
 from lyra_data.errors import InputError, ParamsError
 from lyra_data.failures import Failure, check_failures, record_failures
-from lyra_data.finished_scenes import FinishedScenes, SceneFacts, content_of
-from lyra_data.hashing import content_key
+from lyra_data.finished_scenes import SceneFacts
 from lyra_data.params import Params
 from lyra_data.placement import Placement
 from lyra_data.progress import Progress
-from lyra_data.provenance import code_fingerprint
 from lyra_data.scratch import ScratchStore
 from lyra_data.sources import SOURCES
-from lyra_data.sources.base import Source, SourceMaterial
 from lyra_data.sources.prompt import PromptSource
 from lyra_data.text_to_image import TextToImage, TextToImageParams
 
 log = logging.getLogger(__name__)
-
-PICTURES_STAGE = "annotate_pictures"
-"""Of the scratch store: pictures painted from text."""
 
 
 def _parse_source(values: Any) -> Params:
@@ -100,56 +93,70 @@ def annotate_sources(
     scratch: Path,
     progress: Progress,
     placement: Placement | None = None,
+    workers: int | None = None,
 ) -> Annotation:
     """Read every source, annotate it, and store its clip and its held-out real views.
 
-    No more than one scene is in memory at a time.
+    No more than one scene a worker is in memory at a time.
 
     Args:
         root: relative paths in params are relative to this folder.
         clips, held_out: folders to create; each appears whole or not at all.
         scratch: scratch folder of the whole pipeline; finished scenes wait there.
         placement: where models run; None: on a GPU where there is one.
+        workers: processes that annotate scenes side by side; None: this one alone.
 
     Raises:
         ScenesFailedError: more scenes failed than params allow; lists each reason.
         ParamsError: two sources share a scene id, an id is no plain name, or a model that is needed
             is not on this machine.
+        ExecutorError: a worker was killed.
         StorageError: the disk is full or cannot be written; finished scenes stay in the store.
     """
     sources = [SOURCES.create(source, where="annotate.sources") for source in params.sources]
-    annotator = ANNOTATORS.create(params.annotator, where="annotate.annotator")
-    estimator = DEPTH_ESTIMATORS.create(params.depth, where="annotate.depth")
-    _check_scene_ids([source.scene_id for source in sources])
-    placement = placement or Placement.automatic(root=root)
-    estimator.place(placement)
+    names = [source.scene_id for source in sources]
+    _check_scene_ids(names)
+    setup = AnnotationSetup(
+        annotator=params.annotator,
+        depth=params.depth,
+        text_to_image=params.text_to_image,
+        root=root,
+        scratch=scratch,
+        placement=placement or Placement.automatic(root=root),
+    )
+    maker = setup.build()
     failed = _paint(
         [source for source in sources if isinstance(source, PromptSource)],
-        TextToImage(params.text_to_image, placement),
+        TextToImage(params.text_to_image, setup.placement),
         ScratchStore(scratch, PICTURES_STAGE),
-        estimator=estimator,
+        estimator=maker.estimator,
         progress=progress,
     )
-    maker = _SceneMaker(params, root, annotator, estimator, FinishedScenes(scratch))
-    scenes, failures, made = [], [], 0
+    todo = [index for index, name in enumerate(names) if name not in failed]
+    done = {
+        index: Finished(index, failure=failed[names[index]])
+        for index in range(len(names))
+        if names[index] in failed
+    }
     progress.start("Annotating", len(sources), "scenes")
+    progress.advance(len(failed))
+    for finished in annotate_all(setup, [params.sources[index] for index in todo], workers):
+        index = todo[finished.index]
+        done[index] = finished
+        progress.advance(note=f"{names[index]}{' failed' if finished.failure else ''}")
+    scenes, failures = [], []
     with folder_atomically(clips) as clips_folder, folder_atomically(held_out) as held_out_folder:
-        for source in sources:
-            failure = failed.get(source.scene_id)
-            try:
-                if failure is None:
-                    key, is_new = maker.finish(source)
-                    scenes.append(maker.finished.publish(key, clips_folder, held_out_folder))
-                    made += is_new
-            except InputError as error:
-                log.warning("scene %s failed: %s", source.scene_id, error)
-                failure = Failure.of(source.scene_id, error)
-            if failure is not None:
-                failures.append(failure)
-            progress.advance(note=f"{source.scene_id}{' failed' if failure else ''}")
+        for index in range(len(names)):  # in the sources' order, whoever was done first
+            if done[index].failure is not None:
+                failures.append(done[index].failure)
+            else:
+                key = done[index].key
+                assert key is not None
+                scenes.append(maker.finished.publish(key, clips_folder, held_out_folder))
         check_failures(failures, len(sources), params.max_failed_fraction)
         record_failures(failures, clips_folder)
     progress.finish()
+    made = sum(finished.is_new for finished in done.values())
     return Annotation(scenes, failures, made, len(scenes) - made)
 
 
@@ -184,60 +191,6 @@ def _paint(
     painter.release()
     progress.finish()
     return failed
-
-
-@dataclass(frozen=True)
-class _SceneMaker:
-    """What all scenes of a run have in common. It keeps no scene: all it leaves is on the disk."""
-
-    params: AnnotateParams
-    root: Path
-    annotator: Annotator
-    estimator: DepthEstimator
-    finished: FinishedScenes
-
-    def finish(self, source: Source) -> tuple[str, bool]:
-        """Annotate a scene, unless it is found finished; its key, and whether it is new.
-
-        Raises:
-            InputError: its source cannot be read or annotated.
-        """
-        material = _read(source, self.root)
-        key = self._key(material)
-        if self.finished.has(key):
-            return key, False
-        material = complete_depth(material, self.estimator)
-        clip = self.annotator.annotate(material)
-        self.finished.put(key, clip, self.annotator.frame_held_out(material))
-        return key, True
-
-    def _key(self, material: SourceMaterial) -> str:
-        """Content key of a scene: what was read, what is done with it, and the code that does it.
-
-        The estimator counts, and its model has to be there, only where something is missing.
-        """
-        shaping = {
-            "material": content_of(material),
-            "annotator": self.params.annotator.model_dump(mode="json"),
-            "annotator_fingerprint": self.annotator.fingerprint,
-            "code": code_fingerprint("lyra_data"),
-        }
-        if material.depth is None or material.cameras is None:
-            shaping["depth"] = self.params.depth.model_dump(mode="json")
-            shaping["depth_fingerprint"] = self.estimator.fingerprint
-        return content_key(shaping)
-
-
-def _read(source: Source, root: Path) -> SourceMaterial:
-    """What the source holds; a refusal of the file system is an input's fault, not the output's."""
-    try:
-        return source.read(root)
-    except OSError as error:
-        raise InputError(
-            f"cannot be read: {error.strerror or error}",
-            where=str(error.filename or f"scene {source.scene_id}"),
-            fix="give yourself read permission, or copy the source to another disk",
-        ) from error
 
 
 def _check_depth_is_told(source: PromptSource, estimator: DepthEstimator) -> None:

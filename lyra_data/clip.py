@@ -26,6 +26,8 @@ class Clip:
         depth_scale: "metric" (metres) or "up_to_scale".
         fps: frames per second; for a single image the rate its trajectories will have.
         dynamic_mask: True on moving things, where the annotator knows them.
+        depth_confidence: 0..1, how well the known depth is confirmed, where the annotator tells;
+            0 where the depth is unknown.
         prompt: text that describes the scene, or "".
         source: what the clip was made from: kind, file names, sha256 of their bytes, licence.
     """
@@ -40,11 +42,14 @@ class Clip:
     dynamic_mask: Bool[Tensor, "frame height width"] | None = None
     prompt: str = ""
     source: dict[str, str] | None = None
+    depth_confidence: Float[Tensor, "frame height width"] | None = None
 
     def __post_init__(self) -> None:
         frames, _, height, width = self.frames.shape
         assert self.depth.shape == (frames, height, width), self.depth.shape
         assert self.depth_valid.shape == self.depth.shape, self.depth_valid.shape
+        for field in (self.dynamic_mask, self.depth_confidence):
+            assert field is None or field.shape == self.depth.shape, field.shape
         assert (self.cameras.height, self.cameras.width) == (height, width)
         assert len(self.cameras) == frames
         assert bool((self.depth[~self.depth_valid] == 0).all()), "unknown depth must be 0"
@@ -63,7 +68,7 @@ class Clip:
         An index may come several times; none may be negative or beyond the end.
         """
         assert frames and min(frames) >= 0 and max(frames) < len(self), frames
-        mask = self.dynamic_mask
+        mask, confidence = self.dynamic_mask, self.depth_confidence
         return replace(
             self,
             frames=self.frames[frames],
@@ -71,6 +76,7 @@ class Clip:
             depth=self.depth[frames],
             depth_valid=self.depth_valid[frames],
             dynamic_mask=None if mask is None else mask[frames],
+            depth_confidence=None if confidence is None else confidence[frames],
         )
 
     def reversed_in_time(self) -> Clip:

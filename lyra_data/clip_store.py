@@ -7,6 +7,7 @@
         camera_to_world.npy                                 <name>_intrinsics.npy
         intrinsics.npy
         dynamic_mask.npy        where known
+        depth_confidence.npy    float16, where known
 
 The same values give the same bytes. A folder appears whole or not at all, and is read only if
 every file is there and unchanged. Held-out views have a tree of their own, so that of all stages
@@ -35,7 +36,7 @@ from lyra_data.sources.base import HeldOutView
 
 CLIP_INDEX = "clip.json"
 HELD_OUT_INDEX = "held_out.json"
-VERSION = 1
+VERSION = 2
 
 Content = TypeVar("Content")
 
@@ -49,12 +50,14 @@ def write_clip(clip: Clip, folder: Path) -> None:
     with folder_atomically(folder) as target:
         (target / "frames").mkdir()
         for index, frame in enumerate(clip.frames):
-            write_png(frame, target / _frame_name(index))
+            write_png(frame, target / frame_name(index))
         _write_array(clip.depth, target / "depth.npy")
         _write_array(clip.cameras.camera_to_world, target / "camera_to_world.npy")
         _write_array(clip.cameras.intrinsics, target / "intrinsics.npy")
         if clip.dynamic_mask is not None:
             _write_array(clip.dynamic_mask, target / "dynamic_mask.npy")
+        if clip.depth_confidence is not None:
+            _write_array(clip.depth_confidence.half(), target / "depth_confidence.npy")
         facts = {
             "scene_id": clip.scene_id,
             "num_frames": len(clip),
@@ -65,8 +68,9 @@ def write_clip(clip: Clip, folder: Path) -> None:
             "prompt": clip.prompt,
             "source": clip.source,
             "has_dynamic_mask": clip.dynamic_mask is not None,
+            "has_depth_confidence": clip.depth_confidence is not None,
         }
-        _write_index(facts, target, CLIP_INDEX)
+        write_index(facts, target, CLIP_INDEX)
 
 
 def read_clip(folder: Path) -> Clip:
@@ -98,7 +102,7 @@ def write_held_out(views: Sequence[HeldOutView], folder: Path) -> None:
             write_png(view.frame, target / f"{view.name}.png")
             _write_array(view.camera.camera_to_world, target / f"{view.name}_camera_to_world.npy")
             _write_array(view.camera.intrinsics, target / f"{view.name}_intrinsics.npy")
-        _write_index({"names": [view.name for view in views]}, target, HELD_OUT_INDEX)
+        write_index({"names": [view.name for view in views]}, target, HELD_OUT_INDEX)
 
 
 def read_held_out(folder: Path) -> list[HeldOutView]:
@@ -116,9 +120,12 @@ def scene_folders(root: Path) -> list[Path]:
 
 
 def _clip_from(facts: dict[str, Any], folder: Path) -> Clip:
-    frames = [read_photo(folder / _frame_name(index)) for index in range(facts["num_frames"])]
+    frames = [read_photo(folder / frame_name(index)) for index in range(facts["num_frames"])]
     depth = _read_array(folder / "depth.npy")
     mask = _read_array(folder / "dynamic_mask.npy") if facts["has_dynamic_mask"] else None
+    confidence = None
+    if facts["has_depth_confidence"]:
+        confidence = _read_array(folder / "depth_confidence.npy").float()
     return Clip(
         scene_id=facts["scene_id"],
         frames=torch.stack(frames),
@@ -135,6 +142,7 @@ def _clip_from(facts: dict[str, Any], folder: Path) -> Clip:
         dynamic_mask=mask,
         prompt=facts["prompt"],
         source=facts["source"],
+        depth_confidence=confidence,
     )
 
 
@@ -151,7 +159,7 @@ def _held_out_from(facts: dict[str, Any], folder: Path) -> list[HeldOutView]:
     return views
 
 
-def _frame_name(index: int) -> str:
+def frame_name(index: int) -> str:
     return f"frames/{index:05d}.png"
 
 
@@ -165,7 +173,7 @@ def _read_array(path: Path) -> Tensor:
     return torch.from_numpy(np.load(path, allow_pickle=False))
 
 
-def _write_index(facts: dict[str, Any], folder: Path, name: str) -> None:
+def write_index(facts: dict[str, Any], folder: Path, name: str) -> None:
     """The index names every file beside it with its sha256, and carries one of its own."""
     index = {"version": VERSION, "facts": facts, "files": sha256_of_files(folder)}
     index["sha256"] = _hash_of_index(index)

@@ -24,18 +24,19 @@ class Prediction:
     depth: Float[Tensor, "frame height width"]
 
 
-def copy_nearest(inputs: Targets, cameras: Cameras) -> Prediction:
+def copy_nearest(inputs: Targets, wanted: Wanted) -> Prediction:
     """For every camera the input frame that is nearest in the picture, as it is."""
-    nearest = nearest_frames(inputs, cameras).indices
+    nearest = nearest_frames(inputs, wanted).indices
     return Prediction(inputs.rgb[nearest], inputs.depth[nearest])
 
 
 def warp_nearest(
-    inputs: Targets, cameras: Cameras, cache: Cache3DParams, teacher: Teacher
+    inputs: Targets, wanted: Wanted, cache: Cache3DParams, teacher: Teacher
 ) -> Prediction:
     """For every camera the nearest input frame moved by its depth, holes filled by the teacher."""
     rgb, depth = [], []
-    for index, source in enumerate(nearest_frames(inputs, cameras).indices.tolist()):
+    cameras = wanted.cameras
+    for index, source in enumerate(nearest_frames(inputs, wanted).indices.tolist()):
         chosen = inputs[[source]]
         image = chosen.rgb * 2.0 - 1.0
         path = Cameras.concatenate(
@@ -62,6 +63,18 @@ def warp_nearest(
 
 
 @dataclass(frozen=True)
+class Wanted:
+    """Pictures that are asked for.
+
+    Attributes:
+        times: the moment each is to show, as `Targets.times`; None where the scene stands still.
+    """
+
+    cameras: Cameras
+    times: Float[Tensor, " frame"] | None
+
+
+@dataclass(frozen=True)
 class NearestFrames:
     """For every camera the input frame that looks most like its picture would.
 
@@ -74,17 +87,23 @@ class NearestFrames:
     displacement: Float[Tensor, " frame"]
 
 
-def nearest_frames(inputs: Targets, cameras: Cameras) -> NearestFrames:
-    """The nearest input frame of every camera.
+def nearest_frames(inputs: Targets, wanted: Wanted) -> NearestFrames:
+    """The nearest input frame of every camera; where moments are wanted, one of that moment.
 
     Nearest is the smallest median displacement, in pixels, of the points that the first input
-    frame shows, between the two pictures: it weighs turning and moving as the eye does.
+    frame shows, between the two pictures: it weighs turning and moving as the eye does. An input
+    of another moment is taken only where none shows the moment that is wanted.
     """
     points = _probe_points(inputs)
     seen_by_inputs = project(points, inputs.cameras)
-    seen_by_targets = project(points, cameras)
-    apart = (seen_by_targets[:, None] - seen_by_inputs[None]).norm(dim=-1)
-    displacement, indices = apart.median(dim=-1).values.min(dim=1)
+    seen_by_targets = project(points, wanted.cameras)
+    apart = torch.stack(
+        [(seen - seen_by_inputs).norm(dim=-1).median(dim=-1).values for seen in seen_by_targets]
+    )
+    if wanted.times is not None:
+        late = (wanted.times[:, None] - inputs.times[None]).abs()
+        apart = torch.where(late == late.amin(dim=1, keepdim=True), apart, torch.inf)
+    displacement, indices = apart.min(dim=1)
     return NearestFrames(indices, displacement)
 
 

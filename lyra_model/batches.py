@@ -14,8 +14,10 @@ from torch import Tensor
 from lyra_data.cameras import Cameras
 from lyra_data.codecs.base import LatentCodec, num_latent_frames
 from lyra_data.dataset.reader import SceneDataset
+from lyra_data.errors import InputError
 from lyra_data.view import View
-from lyra_model.decoder.inputs import DecoderInput, prepare_inputs
+from lyra_model.decoder.inputs import DecoderInput, at_time, prepare_inputs
+from lyra_model.view_sampling import ViewList
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,8 @@ class Targets:
         depth_valid: True where the depth is known.
         filled: True where the teacher invented the pixel.
         cameras: of the frames.
+        times: the moment of the source that every frame shows, in frames; reversed views count
+            down. It means nothing where the scene stands still.
     """
 
     rgb: Float[Tensor, "frame 3 height width"]
@@ -35,6 +39,7 @@ class Targets:
     depth_valid: Bool[Tensor, "frame height width"]
     filled: Bool[Tensor, "frame height width"]
     cameras: Cameras
+    times: Float[Tensor, " frame"]
 
     def __len__(self) -> int:
         return len(self.rgb)
@@ -46,15 +51,16 @@ class Targets:
             self.depth_valid[frames],
             self.filled[frames],
             self.cameras[frames],
+            self.times[frames],
         )
 
     @staticmethod
     def concatenate(parts: list[Targets]) -> Targets:
         return Targets(
-            *(
-                torch.cat([getattr(part, name) for part in parts])
-                for name in ("rgb", "depth", "depth_valid", "filled")
-            ),
+            **{
+                name: torch.cat([getattr(part, name) for part in parts])
+                for name in ("rgb", "depth", "depth_valid", "filled", "times")
+            },
             cameras=Cameras.concatenate([part.cameras for part in parts]),
         )
 
@@ -64,13 +70,20 @@ class SceneBatch:
     """One scene, ready for the decoder.
 
     Attributes:
-        inputs: what the decoder reads.
+        inputs: what the decoder reads, of the views that show the motion forwards.
         targets: every frame of every view, held-out ones included; the sampler must not draw those.
+        views: which of them are read.
     """
 
     scene_id: str
     inputs: DecoderInput
     targets: list[Targets]
+    views: ViewList
+
+    @property
+    def input_targets(self) -> list[Targets]:
+        """Every frame of the views that the decoder reads."""
+        return [self.targets[place] for place in self.views.forward]
 
 
 class SceneLoader:
@@ -79,7 +92,7 @@ class SceneLoader:
     Args:
         codec: the codec of the dataset's latents; re-encodes frames at other sizes.
         num_frames: leading frames of every view the decoder reads; 8k+1.
-        scene_scale: see DecoderParams.
+        scene_scale, dynamic: see DecoderParams.
         keep: batches held in memory.
     """
 
@@ -92,6 +105,7 @@ class SceneLoader:
         width: int,
         num_frames: int,
         scene_scale: float,
+        dynamic: bool,
         keep: int = 4,
     ) -> None:
         self.dataset = dataset
@@ -99,6 +113,7 @@ class SceneLoader:
         self.height, self.width = height, width
         self.num_frames = num_frames
         self.scene_scale = scene_scale
+        self.dynamic = dynamic
         self.keep = keep
         self._kept: OrderedDict[str, SceneBatch] = OrderedDict()
 
@@ -107,6 +122,7 @@ class SceneLoader:
 
         Raises:
             CorruptDataError: a shard is cut or altered.
+            InputError: the scene has no view that shows its motion forwards.
         """
         if scene_id in self._kept:
             self._kept.move_to_end(scene_id)
@@ -117,17 +133,37 @@ class SceneLoader:
             self._kept.popitem(last=False)
         return batch
 
+    def inputs_at(self, batch: SceneBatch, time: float | None) -> DecoderInput:
+        """What the decoder reads to reconstruct a moment; a still decoder knows no moments.
+
+        Args:
+            time: in frames, as `Targets.times`.
+        """
+        if not self.dynamic:
+            return batch.inputs
+        assert time is not None, "a dynamic decoder reconstructs a moment"
+        times = torch.arange(self.num_frames, dtype=torch.float32)
+        return at_time(batch.inputs, self.codec, frame_times=times, target_time=time)
+
     def _make(self, scene_id: str) -> SceneBatch:
         views = self.dataset.scene(scene_id)
-        first_camera = views[0].cameras.camera_to_world[0]
+        listed = ViewList(tuple(view.motion_reversed for view in views), len(views[0].frames))
+        if not listed.forward:
+            raise InputError(
+                f"of its {len(views)} views none shows the motion forwards",
+                where=f"scene {scene_id}",
+                fix="loosen generate.quality, which dropped them, or leave the scene out",
+            )
+        read = [views[place] for place in listed.forward]
+        first_camera = read[0].cameras.camera_to_world[0]
         inputs = prepare_inputs(
-            [view.cameras.resized(self.height, self.width)[: self.num_frames] for view in views],
-            [self._latents(view) for view in views],
+            [view.cameras.resized(self.height, self.width)[: self.num_frames] for view in read],
+            [self._latents(view) for view in read],
             self.codec,
             scene_scale=self.scene_scale,
         )
         targets = [self._targets(view, first_camera) for view in views]
-        return SceneBatch(scene_id, inputs, targets)
+        return SceneBatch(scene_id, inputs, targets, listed)
 
     def _latents(self, view: View) -> Float[Tensor, "16 t h w"]:
         """Stored latents at the stored size, fresh ones at any other; leading frames alone.
@@ -142,12 +178,14 @@ class SceneLoader:
 
     def _targets(self, view: View, first_camera: Float[Tensor, "4 4"]) -> Targets:
         size = (self.height, self.width)
+        times = torch.arange(len(view.frames), dtype=torch.float32)
         return Targets(
             rgb=resize_frames(view.frames, *size),
             depth=sample_nearest(view.depth, *size),
             depth_valid=sample_nearest(view.depth_valid, *size),
             filled=sample_nearest(view.filled, *size),
             cameras=view.cameras.resized(*size).relative_to(first_camera),
+            times=times.flip(0) if view.motion_reversed else times,
         )
 
 

@@ -20,14 +20,16 @@ from lyra_data.teachers import TEACHERS
 from lyra_data.teachers.base import Teacher
 from lyra_model.baselines import (
     Prediction,
+    Wanted,
     copy_nearest,
     flatten_views,
     nearest_frames,
     warp_nearest,
 )
-from lyra_model.batches import SceneLoader, Targets
+from lyra_model.batches import SceneBatch, SceneLoader, Targets
 from lyra_model.checkpoints import Checkpoint
 from lyra_model.decoder import DecoderParams, create_decoder
+from lyra_model.decoder.decoder import GaussianDecoder
 from lyra_model.gaussians import Gaussians
 from lyra_model.phases import PhaseParams
 from lyra_model.rendering import render
@@ -106,7 +108,9 @@ class SceneEvaluation:
         views: the scene's views at the judged phase's size, all frames.
         num_input_frames: leading frames of every view that the judged decoder reads.
         num_held_out: last frames of every view that training never saw.
-        gaussians: of the judged phase, in the frame of the first input camera.
+        gaussians: of the judged phase, in the frame of the first input camera; of a scene that
+            moves, at its first moment.
+        moves: whether the scene moves, and frames were predicted moment by moment.
     """
 
     scene_id: str
@@ -116,6 +120,7 @@ class SceneEvaluation:
     num_input_frames: int
     num_held_out: int
     gaussians: Gaussians
+    moves: bool
 
 
 class Evaluator:
@@ -161,46 +166,91 @@ class Evaluator:
             InputError: no depth is known in the scene's first frame at the judged phase's size.
         """
         batch = self._loaders[DECODER].load(clip.scene_id)
-        gaussians = {
-            method: self._decode(method, trained, clip.scene_id)
-            for method, trained in self._trained.items()
-        }
-        inputs = flatten_views(batch.targets, self.judged.phase.num_frames)
+        decoders = {method: self._decoder(trained) for method, trained in self._trained.items()}
+        inputs = flatten_views(batch.input_targets, self.judged.phase.num_frames)
         if not bool(inputs.depth_valid[0].any()):
             raise InputError(
                 f"at {inputs.cameras.width}x{inputs.cameras.height} pixels no known depth is left",
                 where=f"scene {clip.scene_id}",
                 fix="give depth for more pixels, or judge a phase of larger pictures",
             )
-        labels = self._counted_frames(batch.targets, inputs)
+        moves = self.judged.decoder.dynamic and clip.is_dynamic
+        labels = self._counted_frames(batch, inputs, moves=moves)
         unseen = Targets.concatenate([batch.targets[view][[frame]] for view, frame in labels])
         real = self._real_targets(clip, held_out) if held_out else None
         real_labels = [(-1, index) for index in range(len(held_out))]
+
+        def compare(labels: list[tuple[int, int]], targets: Targets) -> Comparison:
+            wanted = Wanted(targets.cameras, targets.times if moves else None)
+            predictions = {
+                method: self._predict(method, decoder, clip.scene_id, targets)
+                for method, decoder in decoders.items()
+            }
+            predictions[COPIED] = copy_nearest(inputs, wanted)
+            predictions[WARPED] = warp_nearest(inputs, wanted, self.cache, self.teacher)
+            scores = {method: score(made, targets) for method, made in predictions.items()}
+            return Comparison(labels, targets, predictions, scores)
+
         return SceneEvaluation(
             scene_id=clip.scene_id,
-            held_out=self._compare(labels, unseen, inputs, gaussians),
-            real=None if real is None else self._compare(real_labels, real, inputs, gaussians),
+            held_out=compare(labels, unseen),
+            real=None if real is None else compare(real_labels, real),
             views=batch.targets,
             num_input_frames=self.judged.phase.num_frames,
             num_held_out=self.held_out_frames,
-            gaussians=gaussians[DECODER],
+            gaussians=self._decode(DECODER, decoders[DECODER], clip.scene_id, time=0.0),
+            moves=moves,
         )
 
-    def _decode(self, method: str, trained: TrainedPhase, scene_id: str) -> Gaussians:
+    def _decoder(self, trained: TrainedPhase) -> GaussianDecoder:
         decoder = create_decoder(trained.decoder)
         decoder.load_state_dict(trained.checkpoint.weights, strict=True, assign=True)
-        batch = self._loaders[method].load(scene_id)
-        return decoder(batch.inputs, prune_ratio=trained.phase.prune_ratio)[0]
+        return decoder
 
-    def _counted_frames(self, views: list[Targets], inputs: Targets) -> list[tuple[int, int]]:
-        """(view, frame) of the held-out frames that differ from what the decoder reads."""
+    def _decode(
+        self, method: str, decoder: GaussianDecoder, scene_id: str, *, time: float
+    ) -> Gaussians:
+        """The scene at a moment; a still decoder gives the same at every one."""
+        loader = self._loaders[method]
+        inputs = loader.inputs_at(loader.load(scene_id), time)
+        return decoder(inputs, prune_ratio=self._trained[method].phase.prune_ratio)[0]
+
+    def _predict(
+        self, method: str, decoder: GaussianDecoder, scene_id: str, targets: Targets
+    ) -> Prediction:
+        """Decoded once for every moment that is shown, once in all by a still decoder."""
+        moments = targets.times if decoder.dynamic else torch.zeros_like(targets.times)
+        rgb, depth = torch.empty_like(targets.rgb), torch.empty_like(targets.depth)
+        for time in moments.unique().tolist():
+            gaussians = self._decode(method, decoder, scene_id, time=time)
+            shown = torch.nonzero(moments == time)[:, 0]
+            rendered = render(gaussians, targets.cameras[shown], self.rendering)
+            rgb[shown], depth[shown] = rendered.rgb.clamp(0, 1), rendered.depth
+        return Prediction(rgb, depth)
+
+    def _counted_frames(
+        self, batch: SceneBatch, inputs: Targets, *, moves: bool
+    ) -> list[tuple[int, int]]:
+        """(view, frame) of the held-out frames that differ from what the decoder reads.
+
+        Of a scene that moves, those of reversed views: at the end of their paths they show moments
+        that the decoder has read, from where it has seen none of them. The last frames of forward
+        views show moments that it knows nothing of.
+        """
+        judged = [
+            place
+            for place, backwards in enumerate(batch.views.motion_reversed)
+            if backwards == (moves and any(batch.views.motion_reversed))
+        ]
         counted = []
-        for position, view in enumerate(views):
+        for place in judged:
+            view = batch.targets[place]
             tail = list(range(len(view) - self.held_out_frames, len(view)))
-            displacement = nearest_frames(inputs, view[tail].cameras).displacement
+            wanted = Wanted(view[tail].cameras, view[tail].times if moves else None)
+            displacement = nearest_frames(inputs, wanted).displacement
             for frame, pixels in zip(tail, displacement.tolist(), strict=True):
                 if pixels >= self.min_displacement_pixels:
-                    counted.append((position, frame))
+                    counted.append((place, frame))
         if not counted:
             raise ParamsError(
                 f"no held-out frame moves by {self.min_displacement_pixels} pixels or more",
@@ -208,25 +258,6 @@ class Evaluator:
                 fix="lower it, or generate longer movements",
             )
         return counted
-
-    def _compare(
-        self,
-        labels: list[tuple[int, int]],
-        targets: Targets,
-        inputs: Targets,
-        gaussians: dict[str, Gaussians],
-    ) -> Comparison:
-        predictions = {
-            method: self._render(scene, targets.cameras) for method, scene in gaussians.items()
-        }
-        predictions[COPIED] = copy_nearest(inputs, targets.cameras)
-        predictions[WARPED] = warp_nearest(inputs, targets.cameras, self.cache, self.teacher)
-        scores = {method: score(made, targets) for method, made in predictions.items()}
-        return Comparison(labels, targets, predictions, scores)
-
-    def _render(self, gaussians: Gaussians, cameras: Cameras) -> Prediction:
-        rendered = render(gaussians, cameras, self.rendering)
-        return Prediction(rendered.rgb.clamp(0, 1), rendered.depth)
 
     def _real_targets(self, clip: Clip, held_out: list[HeldOutView]) -> Targets:
         """Real photos with the depth that the source's own depth map gives them."""
@@ -239,6 +270,7 @@ class Evaluator:
             depth_valid=depth > 0,
             filled=torch.zeros_like(depth, dtype=torch.bool),
             cameras=cameras.relative_to(clip.cameras.camera_to_world[0]),
+            times=torch.zeros(len(rgb)),
         )
 
 
@@ -250,5 +282,6 @@ def _loader(trained: TrainedPhase, dataset: SceneDataset, codec: LatentCodec) ->
         width=trained.phase.width,
         num_frames=trained.phase.num_frames,
         scene_scale=trained.decoder.scene_scale,
+        dynamic=trained.decoder.dynamic,
         keep=1,
     )

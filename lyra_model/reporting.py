@@ -27,11 +27,12 @@ from lyra_model.results import METHOD_TITLES, findings
 from lyra_model.scoring import FrameScores
 
 SUMMARY = (
-    "One photo with known depth was turned into synthetic videos along camera paths, the videos "
-    "into a dataset, and a feed-forward decoder was trained on it to predict 3D Gaussians from "
-    "video latents and camera rays alone. The scores were measured on frames that the decoder "
-    "neither read nor was trained on."
+    "{source} was turned into synthetic videos along camera paths, the videos into a dataset, and "
+    "a feed-forward decoder was trained on it to predict 3D Gaussians{when} from video latents and "
+    "camera rays alone. The scores were measured on frames that the decoder neither read nor was "
+    "trained on."
 )
+PHOTO, VIDEO = "One photo with known depth", "One video with known cameras and depth"
 
 WARP_IS_TEACHER = (
     "The depth warp made the generated frames: its score on them is close to an upper bound."
@@ -61,8 +62,11 @@ def report_content(
     """
     source_camera = clip.cameras[[0]].relative_to(clip.cameras.camera_to_world[0])
     return content.ReportContent(
-        title=f"{clip.scene_id}: a photo as a 3D Gaussian scene",
-        summary=SUMMARY,
+        title=f"{clip.scene_id}: a {_noun(clip)} as a 3D Gaussian scene",
+        summary=SUMMARY.format(
+            source=VIDEO if clip.is_dynamic else PHOTO,
+            when=" at every moment" if evaluation.moves else "",
+        ),
         findings=tuple(findings(results)),
         source=content.SourceView(
             photo=clip.frames[0],
@@ -71,6 +75,7 @@ def report_content(
             depth_scale=clip.depth_scale,
             camera=source_camera,
             caption=(clip.source or {}).get("citation", ""),
+            num_frames=len(clip),
         ),
         scene=content.ReconstructedScene(evaluation.gaussians, source_camera, rendering),
         trajectories=tuple(
@@ -85,7 +90,12 @@ def report_content(
         durations=tuple(
             content.StageDuration(stage, seconds) for stage, seconds in durations.items()
         ),
+        moves=evaluation.moves,
     )
+
+
+def _noun(clip: Clip) -> str:
+    return "video" if clip.is_dynamic else "photo"
 
 
 def codec_psnr(codec: LatentCodec, view: View) -> float:

@@ -61,12 +61,6 @@ class TrainParams(Params):
     phases: dict[str, PhaseParams]
 
     @model_validator(mode="after")
-    def _no_stage_feeds_times(self) -> TrainParams:
-        if self.decoder.dynamic:
-            raise ValueError("decoder.dynamic: no stage feeds times to the decoder yet; use false")
-        return self
-
-    @model_validator(mode="after")
     def _phases_must_chain(self) -> TrainParams:
         check_phases(self.phases)
         return self

@@ -97,9 +97,7 @@ class PhaseTrainer:
     ) -> None:
         self.params, self.name, self.seed = params, name, seed
         self.phase: PhaseParams = params.phases[name]
-        self.num_views = {
-            scene_id: len(dataset.view_indices(scene_id)) for scene_id in dataset.scene_ids
-        }
+        self.scene_ids = dataset.scene_ids
         self.config = _config(params, name, seed, dataset, start)
         self.loader = SceneLoader(
             dataset,
@@ -108,6 +106,7 @@ class PhaseTrainer:
             width=self.phase.width,
             num_frames=self.phase.num_frames,
             scene_scale=params.decoder.scene_scale,
+            dynamic=params.decoder.dynamic,
         )
         self.decoder = create_decoder(
             params.decoder, seed=derive_seed(seed, "decoder", "initial weights")
@@ -143,10 +142,13 @@ class PhaseTrainer:
             seed=self.seed,
             phase=self.name,
             step=step,
-            num_views=self.num_views,
+            scene_ids=self.scene_ids,
+            views_of=lambda scene_id: self.loader.load(scene_id).views,
             num_frames=self.phase.num_frames,
+            held_out_frames=self.params.held_out_frames,
             num_targets=self.phase.num_target_frames,
             bias=self.params.target_bias,
+            dynamic=self.params.decoder.dynamic,
         )
         rate = learning_rate(self.phase, step)
         for group in self.optimiser.param_groups:
@@ -169,7 +171,9 @@ class PhaseTrainer:
     def _backpropagate(self, batch: SceneBatch, draw: StepTargets) -> dict[str, float]:
         """Gradients of the mean loss over the drawn frames, one render in memory at a time."""
         targets = Targets.concatenate([batch.targets[view][[frame]] for view, frame in draw.frames])
-        (gaussians,) = self.decoder(batch.inputs, prune_ratio=self.phase.prune_ratio)
+        time = None if draw.time is None else float(draw.time)
+        inputs = self.loader.inputs_at(batch, time)
+        (gaussians,) = self.decoder(inputs, prune_ratio=self.phase.prune_ratio)
         if not all(bool(values.isfinite().all()) for values in vars(gaussians).values()):
             raise self._diverged("a Gaussian", len(self.history))
         sums: dict[str, float] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,16 +23,44 @@ frame itself is never drawn by linear and squared. Source: data.py, weighted_sam
 
 
 @dataclass(frozen=True)
+class ViewList:
+    """The views of one scene, as a sampler sees them.
+
+    Attributes:
+        motion_reversed: of every view, in the dataset's order: True where it shows the source's
+            motion backwards. Such views are supervision, never input (Lyra, section 3.3).
+        num_frames: of every view, held-out ones included.
+    """
+
+    motion_reversed: tuple[bool, ...]
+    num_frames: int
+
+    @property
+    def forward(self) -> list[int]:
+        """Positions of the views that decoders read."""
+        return [place for place, backwards in enumerate(self.motion_reversed) if not backwards]
+
+    def at_time(self, time: int) -> list[tuple[int, int]]:
+        """(position of the view, frame) of what every view shows at one moment of the source."""
+        return [
+            (place, self.num_frames - 1 - time if backwards else time)
+            for place, backwards in enumerate(self.motion_reversed)
+        ]
+
+
+@dataclass(frozen=True)
 class StepTargets:
     """What one step is supervised by.
 
     Attributes:
         scene_id: the scene.
-        frames: (view index, frame index) pairs, all different, in the order they are rendered.
+        frames: (position of the view, frame) pairs, all different, in the order they are rendered.
+        time: the moment, in frames, that all of them show; None for still scenes.
     """
 
     scene_id: str
     frames: tuple[tuple[int, int], ...]
+    time: int | None = None
 
 
 def sample_step(
@@ -40,25 +68,45 @@ def sample_step(
     seed: int,
     phase: str,
     step: int,
-    num_views: Mapping[str, int],
+    scene_ids: Sequence[str],
+    views_of: Callable[[str], ViewList],
     num_frames: int,
+    held_out_frames: int,
     num_targets: int,
     bias: TargetBias,
+    dynamic: bool,
 ) -> StepTargets:
     """Draw a scene, uniformly, and `num_targets` different frames of its views.
 
-    No state is carried from step to step, so a resumed run draws what an uninterrupted one would.
+    For a still decoder, any frames of the forward views; for a dynamic one, frames of all views
+    that show one drawn moment. No state is carried from step to step, so a resumed run draws what
+    an uninterrupted one would.
 
     Args:
-        num_views: of every scene, in the dataset's order.
-        bias: later frames of each view are drawn more often; views are equal.
+        scene_ids: in the dataset's order.
+        views_of: asked only for the scene that was drawn.
+        num_frames: leading frames of forward views, which the decoder reads and targets come from.
+        held_out_frames: last frames of every view, never drawn.
+        bias: later frames (or moments) are drawn more often; views are equal.
     """
     generator = numpy_generator(seed, phase, f"targets of step {step}")
-    scene_id = list(num_views)[int(generator.integers(len(num_views)))]
-    views = num_views[scene_id]
-    chances = None if bias == "uniform" else np.tile(frame_chances(num_frames, bias) / views, views)
-    chosen = choose(generator, views * num_frames, num_targets, chances)
-    frames = tuple((index // num_frames, index % num_frames) for index in chosen)
+    scene_id = scene_ids[int(generator.integers(len(scene_ids)))]
+    views = views_of(scene_id)
+    if dynamic:
+        chances = None if bias == "uniform" else frame_chances(num_frames, bias)
+        (time,) = choose(generator, num_frames, 1, chances)
+        shown = [
+            (view, frame)
+            for view, frame in views.at_time(time)
+            if frame < views.num_frames - held_out_frames
+        ]
+        chosen = choose(generator, len(shown), num_targets, None)
+        return StepTargets(scene_id, tuple(shown[index] for index in chosen), time)
+    forward = views.forward
+    num = len(forward)
+    chances = None if bias == "uniform" else np.tile(frame_chances(num_frames, bias) / num, num)
+    chosen = choose(generator, num * num_frames, num_targets, chances)
+    frames = tuple((forward[index // num_frames], index % num_frames) for index in chosen)
     return StepTargets(scene_id, frames)
 
 

@@ -19,6 +19,7 @@ def run_annotate(
     *,
     device: str | None = None,
     offload: Offload = "none",
+    workers: int | None = None,
     progress: Progress = silent,
 ) -> Summary:
     """Annotate every source of params.yaml. See `lyra-data annotate --help`."""
@@ -31,6 +32,7 @@ def run_annotate(
         scratch=workspace.scratch,
         progress=progress,
         placement=Placement.asked_for(device, offload, workspace.root),
+        workers=workers,
     )
     known = min(scene.depth_known_fraction for scene in annotation.scenes)
     return Summary(

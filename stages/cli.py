@@ -10,7 +10,11 @@ from typing import Annotated, Any, Literal
 import typer
 
 from lyra_data import __version__
+from lyra_data.errors import InputError
 from lyra_data.placement import Offload
+from stages.check import check
+from stages.export import export
+from stages.inspection import inspect
 from stages.running import guarded as _guarded
 from stages.running import run_stage, run_timed
 from stages.weights import weights_app
@@ -89,6 +93,10 @@ OffloadOption = Annotated[
     ),
 ]
 
+PresetOption = Annotated[
+    str, typer.Option(help="Settings to start from: a file's name in the folder presets.")
+]
+
 
 def _version(value: bool) -> None:
     if value:
@@ -110,8 +118,31 @@ def _root(
 
 @app.command()
 def annotate(
+    inputs: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[INPUT]...",
+            help="Videos, folders of frames, ViPE, nerfstudio or COLMAP results to annotate "
+            "instead of the sources in params.yaml.",
+            show_default=False,
+        ),
+    ] = None,
     params: ParamsOption = Path("params.yaml"),
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Where clips of INPUTs go; not given: outputs/annotated."),
+    ] = None,
     json_output: JsonOption = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            help="How many scenes at once, each in a process with its share of the cores; "
+            "not given: one, in this process.",
+            min=1,
+            rich_help_panel=WORKERS,
+            envvar="LYRA_ANNOTATE_WORKERS",
+        ),
+    ] = None,
     device: DeviceOption = None,
     offload: OffloadOption = "none",
 ) -> None:
@@ -120,9 +151,21 @@ def annotate(
     Reads params.yaml: **annotate**, and the folders its sources name. Writes outputs/clips and,
     for real photos kept for evaluation alone, outputs/held_out. Sizes are in pixels, depth in
     metres (or "up_to_scale", as the source says), poses camera-to-world with OpenCV axes.
-    A killed run redoes only the scene it was working on; devices change no result.
+    A killed run redoes only the scenes it was working on; workers and devices change no result.
     """
-    run_stage("annotate", params, json_output, device=device, offload=offload)
+    options: dict[str, Any] = {"device": device, "offload": offload, "workers": workers}
+    if not inputs:
+        if output is not None:
+            raise typer.BadParameter("--output is for clips of INPUTs, and none is given")
+        run_stage("annotate", params, json_output, **options)
+        return
+
+    def work(progress: Any) -> Any:
+        from stages.annotate_inputs import run_annotate_inputs
+
+        return run_annotate_inputs(params, inputs, output=output, progress=progress, **options)
+
+    _guarded(work, json_output)
 
 
 @app.command()
@@ -233,6 +276,72 @@ def estimate(
     _guarded(work, json_output)
 
 
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="The project's folder; new or empty.")],
+    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="What it is made of.")],
+    preset: PresetOption = "video",
+    json_output: JsonOption = False,
+) -> None:
+    """Make a project: a preset's params.yaml and dvc.yaml around inputs of your own.
+
+    Writes FOLDER/params.yaml, FOLDER/dvc.yaml and FOLDER/inputs. Then `lyra-data run --project
+    FOLDER` runs every stage, as does `dvc repro` in it once `dvc init` (with `--no-scm` outside
+    of git, `--subdir` inside) has been run there.
+    """
+
+    def work(_: Any) -> Any:
+        from stages.project import init_project
+
+        return init_project(folder, inputs, preset=preset)
+
+    _guarded(work, json_output)
+
+
+@app.command()
+def run(
+    inputs: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[INPUT]...",
+            help="Videos (or what else `annotate` takes) of a new project.",
+            show_default=False,
+        ),
+    ] = None,
+    project: Annotated[
+        Path | None,
+        typer.Option(help="The project's folder; not given: runs/NAME of the first input."),
+    ] = None,
+    preset: PresetOption = "video",
+    json_output: JsonOption = False,
+    workers: WorkersOption = None,
+    device: DeviceOption = None,
+    offload: OffloadOption = "none",
+) -> None:
+    """Run all stages on inputs of your own, from annotate to the report.
+
+    Makes a project as `init` does, unless it is there, and runs annotate, generate, package, train
+    and evaluate in it. A killed run goes on when it is started again.
+    """
+
+    def work(progress: Any) -> Any:
+        from stages.project import default_folder, init_project, run_project
+
+        if not inputs and project is None:
+            raise InputError(
+                "neither an input nor a project is given",
+                where="lyra-data run",
+                fix="give a video, or --project FOLDER",
+            )
+        folder = project or default_folder(inputs or [])
+        if inputs and not (folder / "params.yaml").is_file():
+            init_project(folder, inputs, preset=preset)
+        options = {"workers": workers, "device": device, "offload": offload}
+        return run_project(folder, progress=progress, **options)
+
+    _guarded(work, json_output)
+
+
 @app.command("check-params")
 def check_params(
     params: ParamsOption = Path("params.yaml"), json_output: JsonOption = False
@@ -243,6 +352,11 @@ def check_params(
     own keys changed: run this first after editing, and a misspelt key is found wherever it stands.
     """
     _guarded(lambda _: _checked(params), json_output)
+
+
+app.command("check")(check)
+app.command("inspect")(inspect)
+app.command("export")(export)
 
 
 def _checked(params_file: Path) -> Any:

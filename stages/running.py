@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +32,8 @@ def guarded(work: Callable[[Any], Any], json_output: bool) -> None:
 
     console = Console(stderr=True)
     progress = silent if json_output else RichProgress(console)
+    if not json_output:
+        _tell_of_annotators(console)
     try:
         summary = work(progress)
     except LyraError as error:
@@ -51,6 +54,18 @@ def guarded(work: Callable[[Any], Any], json_output: bool) -> None:
         print(json.dumps(summary.as_json(), indent=2))
     else:
         summary.show(Console())
+
+
+def _tell_of_annotators(console: Any) -> None:
+    """Show, above the bars, what annotators are doing: they work for minutes on one scene, some in
+    a program of their own."""
+    from rich.logging import RichHandler
+
+    told = logging.getLogger("lyra_data.annotators")
+    if not told.handlers:
+        told.setLevel(logging.INFO)
+        told.propagate = False
+        told.addHandler(RichHandler(console=console, show_path=False, show_level=False))
 
 
 def run_timed(stage: str, params_file: Path, **options: Any) -> Any:

@@ -102,6 +102,7 @@ def make_targets(num_frames: int = NUM_FRAMES, height: int = HEIGHT, width: int 
         depth_valid=depth_valid,
         filled=~depth_valid,
         cameras=make_cameras(num_frames, height, width),
+        times=torch.arange(num_frames, dtype=torch.float32),
     )
 
 

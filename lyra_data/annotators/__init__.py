@@ -4,5 +4,10 @@ from lyra_data.annotators.base import Annotator
 from lyra_data.registry import Registry
 
 ANNOTATORS: Registry[Annotator] = Registry(
-    "annotator", {"given": "lyra_data.annotators.given:GivenAnnotator"}
+    "annotator",
+    {
+        "colmap": "lyra_data.annotators.colmap:ColmapAnnotator",
+        "given": "lyra_data.annotators.given:GivenAnnotator",
+        "vipe": "lyra_data.annotators.vipe:VipeAnnotator",
+    },
 )

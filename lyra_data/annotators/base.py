@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Protocol, runtime_checkable
 
+from lyra_data.annotators.framed import FramedParams
 from lyra_data.clip import Clip
 from lyra_data.sources.base import HeldOutView, SourceMaterial
 
@@ -13,6 +14,7 @@ class Annotator(Protocol):
     """Adds what the material lacks: poses, intrinsics, depth with a validity mask."""
 
     name: ClassVar[str]
+    params: FramedParams
 
     @property
     def fingerprint(self) -> str:

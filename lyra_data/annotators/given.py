@@ -2,38 +2,15 @@
 
 from __future__ import annotations
 
-import logging
-from dataclasses import replace
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from pydantic import AfterValidator, Field
-
+from lyra_data.annotators.framed import FramedParams, framed_clip, framed_held_out
 from lyra_data.clip import Clip
 from lyra_data.errors import InputError
-from lyra_data.framing import FRAMINGS, Framing, FramingStyle
-from lyra_data.params import Params
 from lyra_data.sources.base import HeldOutView, SourceMaterial
 
-log = logging.getLogger(__name__)
 
-SIZE_MULTIPLE = 16
-"""Pixels: 8 of the latent codec times 2 of the decoder's patches."""
-
-
-def _multiple_of_sixteen(size: int) -> int:
-    below = size // SIZE_MULTIPLE * SIZE_MULTIPLE
-    if size <= 0 or size != below:
-        near = sorted({max(side, SIZE_MULTIPLE) for side in (below, below + SIZE_MULTIPLE)})
-        raise ValueError(
-            f"must be a multiple of {SIZE_MULTIPLE} pixels; nearest: {', '.join(map(str, near))}"
-        )
-    return size
-
-
-Size = Annotated[int, AfterValidator(_multiple_of_sixteen)]
-
-
-class GivenAnnotatorParams(Params):
+class GivenAnnotatorParams(FramedParams):
     """How clips are framed.
 
     Attributes:
@@ -44,10 +21,6 @@ class GivenAnnotatorParams(Params):
     """
 
     name: Literal["given"]
-    height: Size
-    width: Size
-    framing: FramingStyle
-    fps: Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class GivenAnnotator:
@@ -61,8 +34,7 @@ class GivenAnnotator:
 
     @property
     def fingerprint(self) -> str:
-        size = f"given-{self.params.width}x{self.params.height}"
-        return size if self.params.framing == "centred" else f"{size}-{self.params.framing}"
+        return f"given-{self.params.framing_fingerprint}"
 
     def annotate(self, material: SourceMaterial) -> Clip:
         """The material at the working size.
@@ -75,47 +47,11 @@ class GivenAnnotator:
             raise _lacks("depth", material)
         if material.cameras is None:
             raise _lacks("cameras", material)
-        framing = self._framing(material.scene_id, *material.frames.shape[-2:])
-        depth, depth_valid = framing.of_depth(material.depth), framing.of_mask(material.depth_valid)
-        if not depth_valid.any():
-            raise InputError(
-                f"no known depth is left in the part that is kept ({framing})",
-                where=f"scene {material.scene_id}",
-                fix="give depth nearer to the middle of the picture, or change height and width",
-            )
-        assert material.depth_scale in ("metric", "up_to_scale"), material.depth_scale
-        return Clip(
-            scene_id=material.scene_id,
-            frames=framing.of_frames(material.frames),
-            cameras=framing.of_cameras(material.cameras),
-            depth=depth,
-            depth_valid=depth_valid,
-            depth_scale=material.depth_scale,
-            fps=self.params.fps if material.fps is None else material.fps,
-            prompt=material.prompt,
-            source={
-                **material.provenance,
-                "annotator": self.fingerprint,
-                "framing": str(framing),
-            },
-        )
+        return framed_clip(material, self.params, self.fingerprint)
 
     def frame_held_out(self, material: SourceMaterial) -> list[HeldOutView]:
         """The material's held-out views at the working size, framed as the clip is."""
-        framed = []
-        for view in material.held_out:
-            framing = self._framing(f"{material.scene_id}/{view.name}", *view.frame.shape[-2:])
-            frame = framing.of_frames(view.frame[None])[0]
-            framed.append(replace(view, frame=frame, camera=framing.of_cameras(view.camera)))
-        return framed
-
-    def _framing(self, what: str, source_height: int, source_width: int) -> Framing:
-        framing = FRAMINGS[self.params.framing].centred(
-            source_height, source_width, self.params.height, self.params.width
-        )
-        if framing.enlarges:
-            log.warning("%s is enlarged: %s", what, framing)
-        return framing
+        return framed_held_out(material, self.params)
 
 
 def _lacks(noun: str, material: SourceMaterial) -> InputError:

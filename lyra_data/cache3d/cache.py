@@ -209,6 +209,8 @@ class Cache3D:
         indices = [entry.source_index(num_frames, start_frame) for entry in self.entries]
 
         def row(parts: list[Tensor]) -> Tensor:
+            if num_buffers == 1 and len(parts[0]) == 1:  # one picture for all targets: no copies
+                return parts[0].expand(num_frames, *parts[0].shape[1:])
             chosen = [part[index] for part, index in zip(parts, indices, strict=True)]
             return torch.stack(chosen, dim=1).flatten(0, 1)
 

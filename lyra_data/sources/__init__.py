@@ -6,8 +6,12 @@ from lyra_data.sources.base import Source
 SOURCES: Registry[Source] = Registry(
     "source",
     {
+        "colmap": "lyra_data.sources.colmap:ColmapSource",
         "files": "lyra_data.sources.files:FilesSource",
         "motorcycle": "lyra_data.sources.motorcycle:MotorcycleSource",
+        "nerfstudio": "lyra_data.sources.nerfstudio:NerfstudioSource",
         "prompt": "lyra_data.sources.prompt:PromptSource",
+        "video": "lyra_data.sources.video:VideoSource",
+        "vipe": "lyra_data.sources.vipe:VipeSource",
     },
 )

@@ -39,6 +39,8 @@ class SourceMaterial:
         depth: z depth, 0 where unknown, where given.
         depth_valid: True where the depth is known.
         depth_scale: "metric" or "up_to_scale", where depth is given.
+        depth_confidence: 0..1, how well the depth is confirmed; 0 where unknown; where given.
+        dynamic_mask: True on moving things, where given.
         held_out: real views for evaluation.
         provenance: kind, file names, sha256 of their bytes, licence.
         location: where the user finds it, for messages alone; "" where that is no place on a disk.
@@ -51,6 +53,8 @@ class SourceMaterial:
     depth: Float[Tensor, "frame height width"] | None = None
     depth_valid: Bool[Tensor, "frame height width"] | None = None
     depth_scale: str | None = None
+    depth_confidence: Float[Tensor, "frame height width"] | None = None
+    dynamic_mask: Bool[Tensor, "frame height width"] | None = None
     prompt: str = ""
     held_out: tuple[HeldOutView, ...] = ()
     provenance: dict[str, str] = field(default_factory=dict)

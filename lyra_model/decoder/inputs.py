@@ -78,7 +78,7 @@ def prepare_inputs(
     frame_times: Float[Tensor, " frame"] | None = None,
     target_time: float | None = None,
 ) -> DecoderInput:
-    """One scene as the decoder reads it.
+    """One scene as the decoder reads it; `at_time` gives it another target time.
 
     Args:
         cameras: of every view; all with 8k+1 frames and image sizes of 8 times the latents'.
@@ -100,25 +100,37 @@ def prepare_inputs(
     first_camera = cameras[0].camera_to_world[0]
     placed = [scaled(view.relative_to(first_camera), scene_scale) for view in cameras]
     origins, directions = zip(*(coarse_rays(view, SPATIAL_FACTOR) for view in placed), strict=True)
-    time_latents = None
-    if frame_times is not None:
-        assert target_time is not None, "frame_times without a target_time"
-        times = torch.cat([frame_times, frame_times.new_tensor([target_time])])
-        time_latents = encode_times(
-            embed_times(normalise_times(times)),
-            codec,
-            height=cameras[0].height,
-            width=cameras[0].width,
-        )[None]
-    return DecoderInput(
+    inputs = DecoderInput(
         latents=join_views(latents)[None],
         plucker_latents=torch.cat([encode_rays(pluecker(view), codec) for view in placed])[None],
         rays_o=torch.cat(origins)[None],
         rays_d=torch.cat(directions)[None],
         num_views=len(cameras),
         scene_scale=scene_scale,
-        time_latents=time_latents,
     )
+    if frame_times is None:
+        return inputs
+    assert target_time is not None, "frame_times without a target_time"
+    return at_time(inputs, codec, frame_times=frame_times, target_time=target_time)
+
+
+def at_time(
+    inputs: DecoderInput,
+    codec: LatentCodec,
+    *,
+    frame_times: Float[Tensor, " frame"],
+    target_time: float,
+) -> DecoderInput:
+    """The same scene, to be reconstructed at another moment. Arguments as of `prepare_inputs`."""
+    times = torch.cat([frame_times, frame_times.new_tensor([target_time])])
+    latent_height, latent_width = inputs.latents.shape[-2:]
+    encoded = encode_times(
+        embed_times(normalise_times(times)),
+        codec,
+        height=latent_height * SPATIAL_FACTOR,
+        width=latent_width * SPATIAL_FACTOR,
+    )
+    return replace(inputs, time_latents=encoded[None])
 
 
 def scaled(cameras: Cameras, factor: float) -> Cameras:

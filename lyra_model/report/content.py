@@ -66,7 +66,7 @@ class MethodScores:
 
 @dataclass(frozen=True)
 class SourceView:
-    """The photo everything started from.
+    """The photo everything started from, or the first frame of the video.
 
     Attributes:
         photo: RGB, 0..255.
@@ -74,6 +74,7 @@ class SourceView:
         depth_valid: True where the depth is known.
         camera: exactly one, of the photo's size.
         caption: where the photo comes from and under which licence.
+        num_frames: of the source; 1 for a photo.
     """
 
     photo: UInt8[Tensor, "3 height width"]
@@ -82,6 +83,12 @@ class SourceView:
     depth_scale: DepthScale
     camera: Cameras
     caption: str
+    num_frames: int = 1
+
+    @property
+    def noun(self) -> str:
+        """What the page calls the picture."""
+        return "photo" if self.num_frames == 1 else "first frame"
 
 
 @dataclass(frozen=True)
@@ -230,6 +237,7 @@ class ReportContent:
         dropped: views of the scene that these limits kept out.
         summary: one paragraph for a reader who has never seen the project.
         findings: verdict sentences, stated plainly also where a baseline wins.
+        moves: whether the scene moves, and was reconstructed moment by moment.
     """
 
     title: str
@@ -245,3 +253,4 @@ class ReportContent:
     methods: tuple[MethodScores, ...]
     provenance: tuple[ProvenanceGroup, ...]
     durations: tuple[StageDuration, ...]
+    moves: bool = False

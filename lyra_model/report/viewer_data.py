@@ -29,7 +29,11 @@ def viewer_data(content: ReportContent) -> dict[str, Any]:
             **{"width": camera.width, "height": camera.height},
         },
         "source_pose": _poses(camera)[0],
-        "paths": [{"name": t.trajectory, "poses": _poses(t.cameras)} for t in content.trajectories],
+        "paths": [
+            {"name": t.trajectory, "poses": _poses(t.cameras)}
+            for t in content.trajectories
+            if not t.motion_reversed  # the same kinds of path once more
+        ],
         "pivot_depth": _pivot_depth(scene.gaussians.means, camera),
         "background": list(scene.rendering.background),
         "unit": length_unit(content),

@@ -382,7 +382,7 @@ CORRECT = "correct the value"
                 ("teacher", "evaluate.warp_baseline", {"name": ["warp"]}, "warp"),
                 ("codec", "generate.codec", {"name": "jpeg"}, "dct"),
                 ("codec", "train.codec", {"name": 1}, "dct"),
-                ("annotator", "annotate.annotator", {"name": "vibe"}, "given"),
+                ("annotator", "annotate.annotator", {"name": "vibe"}, "colmap, given, vipe"),
                 ("source", "annotate.sources", [{"name": "motorbike"}], "files, motorcycle"),
             ]
         ),

@@ -5,7 +5,7 @@ import torch
 
 from lyra_data.cache3d import Cache3DParams
 from lyra_data.teachers import TEACHERS
-from lyra_model.baselines import copy_nearest, nearest_frames, project, warp_nearest
+from lyra_model.baselines import Wanted, copy_nearest, nearest_frames, project, warp_nearest
 from tests.factories import make_cameras, make_targets
 
 HEIGHT, WIDTH, NUM_FRAMES = 32, 48, 9
@@ -19,6 +19,10 @@ CACHE = Cache3DParams(
 )
 
 
+def still(cameras):
+    return Wanted(cameras, None)
+
+
 @pytest.fixture
 def teacher():
     params = {"name": "warp", "inpainting": "telea", "radius_pixels": 3}
@@ -27,14 +31,14 @@ def teacher():
 
 def test_the_nearest_frame_of_an_input_camera_is_that_input():
     targets = make_targets(NUM_FRAMES, HEIGHT, WIDTH)
-    nearest = nearest_frames(targets, targets.cameras)
+    nearest = nearest_frames(targets, still(targets.cameras))
     assert nearest.indices.tolist() == list(range(NUM_FRAMES))
     assert float(nearest.displacement.max()) < 1e-3
 
 
 def test_a_camera_past_the_end_is_nearest_to_the_last_input_and_displaced():
     targets = make_targets(NUM_FRAMES, HEIGHT, WIDTH)
-    nearest = nearest_frames(targets[[0, 1, 2, 3]], targets.cameras[[8]])
+    nearest = nearest_frames(targets[[0, 1, 2, 3]], still(targets.cameras[[8]]))
     assert nearest.indices.tolist() == [3]
     assert float(nearest.displacement) > 0.5
 
@@ -48,19 +52,19 @@ def test_turning_counts_as_much_as_moving():
     turned[0, 2], turned[2, 0] = torch.sin(angle), -torch.sin(angle)
     cameras = targets.cameras[[0]]
     away = type(cameras)(turned[None], cameras.intrinsics, HEIGHT, WIDTH)
-    assert float(nearest_frames(targets[[0]], away).displacement) > 10.0
+    assert float(nearest_frames(targets[[0]], still(away)).displacement) > 10.0
 
 
 def test_copying_gives_the_input_picture_untouched():
     targets = make_targets(NUM_FRAMES, HEIGHT, WIDTH)
-    copied = copy_nearest(targets, targets.cameras[[5]])
+    copied = copy_nearest(targets, still(targets.cameras[[5]]))
     assert torch.equal(copied.rgb, targets.rgb[[5]])
     assert torch.equal(copied.depth, targets.depth[[5]])
 
 
 def test_warping_to_the_same_camera_gives_the_same_picture_where_depth_is_known(teacher):
     targets = make_targets(NUM_FRAMES, HEIGHT, WIDTH)
-    warped = warp_nearest(targets[[0]], targets.cameras[[0]], CACHE, teacher)
+    warped = warp_nearest(targets[[0]], still(targets.cameras[[0]]), CACHE, teacher)
     known = targets.depth_valid[0]
     error = (warped.rgb[0] - targets.rgb[0]).abs().amax(0)[known]
     assert float(error.max()) <= 0.5 / 255 + 1e-6
@@ -69,7 +73,7 @@ def test_warping_to_the_same_camera_gives_the_same_picture_where_depth_is_known(
 
 def test_warping_leaves_depth_unknown_where_the_input_shows_nothing(teacher):
     targets = make_targets(NUM_FRAMES, HEIGHT, WIDTH)
-    warped = warp_nearest(targets[[0]], targets.cameras[[8]], CACHE, teacher)
+    warped = warp_nearest(targets[[0]], still(targets.cameras[[8]]), CACHE, teacher)
     assert bool((warped.depth == 0).any())
     assert bool(torch.isfinite(warped.rgb).all())
 
@@ -80,3 +84,12 @@ def test_points_project_where_the_camera_sees_them():
     pixel = project(torch.tensor([[0.2, -0.1, 2.0]]), cameras)[0, 0]
     expected = torch.tensor([fx * 0.1 + cx, fy * -0.05 + cy])
     torch.testing.assert_close(pixel, expected)
+
+
+def test_of_a_moving_scene_the_nearest_frame_shows_the_moment_that_is_wanted():
+    targets = make_targets(NUM_FRAMES, HEIGHT, WIDTH)
+    wanted = Wanted(targets.cameras[[8, 8]], torch.tensor([2.0, 30.0]))
+    assert nearest_frames(targets, still(wanted.cameras)).indices.tolist() == [8, 8]
+    nearest = nearest_frames(targets, wanted)
+    assert nearest.indices.tolist() == [2, 8]  # none shows moment 30: the last one is next to it
+    assert float(nearest.displacement[0]) > float(nearest.displacement[1])

@@ -36,6 +36,7 @@ def make_evaluation(errors: dict[str, float]) -> SceneEvaluation:
         num_input_frames=5,
         num_held_out=2,
         gaussians=gaussian,
+        moves=False,
     )
 
 

@@ -34,7 +34,7 @@ def test_an_unknown_kind_is_refused_and_the_known_ones_are_listed(name: Any) -> 
     assert caught.value.what == f"unknown source {name!r}"
     assert caught.value.where == "annotate.sources"
     assert caught.value.fix is not None and caught.value.fix.endswith(
-        "known: files, motorcycle, prompt"
+        f"known: {', '.join(SOURCES.names())}"
     )
 
 

@@ -189,6 +189,7 @@ def test_latents_at_another_size_know_nothing_of_later_frames(tmp_path):
             width=16,
             num_frames=9,
             scene_scale=1.0,
+            dynamic=False,
         )
         .load("a")
         .inputs
@@ -219,10 +220,3 @@ def test_a_scene_beyond_the_decoder_s_distances_is_refused_with_the_range(tmp_pa
     params = TrainParams.parse(values, where="train")
     with pytest.raises(ParamsError, match="outside 50 to 90"):
         train(params, ["small"], make_dataset(tmp_path / "data"), tmp_path)
-
-
-def test_a_decoder_that_needs_times_is_refused():
-    values = tiny_params()["train"]
-    values["decoder"] |= {"dynamic": True}
-    with pytest.raises(ParamsError, match="use false"):
-        TrainParams.parse(values, where="train")

@@ -4,16 +4,23 @@ import numpy as np
 import pytest
 
 from lyra_data.seeds import numpy_generator
-from lyra_model.view_sampling import BIASES, frame_chances, sample_step
+from lyra_model.view_sampling import BIASES, ViewList, frame_chances, sample_step
+
+FORWARD = ViewList((False,) * 6, 17)
+BOTH = ViewList((False,) * 6 + (True,) * 6, 17)
 
 SETTINGS = {
     "seed": 42,
     "phase": "small",
-    "num_views": {"a": 6, "b": 6, "c": 6},
+    "scene_ids": ["a", "b", "c"],
+    "views_of": lambda scene_id: FORWARD,
     "num_frames": 9,
+    "held_out_frames": 4,
     "num_targets": 5,
     "bias": "uniform",
+    "dynamic": False,
 }
+MOVING = {**SETTINGS, "views_of": lambda scene_id: BOTH, "dynamic": True, "num_targets": 12}
 
 
 def test_a_step_draws_the_same_whatever_was_drawn_before():
@@ -47,7 +54,8 @@ def test_more_targets_than_frames_means_all_frames():
 
 
 def test_only_views_that_a_scene_has_are_drawn():
-    unequal = {**SETTINGS, "num_views": {"a": 1, "b": 6}}
+    lists = {"a": ViewList((False,), 17), "b": FORWARD}
+    unequal = {**SETTINGS, "scene_ids": ["a", "b"], "views_of": lists.__getitem__}
     draws = [sample_step(step=step, **unequal) for step in range(100)]
     views = {
         name: {view for d in draws if d.scene_id == name for view, _ in d.frames} for name in "ab"
@@ -94,3 +102,31 @@ def test_frames_without_a_chance_are_not_drawn_even_where_more_are_asked_for():
 def test_a_view_of_one_frame_is_drawn_under_every_bias(bias):
     draw = sample_step(step=0, **{**SETTINGS, "num_frames": 1, "num_targets": 2, "bias": bias})
     assert len(draw.frames) == 2
+
+
+def test_a_still_decoder_is_supervised_by_forward_views_alone():
+    mixed = ViewList((True, False, True, False), 17)
+    settings = {**SETTINGS, "views_of": lambda scene_id: mixed, "num_targets": 100}
+    draw = sample_step(step=0, **settings)
+    assert sorted(draw.frames) == [(view, frame) for view in (1, 3) for frame in range(9)]
+    assert draw.time is None
+
+
+def test_all_targets_of_a_dynamic_step_show_one_moment():
+    for step in range(50):
+        draw = sample_step(step=step, **MOVING)
+        for view, frame in draw.frames:
+            assert (16 - frame if BOTH.motion_reversed[view] else frame) == draw.time
+
+
+def test_no_held_out_frame_of_either_direction_supervises_a_dynamic_step():
+    draws = [sample_step(step=step, **MOVING) for step in range(300)]
+    assert {draw.time for draw in draws} == set(range(9))
+    assert max(frame for draw in draws for _, frame in draw.frames) == 16 - 4
+    for draw in draws:  # frame 16 - time of a reversed view is held out where time < 4
+        assert len(draw.frames) == (6 if draw.time < 4 else 12)
+
+
+def test_later_moments_are_drawn_more_often_where_asked_for():
+    times = [sample_step(step=step, **{**MOVING, "bias": "squared"}).time for step in range(200)]
+    assert sum(time > 4 for time in times) > 2 * sum(time < 4 for time in times)

@@ -1,0 +1,149 @@
+"""Running a program to its end: what it says is told while it says it, and kept for its failure."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+import selectors
+import signal
+import subprocess
+import time
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+log = logging.getLogger(__name__)
+
+NUM_LINES_KEPT = 20
+SECONDS_BETWEEN_UPDATES = 5.0
+"""A progress bar, redrawn many times a second, is told of this often."""
+
+SECONDS_TO_STOP = 10.0
+"""What a program is given to end by itself when it is told to, before it is killed."""
+
+FOREIGN_VARIABLES = ("PYTHONPATH", "PYTHONHOME")
+"""Of our Python; another one in another environment would find the wrong modules by them."""
+
+_COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_LINE_ENDS = re.compile(rb"[\r\n]")
+
+
+class Ended(NamedTuple):
+    """How a program ended: its exit code, negative for a signal, and the last lines it wrote."""
+
+    exit_code: int
+    last_lines: tuple[str, ...]
+
+    @property
+    def how(self) -> str:
+        if self.exit_code >= 0:
+            return f"exit code {self.exit_code}"
+        name = signal.Signals(-self.exit_code).name
+        return f"killed by {name}" + (", often for lack of memory" if name == "SIGKILL" else "")
+
+
+def run_to_end(command: Sequence[str], folder: Path, *, told_as: str) -> Ended:
+    """Run `command` in `folder`, without a limit of time, and log what it writes.
+
+    When this is interrupted (ctrl-C) or fails, the program and all that it started are ended too.
+
+    Args:
+        told_as: put before every line that is logged.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+    variables = {key: value for key, value in os.environ.items() if key not in FOREIGN_VARIABLES}
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        env={**variables, "PYTHONUNBUFFERED": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,  # a process group of its own, to be ended as a whole
+    )
+    lines = _Lines(told_as)
+    try:
+        _listen(process, lines)
+    finally:
+        _end_group(process)
+    return Ended(process.returncode, tuple(lines.kept))
+
+
+class _Lines:
+    """What a program writes, cut into lines; a carriage return ends one, as progress bars do."""
+
+    def __init__(self, told_as: str) -> None:
+        self.kept: deque[str] = deque(maxlen=NUM_LINES_KEPT)
+        self._told_as = told_as
+        self._rest = b""
+        self._is_redrawn = False
+        self._last_told = -SECONDS_BETWEEN_UPDATES
+
+    def add(self, data: bytes) -> None:
+        data = (self._rest + data).replace(b"\r\n", b"\n")
+        held = len(data) - 1 if data.endswith(b"\r") else len(data)  # "\n" may be still to come
+        start = 0
+        for end in _LINE_ENDS.finditer(data, 0, held):
+            self._line(data[start : end.start()], is_redrawn=end[0] == b"\r")
+            start = end.end()
+        self._rest = data[start:]
+
+    def finish(self) -> None:
+        self._line(self._rest.rstrip(b"\r"), is_redrawn=False)
+
+    def _line(self, data: bytes, *, is_redrawn: bool) -> None:
+        text = _COLOURS.sub("", data.decode("utf-8", errors="replace")).rstrip()
+        if not text:
+            return
+        if self._is_redrawn and self.kept:
+            self.kept.pop()  # the bar's former state, drawn over
+        self._is_redrawn = is_redrawn
+        self.kept.append(text)
+        if is_redrawn and time.monotonic() - self._last_told < SECONDS_BETWEEN_UPDATES:
+            return
+        self._last_told = time.monotonic()
+        log.info("%s: %s", self._told_as, text)
+
+
+def _listen(process: subprocess.Popen[bytes], lines: _Lines) -> None:
+    """Read until the program has ended and nothing is left; a child may hold the pipe open."""
+    assert process.stdout is not None
+    with process.stdout as pipe, selectors.DefaultSelector() as selector:
+        selector.register(pipe, selectors.EVENT_READ)
+        while True:
+            has_ended = process.poll() is not None
+            if selector.select(timeout=0.0 if has_ended else 0.2):
+                data = os.read(pipe.fileno(), 1 << 16)
+                if data:
+                    lines.add(data)
+                    continue
+                process.wait()
+                break
+            if has_ended:
+                break
+    lines.finish()
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> None:
+    """End what is left of the program's group: first asked, then killed."""
+    if _signal(process, signal.SIGTERM):
+        try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(SECONDS_TO_STOP)
+        finally:  # a second ctrl-C does not wait
+            _signal(process, signal.SIGKILL)
+    process.wait()
+
+
+def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> bool:
+    """Send it to the whole group; False where nothing is left of it."""
+    try:
+        os.killpg(process.pid, number)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True

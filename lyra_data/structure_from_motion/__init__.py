@@ -1,0 +1,1 @@
+"""Structure from motion: poses, intrinsics and sparse points from pictures, by pycolmap."""

@@ -1,0 +1,74 @@
+"""What the solver's own process is asked, and what it answers: files in a folder of theirs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+MapperName = Literal["incremental"]
+"""The global mapper was stopped unfinished where this one takes seconds (ADR 0017)."""
+
+REQUEST_FILE, ANSWER_FILE = "request.json", "answer.json"
+PICTURES_FOLDER = "pictures"
+GIVEN_CAMERAS_FILE, SCENE_FILE = "given_cameras.npz", "scene.npz"
+DATABASE_FILE = "features.db"
+
+
+@dataclass(frozen=True)
+class SolveRequest:
+    """How to solve.
+
+    Attributes:
+        mapper: pycolmap's, which poses the keyframes.
+        num_features: most features a picture.
+        overlap: neighbours in time that a picture is matched with, on each side; and those 2, 4, 8
+            ... frames away.
+        seed: of all draws.
+        has_cameras: poses and intrinsics are given and stay; only points are sought.
+        most_keyframes: that the mapper poses; the frames between them are posed afterwards. More
+            are taken only where they would lie further apart than `overlap`.
+    """
+
+    mapper: MapperName
+    num_features: int
+    overlap: int
+    seed: int
+    has_cameras: bool = False
+    most_keyframes: int = 32
+
+    def save(self, folder: Path) -> None:
+        (folder / REQUEST_FILE).write_text(json.dumps(asdict(self)))
+
+    @classmethod
+    def load(cls, folder: Path) -> SolveRequest:
+        return cls(**json.loads((folder / REQUEST_FILE).read_text()))
+
+
+@dataclass(frozen=True)
+class SolveAnswer:
+    """What came of it.
+
+    Attributes:
+        problem: "" when the scene was solved; else "few_features", "no_model" or "unposed".
+        frames: the frames that the problem is about.
+        num_features: found in each picture.
+        num_models: separate models that the mapper made.
+    """
+
+    problem: Literal["", "few_features", "no_model", "unposed"]
+    frames: list[int]
+    num_features: list[int]
+    num_models: int
+
+    def save(self, folder: Path) -> None:
+        (folder / ANSWER_FILE).write_text(json.dumps(asdict(self)))
+
+    @classmethod
+    def load(cls, folder: Path) -> SolveAnswer:
+        return cls(**json.loads((folder / ANSWER_FILE).read_text()))
+
+
+def picture_name(frame: int) -> str:
+    return f"{frame:06d}.png"
