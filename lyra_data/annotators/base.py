@@ -14,7 +14,11 @@ class Annotator(Protocol):
     """Adds what the material lacks: poses, intrinsics, depth with a validity mask."""
 
     name: ClassVar[str]
-    params: FramedParams
+
+    @property
+    def params(self) -> FramedParams:
+        """What it was made from, with the keys of framing."""
+        ...
 
     @property
     def fingerprint(self) -> str:

@@ -7,7 +7,10 @@ Pillow. All has one thread, so that the same frames give the same bytes.
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +41,7 @@ NUM_THREADS = 1
 
 def main(folder: Path) -> None:
     """Solve what the folder asks for, and leave an answer there."""
+    _end_with_the_parent()
     request = SolveRequest.load(folder)
     pycolmap.set_random_seed(request.seed)
     pycolmap.logging.minloglevel = int(pycolmap.logging.Level.ERROR)
@@ -65,6 +69,18 @@ def main(folder: Path) -> None:
     assert isinstance(scene, SparseScene)
     scene.save(folder / SCENE_FILE)
     return SolveAnswer("", [], counts, num_models).save(folder)
+
+
+def _end_with_the_parent() -> None:
+    """A parent that is killed takes nobody along: without this, a solver works on for nobody."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _find_features(folder: Path, request: SolveRequest) -> None:

@@ -1,4 +1,4 @@
-"""A moving scene from its clip to the report: trained moment by moment, judged by reversed views."""
+"""A moving scene from clip to report: trained moment by moment, judged by reversed views."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from lyra_data.clip_pictures import is_sheet
-from lyra_data.clip_store import CLIP_INDEX, write_index, write_clip
+from lyra_data.clip_store import CLIP_INDEX, write_clip, write_index
 from stages.inspection import inspect
 from tests.ray_cast import MOVING, STILL, clip_of, moving_cameras, still_camera
 

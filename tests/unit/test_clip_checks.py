@@ -18,7 +18,7 @@ from lyra_data.clip import Clip
 from lyra_data.clip_checks import RULES, SEVERITIES, check_clip, check_clip_folder, find_clips
 from lyra_data.clip_checks.finding import Finding
 from lyra_data.clip_checks.poses import rotation_steps, sudden
-from lyra_data.clip_store import CLIP_INDEX, write_index, write_clip
+from lyra_data.clip_store import CLIP_INDEX, write_clip, write_index
 from lyra_data.errors import InputError
 from lyra_data.hashing import sha256_of_folder
 from tests.goldens import REPOSITORY
