@@ -8,14 +8,21 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Bool, Float32
 
 from lyra_data.dense_stereo.agreement_kernels import count_agreeing
 from lyra_data.dense_stereo.patch_match import Seeds, match_frame
 from lyra_data.dense_stereo.views import StereoViews
 
 log = logging.getLogger(__name__)
+
+SPECK_SHARE = 2000
+"""Islands of no more than one in so many of the picture's pixels are specks."""
+
+STEP, STEPS_WITHIN, UNKNOWN = 0.01, 3, 30_000
+"""Depth in steps of 1 %; neighbours within 3 % belong to one island; what stands for no depth."""
 
 
 @dataclass(frozen=True)
@@ -83,12 +90,25 @@ def dense_depth(
                 votes,
             )
         known = votes >= min(settings.least_agreeing, max(len(asked), 1))
+        known &= ~specks_in(np.where(known, depth[frame], 0))
         kept[frame] = np.where(known, depth[frame], 0)
         share = votes / np.float32(max(len(asked), 1))
         confidence[frame] = np.where(known, share * (1 - cost[frame]), 0)
 
     _each(confirm, len(views))
     return DenseDepth(kept, confidence)
+
+
+def specks_in(
+    depth: Float32[np.ndarray, "height width"],
+) -> Bool[np.ndarray, "height width"]:
+    """Small islands of known depth: on what moves, few pixels agree, and by chance."""
+    is_known = depth > 0
+    steps = np.zeros(depth.shape, np.int16)
+    steps[is_known] = np.clip(np.log(depth[is_known]) / STEP, 1 - UNKNOWN, UNKNOWN - 1)
+    steps[~is_known] = UNKNOWN
+    kept, _ = cv2.filterSpeckles(steps, UNKNOWN, depth.size // SPECK_SHARE, STEPS_WITHIN)
+    return is_known & (kept == UNKNOWN)
 
 
 def _asked(neighbours: list[list[int]], frame: int) -> list[int]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lyra_data.dense_stereo.agreement_kernels import count_agreeing
-from lyra_data.dense_stereo.depth_of_frames import DenseSettings, dense_depth
+from lyra_data.dense_stereo.depth_of_frames import DenseSettings, dense_depth, specks_in
 from lyra_data.dense_stereo.patch_match import Seeds
 from lyra_data.dense_stereo.views import StereoViews
 from tests.textured_scene import STILL_SET, walking_cameras
@@ -114,3 +114,13 @@ def test_halving_keeps_the_field_of_view(views: StereoViews) -> None:
     half = views.halved()
     assert half.size == (HEIGHT // 2, WIDTH // 2)
     assert np.allclose(half.intrinsics * 2, views.intrinsics)
+
+
+def test_small_islands_of_depth_are_specks_and_slopes_are_not() -> None:
+    depth = np.full((100, 200), 2.0, np.float32)
+    depth[:, :50] = 0
+    depth[10, 10], depth[20:24, 10:12] = 1.0, 3.0
+    depth[40:60, 10:30] = np.linspace(0.5, 0.75, 20)[:, None]  # a slope of 2 % a pixel
+    found = specks_in(depth)
+    assert found[10, 10] and found[20:24, 10:12].all()
+    assert int(found.sum()) == 9
