@@ -1,25 +1,20 @@
-"""Checkpoints: a phase's weights (safetensors), configuration (JSON) and history (CSV).
-
-And the state of an unfinished phase, from which a killed run goes on.
-"""
+"""Checkpoints: a phase's weights (safetensors), configuration (JSON) and history (CSV)."""
 
 from __future__ import annotations
 
 import csv
-import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from lyra_data.atomic import folder_atomically, write_atomically
+from lyra_data.atomic import folder_atomically
 from lyra_data.errors import CorruptDataError
-from lyra_data.hashing import content_key, sha256_of_bytes, sha256_of_file
+from lyra_data.hashing import content_key, sha256_of_file
 
 FORMAT_VERSION = 1
 WEIGHTS = "model.safetensors"
@@ -39,16 +34,6 @@ class Checkpoint:
 
     weights: dict[str, Tensor]
     config: dict[str, Any]
-    history: list[dict[str, float]]
-
-
-@dataclass(frozen=True)
-class TrainingState:
-    """All that the next step depends on, besides params, data and code."""
-
-    step: int
-    decoder: dict[str, Tensor]
-    optimiser: dict[str, Any]
     history: list[dict[str, float]]
 
 
@@ -115,33 +100,3 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         rows = list(csv.DictReader(file))
     history = [{key: float(value) for key, value in row.items()} for row in rows]
     return Checkpoint(weights, config, history)
-
-
-def save_state(state: TrainingState, path: Path) -> None:
-    """Write the state as one file, its sha256 first: altered bytes would go on unnoticed.
-
-    Raises:
-        StorageError: the disk is full or cannot be written.
-    """
-    buffer = io.BytesIO()  # torch reports a full disk as a RuntimeError; Python's write does not
-    torch.save(vars(state), buffer)
-    content = buffer.getvalue()
-    with write_atomically(path) as temporary:
-        temporary.write_bytes(sha256_of_bytes(content).encode() + content)
-
-
-def load_state(path: Path) -> TrainingState:
-    """Read what `save_state` wrote.
-
-    Raises:
-        CorruptDataError: the file is cut or altered.
-    """
-    data = path.read_bytes()
-    digest, content = data[:64], data[64:]
-    if sha256_of_bytes(content).encode() != digest:
-        raise CorruptDataError(
-            "the training state was cut or altered since it was written",
-            where=str(path),
-            fix="delete this file: the phase is then trained from its start",
-        )
-    return TrainingState(**torch.load(io.BytesIO(content), weights_only=True))

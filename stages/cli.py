@@ -225,15 +225,24 @@ def train(
     checkpoint_steps: Annotated[
         int, typer.Option(help="Steps between the states a killed run resumes from.", min=1)
     ] = 25,
+    keep_states: Annotated[
+        int, typer.Option(help="So many of the newest states are kept.", min=1)
+    ] = 2,
+    keep_every: Annotated[
+        int, typer.Option(help="Besides, every K-th state is kept; 0: none.", min=0)
+    ] = 0,
     json_output: JsonOption = False,
 ) -> None:
     """Train the 3D Gaussian decoder, one phase or all of them.
 
     Reads params.yaml: **train** and **seed**, outputs/dataset, and the phase that this one starts
     from. Writes outputs/models/PHASE: weights (safetensors), configuration and loss history.
-    Sizes are in pixels, learning rates per step. A killed run resumes bit-exactly.
+    Sizes are in pixels, learning rates per step. A killed run resumes bit-exactly. The options
+    change no result. Each step is a line of .work/train/KEY/log.jsonl, beside the states.
     """
-    run_stage("train", params, json_output, phase=phase, checkpoint_steps=checkpoint_steps)
+    options: dict[str, Any] = {"checkpoint_steps": checkpoint_steps}
+    options |= {"keep_states": keep_states, "keep_every": keep_every}
+    run_stage("train", params, json_output, phase=phase, **options)
 
 
 @app.command()

@@ -9,6 +9,7 @@ from lyra_data.progress import Progress, silent
 from lyra_model.phases import require_phase
 from lyra_model.train_params import TrainParams
 from lyra_model.training import train_phases
+from lyra_model.training_states import Upkeep
 from stages.params import load_section, load_seed
 from stages.summary import Summary
 from stages.workspace import Workspace
@@ -21,6 +22,8 @@ def run_train(
     *,
     phase: str | None = None,
     checkpoint_steps: int = 25,
+    keep_states: int = 2,
+    keep_every: int = 0,
     progress: Progress = silent,
 ) -> Summary:
     """Train one phase, or all of them in order. See `lyra-data train --help`."""
@@ -38,7 +41,7 @@ def run_train(
         ),
         models=workspace.models,
         scratch=workspace.scratch,
-        checkpoint_steps=checkpoint_steps,
+        upkeep=Upkeep(checkpoint_steps, keep_states, keep_every),
         progress=progress,
     )
     last = {name: checkpoint.history[-1] for name, checkpoint in trained.items()}

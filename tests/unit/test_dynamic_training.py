@@ -19,6 +19,7 @@ from lyra_model.decoder import create_decoder
 from lyra_model.rendering import render
 from lyra_model.train_params import TrainParams
 from lyra_model.training import train_phases
+from lyra_model.training_states import Upkeep
 from tests.factories import make_view
 from tests.pipeline.project import tiny_params
 
@@ -125,7 +126,7 @@ def test_a_dynamic_decoder_learns_what_the_scene_looks_like_at_each_moment(
         dataset=dataset,
         models=tmp_path / "models",
         scratch=tmp_path / "scratch",
-        checkpoint_steps=1000,
+        upkeep=Upkeep(checkpoint_steps=1000),
         progress=silent,
     )["small"]
     decoder = create_decoder(params.decoder)

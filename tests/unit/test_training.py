@@ -12,9 +12,11 @@ from lyra_data.dataset.writer import write_dataset
 from lyra_data.errors import CorruptDataError, ParamsError, StageOrderError
 from lyra_data.progress import silent
 from lyra_model.batches import SceneLoader
+from lyra_model.phase_training import PhaseTrainer, learning_rate
 from lyra_model.phases import check_phases
 from lyra_model.train_params import TrainParams
-from lyra_model.training import PhaseTrainer, learning_rate, train_phases
+from lyra_model.training import train_phases
+from lyra_model.training_states import Upkeep
 from tests.factories import make_view
 from tests.pipeline.project import tiny_params
 
@@ -44,7 +46,7 @@ def make_dataset(folder, *, last_frames_value: int | None = None) -> SceneDatase
     return SceneDataset(folder)
 
 
-def train(params, names, dataset, folder, *, checkpoint_steps=2):
+def train(params, names, dataset, folder, *, upkeep=None):
     return train_phases(
         params,
         names,
@@ -52,7 +54,7 @@ def train(params, names, dataset, folder, *, checkpoint_steps=2):
         dataset=dataset,
         models=folder / "models",
         scratch=folder / "scratch",
-        checkpoint_steps=checkpoint_steps,
+        upkeep=upkeep or Upkeep(checkpoint_steps=2),
         progress=silent,
     )
 
@@ -153,9 +155,9 @@ def test_a_phase_may_not_read_held_out_frames(tmp_path):
 def test_a_cut_training_state_is_refused_and_not_deleted(tmp_path):
     dataset = make_dataset(tmp_path / "data")
     train(make_params(), ["small"], dataset, tmp_path)
-    (state,) = (tmp_path / "scratch" / "train").glob("*/state.pt")
+    (state,) = (tmp_path / "scratch" / "train").glob("*/state_*.pt")
     state.write_bytes(state.read_bytes()[:-100])
-    with pytest.raises(CorruptDataError, match=r"state\.pt"):
+    with pytest.raises(CorruptDataError, match=r"state_00000002\.pt"):
         train(make_params(), ["small"], dataset, tmp_path)
     assert state.is_file()
 
