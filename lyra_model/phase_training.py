@@ -35,6 +35,7 @@ from lyra_model.rendering.deferred import loss_over_views
 from lyra_model.train_params import TrainParams
 from lyra_model.training_log import TrainingLog
 from lyra_model.training_states import StateFolder, TrainingState, Upkeep
+from lyra_model.validation import Validator
 from lyra_model.view_sampling import StepTargets, sample_step
 
 log = logging.getLogger(__name__)
@@ -48,7 +49,8 @@ class PhaseTrainer:
 
     Args:
         start: checkpoint of the phase it starts from; None: weights drawn from the seed.
-        scratch: where states and the log lie, in `train/<key>`.
+        scratch: where states, the log and sample pictures lie, in `train/<key>`.
+        validation: its scenes are looked at and never trained on; may be empty.
     """
 
     def __init__(
@@ -62,20 +64,13 @@ class PhaseTrainer:
         start: Checkpoint | None,
         scratch: Path,
         upkeep: Upkeep,
+        validation: SceneDataset,
     ) -> None:
         self.params, self.name, self.seed = params, name, seed
         self.phase: PhaseParams = params.phases[name]
         self.scene_ids = dataset.scene_ids
         self.config = _config(params, name, seed, dataset, start)
-        self.loader = SceneLoader(
-            dataset,
-            codec,
-            height=self.phase.height,
-            width=self.phase.width,
-            num_frames=self.phase.num_frames,
-            scene_scale=params.decoder.scene_scale,
-            dynamic=params.decoder.dynamic,
-        )
+        self.loader = _loader(params, self.phase, dataset, codec)
         self.decoder = create_decoder(
             params.decoder, seed=derive_seed(seed, "decoder", "initial weights")
         )
@@ -92,6 +87,11 @@ class PhaseTrainer:
         self.upkeep = upkeep
         self.states = StateFolder(self.folder, upkeep)
         self.log = TrainingLog(self.folder / "log.jsonl")
+        self.validator = None
+        if upkeep.validation_steps and len(validation):
+            loader = _loader(params, self.phase, validation, codec)
+            samples = self.folder / "samples"
+            self.validator = Validator(loader, self.phase, params.rendering, samples)
         self._in_range: set[str] = set()
 
     def run(self, progress: Progress) -> Checkpoint:
@@ -114,6 +114,7 @@ class PhaseTrainer:
                 }
             )
             progress.advance(note=f"loss {row['loss']:.4f}, {row['psnr']:.1f} dB")
+            self._validate(step + 1)
             if (step + 1) % self.upkeep.checkpoint_steps == 0:
                 self._keep_state(step + 1)
         progress.finish()
@@ -198,6 +199,13 @@ class PhaseTrainer:
         loss_over_views(gaussians, targets.cameras, self.params.rendering, loss_of_view).backward()
         return sums
 
+    def _validate(self, step: int) -> None:
+        """At intervals and at the end, where there are scenes for it."""
+        is_due = step % max(self.upkeep.validation_steps, 1) == 0 or step == self.phase.steps
+        if self.validator is not None and is_due:
+            scores = self.validator.validate(self.decoder, step)
+            self.log.append({"event": "validation", "step": step, **scores})
+
     def _key(self) -> str:
         """Names the state that belongs to exactly this phase, data, start and code."""
         return content_key(
@@ -239,6 +247,20 @@ class PhaseTrainer:
             fix="lower the phase's learning_rate, or raise its warmup_steps; look at the scene if "
             "it is always the same one",
         )
+
+
+def _loader(
+    params: TrainParams, phase: PhaseParams, dataset: SceneDataset, codec: LatentCodec
+) -> SceneLoader:
+    return SceneLoader(
+        dataset,
+        codec,
+        height=phase.height,
+        width=phase.width,
+        num_frames=phase.num_frames,
+        scene_scale=params.decoder.scene_scale,
+        dynamic=params.decoder.dynamic,
+    )
 
 
 def learning_rate(phase: PhaseParams, step: int) -> float:

@@ -23,12 +23,18 @@ def train_phases(
     *,
     seed: int,
     dataset: SceneDataset,
+    validation: SceneDataset,
     models: Path,
     scratch: Path,
     upkeep: Upkeep,
     progress: Progress,
 ) -> dict[str, Checkpoint]:
     """Train phases in order and write each as `<models>/<name>`.
+
+    Args:
+        dataset: the scenes to train on.
+        validation: scenes that are only looked at, none of them in `dataset`; may be empty.
+        scratch: where states, logs and sample pictures lie.
 
     Raises:
         StageOrderError: the phase that one of them starts from has not been trained, or with
@@ -54,6 +60,7 @@ def train_phases(
             start=start,
             scratch=scratch,
             upkeep=upkeep,
+            validation=validation,
         )
         trained[name] = trainer.run(progress)
         config = {**trained[name].config, "trained_at_commit": engine_commit()}

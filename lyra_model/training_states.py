@@ -39,11 +39,13 @@ class Upkeep:
         checkpoint_steps: steps between states.
         keep_newest: so many of the newest states are kept.
         keep_every: besides those, every k-th state is kept for good; 0 for none.
+        validation_steps: steps between validations; 0 for none.
     """
 
     checkpoint_steps: int = 25
     keep_newest: int = 2
     keep_every: int = 0
+    validation_steps: int = 100
 
 
 class StateFolder:

@@ -231,6 +231,12 @@ def train(
     keep_every: Annotated[
         int, typer.Option(help="Besides, every K-th state is kept; 0: none.", min=0)
     ] = 0,
+    validation_steps: Annotated[
+        int,
+        typer.Option(
+            help="Steps between looks at the dataset's validation scenes; 0: none.", min=0
+        ),
+    ] = 100,
     json_output: JsonOption = False,
 ) -> None:
     """Train the 3D Gaussian decoder, one phase or all of them.
@@ -238,10 +244,12 @@ def train(
     Reads params.yaml: **train** and **seed**, outputs/dataset, and the phase that this one starts
     from. Writes outputs/models/PHASE: weights (safetensors), configuration and loss history.
     Sizes are in pixels, learning rates per step. A killed run resumes bit-exactly. The options
-    change no result. Each step is a line of .work/train/KEY/log.jsonl, beside the states.
+    change no result. Each step and validation is a line of .work/train/KEY/log.jsonl, beside the
+    states and, in samples, pictures of validation scenes: truth and render side by side.
     """
     options: dict[str, Any] = {"checkpoint_steps": checkpoint_steps}
     options |= {"keep_states": keep_states, "keep_every": keep_every}
+    options |= {"validation_steps": validation_steps}
     run_stage("train", params, json_output, phase=phase, **options)
 
 

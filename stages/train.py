@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lyra_data.dataset.reader import SceneDataset
+from lyra_data.dataset.splits import TRAIN, VALIDATION
 from lyra_data.progress import Progress, silent
 from lyra_model.phases import require_phase
 from lyra_model.train_params import TrainParams
@@ -24,6 +25,7 @@ def run_train(
     checkpoint_steps: int = 25,
     keep_states: int = 2,
     keep_every: int = 0,
+    validation_steps: int = 100,
     progress: Progress = silent,
 ) -> Summary:
     """Train one phase, or all of them in order. See `lyra-data train --help`."""
@@ -32,24 +34,30 @@ def run_train(
     names = list(params.phases)
     if phase is not None:
         names = [require_phase(phase, params.phases, where="--phase")]
+    folder = workspace.require(workspace.dataset, made_by="package")
+    validation = SceneDataset(folder, split=VALIDATION)
     trained = train_phases(
         params,
         names,
         seed=load_seed(params_file),
-        dataset=SceneDataset(
-            workspace.require(workspace.dataset, made_by="package"), split="train"
-        ),
+        dataset=SceneDataset(folder, split=TRAIN),
+        validation=validation,
         models=workspace.models,
         scratch=workspace.scratch,
-        upkeep=Upkeep(checkpoint_steps, keep_states, keep_every),
+        upkeep=Upkeep(checkpoint_steps, keep_states, keep_every, validation_steps),
         progress=progress,
     )
     last = {name: checkpoint.history[-1] for name, checkpoint in trained.items()}
+    logs = workspace.scratch / "train"
+    told = f"each step is a line of log.jsonl, each phase a folder of {logs}"
+    if len(validation) == 0:
+        told += "; no validation: the dataset has no scenes for it (package.validation_fraction)"
     return Summary(
         "train",
         ", ".join(
             f"{name}: loss {row['loss']:.4f} after {row['step']:.0f} steps"
             for name, row in last.items()
         ),
-        {"phases": last},
+        {"phases": last, "num_validation_scenes": len(validation), "log": str(logs)},
+        (told,),
     )

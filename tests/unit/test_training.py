@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -31,27 +32,42 @@ def make_params(**changes) -> TrainParams:
     return TrainParams.parse(values, where="train")
 
 
-def make_dataset(folder, *, last_frames_value: int | None = None) -> SceneDataset:
-    """Two views of latents and frames; optionally other values in every held-out frame."""
+def make_dataset(
+    folder,
+    *,
+    last_frames_value: int | None = None,
+    scenes: tuple[str, ...] = ("a",),
+    splits: dict[str, str] | None = None,
+) -> SceneDataset:
+    """Two views of each scene; optionally other values in every held-out frame."""
     codec = CODECS.create({"name": "dct"}, where="test")
     views = []
-    for index in range(2):
-        view = make_view("a", index, NUM_FRAMES, HEIGHT, WIDTH, codec_fingerprint=codec.fingerprint)
+    for place, (scene, index) in enumerate(itertools.product(scenes, range(2))):
+        view = make_view(
+            scene,
+            index,
+            NUM_FRAMES,
+            HEIGHT,
+            WIDTH,
+            codec_fingerprint=codec.fingerprint,
+            seed=place // 2,
+        )
         frames = view.frames.clone()
         if last_frames_value is not None:
             frames[-4:] = last_frames_value
         video = frames.permute(1, 0, 2, 3).float() / 127.5 - 1.0
         views.append(type(view)(**{**vars(view), "frames": frames, "latents": codec.encode(video)}))
-    write_dataset(views, folder, splits=None, scenes_per_shard=1, provenance={})
-    return SceneDataset(folder)
+    write_dataset(views, folder, splits=splits, scenes_per_shard=1, provenance={})
+    return SceneDataset(folder, split="train")
 
 
-def train(params, names, dataset, folder, *, upkeep=None):
+def train(params, names, dataset, folder, *, upkeep=None, validation=None):
     return train_phases(
         params,
         names,
         seed=42,
         dataset=dataset,
+        validation=validation or SceneDataset(dataset.folder, split="validation"),
         models=folder / "models",
         scratch=folder / "scratch",
         upkeep=upkeep or Upkeep(checkpoint_steps=2),

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from lyra_data.dataset.reader import SceneDataset
+from lyra_data.dataset.writer import write_dataset
+from lyra_model.training_states import Upkeep
+from tests.unit import test_dynamic_training as dynamic
+from tests.unit.test_training import (
+    HEIGHT,
+    WIDTH,
+    assert_same_weights,
+    make_dataset,
+    make_params,
+    train,
+)
+from tests.unit.test_training_log import log_of
+
+SPLITS = {"a": "train", "b": "validation"}
+
+
+def both_splits(folder) -> tuple[SceneDataset, SceneDataset]:
+    dataset = make_dataset(folder, scenes=("a", "b"), splits=SPLITS)
+    return dataset, SceneDataset(folder, split="validation")
+
+
+def validations(folder) -> list[dict]:
+    return [row for row in log_of(folder).rows() if row["event"] == "validation"]
+
+
+def test_validating_changes_no_bit_of_the_weights_and_no_random_state(tmp_path):
+    dataset, validation = both_splits(tmp_path / "data")
+    assert (dataset.scene_ids, validation.scene_ids) == (["a"], ["b"])
+    weights = []
+    for name, steps in (("with", 1), ("without", 0)):
+        torch.manual_seed(5)
+        np.random.seed(5)
+        upkeep = Upkeep(validation_steps=steps)
+        made = train(make_params(), ["small"], dataset, tmp_path / name, upkeep=upkeep)
+        weights.append((made["small"], torch.rand(1), np.random.rand()))
+    assert_same_weights(weights[0][0], weights[1][0])
+    assert weights[0][1:] == weights[1][1:]
+    assert len(validations(tmp_path / "with")) == 3
+    assert validations(tmp_path / "without") == []
+
+
+def test_scores_come_at_intervals_and_at_the_end(tmp_path):
+    dataset, _ = both_splits(tmp_path / "data")
+    params = make_params()
+    train(params, ["small"], dataset, tmp_path, upkeep=Upkeep(validation_steps=2))
+    rows = validations(tmp_path)
+    assert [row["step"] for row in rows] == [2, 3]
+    for row in rows:
+        for name in ("loss", "image", "depth", "psnr", "ssim"):
+            assert math.isfinite(row[name]), name
+
+
+def test_pictures_show_truth_and_render_of_every_view_at_the_same_moments(tmp_path):
+    dataset, validation = both_splits(tmp_path / "data")
+    train(make_params(), ["small"], dataset, tmp_path, upkeep=Upkeep(validation_steps=2))
+    pictures = sorted((tmp_path / "scratch" / "train").glob("*/samples/*/*.png"))
+    assert [path.parent.name for path in pictures] == ["step_00000002", "step_00000003"]
+    assert {path.stem for path in pictures} == {"b"}
+    sheet = np.asarray(Image.open(pictures[0]))
+    assert sheet.shape == (2 * HEIGHT, 6 * WIDTH, 3)
+    for row, view in enumerate(validation.scene("b")):
+        for column, frame in enumerate((0, 4, 8)):
+            left = 2 * column * WIDTH
+            shown = sheet[row * HEIGHT : (row + 1) * HEIGHT, left : left + WIDTH]
+            assert np.array_equal(shown, view.frames[frame].permute(1, 2, 0).numpy())
+
+
+def test_scenes_of_the_validation_split_are_never_trained_on(tmp_path):
+    dataset, _ = both_splits(tmp_path / "data")
+    train(make_params(), ["small"], dataset, tmp_path)
+    rows = [row for row in log_of(tmp_path).rows() if row["event"] == "step"]
+    assert {row["scene_id"] for row in rows} == {"a"}
+
+
+def test_without_validation_scenes_nothing_is_validated(tmp_path):
+    train(make_params(), ["small"], make_dataset(tmp_path / "data"), tmp_path)
+    assert validations(tmp_path) == []
+
+
+@pytest.mark.parametrize("directions", [(False, True), (False, False)])
+def test_scenes_that_move_are_validated_moment_by_moment(tmp_path, directions):
+    views = [
+        replace(dynamic.brightening_view(index, motion_reversed=backwards), scene_id=scene)
+        for scene in SPLITS
+        for index, backwards in enumerate(directions)
+    ]
+    folder = tmp_path / "data"
+    write_dataset(views, folder, splits=SPLITS, scenes_per_shard=1, provenance={})
+    train(dynamic.make_params(steps=2), ["small"], SceneDataset(folder, split="train"), tmp_path)
+    assert [row["step"] for row in validations(tmp_path)] == [2]
