@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -132,6 +133,32 @@ class SceneLoader:
         if len(self._kept) > self.keep:
             self._kept.popitem(last=False)
         return batch
+
+    def reading(self, batch: SceneBatch, places: Sequence[int]) -> SceneBatch:
+        """The batch of a decoder that reads some of the forward views, the first camera of them
+        the world of inputs and targets.
+
+        Args:
+            places: positions of forward views, in the order they are read.
+        """
+        forward = batch.views.forward
+        if list(places) == forward:
+            return batch
+        latents = rearrange(
+            batch.inputs.latents[0], "(view t) c h w -> view c t h w", view=len(forward)
+        )
+        first_camera = batch.targets[places[0]].cameras.camera_to_world[0]
+        targets = [
+            replace(target, cameras=target.cameras.relative_to(first_camera))
+            for target in batch.targets
+        ]
+        inputs = prepare_inputs(
+            [targets[place].cameras[: self.num_frames] for place in places],
+            [latents[forward.index(place)] for place in places],
+            self.codec,
+            scene_scale=self.scene_scale,
+        )
+        return replace(batch, inputs=inputs, targets=targets)
 
     def inputs_at(self, batch: SceneBatch, time: float | None) -> DecoderInput:
         """What the decoder reads to reconstruct a moment; a still decoder knows no moments.

@@ -74,6 +74,7 @@ class PhaseTrainer:
         self.decoder = create_decoder(
             params.decoder, seed=derive_seed(seed, "decoder", "initial weights")
         )
+        self.decoder.gradient_checkpointing = self.phase.gradient_checkpointing
         if start is not None:
             self.decoder.load_state_dict(start.weights, strict=True)
         self.optimiser = torch.optim.AdamW(
@@ -140,6 +141,8 @@ class PhaseTrainer:
             num_targets=self.phase.num_target_frames,
             bias=self.params.target_bias,
             dynamic=self.params.decoder.dynamic,
+            num_views=self.phase.num_views,
+            supervision=self.phase.supervision,
         )
         rate = learning_rate(self.phase, step)
         for group in self.optimiser.param_groups:
@@ -149,7 +152,7 @@ class PhaseTrainer:
         if draw.scene_id not in self._in_range:
             check_distances(batch, self.params.decoder)
             self._in_range.add(draw.scene_id)
-        terms = self._backpropagate(batch, draw, step)
+        terms = self._backpropagate(self.loader.reading(batch, draw.read), draw, step)
         norm = torch.nn.utils.clip_grad_norm_(
             self.decoder.parameters(), self.params.optimiser.max_gradient_norm
         )
@@ -163,6 +166,7 @@ class PhaseTrainer:
             "gradient_norm": float(norm),
             "learning_rate": rate,
             "scene_id": draw.scene_id,
+            "num_views": len(draw.read),
             "num_target_frames": len(draw.frames),
         }
 
@@ -171,7 +175,8 @@ class PhaseTrainer:
         targets = Targets.concatenate([batch.targets[view][[frame]] for view, frame in draw.frames])
         time = None if draw.time is None else float(draw.time)
         inputs = self.loader.inputs_at(batch, time)
-        (gaussians,) = self.decoder(inputs, prune_ratio=self.phase.prune_ratio)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.phase.precision == "bfloat16"):
+            (gaussians,) = self.decoder(inputs, prune_ratio=self.phase.prune_ratio)
         if not all(bool(values.isfinite().all()) for values in vars(gaussians).values()):
             raise self._diverged("a Gaussian", step, draw)
         sums: dict[str, float] = {}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from lyra_data.errors import ParamsError
 from lyra_data.params import Params, suggestion
 from lyra_model.losses import LossParams
+from lyra_model.view_sampling import Supervision
 
 RANDOM_WEIGHTS = "random_weights"
 """`start_from` of a phase that begins with fresh weights drawn from the seed."""
@@ -27,11 +28,21 @@ class PhaseParams(Params):
         height, width: pixels at which the decoder reads and is supervised, multiples of 16.
         num_frames: leading frames of every view the decoder reads; 8k+1.
         num_target_frames: frames rendered and compared in one step.
+        min_views, max_views: the decoder reads a number of forward views drawn anew each step
+            between these, both included, or as many as a scene has; the first one's first camera
+            is the world. null: all [1 view in phases 1 to 5, all 6 in the others].
+        supervision: forward views that targets are drawn from: "read_views", those that are read
+            in this step, or "all_views"; reversed views always supervise scenes that move.
         learning_rate: of AdamW, after `warmup_steps` of linear rise.
         final_learning_rate: reached at the last step along half a cosine; equal to
             `learning_rate` for a constant rate, as in the reference.
         warmup_steps: first steps, over which the learning rate rises linearly; 0 for none.
-        prune_ratio: share of Gaussians dropped by falling opacity, 0..1.
+        prune_ratio: share of Gaussians dropped by falling opacity, 0..1 [0; 0.8 in phases that
+            prune].
+        precision: of the network: "float32", or "bfloat16" (autocast) [bfloat16]. Rays, Gaussians,
+            renders and losses are always float32.
+        gradient_checkpointing: compute the decoder's blocks twice, for the same gradients in less
+            memory [true].
         losses: weight of every loss.
     """
 
@@ -41,11 +52,31 @@ class PhaseParams(Params):
     width: Annotated[int, Field(ge=SIZE_MULTIPLE, multiple_of=SIZE_MULTIPLE)]
     num_frames: Annotated[int, Field(ge=1)]
     num_target_frames: Annotated[int, Field(ge=1)]
+    min_views: Annotated[int, Field(ge=1)] | None
+    max_views: Annotated[int, Field(ge=1)] | None
+    supervision: Supervision
     learning_rate: Annotated[float, Field(gt=0)]
     final_learning_rate: Annotated[float, Field(ge=0)]
     warmup_steps: Annotated[int, Field(ge=0)]
     prune_ratio: Annotated[float, Field(ge=0, lt=1)]
+    precision: Literal["float32", "bfloat16"]
+    gradient_checkpointing: bool
     losses: LossParams
+
+    @model_validator(mode="after")
+    def _views_are_a_range(self) -> PhaseParams:
+        if (self.min_views is None) != (self.max_views is None):
+            raise ValueError("min_views and max_views: give both, or null for both")
+        if self.num_views is not None and self.num_views[0] > self.num_views[1]:
+            raise ValueError(f"min_views {self.min_views} is above max_views {self.max_views}")
+        return self
+
+    @property
+    def num_views(self) -> tuple[int, int] | None:
+        """Least and most views to read; None: all."""
+        if self.min_views is None or self.max_views is None:
+            return None
+        return self.min_views, self.max_views
 
 
 def check_phases(phases: dict[str, PhaseParams]) -> None:

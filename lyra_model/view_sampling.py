@@ -12,6 +12,9 @@ from lyra_data.seeds import numpy_generator
 
 TargetBias = Literal["uniform", "linear", "squared", "exponential"]
 
+Supervision = Literal["read_views", "all_views"]
+"""Forward views that targets are drawn from: those the decoder reads in this step, or all."""
+
 BIASES: dict[TargetBias, Callable[[np.ndarray], np.ndarray]] = {
     "uniform": np.ones_like,
     "linear": lambda place: place,
@@ -56,11 +59,13 @@ class StepTargets:
         scene_id: the scene.
         frames: (position of the view, frame) pairs, all different, in the order they are rendered.
         time: the moment, in frames, that all of them show; None for still scenes.
+        read: positions of the views that the decoder reads.
     """
 
     scene_id: str
     frames: tuple[tuple[int, int], ...]
     time: int | None = None
+    read: tuple[int, ...] = ()
 
 
 def sample_step(
@@ -75,8 +80,11 @@ def sample_step(
     num_targets: int,
     bias: TargetBias,
     dynamic: bool,
+    num_views: tuple[int, int] | None = None,
+    supervision: Supervision = "all_views",
+    rank: int = 0,
 ) -> StepTargets:
-    """Draw a scene, uniformly, and `num_targets` different frames of its views.
+    """Draw a scene, uniformly, the views to read, and `num_targets` different frames to show.
 
     For a still decoder, any frames of the forward views; for a dynamic one, frames of all views
     that show one drawn moment. No state is carried from step to step, so a resumed run draws what
@@ -88,10 +96,22 @@ def sample_step(
         num_frames: leading frames of forward views, which the decoder reads and targets come from.
         held_out_frames: last frames of every view, never drawn.
         bias: later frames (or moments) are drawn more often; views are equal.
+        num_views: least and most forward views to read, both included, or as many as there are;
+            None: all of them.
+        supervision: which forward views frames are drawn from; reversed ones always count.
+        rank: of the process, where several train together: each draws by itself.
     """
-    generator = numpy_generator(seed, phase, f"targets of step {step}")
+    of_process = f" of process {rank}" if rank else ""
+    generator = numpy_generator(seed, phase, f"targets of step {step}{of_process}")
     scene_id = scene_ids[int(generator.integers(len(scene_ids)))]
     views = views_of(scene_id)
+    read = views.forward
+    if num_views is not None:
+        # Of a generator of its own, so that frames are drawn alike however many views are read.
+        of_views = numpy_generator(seed, phase, f"views of step {step}{of_process}")
+        num = int(of_views.integers(num_views[0], num_views[1] + 1))
+        read = sorted(read[index] for index in choose(of_views, len(read), num, None))
+    forward = read if supervision == "read_views" else views.forward
     if dynamic:
         chances = None if bias == "uniform" else frame_chances(num_frames, bias)
         (time,) = choose(generator, num_frames, 1, chances)
@@ -99,15 +119,15 @@ def sample_step(
             (view, frame)
             for view, frame in views.at_time(time)
             if frame < views.num_frames - held_out_frames
+            and (view in forward or views.motion_reversed[view])
         ]
         chosen = choose(generator, len(shown), num_targets, None)
-        return StepTargets(scene_id, tuple(shown[index] for index in chosen), time)
-    forward = views.forward
+        return StepTargets(scene_id, tuple(shown[index] for index in chosen), time, tuple(read))
     num = len(forward)
     chances = None if bias == "uniform" else np.tile(frame_chances(num_frames, bias) / num, num)
     chosen = choose(generator, num * num_frames, num_targets, chances)
     frames = tuple((forward[index // num_frames], index % num_frames) for index in chosen)
-    return StepTargets(scene_id, frames)
+    return StepTargets(scene_id, frames, None, tuple(read))
 
 
 def frame_chances(num_frames: int, bias: TargetBias) -> np.ndarray:

@@ -9,6 +9,7 @@ import torch
 from einops import rearrange, repeat
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from lyra_model.decoder.embeddings import PATCH
 from lyra_model.decoder.heads import GaussianActivation
@@ -18,7 +19,12 @@ from lyra_model.gaussians import Gaussians
 
 
 class GaussianDecoder(nn.Module):
-    """Built by `create_decoder`; attribute names are the released checkpoints' parameter names."""
+    """Built by `create_decoder`; attribute names are the released checkpoints' parameter names.
+
+    Attributes:
+        gradient_checkpointing: keep only what lies between blocks for the gradient, and compute
+            each block twice: the same gradients in less memory.
+    """
 
     def __init__(
         self,
@@ -43,6 +49,7 @@ class GaussianDecoder(nn.Module):
         self.deconv = head
         self.activation = activation
         self.dynamic = dynamic
+        self.gradient_checkpointing = False
 
     def forward(self, inputs: DecoderInput, *, prune_ratio: float) -> list[Gaussians]:
         """The Gaussians of every scene, in the frame of its first input camera.
@@ -79,7 +86,10 @@ class GaussianDecoder(nn.Module):
 
     def mix(self, tokens: Float[Tensor, "scene token dim"]) -> Float[Tensor, "scene token dim"]:
         for block in self.enc_blocks:
-            tokens = block(tokens)
+            if self.gradient_checkpointing and torch.is_grad_enabled():
+                tokens = checkpoint(block, tokens, use_reentrant=False)
+            else:
+                tokens = block(tokens)
         return self.enc_norm(tokens)
 
     def predict(

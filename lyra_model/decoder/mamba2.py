@@ -25,7 +25,7 @@ class RMSNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(dim))
 
     def forward(self, x: Float[Tensor, "*batch channel"]) -> Float[Tensor, "*batch channel"]:
-        return F.rms_norm(x, self.weight.shape, self.weight, self.epsilon)
+        return F.rms_norm(_precise(x), self.weight.shape, self.weight, self.epsilon)
 
 
 class Mamba2Block(nn.Module):
@@ -123,16 +123,12 @@ class BidirectionalMamba2(nn.Module):
         inputs, b, c = xbc_both.split((inner_dim, self.d_state, self.d_state), dim=-1)
         inputs = rearrange(inputs, "batch token (head p) -> batch token head p", p=self.headdim)
         num_batch = len(x)
-        y = chunked_scan(
-            inputs,
-            dt_both,
-            torch.cat(
-                [repeat(d.decay_rate, "head -> batch head", batch=num_batch) for d in directions]
-            ),
-            b,
-            c,
-            chunk_size=self.chunk_size,
+        decay_rate = torch.cat(
+            [repeat(d.decay_rate, "head -> batch head", batch=num_batch) for d in directions]
         )
+        with torch.autocast(x.device.type, enabled=False):  # sums over thousands of tokens
+            inputs, dt_both, b, c = map(_precise, (inputs, dt_both, b, c))
+            y = chunked_scan(inputs, dt_both, decay_rate, b, c, chunk_size=self.chunk_size)
         skip = torch.stack([d.D for d in directions])
         skip = repeat(skip, "direction head -> (direction batch) 1 head 1", batch=num_batch)
         y = rearrange(y + inputs * skip, "batch token head p -> batch token (head p)")
@@ -141,6 +137,11 @@ class BidirectionalMamba2(nn.Module):
             for direction, part, (z, _, _) in zip(directions, y.chunk(2), sequences, strict=True)
         )
         return first, second
+
+
+def _precise(values: Float[Tensor, "*axis"]) -> Float[Tensor, "*axis"]:
+    """In float32 or better."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 class Direction(nn.Module):

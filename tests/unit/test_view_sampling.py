@@ -130,3 +130,41 @@ def test_no_held_out_frame_of_either_direction_supervises_a_dynamic_step():
 def test_later_moments_are_drawn_more_often_where_asked_for():
     times = [sample_step(step=step, **{**MOVING, "bias": "squared"}).time for step in range(200)]
     assert sum(time > 4 for time in times) > 2 * sum(time < 4 for time in times)
+
+
+def test_the_number_of_views_to_read_is_drawn_between_its_limits():
+    draws = [sample_step(step=step, **SETTINGS, num_views=(2, 4)) for step in range(100)]
+    assert {len(draw.read) for draw in draws} == {2, 3, 4}
+    assert {view for draw in draws for view in draw.read} == set(range(6))
+    assert all(list(draw.read) == sorted(set(draw.read)) for draw in draws)
+
+
+def test_frames_are_drawn_alike_however_many_views_are_read():
+    for step in range(20):
+        alone = sample_step(step=step, **SETTINGS)
+        assert alone.read == tuple(range(6))
+        assert sample_step(step=step, **SETTINGS, num_views=(1, 6)).frames == alone.frames
+
+
+def test_supervision_by_read_views_draws_no_frame_of_another():
+    narrow = {"num_views": (1, 3), "supervision": "read_views"}
+    for step in range(50):
+        draw = sample_step(step=step, **SETTINGS, **narrow)
+        assert {view for view, _ in draw.frames} <= set(draw.read)
+
+
+def test_reversed_views_supervise_whichever_forward_views_are_read():
+    narrow = {"num_views": (1, 1), "supervision": "read_views"}
+    draws = [sample_step(step=step, **MOVING, **narrow) for step in range(100)]
+    for draw in draws:
+        forward = {view for view, _ in draw.frames if view < 6}
+        assert forward == set(draw.read) and len(draw.read) == 1
+    assert {view for draw in draws for view, _ in draw.frames} == set(range(12))
+
+
+def test_processes_draw_for_themselves_and_the_first_as_if_alone():
+    alone = [sample_step(step=step, **SETTINGS) for step in range(10)]
+    first, second = (
+        [sample_step(step=step, **SETTINGS, rank=rank) for step in range(10)] for rank in (0, 1)
+    )
+    assert first == alone and second != alone
