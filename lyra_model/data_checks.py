@@ -1,8 +1,10 @@
-"""Does the data fit what training asks for: its codec, its length, its distances?"""
+"""Does the data fit what training asks for: its codec, its length, its distances, its size?"""
 
 from __future__ import annotations
 
 import logging
+from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -12,6 +14,7 @@ from lyra_data.dataset.reader import SceneDataset
 from lyra_data.errors import ParamsError
 from lyra_model.batches import SceneBatch
 from lyra_model.decoder import DecoderParams
+from lyra_model.losses.perceptual_network import PerceptualNetwork, load_perceptual
 from lyra_model.phases import PhaseParams
 from lyra_model.train_params import TrainParams
 
@@ -85,3 +88,24 @@ def check_distances(batch: SceneBatch, decoder: DecoderParams) -> None:
     if outside >= 0.5:
         raise ParamsError(what, where="params.yaml: train.decoder", fix=fix)
     log.warning("%s: %s", what, fix)
+
+
+def perceptual_of(
+    params: TrainParams, phase: PhaseParams, root: Path
+) -> tuple[PerceptualNetwork, dict[str, Any]]:
+    """The network of loss `lpips`, and what the checkpoint says of it.
+
+    Raises:
+        ParamsError: its weights are missing or wrong, or the phase's pictures are too small for it.
+    """
+    network, sha256 = load_perceptual(params.perceptual, root)
+    height = min(phase.height, params.perceptual.max_height)
+    smaller = min(height, height * phase.width // phase.height)
+    if smaller < network.shape.least_side:
+        raise ParamsError(
+            f"pictures of {phase.height}x{phase.width} are too small for LPIPS with "
+            f"{params.perceptual.backbone}",
+            where="params.yaml: train.phases",
+            fix=f"set lpips to 0 in phases whose sides are below {network.shape.least_side} pixels",
+        )
+    return network, {"backbone": params.perceptual.backbone, "weights_sha256": sha256}

@@ -17,13 +17,12 @@ from lyra_data.codecs.base import LatentCodec
 from lyra_data.dataset.reader import SceneDataset
 from lyra_data.errors import ParamsError
 from lyra_data.hashing import content_key
-from lyra_data.params import Params
 from lyra_data.progress import Progress
-from lyra_data.provenance import code_fingerprint, engine_version, params_hash
+from lyra_data.provenance import code_fingerprint
 from lyra_data.seeds import derive_seed
 from lyra_model.batches import SceneBatch, SceneLoader, Targets
 from lyra_model.checkpoints import Checkpoint
-from lyra_model.data_checks import check_distances
+from lyra_model.data_checks import check_distances, perceptual_of
 from lyra_model.decoder import create_decoder
 from lyra_model.gaussians import Gaussians
 from lyra_model.losses import total_loss
@@ -34,6 +33,7 @@ from lyra_model.rendering.base import Render
 from lyra_model.rendering.deferred import loss_over_views
 from lyra_model.train_params import TrainParams
 from lyra_model.training_log import TrainingLog
+from lyra_model.training_record import record_of
 from lyra_model.training_states import StateFolder, TrainingState, Upkeep
 from lyra_model.validation import Validator
 from lyra_model.view_sampling import StepTargets, sample_step
@@ -51,6 +51,7 @@ class PhaseTrainer:
         start: checkpoint of the phase it starts from; None: weights drawn from the seed.
         scratch: where states, the log and sample pictures lie, in `train/<key>`.
         validation: its scenes are looked at and never trained on; may be empty.
+        root: the folder that relative paths of weights start from.
     """
 
     def __init__(
@@ -65,11 +66,15 @@ class PhaseTrainer:
         scratch: Path,
         upkeep: Upkeep,
         validation: SceneDataset,
+        root: Path,
     ) -> None:
         self.params, self.name, self.seed = params, name, seed
         self.phase: PhaseParams = params.phases[name]
         self.scene_ids = dataset.scene_ids
-        self.config = _config(params, name, seed, dataset, start)
+        self.perceptual, record = None, None
+        if self.phase.losses.lpips > 0:
+            self.perceptual, record = perceptual_of(params, self.phase, root)
+        self.config = record_of(params, name, seed, dataset, start, record)
         self.loader = _loader(params, self.phase, dataset, codec)
         self.decoder = create_decoder(
             params.decoder, seed=derive_seed(seed, "decoder", "initial weights")
@@ -92,7 +97,9 @@ class PhaseTrainer:
         if upkeep.validation_steps and len(validation):
             loader = _loader(params, self.phase, validation, codec)
             samples = self.folder / "samples"
-            self.validator = Validator(loader, self.phase, params.rendering, samples)
+            self.validator = Validator(
+                loader, self.phase, params.rendering, self.perceptual, samples
+            )
         self._in_range: set[str] = set()
 
     def run(self, progress: Progress) -> Checkpoint:
@@ -191,6 +198,7 @@ class PhaseTrainer:
                     depth=target.depth,
                     depth_valid=target.depth_valid,
                     gaussians=shown,
+                    perceptual=self.perceptual,
                 ),
             )
             quality = psnr(render.rgb.detach(), target.rgb).mean
@@ -274,26 +282,3 @@ def learning_rate(phase: PhaseParams, step: int) -> float:
     done = step / max(phase.steps - 1, 1)
     low, high = phase.final_learning_rate, phase.learning_rate
     return rise * (low + (high - low) * 0.5 * (1.0 + math.cos(math.pi * done)))
-
-
-def _config(
-    params: TrainParams, name: str, seed: int, dataset: SceneDataset, start: Checkpoint | None
-) -> dict[str, Any]:
-    """What the checkpoint says of itself, as plain JSON values."""
-    phase = params.phases[name]
-    settings: Params = params.model_copy(update={"phases": {name: phase}})
-    return {
-        "phase_name": name,
-        "phase": phase.model_dump(mode="json"),
-        "decoder": params.decoder.model_dump(mode="json"),
-        "rendering": params.rendering.model_dump(mode="json"),
-        "optimiser": params.optimiser.model_dump(mode="json"),
-        "held_out_frames": params.held_out_frames,
-        "seed": seed,
-        "codec": dataset.codec.name,
-        "codec_fingerprint": dataset.codec.fingerprint,
-        "dataset_hash": dataset.manifest.dataset_hash,
-        "params_hash": params_hash(settings),
-        "started_from_weights": None if start is None else start.config["weights_sha256"],
-        "engine_version": engine_version(),
-    }

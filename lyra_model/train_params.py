@@ -7,8 +7,10 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, SerializeAsAny, field_validator, model_validator
 
 from lyra_data.codecs import CODECS
+from lyra_data.errors import ParamsError
 from lyra_data.params import Params
 from lyra_model.decoder import DecoderParams
+from lyra_model.losses import PerceptualParams
 from lyra_model.phases import PhaseParams, check_phases
 from lyra_model.rendering.base import RenderingParams
 from lyra_model.view_sampling import TargetBias
@@ -49,6 +51,7 @@ class TrainParams(Params):
         decoder: shape of the network and ranges of what it predicts.
         rendering: near and far planes and background of the renders.
         optimiser: shared by all phases.
+        perceptual: the network of loss `lpips`.
         phases: by name, in the order they are trained.
     """
 
@@ -58,9 +61,19 @@ class TrainParams(Params):
     decoder: DecoderParams
     rendering: RenderingParams
     optimiser: OptimiserParams
+    perceptual: PerceptualParams
     phases: dict[str, PhaseParams]
 
     @model_validator(mode="after")
     def _phases_must_chain(self) -> TrainParams:
         check_phases(self.phases)
+        asking = [name for name, phase in self.phases.items() if phase.losses.lpips > 0]
+        if asking and self.perceptual.weights is None:
+            raise ParamsError(
+                f"train.phases.{asking[0]}.losses.lpips is above 0, and no network is named to "
+                "compute it",
+                where="params.yaml: train.perceptual.weights",
+                fix="name a safetensors file (docs/training.md says how to make it), or set lpips "
+                "to 0 and ssim above it",
+            )
         return self

@@ -26,6 +26,7 @@ def train_phases(
     validation: SceneDataset,
     models: Path,
     scratch: Path,
+    root: Path,
     upkeep: Upkeep,
     progress: Progress,
 ) -> dict[str, Checkpoint]:
@@ -34,6 +35,7 @@ def train_phases(
     Args:
         dataset: the scenes to train on.
         validation: scenes that are only looked at, none of them in `dataset`; may be empty.
+        root: the folder that relative paths of weights start from.
         scratch: where states, logs and sample pictures lie.
 
     Raises:
@@ -61,6 +63,7 @@ def train_phases(
             scratch=scratch,
             upkeep=upkeep,
             validation=validation,
+            root=root,
         )
         trained[name] = trainer.run(progress)
         config = {**trained[name].config, "trained_at_commit": engine_commit()}

@@ -15,6 +15,7 @@ from lyra_model.batches import SceneBatch, SceneLoader, Targets
 from lyra_model.decoder.decoder import GaussianDecoder
 from lyra_model.losses import total_loss
 from lyra_model.losses.base import LossInput
+from lyra_model.losses.perceptual_network import PerceptualNetwork
 from lyra_model.metrics.psnr import psnr
 from lyra_model.metrics.ssim import RADIUS, ssim
 from lyra_model.phases import PhaseParams
@@ -33,13 +34,20 @@ class Validator:
 
     Args:
         loader: of the dataset's validation split.
+        perceptual: the network of loss `lpips`, where that has a weight.
         samples: where pictures go, in a folder for each step.
     """
 
     def __init__(
-        self, loader: SceneLoader, phase: PhaseParams, rendering: RenderingParams, samples: Path
+        self,
+        loader: SceneLoader,
+        phase: PhaseParams,
+        rendering: RenderingParams,
+        perceptual: PerceptualNetwork | None,
+        samples: Path,
     ) -> None:
-        self.loader, self.phase, self.rendering, self.samples = loader, phase, rendering, samples
+        self.loader, self.phase, self.rendering = loader, phase, rendering
+        self.perceptual, self.samples = perceptual, samples
         self.scene_ids = loader.dataset.scene_ids[:MAX_SCENES]
         self.moments = _spread(loader.num_frames)
 
@@ -93,6 +101,7 @@ class Validator:
                     depth=target.depth,
                     depth_valid=target.depth_valid,
                     gaussians=gaussians,
+                    perceptual=self.perceptual,
                 ),
             )
             scores = {"loss": float(value.total), **value.terms}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from lyra_data.dataset.reader import SceneDataset
-from lyra_data.dataset.splits import TRAIN, VALIDATION
 from lyra_data.progress import Progress, silent
 from lyra_model.phases import require_phase
 from lyra_model.train_params import TrainParams
@@ -35,29 +34,27 @@ def run_train(
     if phase is not None:
         names = [require_phase(phase, params.phases, where="--phase")]
     folder = workspace.require(workspace.dataset, made_by="package")
-    validation = SceneDataset(folder, split=VALIDATION)
+    validation = SceneDataset(folder, split="validation")
     trained = train_phases(
         params,
         names,
         seed=load_seed(params_file),
-        dataset=SceneDataset(folder, split=TRAIN),
+        dataset=SceneDataset(folder, split="train"),
         validation=validation,
         models=workspace.models,
         scratch=workspace.scratch,
+        root=workspace.root,
         upkeep=Upkeep(checkpoint_steps, keep_states, keep_every, validation_steps),
         progress=progress,
     )
     last = {name: checkpoint.history[-1] for name, checkpoint in trained.items()}
-    logs = workspace.scratch / "train"
-    told = f"each step is a line of log.jsonl, each phase a folder of {logs}"
+    told = "logs, states and sample pictures: .work/train"
     if len(validation) == 0:
         told += "; no validation: the dataset has no scenes for it (package.validation_fraction)"
+    headline = [f"{n}: loss {r['loss']:.4f} after {r['step']:.0f} steps" for n, r in last.items()]
     return Summary(
         "train",
-        ", ".join(
-            f"{name}: loss {row['loss']:.4f} after {row['step']:.0f} steps"
-            for name, row in last.items()
-        ),
-        {"phases": last, "num_validation_scenes": len(validation), "log": str(logs)},
+        ", ".join(headline),
+        {"phases": last, "num_validation_scenes": len(validation)},
         (told,),
     )

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lyra_model.gaussians import Gaussians
 from lyra_model.rendering.base import Render
+
+if TYPE_CHECKING:
+    from lyra_model.losses.perceptual_network import PerceptualNetwork
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,7 @@ class LossInput:
         depth: their z depth in world units; 0 where unknown.
         depth_valid: True where the depth is known.
         gaussians: the scene that was rendered.
+        perceptual: the network of loss `lpips`; None where that has no weight.
     """
 
     render: Render
@@ -29,6 +33,7 @@ class LossInput:
     depth: Float[Tensor, "frame height width"]
     depth_valid: Bool[Tensor, "frame height width"]
     gaussians: Gaussians
+    perceptual: PerceptualNetwork | None = None
 
 
 class Loss(Protocol):

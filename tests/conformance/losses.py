@@ -79,6 +79,7 @@ def _check_losses(entry: dict[str, Any], arrays: dict[str, Tensor]) -> Result:
         depth=params["lambda_depth"],
         metric_depth=0.0,
         opacity=params["lambda_opacity"],
+        lpips=0.0,
         reference=True,
     )
     comparison.add("total", total_loss(weights, inputs).total, arrays["out_total_loss"])

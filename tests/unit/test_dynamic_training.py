@@ -127,6 +127,7 @@ def test_a_dynamic_decoder_learns_what_the_scene_looks_like_at_each_moment(
         validation=SceneDataset(dataset.folder, split="validation"),
         models=tmp_path / "models",
         scratch=tmp_path / "scratch",
+        root=tmp_path,
         upkeep=Upkeep(checkpoint_steps=1000),
         progress=silent,
     )["small"]

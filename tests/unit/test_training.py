@@ -70,6 +70,7 @@ def train(params, names, dataset, folder, *, upkeep=None, validation=None):
         validation=validation or SceneDataset(dataset.folder, split="validation"),
         models=folder / "models",
         scratch=folder / "scratch",
+        root=folder,
         upkeep=upkeep or Upkeep(checkpoint_steps=2),
         progress=silent,
     )
@@ -151,7 +152,14 @@ def test_held_out_frames_have_no_influence_on_training(tmp_path):
 def test_the_opacity_loss_moves_the_opacities(tmp_path):
     """Losses on the Gaussians themselves get through the deferred back-propagation."""
     dataset = make_dataset(tmp_path / "data")
-    losses = {"image": 0.0, "ssim": 0.0, "depth": 0.0, "metric_depth": 0.0, "opacity": 1.0}
+    losses = {
+        "image": 0.0,
+        "ssim": 0.0,
+        "depth": 0.0,
+        "metric_depth": 0.0,
+        "opacity": 1.0,
+        "lpips": 0,
+    }
     params = make_params(losses={**losses, "reference": False}, steps=8, learning_rate=3e-3)
     history = train(params, ["small", "demo"], dataset, tmp_path)["demo"].history
     assert history[-1]["opacity"] < history[0]["opacity"]
