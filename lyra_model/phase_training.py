@@ -29,6 +29,7 @@ from lyra_model.losses import total_loss
 from lyra_model.losses.base import LossInput
 from lyra_model.metrics.psnr import psnr
 from lyra_model.phases import PhaseParams
+from lyra_model.processes import accelerator, mean_over_processes
 from lyra_model.rendering.base import Render
 from lyra_model.rendering.deferred import loss_over_views
 from lyra_model.train_params import TrainParams
@@ -88,6 +89,9 @@ class PhaseTrainer:
             betas=params.optimiser.betas,
             weight_decay=params.optimiser.weight_decay,
         )
+        # The same decoder and optimiser, or DDP's wrapping of them.
+        self.network, self.optimiser = accelerator().prepare(self.decoder, self.optimiser)
+        self.is_main = accelerator().is_main_process
         self.history: list[dict[str, float]] = []
         self.folder = scratch / "train" / self._key()
         self.upkeep = upkeep
@@ -105,7 +109,9 @@ class PhaseTrainer:
     def run(self, progress: Progress) -> Checkpoint:
         """Train to the last step, from the newest state in scratch if there is one."""
         first = self._resume()
-        self.log.go_on_after(first)
+        accelerator().wait_for_everyone()  # all have read the state before the first is written
+        if self.is_main:
+            self.log.go_on_after(first)
         log.info("phase %s is logged in %s", self.name, self.log.path)
         progress.start(f"Training {self.name}", self.phase.steps, "steps")
         progress.advance(first)
@@ -113,17 +119,13 @@ class PhaseTrainer:
             started = time.monotonic()
             row = self.step(step)
             seconds = time.monotonic() - started
-            self.log.append(
-                {
-                    "event": "step",
-                    **row,
-                    "seconds": seconds,
-                    "frames_per_second": row["num_target_frames"] / seconds,
-                }
-            )
+            row["seconds"] = seconds
+            row["frames_per_second"] = row["num_target_frames"] / seconds
+            if self.is_main:
+                self.log.append({"event": "step", **row})
             progress.advance(note=f"loss {row['loss']:.4f}, {row['psnr']:.1f} dB")
             self._validate(step + 1)
-            if (step + 1) % self.upkeep.checkpoint_steps == 0:
+            if self.is_main and (step + 1) % self.upkeep.checkpoint_steps == 0:
                 self._keep_state(step + 1)
         progress.finish()
         return Checkpoint(self.decoder.state_dict(), self.config, self.history)
@@ -150,6 +152,7 @@ class PhaseTrainer:
             dynamic=self.params.decoder.dynamic,
             num_views=self.phase.num_views,
             supervision=self.phase.supervision,
+            rank=accelerator().process_index,
         )
         rate = learning_rate(self.phase, step)
         for group in self.optimiser.param_groups:
@@ -159,7 +162,9 @@ class PhaseTrainer:
         if draw.scene_id not in self._in_range:
             check_distances(batch, self.params.decoder)
             self._in_range.add(draw.scene_id)
-        terms = self._backpropagate(self.loader.reading(batch, draw.read), draw, step)
+        terms = mean_over_processes(
+            self._backpropagate(self.loader.reading(batch, draw.read), draw, step)
+        )
         norm = torch.nn.utils.clip_grad_norm_(
             self.decoder.parameters(), self.params.optimiser.max_gradient_norm
         )
@@ -183,7 +188,7 @@ class PhaseTrainer:
         time = None if draw.time is None else float(draw.time)
         inputs = self.loader.inputs_at(batch, time)
         with torch.autocast("cpu", torch.bfloat16, enabled=self.phase.precision == "bfloat16"):
-            (gaussians,) = self.decoder(inputs, prune_ratio=self.phase.prune_ratio)
+            (gaussians,) = self.network(inputs, prune_ratio=self.phase.prune_ratio)
         if not all(bool(values.isfinite().all()) for values in vars(gaussians).values()):
             raise self._diverged("a Gaussian", step, draw)
         sums: dict[str, float] = {}
@@ -215,7 +220,7 @@ class PhaseTrainer:
     def _validate(self, step: int) -> None:
         """At intervals and at the end, where there are scenes for it."""
         is_due = step % max(self.upkeep.validation_steps, 1) == 0 or step == self.phase.steps
-        if self.validator is not None and is_due:
+        if self.is_main and self.validator is not None and is_due:
             scores = self.validator.validate(self.decoder, step)
             self.log.append({"event": "validation", "step": step, **scores})
 

@@ -13,6 +13,7 @@ from lyra_model.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from lyra_model.data_checks import check_frames, codec_of
 from lyra_model.phase_training import PhaseTrainer
 from lyra_model.phases import RANDOM_WEIGHTS
+from lyra_model.processes import accelerator
 from lyra_model.train_params import TrainParams
 from lyra_model.training_states import Upkeep
 
@@ -67,7 +68,9 @@ def train_phases(
         )
         trained[name] = trainer.run(progress)
         config = {**trained[name].config, "trained_at_commit": engine_commit()}
-        save_checkpoint(replace(trained[name], config=config), models / name)
+        if trainer.is_main:
+            save_checkpoint(replace(trained[name], config=config), models / name)
+        accelerator().wait_for_everyone()  # the next phase starts from it
     return trained
 
 

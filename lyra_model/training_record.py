@@ -8,6 +8,7 @@ from lyra_data.dataset.reader import SceneDataset
 from lyra_data.params import Params
 from lyra_data.provenance import engine_version, params_hash
 from lyra_model.checkpoints import Checkpoint
+from lyra_model.processes import accelerator
 from lyra_model.train_params import TrainParams
 
 
@@ -40,5 +41,6 @@ def record_of(
         "params_hash": params_hash(settings),
         "started_from_weights": None if start is None else start.config["weights_sha256"],
         "perceptual": perceptual,
+        "num_processes": accelerator().num_processes,
         "engine_version": engine_version(),
     }

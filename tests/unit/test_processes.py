@@ -1,0 +1,100 @@
+"""Two processes that train together, on the CPU by gloo."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+
+from lyra_data.codecs import CODECS
+from lyra_data.dataset.reader import SceneDataset
+from lyra_model.phase_training import PhaseTrainer
+from lyra_model.training_states import Upkeep
+from lyra_model.view_sampling import sample_step
+from tests.goldens import REPOSITORY
+from tests.unit.test_training import make_dataset, make_params
+
+ONE_STEP = """
+import sys
+from pathlib import Path
+import torch
+from tests.unit.test_processes import make_trainer
+folder = Path(sys.argv[1])
+trainer = make_trainer(folder)
+row = trainer.step(0)
+rank = sys.argv[2]
+gradients = {n: p.grad for n, p in trainer.decoder.named_parameters() if p.grad is not None}
+torch.save((row, gradients), folder / f"{rank}.pt")
+"""
+
+
+def make_trainer(folder: Path) -> PhaseTrainer:
+    return PhaseTrainer(
+        make_params(),
+        "small",
+        seed=42,
+        dataset=SceneDataset(folder / "data"),
+        codec=CODECS.create({"name": "dct"}, where="test"),
+        start=None,
+        scratch=folder / "scratch",
+        upkeep=Upkeep(),
+        validation=SceneDataset(folder / "data", split="validation"),
+        root=folder,
+    )
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+def test_two_processes_have_the_gradient_of_one_that_sees_both_draws(tmp_path):
+    make_dataset(tmp_path / "data", scenes=("a", "b"))
+    common = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "OMP_NUM_THREADS": "1"}
+    common |= {"MASTER_PORT": str(free_port()), "ACCELERATE_USE_CPU": "true"}
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", ONE_STEP, str(tmp_path), str(rank)],
+            cwd=REPOSITORY,
+            env=common | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+        )
+        for rank in range(2)
+    ]
+    assert [process.wait(timeout=120) for process in running] == [0, 0]
+    saved = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2)]
+    (first_row, gradients), (second_row, others) = saved
+    assert first_row["loss"] == second_row["loss"]
+
+    trainer = make_trainer(tmp_path)
+    trainer.optimiser.zero_grad()
+    losses = []
+    for rank in range(2):
+        draw = sample_step(
+            seed=42,
+            phase="small",
+            step=0,
+            scene_ids=trainer.scene_ids,
+            views_of=lambda scene_id: trainer.loader.load(scene_id).views,
+            num_frames=9,
+            held_out_frames=4,
+            num_targets=2,
+            bias="uniform",
+            dynamic=False,
+            rank=rank,
+        )
+        batch = trainer.loader.load(draw.scene_id)
+        losses.append(trainer._backpropagate(batch, draw, 0)["loss"])
+    for parameter in trainer.decoder.parameters():
+        if parameter.grad is not None:
+            parameter.grad /= 2
+    torch.nn.utils.clip_grad_norm_(trainer.decoder.parameters(), 1.0)
+    assert abs(sum(losses) / 2 - first_row["loss"]) < 1e-6
+    for name, parameter in trainer.decoder.named_parameters():
+        if parameter.grad is not None:
+            torch.testing.assert_close(gradients[name], parameter.grad, rtol=1e-4, atol=1e-6)
+            assert torch.equal(gradients[name], others[name])
