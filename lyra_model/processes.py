@@ -1,4 +1,4 @@
-"""Processes that train together, as `accelerate launch` starts them; without it, one alone."""
+"""Processes that train together, as `torchrun` starts them; without it, one alone."""
 
 from __future__ import annotations
 
