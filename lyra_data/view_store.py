@@ -110,6 +110,18 @@ def read_columns(path: Path, names: Sequence[str]) -> Row:
         return _read(path, names)[0]
 
 
+def content_hash(path: Path) -> str:
+    """The hash that a view file states of its content; `read_row` compares them.
+
+    Raises:
+        CorruptDataError: the file is missing, cut or of another version.
+    """
+    with _refusing_damage(path):
+        metadata = pq.read_schema(path).metadata or {}
+        _check_version(path, metadata)
+        return metadata[b"lyra_content_sha256"].decode()
+
+
 def _read(path: Path, names: Sequence[str]) -> tuple[Row, dict[bytes, bytes]]:
     """The one row, and the file's metadata."""
     with pq.ParquetFile(path, page_checksum_verification=True) as file:
@@ -126,7 +138,7 @@ def _refusing_damage(path: Path) -> Iterator[None]:
     """Whatever reading a damaged file runs into becomes one error that names it."""
     try:
         yield
-    except (OSError, ValueError, TypeError, MemoryError, pa.ArrowException) as error:
+    except (OSError, ValueError, TypeError, KeyError, MemoryError, pa.ArrowException) as error:
         raise CorruptDataError(
             f"the view was cut or altered: {error}", where=str(path), fix=GENERATE_AGAIN
         ) from error

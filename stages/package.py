@@ -20,12 +20,13 @@ def run_package(params_file: Path, *, progress: Progress = silent) -> Summary:
         load_section(params_file, "package", SECTION),
         views=workspace.require(workspace.views, made_by="generate"),
         dataset=workspace.dataset,
+        scratch=workspace.scratch,
         progress=progress,
     )
     size = sum(shard.size for shard in manifest.shards)
     return Summary(
         "package",
-        f"{len(manifest.scenes)} scenes in {len(manifest.shards)} shards, {size / 1e6:.1f} MB, "
+        f"{len(manifest.scenes)} scenes in {len(manifest.shards)} files, {size / 1e6:.1f} MB, "
         f"dataset hash {manifest.dataset_hash[:12]}",
         {
             "num_scenes": len(manifest.scenes),

@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lyra_data.dataset.fields import FIELDS
-from lyra_data.dataset.schema import FORMAT_VERSION
+from lyra_data.dataset.layout import FORMAT_VERSION, MODALITIES, columns_of
 from stages.params import load_yaml
 from stages.params_reference import params_rows
 
@@ -34,14 +33,12 @@ SCHEMA_HEAD = f"""{GENERATED}
 
 # The columns of the dataset
 
-Format version {FORMAT_VERSION}. `outputs/dataset/data` holds Parquet files: a row is a view, a row
-group is a scene, and no column is null unless its encoding says so.
+Format version {FORMAT_VERSION}. `outputs/dataset/data` has a folder of Parquet files for every
+modality: a row is a view and a row group is a scene, in the same order in all of them.
 `outputs/dataset/meta/manifest.json` names every file and every scene, with hashes, and every view
-that was dropped. Columns are declared in `lyra_data/dataset/fields.py`. `SceneDataset` in
-`lyra_data/dataset/reader.py` reads them and refuses what is not as it was written.
-
-| column | Arrow type | encoding | meaning |
-| --- | --- | --- | --- |
+that was dropped; `meta/index` has the place and the hashes of every blob. No column is null unless
+its encoding says so. Columns are declared in `lyra_data/dataset/fields.py` and dealt out in
+`lyra_data/dataset/layout.py`. How to read them: [dataset.md](dataset.md).
 """
 
 
@@ -54,9 +51,12 @@ def params_page(values: Mapping[str, Any]) -> str:
 def schema_page() -> str:
     """docs/schema.md: every column of the dataset."""
     lines = []
-    for field in FIELDS:
-        meaning = f"{field.meaning}; one entry a frame" if field.per_frame else field.meaning
-        lines.append(_line(f"`{field.name}`", f"`{field.type}`", field.encoding, meaning))
+    for modality in MODALITIES:
+        lines.append(f"\n## {modality}\n\n")
+        lines.append("| column | Arrow type | encoding | meaning |\n| --- | --- | --- | --- |\n")
+        for column in columns_of(modality):
+            cells = (f"`{column.name}`", f"`{column.type}`", column.encoding, column.meaning)
+            lines.append(_line(*cells))
     return SCHEMA_HEAD + "".join(lines)
 
 

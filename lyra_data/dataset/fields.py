@@ -1,8 +1,9 @@
-"""The columns of the dataset: one entry each, from which schema, writer and reader derive.
+"""All that is stored of a view: one entry each, from which view files and the dataset derive.
 
 To add a column, add an entry to FIELDS. A column that carries an attribute of View gives it back
 through `decode`; one that only describes the row (its size, a statistic) is marked `derived`. What
-is measured of a view has a column for each number of `lyra_data.view_quality`.
+is measured of a view has a column for each number of `lyra_data.view_quality`. View files hold the
+columns as they stand here; `layout.py` deals them out to the dataset's modalities.
 """
 
 from __future__ import annotations
@@ -53,6 +54,8 @@ class Field:
         per_frame: the column is a list with one entry a frame, so frames are read one by one.
         derived: describes the row and is no attribute of View.
         nullable: null stands for what could not be measured; no other column has nulls.
+        modality: files of the dataset that the column belongs to.
+        packed_as: name of the column there, of one blob a view; None: stored there as it is here.
     """
 
     name: str
@@ -64,6 +67,8 @@ class Field:
     per_frame: bool = False
     derived: bool = False
     nullable: bool = False
+    modality: str = "preview"
+    packed_as: str | None = None
 
 
 def _plain(name: str, type: pa.DataType, meaning: str) -> Field:
@@ -71,8 +76,14 @@ def _plain(name: str, type: pa.DataType, meaning: str) -> Field:
     return Field(name, type, "plain", meaning, lambda view: getattr(view, name), _as_it_is)
 
 
-def _derived(name: str, type: pa.DataType, meaning: str, encode: Callable[[View], Any]) -> Field:
-    return Field(name, type, "plain", meaning, encode, _as_it_is, derived=True)
+def _derived(
+    name: str,
+    type: pa.DataType,
+    meaning: str,
+    encode: Callable[[View], Any],
+    modality: str = "preview",
+) -> Field:
+    return Field(name, type, "plain", meaning, encode, _as_it_is, derived=True, modality=modality)
 
 
 def _measured(number: Number) -> Field:
@@ -98,6 +109,8 @@ def _blob_per_frame(
     meaning: str,
     encode: Callable[[np.ndarray], bytes],
     decode: Callable[[bytes, int, int], np.ndarray],
+    modality: str,
+    packed_as: str,
 ) -> Field:
     """A tensor attribute [frame, ...] stored as one blob a frame."""
 
@@ -108,8 +121,17 @@ def _blob_per_frame(
         frames = [decode(value, shape.height, shape.width) for value in values]
         return torch.from_numpy(np.stack(frames))
 
-    type = pa.list_(pa.large_binary())
-    return Field(name, type, encoding, meaning, encode_all, decode_all, per_frame=True)
+    return Field(
+        name,
+        pa.list_(pa.large_binary()),
+        encoding,
+        meaning,
+        encode_all,
+        decode_all,
+        per_frame=True,
+        modality=modality,
+        packed_as=packed_as,
+    )
 
 
 def _numbers_per_frame(
@@ -126,7 +148,7 @@ def _numbers_per_frame(
         return torch.tensor(values, dtype=torch.float32).reshape(len(values), *size)
 
     type = pa.list_(pa.list_(pa.float32()))
-    return Field(name, type, "plain", meaning, encode, decode, per_frame=True)
+    return Field(name, type, "plain", meaning, encode, decode, per_frame=True, modality="camera")
 
 
 def _encode_latents(view: View) -> bytes:
@@ -173,12 +195,14 @@ FIELDS: tuple[Field, ...] = (
         pa.list_(pa.int32()),
         "size of each axis of the latents",
         lambda view: list(view.latents.shape),
+        "latent",
     ),
     _derived(
         "latent_axes",
         pa.string(),
         "names of the axes of the latents, slowest first",
         lambda view: "channel latent_frame latent_height latent_width",  # noqa: ARG005
+        "latent",
     ),
     Field(
         "provenance",
@@ -206,14 +230,20 @@ FIELDS: tuple[Field, ...] = (
         "what the codec made of the frames, [channel, latent_frame, latent_height, latent_width]",
         _encode_latents,
         _decode_latents,
+        modality="latent",
+        packed_as="latent",
     ),
-    _blob_per_frame("frames", "PNG", "RGB, 0..255", blobs.encode_image, blobs.decode_image),
+    _blob_per_frame(
+        "frames", "PNG", "RGB, 0..255", blobs.encode_image, blobs.decode_image, "rgb", "video"
+    ),
     _blob_per_frame(
         "depth",
         "zstd of float32 split into four byte planes, then the byte 1",
         "z depth in the unit of depth_scale; exactly 0 where unknown",
         blobs.encode_map,
         blobs.decode_map,
+        "depth",
+        "depth",
     ),
     _blob_per_frame(
         "depth_valid",
@@ -221,6 +251,8 @@ FIELDS: tuple[Field, ...] = (
         "true where the depth is known",
         blobs.encode_mask,
         blobs.decode_mask,
+        "depth",
+        "depth_valid",
     ),
     _blob_per_frame(
         "filled",
@@ -228,6 +260,8 @@ FIELDS: tuple[Field, ...] = (
         "true where the teacher invented the pixel",
         blobs.encode_mask,
         blobs.decode_mask,
+        "mask",
+        "filled",
     ),
 )
 

@@ -10,11 +10,12 @@ from typing import Any
 
 from lyra_data.atomic import write_atomically
 from lyra_data.dataset.dropped import DroppedView
-from lyra_data.dataset.schema import FORMAT_VERSION, schema_hash
+from lyra_data.dataset.layout import FORMAT_VERSION, layout_hash
 from lyra_data.errors import CorruptDataError
-from lyra_data.hashing import content_key, sha256_of_bytes
+from lyra_data.hashing import content_key
 
 MANIFEST_PATH = Path("meta") / "manifest.json"
+CARD_PATH = Path("README.md")
 PACKAGE_AGAIN = "run `lyra-data package` again"
 FETCH_OR_PACKAGE_AGAIN = f"restore the file (`dvc checkout`), or {PACKAGE_AGAIN}"
 
@@ -28,20 +29,37 @@ class Codec:
 
 
 @dataclass(frozen=True)
-class ShardEntry:
-    """One file.
+class FileEntry:
+    """A file that is no shard: an index, the card.
 
     Attributes:
         path: relative to the dataset, "/" between parts.
         size: bytes.
         sha256: of the whole file.
-        footer_sha256: of Parquet's footer, which page checksums do not cover.
     """
 
     path: str
-    split: str
     size: int
     sha256: str
+
+
+@dataclass(frozen=True)
+class ShardEntry:
+    """One file of one modality.
+
+    Attributes:
+        path, size, sha256: as FileEntry's.
+        number: of the shard in its split; shards of all modalities hold the same scenes.
+        footer_size, footer_sha256: of Parquet's footer, which page checksums do not cover.
+    """
+
+    path: str
+    modality: str
+    split: str
+    number: int
+    size: int
+    sha256: str
+    footer_size: int
     footer_sha256: str
     num_scenes: int
     num_rows: int
@@ -49,26 +67,39 @@ class ShardEntry:
 
 @dataclass(frozen=True)
 class SceneEntry:
-    """One scene: row group `row_group` of shard `path`, a row a view."""
+    """One scene: row group `row_group` of shard `shard` of its split, a row a view."""
 
     scene_id: str
     split: str
-    path: str
+    shard: int
     row_group: int
     view_indices: tuple[int, ...]
 
 
 @dataclass(frozen=True)
+class ChannelStatistics:
+    """Of one channel of the latents, over all of them as the codec made them."""
+
+    mean: float
+    std: float
+
+
+@dataclass(frozen=True)
 class Manifest:
-    """All shards and scenes, in the order they were written.
+    """All files and scenes, the scenes in the order they were written.
 
     Attributes:
+        encoding: how frames, depth and latents are encoded, by params key.
+        latent_channels: statistics, one a channel.
         dropped: views that were made and kept out by the limits of params.yaml.
         provenance: what made the dataset: engine commit, params hash, ...
     """
 
     codec: Codec
+    encoding: dict[str, str]
+    latent_channels: tuple[ChannelStatistics, ...]
     shards: tuple[ShardEntry, ...]
+    files: tuple[FileEntry, ...]
     scenes: tuple[SceneEntry, ...]
     dropped: tuple[DroppedView, ...]
     provenance: dict[str, str]
@@ -77,11 +108,15 @@ class Manifest:
     def dataset_hash(self) -> str:
         """One hash for every byte of every shard and for what the manifest says of them.
 
-        Provenance and dropped views stand outside: the same data packaged at another commit has the
-        same hash, and so has data that nothing was dropped from because nothing worse was made.
+        Provenance, the card and dropped views stand outside: the same data packaged at another
+        commit has the same hash, and so has data that nothing was dropped from because nothing
+        worse was made.
         """
         content = self._content()
         del content["provenance"], content["dropped"]
+        content["files"] = [
+            entry for entry in content["files"] if entry["path"] != CARD_PATH.as_posix()
+        ]
         return content_key(content)
 
     @property
@@ -100,7 +135,7 @@ class Manifest:
     def _content(self) -> dict[str, Any]:
         return {
             "format_version": FORMAT_VERSION,
-            "schema_hash": schema_hash(),
+            "layout_hash": layout_hash(),
             **dataclasses.asdict(self),
         }
 
@@ -109,32 +144,55 @@ def read_manifest(folder: Path) -> Manifest:
     """The manifest of the dataset in `folder`.
 
     Raises:
-        CorruptDataError: it is missing, altered, or of a version this release cannot read.
+        CorruptDataError: as `parse_manifest`, or it is missing.
     """
-    path = folder / MANIFEST_PATH
+    path = Path(folder) / MANIFEST_PATH
     try:
-        content = json.loads(path.read_bytes())
-        stated_hashes = content.pop("dataset_hash"), content.pop("manifest_hash")
-        version, schema = content.pop("format_version"), content.pop("schema_hash")
+        text = path.read_bytes()
     except FileNotFoundError:
+        raise unfinished(str(path)) from None
+    except OSError as error:
+        raise _altered(str(path), f"it cannot be read ({error})") from None
+    return parse_manifest(text, str(path))
+
+
+def unfinished(where: str) -> CorruptDataError:
+    return CorruptDataError(
+        "the dataset has no manifest: it was never finished",
+        where=where,
+        fix="run `lyra-data package`",
+    )
+
+
+def parse_manifest(text: bytes, where: str) -> Manifest:
+    """The manifest that `text` is.
+
+    Raises:
+        CorruptDataError: it is altered, or of a version this release cannot read.
+    """
+    try:
+        content = json.loads(text)
+        stated_hashes = content.pop("dataset_hash"), content.pop("manifest_hash")
+        version = content.pop("format_version")
+        layout = content.pop("schema_hash", None) or content.pop("layout_hash")
+    except (ValueError, KeyError, AttributeError) as error:
+        raise _altered(where, f"it cannot be read ({error})") from None
+    if (version, layout) != (FORMAT_VERSION, layout_hash()):
         raise CorruptDataError(
-            "the dataset has no manifest: it was never finished",
-            where=str(path),
-            fix="run `lyra-data package`",
-        ) from None
-    except (OSError, ValueError, KeyError, AttributeError) as error:
-        raise _altered(path, f"it cannot be read ({error})") from None
-    if (version, schema) != (FORMAT_VERSION, schema_hash()):
-        raise CorruptDataError(
-            f"format version {version}, schema {str(schema)[:12]}; this release reads version "
-            f"{FORMAT_VERSION}, schema {schema_hash()[:12]}",
-            where=str(path),
+            f"format version {version}, layout {str(layout)[:12]}; this release reads version "
+            f"{FORMAT_VERSION}, layout {layout_hash()[:12]}",
+            where=where,
             fix=f"{PACKAGE_AGAIN}, or use the release of lyra-data that wrote it",
         )
     try:
         manifest = Manifest(
             codec=Codec(**content.pop("codec")),
+            encoding=dict(content.pop("encoding")),
+            latent_channels=tuple(
+                ChannelStatistics(**entry) for entry in content.pop("latent_channels")
+            ),
             shards=tuple(ShardEntry(**entry) for entry in content.pop("shards")),
+            files=tuple(FileEntry(**entry) for entry in content.pop("files")),
             scenes=tuple(
                 SceneEntry(**{**entry, "view_indices": tuple(entry["view_indices"])})
                 for entry in content.pop("scenes")
@@ -142,30 +200,26 @@ def read_manifest(folder: Path) -> Manifest:
             dropped=tuple(map(DroppedView.from_json, content.pop("dropped"))),
             provenance=content.pop("provenance"),
         )
-    except (TypeError, KeyError, AttributeError) as error:
-        raise _altered(path, f"it cannot be read ({error})") from None
-    if (manifest.dataset_hash, manifest.manifest_hash) != stated_hashes or content:
-        raise _altered(path, "its content does not have the hash it states")
+        found_hashes = manifest.dataset_hash, manifest.manifest_hash
+    except (TypeError, KeyError, AttributeError, ValueError) as error:
+        raise _altered(where, f"it cannot be read ({error})") from None
+    if found_hashes != stated_hashes or content:
+        raise _altered(where, "its content does not have the hash it states")
     return manifest
 
 
-def _altered(path: Path, what: str) -> CorruptDataError:
+def _altered(where: str, what: str) -> CorruptDataError:
     return CorruptDataError(
-        f"the manifest was cut or altered: {what}", where=str(path), fix=FETCH_OR_PACKAGE_AGAIN
+        f"the manifest was cut or altered: {what}", where=where, fix=FETCH_OR_PACKAGE_AGAIN
     )
 
 
-def footer_sha256(path: Path) -> str:
-    """sha256 of a Parquet file's footer with its length and closing magic.
-
-    Raises:
-        ValueError: the file does not end as a Parquet file does.
-    """
+def footer_of(path: Path) -> bytes:
+    """A Parquet file's footer with its length and closing magic."""
     with path.open("rb") as file:
         size = file.seek(0, 2)
-        file.seek(max(size - 8, 0))
+        file.seek(size - 8)
         length = int.from_bytes(file.read(4), "little")
-        if file.read(4) != b"PAR1" or length + 8 > size:
-            raise ValueError("it does not end as a Parquet file does")
+        assert file.read(4) == b"PAR1" and length + 8 <= size, path
         file.seek(size - 8 - length)
-        return sha256_of_bytes(file.read())
+        return file.read()

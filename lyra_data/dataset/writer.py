@@ -1,27 +1,41 @@
-"""Packing views into shards: one row a view, one row group a scene, the manifest last."""
+"""Writing a dataset: scenes into the shards of every modality, the index, the card, the manifest.
+
+Holds one view and the index of the open shards in memory. The manifest is written last, and the
+folder appears whole or not at all.
+"""
 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lyra_data.atomic import folder_atomically
+from lyra_data.dataset.blob_index import INDEX_SCHEMA
+from lyra_data.dataset.card import card_text
 from lyra_data.dataset.dropped import DroppedView
-from lyra_data.dataset.fields import FIELD_BY_NAME, Row, row_from_view, row_shape
-from lyra_data.dataset.manifest import Codec, Manifest, SceneEntry, ShardEntry, footer_sha256
-from lyra_data.dataset.schema import arrow_schema, open_parquet_writer
+from lyra_data.dataset.encoding import Encoding, LatentSums
+from lyra_data.dataset.fields import Row, row_from_view
+from lyra_data.dataset.layout import MODALITIES
+from lyra_data.dataset.manifest import (
+    CARD_PATH,
+    ChannelStatistics,
+    Codec,
+    FileEntry,
+    Manifest,
+    SceneEntry,
+    ShardEntry,
+    footer_of,
+)
+from lyra_data.dataset.packed_scene import PackedScene, add_sums, check_codec, pack_scene
+from lyra_data.dataset.shards import OpenShard
 from lyra_data.dataset.splits import TRAIN
-from lyra_data.errors import CorruptDataError, StageOrderError
-from lyra_data.hashing import sha256_of_file
+from lyra_data.errors import StageOrderError
+from lyra_data.hashing import sha256_of_bytes, sha256_of_file
 from lyra_data.view import View
-
-DATA_FOLDER = "data"
-GENERATE_AGAIN = "run `lyra-data generate` again, with one codec for all scenes"
 
 
 def write_dataset(
@@ -31,73 +45,74 @@ def write_dataset(
     splits: Mapping[str, str] | None,
     scenes_per_shard: int,
     provenance: Mapping[str, str],
+    encoding: Encoding = Encoding(),  # noqa: B008  frozen
 ) -> Manifest:
-    """As `assemble_dataset`, from views in memory."""
+    """As `assemble_dataset`, from views in memory; the views of a scene one after another."""
+    rows = map(row_from_view, views)
     return assemble_dataset(
-        map(row_from_view, views),
+        pack_scenes(rows, encoding),
         folder,
         splits=splits,
         scenes_per_shard=scenes_per_shard,
         provenance=provenance,
+        encoding=encoding,
     )
 
 
+def pack_scenes(rows: Iterable[Row], encoding: Encoding) -> Iterator[PackedScene]:
+    """The scenes of rows that stand side by side; one view is held at a time."""
+    for _, group in itertools.groupby(rows, key=lambda row: row["scene_id"]):
+        yield pack_scene(group, encoding)
+
+
 def assemble_dataset(
-    rows: Iterable[Row],
+    scenes: Iterable[PackedScene],
     folder: Path,
     *,
     splits: Mapping[str, str] | None,
     scenes_per_shard: int,
     provenance: Mapping[str, str],
+    encoding: Encoding,
     dropped: Sequence[DroppedView] = (),
 ) -> Manifest:
-    """Pack rows into `folder`; it appears whole, with its manifest, or not at all.
+    """Write packed scenes as `folder`; it appears whole, with its manifest, or not at all.
 
-    Holds one scene in memory at a time. The same rows give the same bytes.
+    The same scenes give the same bytes.
 
     Args:
-        rows: the views of a scene one after another, as `fields.row_from_view` makes them.
         splits: scene_id -> split, as `splits.split_by_source` gives; None: everything is train.
         provenance: what made the dataset, for the manifest.
         dropped: views kept out of it, for the manifest.
 
     Raises:
-        StageOrderError: there is no row at all.
+        StageOrderError: there is no scene at all.
         CorruptDataError: the views were encoded by several codecs.
         StorageError: the disk is full, read-only or not permitted.
     """
     assert scenes_per_shard > 0, scenes_per_shard
     codec: Codec | None = None
-    scenes: list[SceneEntry] = []
-    seen: set[str] = set()
-    with folder_atomically(folder) as temporary:
-        shards = _Shards(temporary, scenes_per_shard)
-        with shards:
-            for scene_id, scene_rows in _by_scene(rows):
-                assert scene_id not in seen, f"the views of {scene_id} are not side by side"
-                seen.add(scene_id)
-                codec = _one_codec(scene_id, scene_rows, codec)
-                split = TRAIN if splits is None else splits[scene_id]
-                scenes.append(shards.add(scene_id, scene_rows, split))
-                del scene_rows  # before the next scene is read
-        if codec is None:
+    sums: LatentSums | None = None
+    with folder_atomically(folder) as temporary, _Shards(temporary, scenes_per_shard) as shards:
+        for scene in scenes:
+            codec = check_codec(scene.codec, codec, scene.scene_id, scene.view_indices[0])
+            sums = scene.latent_sums if sums is None else add_sums([sums, scene.latent_sums])
+            shards.add(scene, TRAIN if splits is None else splits[scene.scene_id])
+            del scene  # before the next one is made
+        if codec is None or sums is None:
             raise StageOrderError(
                 "there are no views to package", where=str(folder), fix="run `lyra-data generate`"
             )
-        names, entries = shards.finish()
+        entries = shards.finish()
+        (temporary / CARD_PATH).write_text(card_text(entries, shards.scenes, encoding), "utf-8")
         manifest = Manifest(
             codec=codec,
+            encoding=encoding.as_json(),
+            latent_channels=_statistics(sums),
             shards=tuple(entries),
-            scenes=tuple(
-                SceneEntry(
-                    scene.scene_id,
-                    scene.split,
-                    names[scene.path],
-                    scene.row_group,
-                    scene.view_indices,
-                )
-                for scene in scenes
+            files=tuple(
+                _file_entry(temporary, path) for path in (*map(index_path, MODALITIES), CARD_PATH)
             ),
+            scenes=tuple(shards.scenes),
             dropped=tuple(dropped),
             provenance=dict(provenance),
         )
@@ -105,108 +120,130 @@ def assemble_dataset(
     return manifest
 
 
-def codec_of(row: Row) -> Codec:
-    """The codec that made a row's latents, from its provenance."""
-    stated = FIELD_BY_NAME["provenance"].decode(row["provenance"], row_shape(row))
-    assert {"codec", "codec_fingerprint"} <= stated.keys(), f"no codec in provenance {stated}"
-    return Codec(stated["codec"], stated["codec_fingerprint"])
+def index_path(modality: str) -> Path:
+    """Where a modality's index lies in a dataset."""
+    return Path("meta") / "index" / f"{modality}.parquet"
 
 
-@dataclass
-class _OpenShard:
-    path: str
-    split: str
-    writer: pq.ParquetWriter
-    num_scenes: int = 0
-    num_rows: int = 0
+def shard_path(modality: str, split: str, number: int, total: int) -> str:
+    """Where a shard lies in a dataset."""
+    return f"data/{modality}/{split}-{number:05d}-of-{total:05d}.parquet"
 
 
-@dataclass
 class _Shards:
-    """The growing shards of every split; names with their number are known only at the end."""
+    """The shards of all splits as they are written; how many there are is known at the end."""
 
-    folder: Path
-    scenes_per_shard: int
-    open: dict[str, _OpenShard] = field(default_factory=dict)
-    closed: list[_OpenShard] = field(default_factory=list)
+    def __init__(self, folder: Path, scenes_per_shard: int) -> None:
+        self.folder, self.scenes_per_shard = folder, scenes_per_shard
+        self.scenes: list[SceneEntry] = []
+        self._seen: set[str] = set()
+        self._open: dict[str, dict[str, OpenShard]] = {}
+        self._num_scenes: dict[str, list[int]] = {}
+        self._num_rows: dict[str, list[int]] = {}
 
-    def __enter__(self) -> None:
-        (self.folder / DATA_FOLDER).mkdir()
+    def __enter__(self) -> _Shards:
+        for modality in MODALITIES:
+            (self.folder / "data" / modality).mkdir(parents=True)
+            (self.folder / index_path(modality)).parent.mkdir(parents=True, exist_ok=True)
+        return self
 
     def __exit__(self, *exception: object) -> None:
-        for split in list(self.open):
-            self._close(split)
+        for shard in (shard for group in self._open.values() for shard in group.values()):
+            shard.abandon()
 
-    def add(self, scene_id: str, rows: list[Row], split: str) -> SceneEntry:
-        shard = self.open.get(split) or self._open(split)
-        shard.writer.write_table(
-            pa.Table.from_pylist(rows, schema=arrow_schema()), row_group_size=len(rows)
+    def add(self, scene: PackedScene, split: str) -> None:
+        assert scene.scene_id not in self._seen, f"{scene.scene_id}: its views are not side by side"
+        self._seen.add(scene.scene_id)
+        group = self._open.get(split) or self._start(split)
+        for shard in group.values():
+            shard.add(scene)
+        number = len(self._num_scenes[split]) - 1
+        place = self._num_scenes[split][-1]
+        self.scenes.append(
+            SceneEntry(scene.scene_id, split, number, place, tuple(scene.view_indices))
         )
-        view_indices = tuple(row["view_index"] for row in rows)
-        scene = SceneEntry(scene_id, split, shard.path, shard.num_scenes, view_indices)
-        shard.num_scenes += 1
-        shard.num_rows += len(rows)
-        if shard.num_scenes == self.scenes_per_shard:
-            self._close(split)
-        return scene
+        self._num_scenes[split][-1] += 1
+        self._num_rows[split][-1] += len(scene.view_indices)
+        if self._num_scenes[split][-1] == self.scenes_per_shard:
+            self._finish_shards(split)
 
-    def finish(self) -> tuple[dict[str, str], list[ShardEntry]]:
-        """Give shards their last names: (temporary -> last name, entries by split and number)."""
-        names, entries = {}, []
-        for split, group in itertools.groupby(
-            sorted(self.closed, key=lambda shard: (shard.split, shard.path)),
-            key=lambda shard: shard.split,
-        ):
-            shards = list(group)
-            for number, shard in enumerate(shards):
-                name = f"{DATA_FOLDER}/{split}-{number:05d}-of-{len(shards):05d}.parquet"
-                path = (self.folder / shard.path).rename(self.folder / name)
-                names[shard.path] = name
-                entries.append(
-                    ShardEntry(
-                        path=name,
-                        split=split,
-                        size=path.stat().st_size,
-                        sha256=sha256_of_file(path),
-                        footer_sha256=footer_sha256(path),
-                        num_scenes=shard.num_scenes,
-                        num_rows=shard.num_rows,
-                    )
-                )
-        return names, entries
+    def finish(self) -> list[ShardEntry]:
+        """Give shards their last names and write the index; entries by modality, split, number."""
+        for split in list(self._open):
+            self._finish_shards(split)
+        entries = []
+        for modality in MODALITIES:
+            with pq.ParquetWriter(
+                self.folder / index_path(modality), INDEX_SCHEMA, compression="zstd"
+            ) as index:
+                for split in sorted(self._num_scenes):
+                    entries += self._finish_split(modality, split, index)
+        return entries
 
-    def _open(self, split: str) -> _OpenShard:
-        number = sum(shard.split == split for shard in self.closed)
-        path = f"{DATA_FOLDER}/{split}-{number:05d}.parquet"
-        shard = _OpenShard(path, split, open_parquet_writer(self.folder / path))
-        self.open[split] = shard
-        return shard
-
-    def _close(self, split: str) -> None:
-        shard = self.open.pop(split)
-        shard.writer.close()
-        self.closed.append(shard)
-
-
-def _by_scene(rows: Iterable[Row]) -> Iterator[tuple[str, list[Row]]]:
-    for scene_id, group in itertools.groupby(rows, key=lambda row: row["scene_id"]):
-        scene_rows = list(group)
-        indices = [row["view_index"] for row in scene_rows]
-        assert len(set(indices)) == len(indices), f"{scene_id} has a view twice: {indices}"
-        yield scene_id, scene_rows
-        del scene_rows  # before the next scene is read
-
-
-def _one_codec(scene_id: str, rows: list[Row], codec: Codec | None) -> Codec:
-    for row in rows:
-        found = codec_of(row)
-        if codec is not None and found != codec:
-            raise CorruptDataError(
-                f"its latents are of codec {found.name} ({found.fingerprint}), those before of "
-                f"{codec.name} ({codec.fingerprint})",
-                where=f"scene {scene_id}, view {row['view_index']}",
-                fix=GENERATE_AGAIN,
+    def _finish_split(self, modality: str, split: str, index: pq.ParquetWriter) -> list[ShardEntry]:
+        entries = []
+        total = len(self._num_scenes[split])
+        for number in range(total):
+            part = self._part(modality, split, number)
+            name = shard_path(modality, split, number, total)
+            path = part.with_suffix(".parquet").rename(self.folder / name)
+            rows = pq.read_table(part)
+            names = rows.column_names.index("file")
+            index.write_table(
+                rows.set_column(names, INDEX_SCHEMA.field("file"), [[name] * len(rows)])
             )
-        codec = found
-    assert codec is not None
-    return codec
+            part.unlink()
+            footer = footer_of(path)
+            entries.append(
+                ShardEntry(
+                    path=name,
+                    modality=modality,
+                    split=split,
+                    number=number,
+                    size=path.stat().st_size,
+                    sha256=sha256_of_file(path),
+                    footer_size=len(footer),
+                    footer_sha256=sha256_of_bytes(footer),
+                    num_scenes=self._num_scenes[split][number],
+                    num_rows=self._num_rows[split][number],
+                )
+            )
+        return entries
+
+    def _part(self, modality: str, split: str, number: int) -> Path:
+        """The index of one shard until all shards are counted; the shard lies beside it."""
+        return self.folder / "data" / modality / f"{split}-{number:05d}.index"
+
+    def _start(self, split: str) -> dict[str, OpenShard]:
+        number = len(self._num_scenes.setdefault(split, []))
+        self._num_scenes[split].append(0)
+        self._num_rows.setdefault(split, []).append(0)
+        self._open[split] = {
+            modality: OpenShard(
+                self._part(modality, split, number).with_suffix(".parquet"), modality
+            )
+            for modality in MODALITIES
+        }
+        return self._open[split]
+
+    def _finish_shards(self, split: str) -> None:
+        number = len(self._num_scenes[split]) - 1
+        for modality, shard in self._open.pop(split).items():
+            pq.write_table(shard.close(""), self._part(modality, split, number))
+
+
+def _statistics(sums: LatentSums) -> tuple[ChannelStatistics, ...]:
+    means = [total / sums.count for total in sums.total]
+    variances = [
+        max(square / sums.count - mean**2, 0.0)
+        for square, mean in zip(sums.squares, means, strict=True)
+    ]
+    return tuple(
+        ChannelStatistics(mean, math.sqrt(variance))
+        for mean, variance in zip(means, variances, strict=True)
+    )
+
+
+def _file_entry(folder: Path, path: Path) -> FileEntry:
+    whole = folder / path
+    return FileEntry(path.as_posix(), whole.stat().st_size, sha256_of_file(whole))

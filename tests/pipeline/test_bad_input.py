@@ -583,7 +583,7 @@ def test_a_file_in_the_place_of_the_clips_is_refused(project: Project) -> None:
 
 CLIP = "outputs/clips/wall"
 VIEW = "outputs/views/wall/000_left.parquet"
-SHARD, MANIFEST = "outputs/dataset/data/*.parquet", "outputs/dataset/meta/manifest.json"
+SHARD, MANIFEST = "outputs/dataset/data/rgb/*.parquet", "outputs/dataset/meta/manifest.json"
 SMALL_MODEL, DEMO_MODEL = "outputs/models/small", "outputs/models/demo"
 
 
@@ -634,7 +634,8 @@ def damage_cases(
 def test_a_damaged_result_of_an_earlier_stage_is_named_with_its_fix(
     case: Case, project: Project
 ) -> None:
-    shutil.rmtree(project.root / ".work" / "generate")  # the clip of finished views is not opened
+    for stage in ("generate", "package"):  # what is finished is not made from its inputs again
+        shutil.rmtree(project.root / ".work" / stage)
     case.check(project)
 
 

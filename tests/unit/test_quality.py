@@ -586,8 +586,8 @@ def test_every_view_is_read_whole_once_to_be_packaged(stored, tmp_path: Path, mo
         target.write_bytes(path.read_bytes())
     read = []
     monkeypatch.setattr(packaging, "read_row", lambda path: read.append(path) or read_row(path))
-    params = PackageParams(scenes_per_shard=1, validation_fraction=0.0)
-    folders = {"views": tmp_path / "views", "dataset": tmp_path / "dataset"}
+    params = PackageParams(**VALUES["package"])
+    folders = {name: tmp_path / name for name in ("views", "dataset", "scratch")}
     package_views(params, **folders, progress=silent)
     assert read == view_files(tmp_path / "views")
 
@@ -596,8 +596,8 @@ def test_dropped_views_are_listed_in_the_manifest_of_the_dataset(stored, tmp_pat
     dropped = assemble_scene(stored, tmp_path / "views", make_params())
     record_dropped(dropped, tmp_path / "views")
     assert read_dropped(tmp_path / "views") == dropped
-    folders = {"views": tmp_path / "views", "dataset": tmp_path / "dataset"}
-    params = PackageParams(scenes_per_shard=1, validation_fraction=0.0)
+    folders = {name: tmp_path / name for name in ("views", "dataset", "scratch")}
+    params = PackageParams(**VALUES["package"])
     with_dropped = package_views(params, **folders, progress=silent)
     assert with_dropped.dropped == tuple(dropped)
     (tmp_path / "views" / "dropped.json").unlink()

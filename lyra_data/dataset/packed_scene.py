@@ -1,0 +1,182 @@
+"""A packed scene: its rows of every modality and where its blobs are cut; kept until it is placed.
+
+On the disk it is a folder of Arrow files, read by memory map, so that placing a scene in its shard
+holds none of it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import xxhash
+
+from lyra_data.dataset.blob_index import CUT_SCHEMA
+from lyra_data.dataset.encoding import EncodedView, Encoding, LatentSums, encode_view
+from lyra_data.dataset.fields import FIELD_BY_NAME, Row, row_shape
+from lyra_data.dataset.layout import MODALITIES, arrow_schema, blob_columns, columns_of
+from lyra_data.dataset.manifest import Codec
+from lyra_data.dataset.media.packed import Packed
+from lyra_data.errors import CorruptDataError
+
+GENERATE_AGAIN = "run `lyra-data generate` again, with one codec for all scenes"
+
+
+@dataclass(frozen=True)
+class PackedScene:
+    """One scene's rows.
+
+    Attributes:
+        tables, cuts: by modality; rows of `layout.arrow_schema` and of CUT_SCHEMA.
+        codec: of the latents of all its views.
+    """
+
+    scene_id: str
+    view_indices: tuple[int, ...]
+    codec: Codec
+    latent_sums: LatentSums
+    tables: Mapping[str, pa.Table]
+    cuts: Mapping[str, pa.Table]
+
+    def write(self, folder: Path) -> None:
+        for name, tables in (("rows", self.tables), ("cuts", self.cuts)):
+            for modality, table in tables.items():
+                path = folder / f"{modality}-{name}.arrow"
+                with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as out:
+                    out.write_table(table)
+        facts = {
+            "scene_id": self.scene_id,
+            "view_indices": list(self.view_indices),
+            "codec": dataclasses.asdict(self.codec),
+            "latent_sums": dataclasses.asdict(self.latent_sums),
+        }
+        (folder / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
+
+    @staticmethod
+    def read(folder: Path) -> PackedScene:
+        """What `write` wrote; its bytes stay on the disk until they are used."""
+        facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
+
+        def tables(name: str) -> dict[str, pa.Table]:
+            paths = {modality: folder / f"{modality}-{name}.arrow" for modality in MODALITIES}
+            return {
+                modality: pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+                for modality, path in paths.items()
+            }
+
+        sums = facts["latent_sums"]
+        return PackedScene(
+            facts["scene_id"],
+            tuple(facts["view_indices"]),
+            Codec(**facts["codec"]),
+            LatentSums(sums["count"], tuple(sums["total"]), tuple(sums["squares"])),
+            tables("rows"),
+            tables("cuts"),
+        )
+
+
+def pack_scene(rows: Iterable[Row], encoding: Encoding) -> PackedScene:
+    """Encode the views of one scene, one at a time.
+
+    Raises:
+        CorruptDataError: its latents are of several codecs, or a row's bytes are damaged.
+        InputError: a value does not fit in half floats.
+    """
+    tables: dict[str, list[pa.Table]] = {modality: [] for modality in MODALITIES}
+    cuts: dict[str, list[pa.Table]] = {modality: [] for modality in MODALITIES}
+    indices: list[int] = []
+    sums: list[LatentSums] = []
+    scene_id, codec = "", None
+    for row in rows:
+        scene_id = row["scene_id"]
+        codec = check_codec(codec_of(row), codec, scene_id, row["view_index"])
+        view = _encoded(row, encoding)
+        assert row["view_index"] not in indices, f"{scene_id} has view {row['view_index']} twice"
+        indices.append(row["view_index"])
+        sums.append(view.latent_sums)
+        for modality in MODALITIES:
+            tables[modality].append(_row_table(view, modality))
+            cuts[modality].append(_cut_table(view, modality))
+    assert codec is not None, "a scene has at least one view"
+    return PackedScene(
+        scene_id,
+        tuple(indices),
+        codec,
+        add_sums(sums),
+        {modality: pa.concat_tables(parts) for modality, parts in tables.items()},
+        {modality: pa.concat_tables(parts) for modality, parts in cuts.items()},
+    )
+
+
+def codec_of(row: Row) -> Codec:
+    """The codec that made a row's latents, from its provenance."""
+    stated = FIELD_BY_NAME["provenance"].decode(row["provenance"], row_shape(row))
+    return Codec(stated["codec"], stated["codec_fingerprint"])
+
+
+def check_codec(found: Codec, codec: Codec | None, scene_id: str, view_index: int) -> Codec:
+    """Raises CorruptDataError where `found` is another codec than the one before."""
+    if codec is not None and found != codec:
+        raise CorruptDataError(
+            f"its latents are of codec {found.name} ({found.fingerprint}), those before of "
+            f"{codec.name} ({codec.fingerprint})",
+            where=f"scene {scene_id}, view {view_index}",
+            fix=GENERATE_AGAIN,
+        )
+    return found
+
+
+def add_sums(sums: Iterable[LatentSums]) -> LatentSums:
+    """Of several views or scenes together, added in order."""
+    parts = list(sums)
+    return LatentSums(
+        sum(part.count for part in parts),
+        tuple(sum(values) for values in zip(*(part.total for part in parts), strict=True)),
+        tuple(sum(values) for values in zip(*(part.squares for part in parts), strict=True)),
+    )
+
+
+def _encoded(row: Row, encoding: Encoding) -> EncodedView:
+    try:
+        return encode_view(row, encoding)
+    except ValueError as error:
+        raise CorruptDataError(
+            f"the view cannot be read: {error}",
+            where=f"scene {row['scene_id']}, view {row['view_index']}",
+            fix="run `lyra-data generate` again",
+        ) from error
+
+
+def _row_table(view: EncodedView, modality: str) -> pa.Table:
+    row = {column.name: column.value(view) for column in columns_of(modality)}
+    return pa.Table.from_pylist([row], schema=arrow_schema(modality))
+
+
+def _cut_table(view: EncodedView, modality: str) -> pa.Table:
+    rows = [_cut(view, field, view.media[field]) for field in blob_columns(modality)]
+    return pa.Table.from_pylist(rows, schema=CUT_SCHEMA)
+
+
+def _cut(view: EncodedView, field: str, packed: Packed) -> Row:
+    table, data = packed.table, memoryview(packed.data)
+    assert table.ends[-1] == len(data), (field, table.ends[-1], len(data))
+    return {
+        "scene_id": view.row["scene_id"],
+        "view_index": view.row["view_index"],
+        "field": field,
+        "length": len(data),
+        "part_ends": list(table.ends),
+        "part_xxh3": [
+            xxhash.xxh3_64_intdigest(data[slice(*table.bounds(part))])
+            for part in range(len(table.ends))
+        ],
+        "num_leading": table.num_leading,
+        "key_frames": list(table.key_frames),
+        "shape": list(table.shape),
+        "codec": table.codec,
+        "config": table.config,
+    }
