@@ -301,10 +301,16 @@ class SceneReader:
         cameras = read(self.scene_id, ["camera_to_world", "intrinsics"], view_indices=views)
         names = ["frames", "depth"] if depth else ["frames"]
         sizes = {view: self.dataset.frame_size(self.entry, view) for view in views}
-        pictures = read(
-            self.scene_id, names, view_indices=list(frames), frames=frames, as_stored=True
+        pictures = (
+            read(self.scene_id, names, view_indices=list(frames), frames=frames, as_stored=True)
+            if frames
+            else []
         )
-        stored = read(self.scene_id, ["latents"], view_indices=list(latents), as_stored=True)
+        stored = (
+            read(self.scene_id, ["latents"], view_indices=list(latents), as_stored=True)
+            if latents
+            else []
+        )
         sample = SceneSample(
             scene_id=self.scene_id,
             latents={view: row["latents"] for view, row in zip(latents, stored, strict=True)},
