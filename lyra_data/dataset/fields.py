@@ -1,7 +1,6 @@
 """All that is stored of a view: one entry each, from which view files and the dataset derive.
 
-To add a column, add an entry to FIELDS. A column that carries an attribute of View gives it back
-through `decode`; one that only describes the row (its size, a statistic) is marked `derived`. What
+To add a column, add an entry to FIELDS; one that is no attribute of View is marked `derived`. What
 is measured of a view has a column for each number of `lyra_data.view_quality`. View files hold the
 columns as they stand here; `layout.py` deals them out to the dataset's modalities.
 """
@@ -53,7 +52,7 @@ class Field:
         decode: gives the attribute back from the stored value; raises ValueError on bad bytes.
         per_frame: the column is a list with one entry a frame, so frames are read one by one.
         derived: describes the row and is no attribute of View.
-        nullable: null stands for what could not be measured; no other column has nulls.
+        nullable: null stands for what could not be measured.
         modality: files of the dataset that the column belongs to.
         packed_as: name of the column there, of one blob a view; None: stored there as it is here.
     """
@@ -77,13 +76,9 @@ def _plain(name: str, type: pa.DataType, meaning: str) -> Field:
 
 
 def _derived(
-    name: str,
-    type: pa.DataType,
-    meaning: str,
-    encode: Callable[[View], Any],
-    modality: str = "preview",
+    name: str, type: pa.DataType, meaning: str, encode: Callable[[View], Any], in_: str = "preview"
 ) -> Field:
-    return Field(name, type, "plain", meaning, encode, _as_it_is, derived=True, modality=modality)
+    return Field(name, type, "plain", meaning, encode, _as_it_is, derived=True, modality=in_)
 
 
 def _measured(number: Number) -> Field:

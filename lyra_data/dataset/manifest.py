@@ -126,11 +126,15 @@ class Manifest:
 
     def write(self, folder: Path) -> None:
         """Write meta/manifest.json below `folder`."""
-        hashes = {"dataset_hash": self.dataset_hash, "manifest_hash": self.manifest_hash}
-        content = {**hashes, **self._content()}
         (folder / MANIFEST_PATH).parent.mkdir(parents=True, exist_ok=True)
         with write_atomically(folder / MANIFEST_PATH) as temporary:
-            temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")
+            temporary.write_bytes(self.text())
+
+    def text(self) -> bytes:
+        """The one file that says all this: another byte is another manifest."""
+        hashes = {"dataset_hash": self.dataset_hash, "manifest_hash": self.manifest_hash}
+        content = {**hashes, **self._content()}
+        return (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()
 
     def _content(self) -> dict[str, Any]:
         return {
@@ -201,9 +205,10 @@ def parse_manifest(text: bytes, where: str) -> Manifest:
             provenance=content.pop("provenance"),
         )
         found_hashes = manifest.dataset_hash, manifest.manifest_hash
+        is_as_written = manifest.text() == text
     except (TypeError, KeyError, AttributeError, ValueError) as error:
         raise _altered(where, f"it cannot be read ({error})") from None
-    if found_hashes != stated_hashes or content:
+    if found_hashes != stated_hashes or content or not is_as_written:
         raise _altered(where, "its content does not have the hash it states")
     return manifest
 

@@ -9,8 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lyra_data.dataset.blob_index import BlobPlace
-from lyra_data.dataset.byte_ranges import RESTORE, ByteRanges, Range, SparseFile
+from lyra_data.dataset.byte_ranges import RESTORE, ByteRanges, Range
 from lyra_data.dataset.manifest import Manifest, ShardEntry
+from lyra_data.dataset.sparse_file import SparseFile
 from lyra_data.errors import CorruptDataError
 from lyra_data.hashing import sha256_of_bytes
 

@@ -15,7 +15,8 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch.utils.data import Dataset, Sampler
 
-from lyra_data.dataset.reader import SceneDataset, SceneReader
+from lyra_data.dataset.reader import SceneDataset
+from lyra_data.dataset.scene_reader import SceneReader
 from lyra_data.errors import InputError
 from lyra_data.seeds import torch_generator
 

@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from lyra_data.dataset.reader import SceneDataset, SceneReader
+from lyra_data.dataset.reader import SceneDataset
 from lyra_data.dataset.sampler import SceneSampler, SceneSamples
+from lyra_data.dataset.scene_reader import SceneReader
 from lyra_data.dataset.writer import write_dataset
 from lyra_data.errors import InputError
 from tests.factories import make_view

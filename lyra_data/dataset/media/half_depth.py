@@ -16,9 +16,9 @@ _PCODEC, _ZSTD_KIND = b"p", b"z"
 _ZSTD = pa.Codec("zstd", compression_level=3)
 _TRAILER = b"\x01"
 _CONFIG = _pcodec.ChunkConfig(
-    compression_level=4,
+    compression_level=8,
     mode_spec=_pcodec.ModeSpec.classic(),
-    delta_spec=_pcodec.DeltaSpec.no_op(),
+    delta_spec=_pcodec.DeltaSpec.auto(),
 )
 
 
@@ -29,7 +29,8 @@ def encode_half(depth: np.ndarray) -> bytes:
         OverflowError: a value is beyond what a half float holds (65504), or so near to 0 that it
             would count as unknown.
     """
-    half = depth.astype("<f2")
+    with np.errstate(over="ignore"):
+        half = depth.astype("<f2")
     if not np.isfinite(half).all() or ((half == 0) & (depth != 0)).any():
         raise OverflowError(f"depth from {depth.min():g} to {depth.max():g} does not fit in halves")
     bits = half.view(np.uint16)
@@ -49,7 +50,9 @@ def decode_half(blob: bytes, height: int, width: int) -> np.ndarray:
     if len(blob) < 3 or blob[-1:] != _TRAILER:
         raise ValueError("a depth map has lost its last byte")
     delta = _unpacked(blob[:1], blob[1:-1], height * width)
-    bits = np.cumsum(delta.reshape(height, width), axis=0, dtype=np.uint16)
+    bits = delta.reshape(height, width)
+    for row in range(1, height):  # three times as fast as cumsum along the slow axis
+        bits[row] += bits[row - 1]
     return bits.view(np.float16)
 
 
@@ -62,7 +65,8 @@ def _unpacked(kind: bytes, data: bytes, size: int) -> np.ndarray:
                 raise ValueError(f"a depth map does not hold {size} values")
             return found
         if kind == _ZSTD_KIND:
-            return np.frombuffer(_ZSTD.decompress(data, 2 * size, asbytes=True), "<u2")
+            raw = _ZSTD.decompress(data, 2 * size, asbytes=True)
+            return np.frombuffer(raw, "<u2", count=size).astype(np.uint16)
     except (OSError, RuntimeError, TypeError) as error:
         raise ValueError(f"a depth map cannot be decompressed: {error}") from error
     raise ValueError(f"unknown kind of depth map {kind!r}")

@@ -1,0 +1,198 @@
+"""Packaging goes on where it was killed, in constant memory, and refuses what it cannot keep."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from lyra_data import packaging
+from lyra_data.dataset.reader import SceneDataset
+from lyra_data.errors import CorruptDataError, InputError, StorageError
+from lyra_data.hashing import sha256_of_folder
+from lyra_data.packaging import PackageParams, package_views
+from lyra_data.progress import silent
+from lyra_data.view import View
+from lyra_data.view_store import view_path, write_view
+from tests.children import kill_after_first
+from tests.factories import assert_views_equal, make_view
+
+LOSSLESS = {"rgb": "lossless", "depth": "lossless", "latents": "lossless"}
+VIEWS = [make_view(scene, index, seed=ord(scene)) for scene in "abcd" for index in range(2)]
+
+
+class CountedProgress:
+    """Counts what was done, and how much was announced."""
+
+    def __init__(self) -> None:
+        self.total = self.done = 0
+
+    def start(self, description: str, total: int, unit: str) -> None:
+        self.total += total
+
+    def advance(self, count: int = 1, note: str = "") -> None:
+        self.done += count
+
+    def finish(self) -> None:
+        pass
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for view in VIEWS:
+        write(tmp_path, view)
+    return tmp_path
+
+
+def write(folder: Path, view: View) -> None:
+    path = view_path(folder / "views", view.scene_id, view.view_index, view.trajectory)
+    write_view(path, view)
+
+
+def package(folder: Path, progress=silent, dataset: str = "dataset", **changes):
+    params = {"scenes_per_shard": 2, "validation_fraction": 0.0, **LOSSLESS, **changes}
+    return package_views(
+        PackageParams(**params),
+        views=folder / "views",
+        dataset=folder / dataset,
+        scratch=folder / "scratch",
+        progress=progress,
+    )
+
+
+def assert_holds_all(folder: Path) -> None:
+    dataset = SceneDataset(folder, verify="full")
+    found = [view for scene in range(len(dataset)) for view in dataset.scene(scene)]
+    for one, other in zip(found, VIEWS, strict=True):
+        assert_views_equal(one, other)
+
+
+def count_packed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    packed = []
+    real = packaging.read_row
+    monkeypatch.setattr(packaging, "read_row", lambda path: packed.append(path) or real(path))
+    return packed
+
+
+def test_a_second_run_encodes_nothing_and_gives_the_same_bytes(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package(folder)
+    packed = count_packed(monkeypatch)
+    package(folder, dataset="again")
+    assert packed == []
+    assert sha256_of_folder(folder / "again") == sha256_of_folder(folder / "dataset")
+    assert_holds_all(folder / "again")
+
+
+def test_only_scenes_that_changed_are_encoded_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = package(folder)
+    write(folder, make_view("c", 1, seed=999))
+    packed = count_packed(monkeypatch)
+    second = package(folder)
+    assert [path.parent.name for path in packed] == ["c", "c"]
+    assert first.dataset_hash != second.dataset_hash
+
+
+@pytest.mark.parametrize("changes", [{"rgb": "compat"}, {"depth": "half"}, {"latents": "half"}])
+def test_another_encoding_is_another_dataset(folder: Path, changes: dict[str, str]) -> None:
+    first, second = package(folder), package(folder, **changes)
+    assert first.dataset_hash != second.dataset_hash
+    assert second.encoding == {**LOSSLESS, **changes}
+
+
+def test_progress_reaches_its_total_whether_scenes_are_encoded_or_found(folder: Path) -> None:
+    for _ in range(2):
+        progress = CountedProgress()
+        package(folder, progress)
+        assert progress.done == progress.total == len(VIEWS)
+
+
+def _package_anew_forever(folder: Path) -> Iterator[None]:
+    """Every round is another dataset as far as the scratch store knows."""
+    number = 0
+    while True:
+        write(folder, make_view("d", 1, seed=ord("d")))
+        package(folder, dataset=f"dataset-{number}")
+        yield
+        number = 1
+        for path in (folder / "scratch" / "package").glob("*"):
+            path.joinpath("facts.json").unlink(missing_ok=True)  # damaged: it is made again
+
+
+def test_a_run_killed_at_any_moment_leaves_no_half_dataset_and_the_next_goes_on(
+    folder: Path,
+) -> None:
+    draw = random.Random(7)
+    for _ in range(8):
+        kill_after_first(draw.uniform(0.0, 1.0), _package_anew_forever(folder))
+        for dataset in folder.glob("dataset-*"):
+            assert_holds_all(dataset)
+    package(folder)
+    assert_holds_all(folder / "dataset")
+    assert not list(folder.glob("**/.partial-*"))
+
+
+def test_a_disk_that_fills_up_is_told_and_finished_scenes_are_kept(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, calls = os.fsync, []
+
+    def fsync(descriptor: int) -> None:
+        calls.append(descriptor)
+        if len(calls) > 60:
+            raise OSError(28, os.strerror(28))
+        real(descriptor)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", fsync)
+        with pytest.raises(StorageError, match="No space left"):
+            package(folder)
+    assert not (folder / "dataset").exists()
+    packed = count_packed(monkeypatch)
+    package(folder)
+    assert 0 < len(packed) < len(VIEWS)
+    assert_holds_all(folder / "dataset")
+
+
+def test_depth_that_halves_cannot_hold_is_refused_with_the_key_to_change(folder: Path) -> None:
+    far = make_view("far", 0)
+    depth = torch.where(far.depth_valid, torch.full_like(far.depth, 1e6), 0.0)
+    write(folder, View(**{**vars(far), "depth": depth}))
+    package(folder)
+    with pytest.raises(InputError, match=r"(?s)scene far, view 0.*`package.depth: lossless`"):
+        package(folder, depth="half")
+
+
+def test_latents_say_whether_halves_are_exact(folder: Path) -> None:
+    exact = make_view("exact", 0)
+    write(folder, View(**{**vars(exact), "latents": exact.latents.half().float()}))
+    manifest = package(folder, latents="half")
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(folder / "dataset" / "data" / "latent").to_pylist()
+    found = {row["scene_id"]: row["latent_source_exact"] for row in table}
+    assert found == {**dict.fromkeys("abcd", False), "exact": True}
+    latents = SceneDataset(folder / "dataset").read_fields("exact", ["latents"])[0]["latents"]
+    assert torch.equal(latents, exact.latents.half().float())
+    everything = torch.cat([*(view.latents.flatten(1) for view in VIEWS), latents.flatten(1)], 1)
+    assert len(manifest.latent_channels) == len(everything)
+    for channel, values in zip(manifest.latent_channels, everything.double(), strict=True):
+        assert channel.mean == pytest.approx(float(values.mean()), abs=1e-4)
+        assert channel.std == pytest.approx(float(values.std(unbiased=False)), rel=1e-4)
+
+
+def test_a_damaged_view_is_refused_with_the_stage_to_run(folder: Path) -> None:
+    path = view_path(folder / "views", "b", 0, "right")
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(CorruptDataError, match="lyra-data generate") as caught:
+        package(folder)
+    assert caught.value.where == str(path)
