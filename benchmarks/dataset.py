@@ -1,8 +1,8 @@
 """Reading speed and size of the dataset, against the layout of Lyra 1's own data, in one run.
 
-    python -m benchmarks.dataset FOLDER [--height 704 --width 1280 --frames 121 --rounds 5]
+    python -m benchmarks.dataset [FOLDER] [--height 704 --width 1280 --frames 121 --rounds 5]
 
-FOLDER keeps what is written for the comparison. One scene of six views, made up: a picture under a
+FOLDER keeps what is written. One scene of six views, made up: a picture under a
 slow pan and zoom, smooth depth of slanted walls with relief, latents of random numbers.
 The original layout is read as its own loader does: an MP4 of GOP 250 a view through decord (through
 PyAV where it is not installed), half EXR files in a ZIP, arrays that torch.save pickled. K12 is a
@@ -13,9 +13,12 @@ the readers take turns; a figure is the median, with files in the page cache.
 from __future__ import annotations
 
 import argparse
+import importlib
+import importlib.util
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 import zipfile
 from collections.abc import Callable, Iterator
@@ -168,10 +171,9 @@ def read_depths(path: Path, frames: list[int]) -> torch.Tensor:
 
 
 def read_video(path: Path, frames: list[int]) -> np.ndarray:
-    try:
-        import decord
-    except ImportError:
+    if importlib.util.find_spec("decord") is None:
         return read_video_by_av(path, frames)
+    decord = importlib.import_module("decord")  # no dependency of ours
     return decord.VideoReader(str(path), num_threads=1).get_batch(frames).asnumpy()
 
 
@@ -335,7 +337,7 @@ def one_process(folder: str, num_frames: int, kind: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--height", type=int, default=704)
     parser.add_argument("--width", type=int, default=1280)
     parser.add_argument("--frames", type=int, default=121)
@@ -343,18 +345,25 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    prepare(options.folder, options.frames, options.height, options.width)
+    if options.folder is None:
+        with tempfile.TemporaryDirectory() as folder:
+            return run(Path(folder), options)
+    return run(options.folder, options)
+
+
+def run(folder: Path, options: argparse.Namespace) -> None:
+    prepare(folder, options.frames, options.height, options.width)
     print(f"{VIEWS} views of {options.frames} frames, {options.height}x{options.width}")
     print("| what | reader | result | against the original |\n| --- | --- | --- | --- |")
     for what, depth, count in (("K12", True, 2), ("9 frames x 6 views", False, 9)):
-        compare(what, options.frames, options.folder, options.rounds, depth, count)
-    compare_parts(options.folder, options.frames, options.rounds)
-    compare_sizes(options.folder)
-    compare_remote(options.folder, options.frames)
-    nothing = peak_memory(options.folder, options.frames, "nothing")
-    original = peak_memory(options.folder, options.frames, "original")
+        compare(what, options.frames, folder, options.rounds, depth, count)
+    compare_parts(folder, options.frames, options.rounds)
+    compare_sizes(folder)
+    compare_remote(folder, options.frames)
+    nothing = peak_memory(folder, options.frames, "nothing")
+    original = peak_memory(folder, options.frames, "original")
     for name in ENCODINGS:
-        peak = peak_memory(options.folder, options.frames, name)
+        peak = peak_memory(folder, options.frames, name)
         print(
             f"| peak memory | {name} | {peak / 1024:.0f} MiB ({nothing / 1024:.0f} for imports) "
             f"| {peak / original:.2f}x |"
