@@ -7,6 +7,7 @@ zero bytes of binary columns.
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from av.error import FFmpegError
 from lyra_data.dataset.media.packed import Packed, PartTable
 
 _TRAILER = b"\x00\x00\x00\x09free\x01"
+os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 tells its settings on stderr unless forbidden
 _H264 = {"bf": "0", "sc_threshold": "0", "x264-params": "open-gop=0"}
 
 
