@@ -9,6 +9,7 @@ import re
 import selectors
 import signal
 import subprocess
+import sys
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -26,6 +27,15 @@ SECONDS_TO_STOP = 10.0
 
 FOREIGN_VARIABLES = ("PYTHONPATH", "PYTHONHOME")
 """Of our Python; another one in another environment would find the wrong modules by them."""
+
+_WATCHER = f"""
+import os, signal, sys, time
+sys.stdin.buffer.read()
+os.killpg(int(sys.argv[1]), signal.SIGTERM)
+time.sleep({SECONDS_TO_STOP})
+os.killpg(int(sys.argv[1]), signal.SIGKILL)
+"""
+"""Ends a group once its standard input is closed, as the kernel closes that of the dead."""
 
 _COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _LINE_ENDS = re.compile(rb"[\r\n]")
@@ -48,7 +58,8 @@ class Ended(NamedTuple):
 def run_to_end(command: Sequence[str], folder: Path, *, told_as: str) -> Ended:
     """Run `command` in `folder`, without a limit of time, and log what it writes.
 
-    When this is interrupted (ctrl-C) or fails, the program and all that it started are ended too.
+    When this is interrupted (ctrl-C), fails or is killed, the program and all that it started are
+    ended too: without that, a ViPE would hold the GPU for hours for nobody.
 
     Args:
         told_as: put before every line that is logged.
@@ -67,10 +78,16 @@ def run_to_end(command: Sequence[str], folder: Path, *, told_as: str) -> Ended:
         start_new_session=True,  # a process group of its own, to be ended as a whole
     )
     lines = _Lines(told_as)
+    watcher = None
     try:
+        watcher = _watch_over(process)
         _listen(process, lines)
     finally:
-        _end_group(process)
+        try:
+            _end_group(process)
+        finally:
+            if watcher is not None:
+                _dismiss(watcher)
     return Ended(process.returncode, tuple(lines.kept))
 
 
@@ -127,6 +144,25 @@ def _listen(process: subprocess.Popen[bytes], lines: _Lines) -> None:
             if has_ended:
                 break
     lines.finish()
+
+
+def _watch_over(process: subprocess.Popen[bytes]) -> subprocess.Popen[bytes]:
+    """A process that outlives this one, for as long as it takes to end the program's group."""
+    return subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", _WATCHER, str(process.pid)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # or ctrl-C would end it first
+    )
+
+
+def _dismiss(watcher: subprocess.Popen[bytes]) -> None:
+    """End it before its input is closed: the number of the group may be another's by now."""
+    watcher.kill()
+    watcher.wait()
+    if watcher.stdin is not None:
+        watcher.stdin.close()
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:

@@ -101,7 +101,7 @@ def load_as_reference(
         image=image * 2.0 - 1.0,
         depth=depth,
         mask=_resized(mask, settings, mode="nearest"),
-        world_to_camera=torch.linalg.inv(poses.reshape(-1, 4, 4)),
+        world_to_camera=torch.linalg.inv(_transforms(poses, paths.pose)),
         intrinsic_matrices=adjusted_intrinsics(
             _matrices(matrices, paths.intrinsics), (height, width), settings.resize, settings.crop
         ),
@@ -212,6 +212,17 @@ def _entries(path: Path, frames: list[int]) -> Float[Tensor, "frame ..."]:
             fix="run ViPE again on the whole video, or load frames that it knows",
         )
     return torch.from_numpy(data[[places[index] for index in frames]].astype(np.float32))
+
+
+def _transforms(values: Float[Tensor, "frame ..."], path: Path) -> Float[Tensor, "frame 4 4"]:
+    """Poses as matrices; flat ones are taken too."""
+    if values.shape[1:] not in ((4, 4), (16,)):
+        raise InputError(
+            f"poses of shape {list(values.shape[1:])} instead of [4, 4] or [16]",
+            where=str(path),
+            fix="give camera-to-world matrices, rows first",
+        )
+    return values.reshape(-1, 4, 4)
 
 
 def _matrices(values: Float[Tensor, "frame ..."], path: Path) -> Float[Tensor, "frame 3 3"]:

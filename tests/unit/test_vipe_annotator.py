@@ -243,8 +243,9 @@ def test_modules_of_our_python_are_not_found_by_vipes(tmp_path, monkeypatch):
     assert ended.last_lines == ("None 1",)
 
 
-def test_an_interruption_ends_all_that_was_started(tmp_path):
-    """Ctrl-C goes to our process alone; ViPE and what it started are to end with it."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_an_interruption_ends_all_that_was_started(number):
+    """The signal goes to our process alone; ViPE and what it started are to end with it."""
     code = (
         "import logging, pathlib, sys; logging.basicConfig(level=logging.INFO)\n"
         "from lyra_data.annotators.vipe_process import run_to_end\n"
@@ -257,10 +258,11 @@ def test_an_interruption_ends_all_that_was_started(tmp_path):
     assert process.stderr is not None
     line = next(line for line in process.stderr if "ids" in line)
     ids = [int(word) for word in line.split()[-2:]]
-    process.send_signal(signal.SIGINT)
-    assert "KeyboardInterrupt" in process.communicate(timeout=60)[1]
-    for number in ids:
-        assert has_ended(number)
+    process.send_signal(number)
+    said = process.communicate(timeout=60)[1]
+    assert ("KeyboardInterrupt" in said) == (number == signal.SIGINT)
+    for started in ids:
+        assert has_ended(started)
 
 
 def has_ended(number: int) -> bool:

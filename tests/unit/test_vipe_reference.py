@@ -112,3 +112,10 @@ def test_a_frame_that_is_loaded_needs_a_camera(folder):
     edit_arrays(folder / "intrinsics/ball.npz", data=lambda x: np.concatenate([x, x[:, :1]], 1))
     with pytest.raises(InputError, match=r"shape \[5\]"):
         load_as_reference(folder, AS_IT_IS._replace(num_frames=3))
+
+
+def test_poses_of_another_form_are_refused_and_not_cut_anew(folder):
+    """Four of 3x4 hold as many numbers as three of 4x4."""
+    edit_arrays(folder / "pose/ball.npz", data=lambda x: x[:, :3])
+    with pytest.raises(InputError, match=r"poses of shape \[3, 4\]"):
+        load_as_reference(folder, AS_IT_IS)
