@@ -136,7 +136,7 @@ def _table(facts: ClipFacts, findings: tuple[Finding, ...], folder: Path) -> Tab
     from rich.table import Table
 
     table = Table(width=WIDTH, show_header=False, box=None, pad_edge=False)
-    table.add_column(width=14, style="bold")
+    table.add_column(width=19, style="bold", overflow="fold")
     table.add_column(overflow="fold")
     for name, value in _rows(facts, findings, folder):
         table.add_row(name, escape(value))
@@ -164,7 +164,8 @@ def _rows(facts: ClipFacts, findings: tuple[Finding, ...], folder: Path) -> list
         ("prompt", facts.prompt or "none"),
     ]
     rows += [
-        ("source kind" if key == "kind" else key, value) for key, value in facts.source.items()
+        ("source kind" if key == "kind" else key.replace("_", " "), value)
+        for key, value in facts.source.items()
     ]
     rows.append(("findings", _findings(findings, folder)))
     return rows

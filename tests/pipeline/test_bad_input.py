@@ -383,7 +383,7 @@ CORRECT = "correct the value"
                 ("codec", "generate.codec", {"name": "jpeg"}, "dct"),
                 ("codec", "train.codec", {"name": 1}, "dct"),
                 ("annotator", "annotate.annotator", {"name": "vibe"}, "colmap, given, vipe"),
-                ("source", "annotate.sources", [{"name": "motorbike"}], "files, motorcycle"),
+                ("source", "annotate.sources", [{"name": "motorbike"}], "colmap, files"),
             ]
         ),
         params_case("no name", "generate.codec", {}, "needs a name", "one of dct", where="codec"),
@@ -852,7 +852,7 @@ def test_damaged_durations_are_left_out_of_the_report(project: Project, text: st
 def test_durations_that_cannot_be_kept_do_not_undo_the_stage(project: Project) -> None:
     shutil.rmtree(project.root / ".work")
     (project.root / ".work").write_text("")
-    succeed(project, "package")  # needs no scratch folder for its work
+    succeed(project, "evaluate")  # needs no scratch folder for its work
 
 
 def test_a_phase_of_smaller_pictures_than_the_real_photos_can_be_judged(project: Project) -> None:

@@ -124,7 +124,7 @@ def test_a_dynamic_decoder_learns_what_the_scene_looks_like_at_each_moment(
         ["small"],
         seed=42,
         dataset=dataset,
-        validation=SceneDataset(dataset.folder, split="validation"),
+        validation=SceneDataset(dataset.uri, split="validation"),
         models=tmp_path / "models",
         scratch=tmp_path / "scratch",
         root=tmp_path,

@@ -67,7 +67,7 @@ def train(params, names, dataset, folder, *, upkeep=None, validation=None):
         names,
         seed=42,
         dataset=dataset,
-        validation=validation or SceneDataset(dataset.folder, split="validation"),
+        validation=validation or SceneDataset(dataset.uri, split="validation"),
         models=folder / "models",
         scratch=folder / "scratch",
         root=folder,
