@@ -32,7 +32,7 @@ def viewer_data(content: ReportContent) -> dict[str, Any]:
         "paths": [
             {"name": t.trajectory, "poses": _poses(t.cameras)}
             for t in content.trajectories
-            if not t.motion_reversed  # the same kinds of path once more
+            if not content.moves  # the Gaussians are of one moment, the paths go through many
         ],
         "pivot_depth": _pivot_depth(scene.gaussians.means, camera),
         "background": list(scene.rendering.background),

@@ -6,7 +6,7 @@ import base64
 import json
 import shutil
 import subprocess
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib import resources, util
 from pathlib import Path
 
@@ -163,6 +163,11 @@ def test_of_too_many_gaussians_the_most_visible_are_kept_in_their_order() -> Non
 def test_no_gaussians_at_all_are_packed_as_none() -> None:
     packed = pack_gaussians(random_gaussians(0))
     assert (packed.num_gaussians, packed.means, packed.rgba) == (0, "", "")
+
+
+def test_the_viewer_of_a_moving_scene_plays_no_path_through_moments_it_does_not_show() -> None:
+    still = sample_content()
+    assert viewer_data(still)["paths"] and not viewer_data(replace(still, moves=True))["paths"]
 
 
 def test_the_viewer_starts_at_the_source_camera_and_knows_every_path() -> None:
