@@ -5,16 +5,25 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
 from lyra_data import __version__
-from lyra_data.errors import InputError
-from lyra_data.placement import Offload
 from stages.check import check
 from stages.export import export
 from stages.inspection import inspect
+from stages.options import (
+    WORKERS,
+    DeviceOption,
+    ExecutorOption,
+    JsonOption,
+    OffloadOption,
+    ParamsOption,
+    RayAddressOption,
+    WorkersOption,
+)
+from stages.project_commands import init, run
 from stages.running import guarded as _guarded
 from stages.running import run_stage, run_timed
 from stages.weights import weights_app
@@ -26,7 +35,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     help=(
-        "From a photo to an evaluated 3D Gaussian scene, one reproducible stage at a time.\n\n"
+        "From a photo or a video to an evaluated 3D Gaussian scene, one reproducible stage at a time.\n\n"
         "The stages run in this order: **annotate**, **generate**, **package**, **train**, "
         "**evaluate**. `dvc repro` runs all of them and skips what is up to date; each verb here "
         "runs one. Everything that changes results is in params.yaml."
@@ -34,68 +43,6 @@ app = typer.Typer(
 )
 
 app.add_typer(weights_app)
-
-WORKERS = "Who works, and where: changes no result"
-
-ParamsOption = Annotated[
-    Path,
-    typer.Option(
-        "--params",
-        help="The project's params.yaml; outputs are written beside it.",
-        show_default=True,
-    ),
-]
-JsonOption = Annotated[
-    bool, typer.Option("--json", help="Print one JSON object on standard output, no bars.")
-]
-ExecutorOption = Annotated[
-    Literal["local", "ray"],
-    typer.Option(
-        help="local: processes of this machine; ray: actors on a Ray cluster.",
-        metavar="KIND",
-        rich_help_panel=WORKERS,
-        envvar="LYRA_EXECUTOR",
-    ),
-]
-WorkersOption = Annotated[
-    int | None,
-    typer.Option(
-        help="How many work at once; not given: one a GPU, without GPU one.",
-        min=1,
-        rich_help_panel=WORKERS,
-        envvar="LYRA_WORKERS",
-    ),
-]
-RayAddressOption = Annotated[
-    str,
-    typer.Option(
-        help="HOST:PORT of the cluster's head; its nodes share the project's folder.",
-        rich_help_panel=WORKERS,
-        envvar="LYRA_RAY_ADDRESS",
-    ),
-]
-DeviceOption = Annotated[
-    str | None,
-    typer.Option(
-        help="cpu, cuda, cuda:1; not given: a GPU where there is one.",
-        rich_help_panel=WORKERS,
-        envvar="LYRA_DEVICE",
-    ),
-]
-OffloadOption = Annotated[
-    Offload,
-    typer.Option(
-        metavar="MODE",
-        help="What leaves the GPU while it does not work (less memory, slower): none, model, "
-        "group, sequential.",
-        rich_help_panel=WORKERS,
-        envvar="LYRA_OFFLOAD",
-    ),
-]
-
-PresetOption = Annotated[
-    str, typer.Option(help="Settings to start from: a file's name in the folder presets.")
-]
 
 
 def _version(value: bool) -> None:
@@ -121,7 +68,7 @@ def annotate(
     inputs: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="[INPUT]...",
+            metavar="INPUT",
             help="Videos, folders of frames, ViPE, nerfstudio or COLMAP results to annotate "
             "instead of the sources in params.yaml.",
             show_default=False,
@@ -293,72 +240,6 @@ def estimate(
     _guarded(work, json_output)
 
 
-@app.command()
-def init(
-    folder: Annotated[Path, typer.Argument(help="The project's folder; new or empty.")],
-    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="What it is made of.")],
-    preset: PresetOption = "video",
-    json_output: JsonOption = False,
-) -> None:
-    """Make a project: a preset's params.yaml and dvc.yaml around inputs of your own.
-
-    Writes FOLDER/params.yaml, FOLDER/dvc.yaml and FOLDER/inputs. Then `lyra-data run --project
-    FOLDER` runs every stage, as does `dvc repro` in it once `dvc init` (with `--no-scm` outside
-    of git, `--subdir` inside) has been run there.
-    """
-
-    def work(_: Any) -> Any:
-        from stages.project import init_project
-
-        return init_project(folder, inputs, preset=preset)
-
-    _guarded(work, json_output)
-
-
-@app.command()
-def run(
-    inputs: Annotated[
-        list[Path] | None,
-        typer.Argument(
-            metavar="[INPUT]...",
-            help="Videos (or what else `annotate` takes) of a new project.",
-            show_default=False,
-        ),
-    ] = None,
-    project: Annotated[
-        Path | None,
-        typer.Option(help="The project's folder; not given: runs/NAME of the first input."),
-    ] = None,
-    preset: PresetOption = "video",
-    json_output: JsonOption = False,
-    workers: WorkersOption = None,
-    device: DeviceOption = None,
-    offload: OffloadOption = "none",
-) -> None:
-    """Run all stages on inputs of your own, from annotate to the report.
-
-    Makes a project as `init` does, unless it is there, and runs annotate, generate, package, train
-    and evaluate in it. A killed run goes on when it is started again.
-    """
-
-    def work(progress: Any) -> Any:
-        from stages.project import default_folder, init_project, run_project
-
-        if not inputs and project is None:
-            raise InputError(
-                "neither an input nor a project is given",
-                where="lyra-data run",
-                fix="give a video, or --project FOLDER",
-            )
-        folder = project or default_folder(inputs or [])
-        if inputs and not (folder / "params.yaml").is_file():
-            init_project(folder, inputs, preset=preset)
-        options = {"workers": workers, "device": device, "offload": offload}
-        return run_project(folder, progress=progress, **options)
-
-    _guarded(work, json_output)
-
-
 @app.command("check-params")
 def check_params(
     params: ParamsOption = Path("params.yaml"), json_output: JsonOption = False
@@ -371,6 +252,8 @@ def check_params(
     _guarded(lambda _: _checked(params), json_output)
 
 
+app.command("init")(init)
+app.command("run")(run)
 app.command("check")(check)
 app.command("inspect")(inspect)
 app.command("export")(export)

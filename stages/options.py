@@ -1,0 +1,72 @@
+"""Options that several verbs of the command line share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from lyra_data.placement import Offload
+
+WORKERS = "Who works, and where: changes no result"
+
+ParamsOption = Annotated[
+    Path,
+    typer.Option(
+        "--params",
+        help="The project's params.yaml; outputs are written beside it.",
+        show_default=True,
+    ),
+]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object on standard output, no bars.")
+]
+ExecutorOption = Annotated[
+    Literal["local", "ray"],
+    typer.Option(
+        help="local: processes of this machine; ray: actors on a Ray cluster.",
+        metavar="KIND",
+        rich_help_panel=WORKERS,
+        envvar="LYRA_EXECUTOR",
+    ),
+]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(
+        help="How many work at once; not given: one a GPU, without GPU one.",
+        min=1,
+        rich_help_panel=WORKERS,
+        envvar="LYRA_WORKERS",
+    ),
+]
+RayAddressOption = Annotated[
+    str,
+    typer.Option(
+        help="HOST:PORT of the cluster's head; its nodes share the project's folder.",
+        rich_help_panel=WORKERS,
+        envvar="LYRA_RAY_ADDRESS",
+    ),
+]
+DeviceOption = Annotated[
+    str | None,
+    typer.Option(
+        help="cpu, cuda, cuda:1; not given: a GPU where there is one.",
+        rich_help_panel=WORKERS,
+        envvar="LYRA_DEVICE",
+    ),
+]
+OffloadOption = Annotated[
+    Offload,
+    typer.Option(
+        metavar="MODE",
+        help="What leaves the GPU while it does not work (less memory, slower): none, model, "
+        "group, sequential.",
+        rich_help_panel=WORKERS,
+        envvar="LYRA_OFFLOAD",
+    ),
+]
+
+PresetOption = Annotated[
+    str, typer.Option(help="Settings to start from: a file's name in the folder presets.")
+]
