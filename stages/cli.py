@@ -35,7 +35,8 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     help=(
-        "From a photo or a video to an evaluated 3D Gaussian scene, one reproducible stage at a time.\n\n"
+        "From a photo or a video to an evaluated 3D Gaussian scene, one reproducible stage at a "
+        "time.\n\n"
         "The stages run in this order: **annotate**, **generate**, **package**, **train**, "
         "**evaluate**. `dvc repro` runs all of them and skips what is up to date; each verb here "
         "runs one. Everything that changes results is in params.yaml."
