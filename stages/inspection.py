@@ -136,7 +136,7 @@ def _table(facts: ClipFacts, findings: tuple[Finding, ...], folder: Path) -> Tab
     from rich.table import Table
 
     table = Table(width=WIDTH, show_header=False, box=None, pad_edge=False)
-    table.add_column(width=19, style="bold", overflow="fold")
+    table.add_column(width=14, style="bold", overflow="fold")
     table.add_column(overflow="fold")
     for name, value in _rows(facts, findings, folder):
         table.add_row(name, escape(value))
