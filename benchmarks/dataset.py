@@ -148,6 +148,7 @@ def read_original(folder: Path, latents: bool, frames: dict[int, list[int]], dep
         np.load(folder / "pose" / f"{number}.npz")["data"]
         np.load(folder / "intrinsics" / f"{number}.npz")["data"]
         if latents:
+            # As that reader does. These pickles are the benchmark's own, of a moment ago.
             loaded = torch.load(folder / "latent" / f"{number}.pkl", weights_only=False)
             total += torch.from_numpy(loaded).numel()
         if number not in frames:

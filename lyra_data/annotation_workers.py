@@ -21,7 +21,7 @@ from lyra_data.depth import DEPTH_ESTIMATORS
 from lyra_data.errors import ExecutorError, InputError
 from lyra_data.failures import Failure
 from lyra_data.params import Params
-from lyra_data.placement import Placement
+from lyra_data.placement import THREAD_VARIABLES, Placement
 from lyra_data.scene_annotation import SceneMaker
 from lyra_data.scratch import ScratchStore
 from lyra_data.sources import SOURCES
@@ -32,15 +32,6 @@ log = logging.getLogger(__name__)
 
 PICTURES_STAGE = "annotate_pictures"
 """Of the scratch store: pictures painted from text."""
-
-THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "NUMBA_NUM_THREADS",
-    "OPENCV_FOR_THREADS_NUM",
-)
-"""Read once, when a library is first imported: set before a worker starts."""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,15 @@ from lyra_data.errors import ExecutorError
 Offload = Literal["none", "model", "group", "sequential"]
 OFFLOADS: tuple[str, ...] = get_args(Offload)
 
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "OPENCV_FOR_THREADS_NUM",
+)
+"""Read once, when a library is first imported: set before a worker starts."""
+
 
 @dataclass(frozen=True)
 class Placement:

@@ -1,7 +1,7 @@
 """A video through `lyra-data generate` and `lyra-data package`: twelve views, six of them reversed.
 
-No stage makes clips of videos yet, so the test writes one: the ray-cast scene with a moving ball,
-filmed by a camera that moves and zooms, and shorter than the views are.
+The clip is written by the test, so that its geometry is exact: the ray-cast scene with a moving
+ball, filmed by a camera that moves and zooms, and shorter than the views are.
 """
 
 from __future__ import annotations

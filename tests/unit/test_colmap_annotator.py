@@ -5,15 +5,17 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
 from lyra_data.annotators import ANNOTATORS
-from lyra_data.annotators.colmap import ColmapAnnotator, ColmapAnnotatorParams
+from lyra_data.annotators.colmap import ColmapAnnotator, ColmapAnnotatorParams, _check_parallax
 from lyra_data.cameras import Cameras
 from lyra_data.clip import Clip
 from lyra_data.errors import InputError, ParamsError
 from lyra_data.sources.base import HeldOutView
+from lyra_data.structure_from_motion.sparse_scene import SparseScene
 from tests.ray_cast import Seen
 from tests.textured_scene import (
     BALL,
@@ -190,6 +192,29 @@ def test_a_camera_that_only_turns_is_refused() -> None:
     with pytest.raises(InputError, match="parallax") as caught:
         annotator(height=128, width=176, solve_height=128).annotate(material_of(seen))
     assert "vipe" in str(caught.value)
+
+
+@pytest.mark.parametrize(("baseline", "is_refused"), [(0.02, True), (0.2, False)])
+def test_points_seen_under_too_small_an_angle_are_no_depth(
+    baseline: float, is_refused: bool
+) -> None:
+    """The bound itself: a solver may find structure where parallax is 0.6 degrees, not 6."""
+    poses = np.tile(np.eye(4), (2, 1, 1))
+    poses[1, 0, 3] = -baseline
+    scene = SparseScene(
+        world_to_camera=poses,
+        intrinsics=np.tile([100.0, 100.0, 64.0, 48.0], (2, 1)),
+        points=np.array([[0.0, 0.0, 2.0], [0.1, 0.0, 2.0]]),
+        observed_frame=np.array([0, 1, 0, 1], np.int32),
+        observed_point=np.array([0, 0, 1, 1], np.int32),
+        error_pixels=np.zeros(4),
+        by_mapper=np.ones(2, bool),
+    )
+    if not is_refused:
+        return _check_parallax(scene, "film.mp4")
+    with pytest.raises(InputError, match=r"too little parallax: .* 0\.57 degrees") as caught:
+        _check_parallax(scene, "film.mp4")
+    assert caught.value.where == "film.mp4" and "vipe" in str(caught.value.fix)
 
 
 def test_frames_of_another_shot_are_named(still: Seen) -> None:

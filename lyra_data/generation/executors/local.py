@@ -22,16 +22,9 @@ from multiprocessing.connection import Connection, wait
 from lyra_data.errors import ExecutorError
 from lyra_data.generation.executors.base import Crew, Executor
 from lyra_data.generation.worker import Outcome, Task, Worker, WorkerSetup, lost
-from lyra_data.placement import Placement
+from lyra_data.placement import THREAD_VARIABLES, Placement
 
 READY = "ready"
-THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "NUMBA_NUM_THREADS",
-    "OPENCV_FOR_THREADS_NUM",
-)
 PATIENCE_SECONDS = 10.0
 """How long a worker that was told to end may take before it is killed."""
 
