@@ -19,7 +19,7 @@ from lyra_data.dataset.fields import FIELD_BY_NAME, SHAPE_FIELDS, Row, row_shape
 from lyra_data.dataset.layout import layout_hash
 from lyra_data.dataset.manifest import Manifest
 from lyra_data.dataset.packed_scene import PackedScene, pack_scene
-from lyra_data.dataset.splits import split_by_source
+from lyra_data.dataset.splits import source_id, split_by_source
 from lyra_data.dataset.writer import assemble_dataset
 from lyra_data.hashing import content_key
 from lyra_data.params import Params
@@ -134,11 +134,11 @@ def _first_view_of_scenes(files: list[Path]) -> list[tuple[str, Path]]:
 
 
 def _source_of(view_file: Path) -> str:
-    """What names a scene's source: the hash of its picture, or the scene itself.
+    """What names a scene's source.
 
-    Depth and intrinsics do not count: one picture with two depth maps is one source. Only what is
-    needed is read: a view may have a hundred megabytes, and is checked whole when it is copied.
+    Only what is needed is read: a view may have a hundred megabytes, and is checked whole when it
+    is copied.
     """
     row = read_columns(view_file, ["scene_id", "provenance", *SHAPE_FIELDS])
     provenance = FIELD_BY_NAME["provenance"].decode(row["provenance"], row_shape(row))
-    return provenance.get("source_image_sha256", row["scene_id"])
+    return source_id(row["scene_id"], provenance)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -10,6 +10,11 @@ import cv2
 import numpy as np
 
 from lyra_data.dataset import blobs
+from lyra_data.dataset.channel_statistics import (
+    ChannelStatistics,
+    PictureStatistics,
+    channel_sums,
+)
 from lyra_data.dataset.fields import FIELD_BY_NAME, Row, row_shape
 from lyra_data.dataset.media.half_depth import decode_half, encode_half
 from lyra_data.dataset.media.packed import Packed, PartTable, pack_parts
@@ -50,15 +55,6 @@ class Encoding:
 
 
 @dataclass(frozen=True)
-class LatentSums:
-    """Of the latents of some views, per channel; `mean` and `std` follow from them."""
-
-    count: int
-    total: tuple[float, ...]
-    squares: tuple[float, ...]
-
-
-@dataclass(frozen=True)
 class EncodedView:
     """A view's row and its blobs.
 
@@ -68,6 +64,7 @@ class EncodedView:
         thumbnail: the first frame as a small PNG.
         latent_source_exact: whether the latents came through the encoding without any change.
         depth_valid_fraction: share of pixels whose depth is known, 0..1.
+        latent_channels, rgb_channels: statistics before anything was encoded.
     """
 
     row: Row
@@ -76,7 +73,8 @@ class EncodedView:
     thumbnail: bytes
     latent_source_exact: bool
     depth_valid_fraction: float
-    latent_sums: LatentSums
+    latent_channels: tuple[ChannelStatistics, ...]
+    rgb_channels: tuple[ChannelStatistics, ...]
 
 
 def encode_view(row: Row, encoding: Encoding) -> EncodedView:
@@ -89,7 +87,8 @@ def encode_view(row: Row, encoding: Encoding) -> EncodedView:
     shape = row_shape(row)
     sizes = (shape.num_frames, shape.height, shape.width)
     first = blobs.decode_image(row["frames"][0], shape.height, shape.width)
-    latents, exact, sums = _latents(row, encoding)
+    latents, exact, statistics = _latents(row, encoding)
+    colours = PictureStatistics()
     valid = [blobs.decode_mask(blob, *sizes[1:]) for blob in row["depth_valid"]]
     return EncodedView(
         row=row,
@@ -100,11 +99,12 @@ def encode_view(row: Row, encoding: Encoding) -> EncodedView:
             "filled": pack_parts(row["filled"], sizes, BITS),
             "latents": latents,
         },
-        preview=pack_video(_small_pictures(row), row["fps"], "preview").data,
+        preview=pack_video(_small(colours.through(_pictures(row))), row["fps"], "preview").data,
         thumbnail=blobs.encode_image(_thumbnail(first)),
         latent_source_exact=exact,
         depth_valid_fraction=float(np.mean([mask.mean() for mask in valid])),
-        latent_sums=sums,
+        latent_channels=statistics,
+        rgb_channels=colours.statistics(),
     )
 
 
@@ -143,8 +143,8 @@ def _pictures(row: Row) -> Iterator[np.ndarray]:
         yield blobs.decode_image(blob, shape.height, shape.width).transpose(1, 2, 0)
 
 
-def _small_pictures(row: Row) -> Iterator[np.ndarray]:
-    for picture in _pictures(row):
+def _small(pictures: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    for picture in pictures:
         height, width = picture.shape[:2]
         scale = min(1.0, PREVIEW_HEIGHT / height, PREVIEW_WIDTH / width)
         size = (max(2, round(width * scale) // 2 * 2), max(2, round(height * scale) // 2 * 2))
@@ -171,22 +171,21 @@ def _depth_parts(row: Row, encoding: Encoding) -> list[bytes]:
         raise _too_large(row, str(error), "depth") from None
 
 
-def _latents(row: Row, encoding: Encoding) -> tuple[Packed, bool, LatentSums]:
+def _latents(row: Row, encoding: Encoding) -> tuple[Packed, bool, tuple[ChannelStatistics, ...]]:
     shape = row_shape(row).latent_shape
     values = FIELD_BY_NAME["latents"].decode(row["latents"], row_shape(row)).numpy()
-    wide = values.astype(np.float64).reshape(shape[0], -1)
-    sums = LatentSums(
-        wide.shape[1], tuple(wide.sum(axis=1).tolist()), tuple((wide**2).sum(axis=1).tolist())
-    )
+    if not np.isfinite(values).all():
+        raise ValueError("latents hold values that are no numbers")
+    statistics = channel_sums(values).statistics()
     data, exact = row["latents"], True
     if encoding.latents == HALF:
         with np.errstate(over="ignore"):
             half = values.astype("<f2")
-        if np.isinf(half).any() and np.isfinite(values).all():
+        if np.isinf(half).any():
             raise _too_large(row, f"latents up to {np.abs(values).max():g}", "latents")
         data, exact = half.tobytes() + b"\x01", bool((half.astype(np.float32) == values).all())
     table = PartTable((len(data),), 0, (), shape, encoding.latents, b"")
-    return Packed(data, table), exact, sums
+    return Packed(data, table), exact, statistics
 
 
 def _too_large(row: Row, what: str, key: str) -> InputError:

@@ -7,14 +7,16 @@ that is cut into frames has its cuts beside it, so that it opens without the ind
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
+from lyra_data.dataset.channel_statistics import ChannelStatistics
 from lyra_data.dataset.encoding import EncodedView
 from lyra_data.dataset.fields import FIELD_BY_NAME, FIELDS, Field
+from lyra_data.dataset.splits import source_id, source_sha256
 from lyra_data.hashing import content_key
 
 FORMAT_VERSION = 2
@@ -162,6 +164,46 @@ def _feature(type: pa.DataType) -> dict[str, Any]:
     return {"dtype": names.get(type, str(type)), "_type": "Value"}
 
 
+def _provenance(view: EncodedView) -> dict[str, str]:
+    return json.loads(view.row["provenance"])
+
+
+def _told(
+    name: str, type: pa.DataType, meaning: str, value: Callable[[dict[str, str]], Any]
+) -> Column:
+    """Something of the view's provenance."""
+    return Column(
+        name,
+        type,
+        "plain; null where its provenance does not tell",
+        meaning,
+        lambda view: value(_provenance(view)),
+        nullable=True,
+    )
+
+
+def _statistics(
+    name: str, of: str, channels: Callable[[EncodedView], Sequence[ChannelStatistics]]
+) -> list[Column]:
+    type = pa.list_(pa.float64())
+    return [
+        Column(
+            f"{name}_mean",
+            type,
+            "plain",
+            f"mean of {of}",
+            lambda view: [channel.mean for channel in channels(view)],
+        ),
+        Column(
+            f"{name}_std",
+            type,
+            "plain",
+            f"standard deviation of {of}",
+            lambda view: [channel.std for channel in channels(view)],
+        ),
+    ]
+
+
 _VIDEO = {"decode": False, "_type": "Video"}
 _CODEC_MEANINGS = {
     "frames": "lossless (H.264 RGB), train (AV1) or compat (H.264)",
@@ -181,11 +223,45 @@ _ENCODINGS = {
 _EXTRAS: dict[str, list[Column]] = {
     "preview": [
         Column(
+            "source_id",
+            pa.string(),
+            "plain",
+            "of the picture or video that splits keep together: source_sha256, or scene_id",
+            lambda view: source_id(view.row["scene_id"], _provenance(view)),
+        ),
+        _told(
+            "source_sha256",
+            pa.string(),
+            "of the bytes of the picture, the video or the pictures",
+            source_sha256,
+        ),
+        Column(
             "licence",
             pa.string(),
             "plain",
             "of the source; empty where it states none",
             lambda view: _provenance(view).get("source_licence", ""),
+        ),
+        _told(
+            "teacher",
+            pa.string(),
+            "name of the kind of teacher, as in params.yaml",
+            lambda stated: stated.get("teacher"),
+        ),
+        _told(
+            "caption",
+            pa.string(),
+            "the words that the teacher was given, or the picture was made from",
+            lambda stated: stated.get("prompt") or stated.get("source_text") or None,
+        ),
+        _told(
+            "is_dynamic",
+            pa.bool_(),
+            "true for views of a video, in which things may move",
+            lambda stated: int(stated["clip_frames"]) > 1 if "clip_frames" in stated else None,
+        ),
+        *_statistics(
+            "rgb", "red, green and blue before encoding, 0..255", lambda v: v.rgb_channels
         ),
         Column(
             "thumbnail",
@@ -214,7 +290,8 @@ _EXTRAS: dict[str, list[Column]] = {
             "plain",
             "whether the stored latents equal the codec's to the bit",
             lambda view: view.latent_source_exact,
-        )
+        ),
+        *_statistics("latent", "each channel as the codec made it", lambda v: v.latent_channels),
     ],
     "depth": [
         Column(
@@ -235,7 +312,3 @@ _EXTRAS: dict[str, list[Column]] = {
     "camera": [],
     "mask": [],
 }
-
-
-def _provenance(view: EncodedView) -> dict[str, str]:
-    return json.loads(view.row["provenance"])

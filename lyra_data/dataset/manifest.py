@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lyra_data.atomic import write_atomically
+from lyra_data.dataset.channel_statistics import ChannelStatistics
 from lyra_data.dataset.dropped import DroppedView
 from lyra_data.dataset.layout import FORMAT_VERSION, layout_hash
 from lyra_data.errors import CorruptDataError
@@ -77,32 +78,27 @@ class SceneEntry:
 
 
 @dataclass(frozen=True)
-class ChannelStatistics:
-    """Of one channel of the latents, over all of them as the codec made them."""
-
-    mean: float
-    std: float
-
-
-@dataclass(frozen=True)
 class Manifest:
     """All files and scenes, the scenes in the order they were written.
 
     Attributes:
         encoding: how frames, depth and latents are encoded, by params key.
-        latent_channels: statistics, one a channel.
+        latent_channels: statistics of the latents as the codec made them, one a channel.
+        rgb_channels: of red, green and blue before they were encoded, in levels of 255.
         dropped: views that were made and kept out by the limits of params.yaml.
-        provenance: what made the dataset: engine commit, params hash, ...
+        provenance: what made the dataset: engine commit, params hash, ...; of one that was made of
+            others, the command and their hashes and provenance.
     """
 
     codec: Codec
     encoding: dict[str, str]
     latent_channels: tuple[ChannelStatistics, ...]
+    rgb_channels: tuple[ChannelStatistics, ...]
     shards: tuple[ShardEntry, ...]
     files: tuple[FileEntry, ...]
     scenes: tuple[SceneEntry, ...]
     dropped: tuple[DroppedView, ...]
-    provenance: dict[str, str]
+    provenance: dict[str, Any]
 
     @property
     def dataset_hash(self) -> str:
@@ -195,6 +191,7 @@ def parse_manifest(text: bytes, where: str) -> Manifest:
             latent_channels=tuple(
                 ChannelStatistics(**entry) for entry in content.pop("latent_channels")
             ),
+            rgb_channels=tuple(ChannelStatistics(**entry) for entry in content.pop("rgb_channels")),
             shards=tuple(ShardEntry(**entry) for entry in content.pop("shards")),
             files=tuple(FileEntry(**entry) for entry in content.pop("files")),
             scenes=tuple(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,8 @@ import pyarrow as pa
 import xxhash
 
 from lyra_data.dataset.blob_index import CUT_SCHEMA
-from lyra_data.dataset.encoding import EncodedView, Encoding, LatentSums, encode_view
+from lyra_data.dataset.channel_statistics import ChannelSums, add_sums
+from lyra_data.dataset.encoding import EncodedView, Encoding, encode_view
 from lyra_data.dataset.fields import FIELD_BY_NAME, Row, row_shape
 from lyra_data.dataset.layout import MODALITIES, arrow_schema, blob_columns, columns_of
 from lyra_data.dataset.manifest import Codec
@@ -24,6 +26,8 @@ from lyra_data.dataset.media.packed import Packed
 from lyra_data.errors import CorruptDataError
 
 GENERATE_AGAIN = "run `lyra-data generate` again, with one codec for all scenes"
+LATENT_SUMS = ["latent_shape", "latent_mean", "latent_std"]
+RGB_SUMS = ["num_frames", "height", "width", "rgb_mean", "rgb_std"]
 
 
 @dataclass(frozen=True)
@@ -33,12 +37,14 @@ class PackedScene:
     Attributes:
         tables, cuts: by modality; rows of `layout.arrow_schema` and of CUT_SCHEMA.
         codec: of the latents of all its views.
+        latent_sums, rgb_sums: as the rows state their views' statistics.
     """
 
     scene_id: str
     view_indices: tuple[int, ...]
     codec: Codec
-    latent_sums: LatentSums
+    latent_sums: ChannelSums
+    rgb_sums: ChannelSums
     tables: Mapping[str, pa.Table]
     cuts: Mapping[str, pa.Table]
 
@@ -53,6 +59,7 @@ class PackedScene:
             "view_indices": list(self.view_indices),
             "codec": dataclasses.asdict(self.codec),
             "latent_sums": dataclasses.asdict(self.latent_sums),
+            "rgb_sums": dataclasses.asdict(self.rgb_sums),
         }
         (folder / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
 
@@ -68,12 +75,16 @@ class PackedScene:
                 for modality, path in paths.items()
             }
 
-        sums = facts["latent_sums"]
+        latent_sums, rgb_sums = (
+            ChannelSums(sums["count"], tuple(sums["total"]), tuple(sums["squares"]))
+            for sums in (facts["latent_sums"], facts["rgb_sums"])
+        )
         return PackedScene(
             facts["scene_id"],
             tuple(facts["view_indices"]),
             Codec(**facts["codec"]),
-            LatentSums(sums["count"], tuple(sums["total"]), tuple(sums["squares"])),
+            latent_sums,
+            rgb_sums,
             tables("rows"),
             tables("cuts"),
         )
@@ -89,7 +100,6 @@ def pack_scene(rows: Iterable[Row], encoding: Encoding) -> PackedScene:
     tables: dict[str, list[pa.Table]] = {modality: [] for modality in MODALITIES}
     cuts: dict[str, list[pa.Table]] = {modality: [] for modality in MODALITIES}
     indices: list[int] = []
-    sums: list[LatentSums] = []
     scene_id, codec = "", None
     for row in rows:
         scene_id = row["scene_id"]
@@ -97,17 +107,18 @@ def pack_scene(rows: Iterable[Row], encoding: Encoding) -> PackedScene:
         view = _encoded(row, encoding)
         assert row["view_index"] not in indices, f"{scene_id} has view {row['view_index']} twice"
         indices.append(row["view_index"])
-        sums.append(view.latent_sums)
         for modality in MODALITIES:
             tables[modality].append(_row_table(view, modality))
             cuts[modality].append(_cut_table(view, modality))
     assert codec is not None, "a scene has at least one view"
+    joined = {modality: pa.concat_tables(parts) for modality, parts in tables.items()}
     return PackedScene(
         scene_id,
         tuple(indices),
         codec,
-        add_sums(sums),
-        {modality: pa.concat_tables(parts) for modality, parts in tables.items()},
+        latent_sums_of(joined["latent"].select(LATENT_SUMS).to_pylist()),
+        rgb_sums_of(joined["preview"].select(RGB_SUMS).to_pylist()),
+        joined,
         {modality: pa.concat_tables(parts) for modality, parts in cuts.items()},
     )
 
@@ -130,13 +141,23 @@ def check_codec(found: Codec, codec: Codec | None, scene_id: str, view_index: in
     return found
 
 
-def add_sums(sums: Iterable[LatentSums]) -> LatentSums:
-    """Of several views or scenes together, added in order."""
-    parts = list(sums)
-    return LatentSums(
-        sum(part.count for part in parts),
-        tuple(sum(values) for values in zip(*(part.total for part in parts), strict=True)),
-        tuple(sum(values) for values in zip(*(part.squares for part in parts), strict=True)),
+def latent_sums_of(rows: Iterable[Row]) -> ChannelSums:
+    """Of the views of these rows of `latent`, of which LATENT_SUMS are read."""
+    return add_sums(
+        ChannelSums.of_row(
+            math.prod(row["latent_shape"][1:]), row["latent_mean"], row["latent_std"]
+        )
+        for row in rows
+    )
+
+
+def rgb_sums_of(rows: Iterable[Row]) -> ChannelSums:
+    """Of the views of these rows of `preview`, of which RGB_SUMS are read."""
+    return add_sums(
+        ChannelSums.of_row(
+            row["num_frames"] * row["height"] * row["width"], row["rgb_mean"], row["rgb_std"]
+        )
+        for row in rows
     )
 
 

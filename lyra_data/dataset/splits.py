@@ -3,11 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 TRAIN = "train"
 VALIDATION = "validation"
 SPLITS = (TRAIN, VALIDATION)
+
+SOURCE_HASHES: Sequence[str] = (
+    "source_image_sha256",
+    "source_video_sha256",
+    "source_pictures_sha256",
+)
+"""Keys of a view's provenance that name the bytes of the picture, the video or the pictures it was
+made of. Depth and intrinsics do not count: one picture with two depth maps is one source."""
+
+
+def source_sha256(provenance: Mapping[str, str]) -> str | None:
+    """Of the source's picture or video; None where the provenance does not state it."""
+    return next((provenance[key] for key in SOURCE_HASHES if provenance.get(key)), None)
+
+
+def source_id(scene_id: str, provenance: Mapping[str, str]) -> str:
+    """What names a scene's source: the hash of its picture or video, or the scene itself."""
+    return source_sha256(provenance) or scene_id
 
 
 def split_by_source(sources: Mapping[str, str], validation_fraction: float) -> dict[str, str]:

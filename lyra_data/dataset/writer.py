@@ -7,22 +7,22 @@ folder appears whole or not at all.
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 
 from lyra_data.atomic import folder_atomically
 from lyra_data.dataset.blob_index import INDEX_SCHEMA
 from lyra_data.dataset.card import card_text
+from lyra_data.dataset.channel_statistics import ChannelSums, add_sums
 from lyra_data.dataset.dropped import DroppedView
-from lyra_data.dataset.encoding import Encoding, LatentSums
+from lyra_data.dataset.encoding import Encoding
 from lyra_data.dataset.fields import Row, row_from_view
 from lyra_data.dataset.layout import MODALITIES
 from lyra_data.dataset.manifest import (
     CARD_PATH,
-    ChannelStatistics,
     Codec,
     FileEntry,
     Manifest,
@@ -30,7 +30,7 @@ from lyra_data.dataset.manifest import (
     ShardEntry,
     footer_of,
 )
-from lyra_data.dataset.packed_scene import PackedScene, add_sums, check_codec, pack_scene
+from lyra_data.dataset.packed_scene import PackedScene, check_codec, pack_scene
 from lyra_data.dataset.shards import OpenShard
 from lyra_data.dataset.splits import TRAIN
 from lyra_data.errors import StageOrderError
@@ -71,7 +71,7 @@ def assemble_dataset(
     *,
     splits: Mapping[str, str] | None,
     scenes_per_shard: int,
-    provenance: Mapping[str, str],
+    provenance: Mapping[str, Any],
     encoding: Encoding,
     dropped: Sequence[DroppedView] = (),
 ) -> Manifest:
@@ -91,14 +91,16 @@ def assemble_dataset(
     """
     assert scenes_per_shard > 0, scenes_per_shard
     codec: Codec | None = None
-    sums: LatentSums | None = None
+    latents: ChannelSums | None = None
+    colours: ChannelSums | None = None
     with folder_atomically(folder) as temporary, _Shards(temporary, scenes_per_shard) as shards:
         for scene in scenes:
             codec = check_codec(scene.codec, codec, scene.scene_id, scene.view_indices[0])
-            sums = scene.latent_sums if sums is None else add_sums([sums, scene.latent_sums])
+            latents = _added(latents, scene.latent_sums)
+            colours = _added(colours, scene.rgb_sums)
             shards.add(scene, TRAIN if splits is None else splits[scene.scene_id])
             del scene  # before the next one is made
-        if codec is None or sums is None:
+        if codec is None or latents is None or colours is None:
             raise StageOrderError(
                 "there are no views to package", where=str(folder), fix="run `lyra-data generate`"
             )
@@ -107,7 +109,8 @@ def assemble_dataset(
         manifest = Manifest(
             codec=codec,
             encoding=encoding.as_json(),
-            latent_channels=_statistics(sums),
+            latent_channels=latents.statistics(),
+            rgb_channels=colours.statistics(),
             shards=tuple(entries),
             files=tuple(
                 _file_entry(temporary, path) for path in (*map(index_path, MODALITIES), CARD_PATH)
@@ -232,16 +235,8 @@ class _Shards:
             pq.write_table(shard.close(""), self._part(modality, split, number))
 
 
-def _statistics(sums: LatentSums) -> tuple[ChannelStatistics, ...]:
-    means = [total / sums.count for total in sums.total]
-    variances = [
-        max(square / sums.count - mean**2, 0.0)
-        for square, mean in zip(sums.squares, means, strict=True)
-    ]
-    return tuple(
-        ChannelStatistics(mean, math.sqrt(variance))
-        for mean, variance in zip(means, variances, strict=True)
-    )
+def _added(sums: ChannelSums | None, more: ChannelSums) -> ChannelSums:
+    return more if sums is None else add_sums([sums, more])
 
 
 def _file_entry(folder: Path, path: Path) -> FileEntry:

@@ -111,7 +111,7 @@ class ViewMaker:
             quality=measure_view(
                 made.frames, made.filled, pictures=rollout.pictures, known=depth > 0
             ),
-            provenance=self._provenance(shown, job),
+            provenance=self._provenance(shown, job, len(clip)),
         )
 
     def _trajectory(self, clip: Clip, job: Job) -> Cameras:
@@ -134,11 +134,13 @@ class ViewMaker:
         video = rearrange(made.frames, "frame channel height width -> channel frame height width")
         return self.codec.encode(video.float() / 127.5 - 1.0)
 
-    def _provenance(self, clip: Clip, job: Job) -> dict[str, str]:
+    def _provenance(self, clip: Clip, job: Job, clip_frames: int) -> dict[str, str]:
         source = clip.source or {}
         return {
             **{f"source_{key}": value for key, value in sorted(source.items())},
             **self.fingerprints,
+            **({"prompt": clip.prompt} if clip.prompt else {}),
+            "clip_frames": str(clip_frames),
             "distance_seed": str(job.distance_seed),
             "engine_version": engine_version(),
         }
