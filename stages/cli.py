@@ -11,6 +11,7 @@ import typer
 
 from lyra_data import __version__
 from stages.check import check
+from stages.dataset_editing import filter_views, merge_datasets, split_scenes
 from stages.export import export
 from stages.inspection import inspect
 from stages.options import (
@@ -258,6 +259,9 @@ app.command("run")(run)
 app.command("check")(check)
 app.command("inspect")(inspect)
 app.command("export")(export)
+app.command("filter")(filter_views)
+app.command("split")(split_scenes)
+app.command("merge")(merge_datasets)
 
 
 def _checked(params_file: Path) -> Any:

@@ -12,8 +12,8 @@ SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
 """Worst first. An error makes what is learned from the clip wrong; a warning wants a look; a note
 says what could not be judged."""
 
-Kind = Literal["clip"]
-"""What a rule is about. Datasets will be another kind."""
+Kind = Literal["clip", "dataset"]
+"""What a rule is about. Those for datasets: lyra_data/dataset_checks/rules.py."""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,10 @@ from typer.testing import CliRunner
 from lyra_data.clip import Clip
 from lyra_data.clip_checks import RULES
 from lyra_data.clip_store import write_clip
+from lyra_data.dataset.writer import write_dataset
+from lyra_data.dataset_checks import DATASET_RULES
 from stages.check import check
+from tests.factories import make_view
 from tests.ray_cast import MOVING, STILL, clip_of, moving_cameras, still_camera
 
 app = typer.Typer()
@@ -111,6 +115,54 @@ def test_what_is_no_clip_is_refused_with_exit_code_2_and_a_fix(
 
 def test_all_rules_are_listed(clips: Path) -> None:
     ran = run("--rules")
-    assert ran.exit_code == 0 and [name for name in RULES if name not in ran.stdout] == []
+    every = [*RULES, *DATASET_RULES]
+    assert ran.exit_code == 0 and [name for name in every if name not in ran.stdout] == []
     listed = json.loads(run("--rules", "--json").stdout)["rules"]
-    assert [rule["name"] for rule in listed] == list(RULES)
+    assert [rule["name"] for rule in listed] == every
+    kinds = [rule["kind"] for rule in listed]
+    assert kinds == ["clip"] * len(RULES) + ["dataset"] * len(DATASET_RULES)
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("outputs") / "dataset"
+    write_dataset([make_view()], folder, splits=None, scenes_per_shard=1, provenance={})
+    return folder
+
+
+def test_a_dataset_is_told_from_clips_and_checked_beside_them(dataset: Path, clips: Path) -> None:
+    ran = run(dataset, clips / "good", "--sample", "0")
+    assert ran.exit_code == 0, ran.output
+    told = " ".join(ran.stdout.split())
+    assert "2 of 2 without errors and warnings" in told
+    assert "1 scene, 1 view; frames and depth of 0 looked at" in told
+
+
+def test_a_flipped_byte_of_a_dataset_gives_exit_code_1_with_file_and_offset(
+    dataset: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(dataset, tmp_path / "data")
+    path = tmp_path / "data" / "data" / "latent" / "train-00000-of-00001.parquet"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    ran = run(tmp_path / "data", "--json")
+    (checked,) = json.loads(ran.stdout)["datasets"]
+    (finding,) = checked["findings"]
+    assert ran.exit_code == 1 and finding["rule"] == "file-hashes"
+    assert finding["file"].startswith("data/latent/") and 0 < finding["offset"] <= len(data) // 2
+    shown = run(tmp_path / "data")
+    assert max(map(len, shown.stdout.splitlines())) <= 80 and "file-hashes" in shown.stdout
+
+
+def test_a_dataset_without_its_manifest_is_a_finding(dataset: Path, tmp_path: Path) -> None:
+    shutil.copytree(dataset, tmp_path / "data")
+    (tmp_path / "data" / "meta" / "manifest.json").unlink()
+    ran = run(tmp_path / "data")
+    assert ran.exit_code == 1 and "never finished" in " ".join(ran.stdout.split())
+
+
+@pytest.mark.parametrize("sample", ["-1", "some", "1.5", ""])
+def test_an_impossible_sample_is_refused(dataset: Path, sample: str) -> None:
+    ran = run(dataset, f"--sample={sample}")
+    assert ran.exit_code == 2 and "a number, or all" in ran.output

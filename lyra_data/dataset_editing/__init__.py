@@ -1,0 +1,1 @@
+"""Datasets made of datasets, without encoding anything again."""
