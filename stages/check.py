@@ -85,7 +85,7 @@ def check(
                 where="lyra-data check",
                 fix="name folders: lyra-data check outputs/clips, lyra-data check outputs/dataset",
             )
-        number = _number_of_views(sample)
+        number = number_of_views(sample)
         clips = _checked_clips([Path(path) for path in paths if not is_dataset(path)], progress)
         datasets = [
             check_dataset(path, sample=number, progress=progress)
@@ -117,7 +117,12 @@ def _checked_clips(paths: list[Path], progress: Any) -> list[CheckedClip]:
     return checked
 
 
-def _number_of_views(sample: str) -> int | None:
+def number_of_views(sample: str) -> int | None:
+    """What `--sample` says; None: all.
+
+    Raises:
+        InputError: it is neither a number nor "all".
+    """
     from lyra_data.errors import InputError
 
     if sample == "all":

@@ -27,6 +27,7 @@ from stages.options import (
 from stages.project_commands import init, run
 from stages.running import guarded as _guarded
 from stages.running import run_stage, run_timed
+from stages.stats import stats
 from stages.weights import weights_app
 
 app = typer.Typer(
@@ -259,6 +260,7 @@ app.command("run")(run)
 app.command("check")(check)
 app.command("inspect")(inspect)
 app.command("export")(export)
+app.command("stats")(stats)
 app.command("filter")(filter_views)
 app.command("split")(split_scenes)
 app.command("merge")(merge_datasets)
