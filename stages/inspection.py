@@ -1,4 +1,7 @@
-"""inspect: a clip in numbers and as a picture. No DVC stage: what it writes is to be looked at."""
+"""inspect: a clip, or a scene of a dataset, in numbers and as a picture.
+
+No DVC stage: what it writes is to be looked at.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,23 @@ UNSHOWABLE = {
 
 
 def inspect(
-    clip: Annotated[Path, typer.Argument(help="A clip's folder, e.g. outputs/clips/SCENE.")],
+    path: Annotated[
+        str,
+        typer.Argument(
+            metavar="CLIP|DATASET",
+            help="A clip's folder, e.g. outputs/clips/SCENE, or a dataset: outputs/dataset, "
+            "hf://datasets/OWNER/NAME, http(s)://, s3://.",
+            show_default=False,
+        ),
+    ],
+    scene: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID",
+            help="The scene of a dataset; not needed where it has one only.",
+            show_default=False,
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -50,39 +69,116 @@ def inspect(
 ) -> None:
     """Show what a clip is: numbers, and a picture of frames, depth, masks and the camera's path.
 
+    Of a dataset, one scene with all its views: frames, depth in one range of colours, and what the
+    teacher invented.
+
     Depth is in metres, or in units of its own ("up_to_scale"); colours run from the 1st to the 99th
     percentile of what is known, and unknown depth is hatched. A page that inspect wrote before is
     replaced; any other file, and every MP4, only with --overwrite.
     """
 
     def work(progress: Any) -> Summary:
-        from lyra_data.clip_checks import check_clip_folder
-        from lyra_data.clip_pictures import facts_of, write_path_video, write_sheet
-        from lyra_data.clip_store import read_clip
-        from stages.summary import Summary
+        from lyra_data.dataset_checks import is_dataset
 
-        _require_clip(clip)
-        target = output or Path(f"{clip.resolve().name}.png")
-        _require_writable(target, overwrite)
-        progress.start("Inspecting", 3, "steps")
-        findings = check_clip_folder(clip).findings
-        _require_showable(findings, clip)
-        progress.advance(note="reading")
-        shown = read_clip(clip)
-        progress.advance(note="drawing")
-        write = write_path_video if target.suffix.lower() == ".mp4" else write_sheet
-        write(shown, target)
-        progress.advance()
-        progress.finish()
-        facts = facts_of(shown)
-        told = {
-            **facts.as_json(),
-            "picture": str(target),
-            "findings": [finding.as_json() for finding in findings],
-        }
-        return Summary("inspect", f"{clip}: wrote {target}", told, (_table(facts, findings, clip),))
+        if is_dataset(path):
+            return _inspect_scene(path, scene, output, overwrite, progress)
+        return _inspect_clip(Path(path), scene, output, overwrite, progress)
 
     guarded(work, json_output)
+
+
+def _inspect_clip(
+    clip: Path, scene: str | None, output: Path | None, overwrite: bool, progress: Any
+) -> Summary:
+    from lyra_data.clip_checks import check_clip_folder
+    from lyra_data.clip_pictures import facts_of, write_path_video, write_sheet
+    from lyra_data.clip_store import read_clip
+    from lyra_data.errors import InputError
+    from stages.summary import Summary
+
+    if scene is not None:
+        raise InputError(
+            "only a dataset has scenes to choose from",
+            where="--scene",
+            fix=f"leave it out, or name a dataset instead of {clip}",
+        )
+    _require_clip(clip)
+    target = output or Path(f"{clip.resolve().name}.png")
+    _require_writable(target, overwrite)
+    progress.start("Inspecting", 3, "steps")
+    findings = check_clip_folder(clip).findings
+    _require_showable(findings, clip)
+    progress.advance(note="reading")
+    shown = read_clip(clip)
+    progress.advance(note="drawing")
+    write = write_path_video if target.suffix.lower() == ".mp4" else write_sheet
+    write(shown, target)
+    progress.advance()
+    progress.finish()
+    facts = facts_of(shown)
+    told = {
+        **facts.as_json(),
+        "picture": str(target),
+        "findings": [finding.as_json() for finding in findings],
+    }
+    return Summary("inspect", f"{clip}: wrote {target}", told, (_table(facts, findings, clip),))
+
+
+def _inspect_scene(
+    uri: str, scene: str | None, output: Path | None, overwrite: bool, progress: Any
+) -> Summary:
+    from lyra_data.dataset.reader import SceneDataset
+    from lyra_data.dataset_pictures import facts_of_scene, write_scene_sheet, write_scene_video
+    from lyra_data.errors import InputError
+    from stages.summary import Summary
+
+    dataset = SceneDataset(uri)
+    if scene is None and len(dataset) != 1:
+        raise InputError(
+            f"this dataset has {len(dataset)} scenes, and none is named",
+            where=uri,
+            fix=f"name one: --scene {dataset.scene_ids[0]}" if len(dataset) else "package some",
+        )
+    entry = dataset.entry(0 if scene is None else scene)
+    target = output or Path(f"{entry.scene_id}.png")
+    _require_writable(target, overwrite)
+    views = facts_of_scene(dataset, entry.scene_id)
+    progress.start("Drawing", 1, "scenes")
+    is_video = target.suffix.lower() == ".mp4"
+    (write_scene_video if is_video else write_scene_sheet)(dataset, entry.scene_id, target)
+    progress.advance(note=entry.scene_id)
+    progress.finish()
+    facts = {
+        "dataset": uri,
+        "scene_id": entry.scene_id,
+        "split": entry.split,
+        "picture": str(target),
+        "views": views,
+    }
+    headline = f"{entry.scene_id} ({entry.split}) of {uri}: wrote {target}"
+    return Summary("inspect", headline, facts, (_views_table(views),))
+
+
+def _views_table(views: list[dict[str, Any]]) -> Table:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(width=WIDTH, box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("view", justify="right")
+    table.add_column("camera path", overflow="fold")
+    for name in ("frames", "size", "distance", "known"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for view in views:
+        backwards = ", reversed" if view["motion_reversed"] else ""
+        table.add_row(
+            str(view["view_index"]),
+            f"{view['trajectory']}{backwards}",
+            str(view["num_frames"]),
+            f"{view['width']} x {view['height']}",
+            f"{view['movement_distance']:.3f}",
+            f"{100 * view['known_fraction']:.1f} %",
+        )
+    return table
 
 
 def _require_clip(folder: Path) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from einops import rearrange
+from jaxtyping import Bool
 
 from lyra_data.clip import Clip
 from lyra_data.clip_pictures.canvas import PALE, TEXT, Canvas, resized, text_width
@@ -64,8 +65,8 @@ def _depth(clip: Clip) -> Panel:
         return coloured_depth(depth, _picked(known, height, width) > 0, limits)
 
     def legend(canvas: Canvas, left: int, top: int) -> None:
-        left = _scale(canvas, left, top, DEPTH_MAP, limits, unit, falling=True)
-        _patch(canvas, left, top, None, f"unknown: {100 * unknown:.1f} %")
+        left = colour_legend(canvas, left, top, DEPTH_MAP, limits, unit, falling=True)
+        swatch_legend(canvas, left, top, None, f"unknown: {100 * unknown:.1f} %")
 
     return Panel(f"depth ({unit})", draw, legend)
 
@@ -79,8 +80,8 @@ def _confidence(clip: Clip) -> Panel:
         return coloured_confidence(values, _picked(_known(clip, index), height, width) > 0)
 
     def legend(canvas: Canvas, left: int, top: int) -> None:
-        left = _scale(canvas, left, top, CONFIDENCE_MAP, Limits(0.0, 1.0), "", falling=False)
-        _patch(canvas, left, top, None, "unknown")
+        left = colour_legend(canvas, left, top, CONFIDENCE_MAP, Limits(0.0, 1.0), "", falling=False)
+        swatch_legend(canvas, left, top, None, "unknown")
 
     return Panel("confidence of depth (0 to 1)", draw, legend)
 
@@ -91,16 +92,23 @@ def _moving(clip: Clip) -> Panel:
     share = float(mask.double().mean())
 
     def draw(index: int, height: int, width: int) -> Picture:
-        grey = _frame(clip, index, height, width).mean(axis=2, keepdims=True) * 0.6 + 70
         moving = _picked(mask[index].numpy().astype(np.uint8), height, width) > 0
-        tinted = 0.45 * grey + 0.55 * np.array(MOVING)
-        picture = np.where(moving[..., None], tinted, np.broadcast_to(grey, (height, width, 3)))
-        return picture.round().astype(np.uint8)
+        return tinted(_frame(clip, index, height, width), moving, MOVING)
 
     def legend(canvas: Canvas, left: int, top: int) -> None:
-        _patch(canvas, left, top, MOVING, f"moving: {100 * share:.1f} %")
+        swatch_legend(canvas, left, top, MOVING, f"moving: {100 * share:.1f} %")
 
     return Panel("moving things", draw, legend)
+
+
+def tinted(
+    picture: Picture, where: Bool[np.ndarray, "height width"], colour: tuple[int, int, int]
+) -> Picture:
+    """The picture in pale grey, coloured where the mask is true."""
+    grey = picture.mean(axis=2, keepdims=True) * 0.6 + 70
+    coloured = 0.45 * grey + 0.55 * np.array(colour)
+    shown = np.where(where[..., None], coloured, np.broadcast_to(grey, picture.shape))
+    return shown.round().astype(np.uint8)
 
 
 def _known(clip: Clip, index: int) -> np.ndarray:
@@ -111,7 +119,7 @@ def _picked(values: np.ndarray, height: int, width: int) -> np.ndarray:
     return resized(values, height, width, smooth=False)
 
 
-def _scale(
+def colour_legend(
     canvas: Canvas,
     left: int,
     top: int,
@@ -131,7 +139,7 @@ def _scale(
     return left + text_width(high) + 24
 
 
-def _patch(
+def swatch_legend(
     canvas: Canvas, left: int, top: int, colour: tuple[int, int, int] | None, text: str
 ) -> None:
     canvas.swatch(left, top + 1, colour)
