@@ -12,6 +12,7 @@ import typer
 from lyra_data import __version__
 from stages.check import check
 from stages.dataset_editing import filter_views, merge_datasets, split_scenes
+from stages.dedup import dedup_scenes
 from stages.export import export
 from stages.inspection import inspect
 from stages.options import (
@@ -264,6 +265,7 @@ app.command("stats")(stats)
 app.command("filter")(filter_views)
 app.command("split")(split_scenes)
 app.command("merge")(merge_datasets)
+app.command("dedup")(dedup_scenes)
 
 
 def _checked(params_file: Path) -> Any:

@@ -89,7 +89,7 @@ def filter_views(
             progress=progress,
         )
         before = {"scenes": done.num_scenes, "views": done.num_views}
-        return _told("filter", done.manifest, output, before)
+        return told_of_copy("filter", done.manifest, output, before)
 
     guarded(work, json_output)
 
@@ -128,7 +128,7 @@ def split_scenes(
             scenes_per_shard=scenes_per_shard,
             progress=progress,
         )
-        return _told("split", manifest, output)
+        return told_of_copy("split", manifest, output)
 
     guarded(work, json_output)
 
@@ -176,7 +176,7 @@ def merge_datasets(
             scenes_per_shard=scenes_per_shard,
             progress=progress,
         )
-        return _told("merge", done.manifest, output, moved=done.moved)
+        return told_of_copy("merge", done.manifest, output, moved=done.moved)
 
     guarded(work, json_output)
 
@@ -208,7 +208,7 @@ def _names_in(path: Path) -> list[str]:
     return [line.strip() for line in lines if line.strip()]
 
 
-def _told(
+def told_of_copy(
     verb: str,
     manifest: Manifest,
     output: Path,

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+import random
+import weakref
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -13,6 +18,7 @@ from lyra_data.dataset.encoding import Encoding
 from lyra_data.dataset.layout import MODALITIES
 from lyra_data.dataset.manifest import Manifest, read_manifest
 from lyra_data.dataset.reader import SceneDataset
+from lyra_data.dataset.scene_tables import SceneTables
 from lyra_data.dataset.writer import write_dataset
 from lyra_data.dataset_checks import check_dataset
 from lyra_data.dataset_editing.conditions import Condition
@@ -24,6 +30,7 @@ from lyra_data.errors import CorruptDataError, InputError
 from lyra_data.hashing import sha256_of_folder
 from lyra_data.progress import silent
 from lyra_data.view import View
+from tests.children import kill_after_first
 from tests.factories import assert_views_equal, make_quality, make_view
 
 SPLITS = {"a": "train", "b": "validation", "c": "train"}
@@ -283,3 +290,36 @@ def test_a_dataset_afar_is_copied_too(folder: Path, tmp_path: Path) -> None:
     fsspec.filesystem("memory").put(str(folder), "/copied", recursive=True)
     manifest = filtered("memory://copied", tmp_path / "out")  # type: ignore[arg-type]
     assert manifest.dataset_hash == read_manifest(folder).dataset_hash
+
+
+def test_one_modality_of_one_scene_is_held_at_a_time(
+    folder: Path, tmp_path: Path, monkeypatch
+) -> None:
+    read, held, counts = SceneTables.table, [], []
+
+    def table(self, *arguments: Any) -> pa.Table:
+        found = read(self, *arguments)
+        counts.append(sum(reference() is not None for reference in held))
+        held.append(weakref.ref(found))
+        return found
+
+    monkeypatch.setattr(SceneTables, "table", table)
+    filtered(folder, tmp_path / "out")
+    assert len(counts) == 3 * len(MODALITIES) and max(counts) <= 1
+
+
+def _filter_forever(folder: Path, targets: Path) -> Iterator[None]:
+    for number in itertools.count():
+        filtered(folder, targets / str(number))
+        yield
+
+
+def test_whatever_moment_copying_is_killed_at_no_dataset_is_there_by_halves(
+    folder: Path, tmp_path: Path
+) -> None:
+    draw, whole = random.Random(5), read_manifest(folder).dataset_hash
+    for number in range(4):
+        targets = tmp_path / str(number)
+        kill_after_first(draw.uniform(0.0, 0.2), _filter_forever(folder, targets))
+        for target in targets.glob("[0-9]*"):
+            assert SceneDataset(target, verify="full").manifest.dataset_hash == whole
