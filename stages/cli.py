@@ -11,6 +11,7 @@ import typer
 
 from lyra_data import __version__
 from stages.check import check
+from stages.convert import convert
 from stages.dataset_editing import filter_views, merge_datasets, split_scenes
 from stages.dedup import dedup_scenes
 from stages.export import export
@@ -266,6 +267,7 @@ app.command("filter")(filter_views)
 app.command("split")(split_scenes)
 app.command("merge")(merge_datasets)
 app.command("dedup")(dedup_scenes)
+app.command("convert")(convert)
 
 
 def _checked(params_file: Path) -> Any:

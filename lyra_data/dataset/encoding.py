@@ -31,11 +31,11 @@ class Encoding:
     """How frames, depth and latents are encoded; what is not lossless trades exactness for size.
 
     Attributes:
-        rgb: a kind of `media.video.VIDEO_CODECS`.
+        rgb: a kind of `media.video.VIDEO_CODECS`; original: files that others wrote, to the byte.
         depth, latents: lossless float32, or half floats.
     """
 
-    rgb: Literal["lossless", "train", "compat"] = "lossless"
+    rgb: Literal["lossless", "train", "compat", "original"] = "lossless"
     depth: Literal["lossless", "half"] = "lossless"
     latents: Literal["lossless", "half"] = "lossless"
 
@@ -100,7 +100,7 @@ def encode_view(row: Row, encoding: Encoding) -> EncodedView:
             "latents": latents,
         },
         preview=pack_video(_small(colours.through(_pictures(row))), row["fps"], "preview").data,
-        thumbnail=blobs.encode_image(_thumbnail(first)),
+        thumbnail=thumbnail(first),
         latent_source_exact=exact,
         depth_valid_fraction=float(np.mean([mask.mean() for mask in valid])),
         latent_channels=statistics,
@@ -137,6 +137,49 @@ def decode_latents(blob: bytes, table: PartTable) -> np.ndarray:
     return np.frombuffer(blob, "<f2", count=expected // 2).reshape(table.shape).copy()
 
 
+def small_picture(picture: np.ndarray) -> np.ndarray:
+    """A frame of a preview: uint8 [height, width, 3], even sides, at most 640x352."""
+    height, width = picture.shape[:2]
+    scale = min(1.0, PREVIEW_HEIGHT / height, PREVIEW_WIDTH / width)
+    size = (max(2, round(width * scale) // 2 * 2), max(2, round(height * scale) // 2 * 2))
+    return cv2.resize(np.ascontiguousarray(picture), size, interpolation=cv2.INTER_AREA)
+
+
+def thumbnail(frame: np.ndarray) -> bytes:
+    """A frame, uint8 [3, height, width], as a small PNG."""
+    height, width = frame.shape[1:]
+    scale = min(1.0, THUMBNAIL_HEIGHT / height)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    picture = np.ascontiguousarray(frame.transpose(1, 2, 0))
+    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA).transpose(2, 0, 1)
+    return blobs.encode_image(small)
+
+
+def pack_latents(
+    values: np.ndarray, kind: Literal["lossless", "half"], where: str
+) -> tuple[Packed, bool, tuple[ChannelStatistics, ...]]:
+    """Latents, float32 [channel, ...]: their blob, whether it holds every value, their statistics.
+
+    Raises:
+        ValueError: a value is no number.
+        InputError: a value does not fit in half floats.
+    """
+    if not np.isfinite(values).all():
+        raise ValueError("latents hold values that are no numbers")
+    statistics = channel_sums(values).statistics()
+    exact = True
+    if kind == HALF:
+        with np.errstate(over="ignore"):
+            half = values.astype("<f2")
+        if np.isinf(half).any():
+            raise _too_large(where, f"latents up to {np.abs(values).max():g}", "latents")
+        data, exact = half.tobytes() + b"\x01", bool((half.astype(np.float32) == values).all())
+    else:
+        data = blobs.encode_array(values)
+    table = PartTable((len(data),), 0, (), tuple(values.shape), kind, b"")
+    return Packed(data, table), exact, statistics
+
+
 def _pictures(row: Row) -> Iterator[np.ndarray]:
     shape = row_shape(row)
     for blob in row["frames"]:
@@ -144,19 +187,7 @@ def _pictures(row: Row) -> Iterator[np.ndarray]:
 
 
 def _small(pictures: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    for picture in pictures:
-        height, width = picture.shape[:2]
-        scale = min(1.0, PREVIEW_HEIGHT / height, PREVIEW_WIDTH / width)
-        size = (max(2, round(width * scale) // 2 * 2), max(2, round(height * scale) // 2 * 2))
-        yield cv2.resize(np.ascontiguousarray(picture), size, interpolation=cv2.INTER_AREA)
-
-
-def _thumbnail(frame: np.ndarray) -> np.ndarray:
-    height, width = frame.shape[1:]
-    scale = min(1.0, THUMBNAIL_HEIGHT / height)
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    picture = np.ascontiguousarray(frame.transpose(1, 2, 0))
-    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA).transpose(2, 0, 1)
+    return map(small_picture, pictures)
 
 
 def _depth_parts(row: Row, encoding: Encoding) -> list[bytes]:
@@ -168,29 +199,21 @@ def _depth_parts(row: Row, encoding: Encoding) -> list[bytes]:
             encode_half(blobs.decode_map(blob, shape.height, shape.width)) for blob in row["depth"]
         ]
     except OverflowError as error:
-        raise _too_large(row, str(error), "depth") from None
+        raise _too_large(_place(row), str(error), "depth") from None
 
 
 def _latents(row: Row, encoding: Encoding) -> tuple[Packed, bool, tuple[ChannelStatistics, ...]]:
-    shape = row_shape(row).latent_shape
     values = FIELD_BY_NAME["latents"].decode(row["latents"], row_shape(row)).numpy()
-    if not np.isfinite(values).all():
-        raise ValueError("latents hold values that are no numbers")
-    statistics = channel_sums(values).statistics()
-    data, exact = row["latents"], True
-    if encoding.latents == HALF:
-        with np.errstate(over="ignore"):
-            half = values.astype("<f2")
-        if np.isinf(half).any():
-            raise _too_large(row, f"latents up to {np.abs(values).max():g}", "latents")
-        data, exact = half.tobytes() + b"\x01", bool((half.astype(np.float32) == values).all())
-    table = PartTable((len(data),), 0, (), shape, encoding.latents, b"")
-    return Packed(data, table), exact, statistics
+    return pack_latents(values, encoding.latents, _place(row))
 
 
-def _too_large(row: Row, what: str, key: str) -> InputError:
+def _place(row: Row) -> str:
+    return f"scene {row['scene_id']}, view {row['view_index']}"
+
+
+def _too_large(where: str, what: str, key: str) -> InputError:
     return InputError(
         f"{what}: too large, or too small, for half floats",
-        where=f"scene {row['scene_id']}, view {row['view_index']}",
+        where=where,
         fix=f"write `package.{key}: lossless`, or generate the scene in other units",
     )

@@ -97,14 +97,23 @@ def pack_scene(rows: Iterable[Row], encoding: Encoding) -> PackedScene:
         CorruptDataError: its latents are of several codecs, or a row's bytes are damaged.
         InputError: a value does not fit in half floats.
     """
+    return pack_encoded(_encoded(row, encoding) for row in rows)
+
+
+def pack_encoded(views: Iterable[EncodedView]) -> PackedScene:
+    """Put the encoded views of one scene together, one at a time.
+
+    Raises:
+        CorruptDataError: its latents are of several codecs.
+    """
     tables: dict[str, list[pa.Table]] = {modality: [] for modality in MODALITIES}
     cuts: dict[str, list[pa.Table]] = {modality: [] for modality in MODALITIES}
     indices: list[int] = []
     scene_id, codec = "", None
-    for row in rows:
+    for view in views:
+        row = view.row
         scene_id = row["scene_id"]
         codec = check_codec(codec_of(row), codec, scene_id, row["view_index"])
-        view = _encoded(row, encoding)
         assert row["view_index"] not in indices, f"{scene_id} has view {row['view_index']} twice"
         indices.append(row["view_index"])
         for modality in MODALITIES:

@@ -6,6 +6,8 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lyra_data.dataset.media.packet_order import PacketOrder
+
 
 @dataclass(frozen=True)
 class PartTable:
@@ -35,7 +37,9 @@ class PartTable:
         return self.num_leading + frame
 
     def frames_to_decode(self, frames: Sequence[int]) -> list[int]:
-        """The frames and those that decoding them needs, ascending."""
+        """The frames and those that decoding them needs, ascending; by number of their part."""
+        if self.codec == "original":
+            return PacketOrder.of(self.config).packets_for(frames, self.key_frames)
         if not self.key_frames:
             return sorted(set(frames))
         needed: set[int] = set()

@@ -19,6 +19,7 @@ import av
 import numpy as np
 from av.error import FFmpegError
 
+from lyra_data.dataset.media.original_video import ORIGINAL, decode_original
 from lyra_data.dataset.media.packed import Packed, PartTable
 
 _TRAILER = b"\x00\x00\x00\x09free\x01"
@@ -95,6 +96,8 @@ def decode_packets(
     Raises:
         ValueError: the packets are none of the codec's.
     """
+    if table.codec == ORIGINAL:
+        return decode_original(packets, wanted, table)
     settings = VIDEO_CODECS.get(table.codec)
     if settings is None:
         raise ValueError(f"unknown video codec {table.codec!r}")

@@ -1,0 +1,136 @@
+"""Depth as Lyra's archives hold it, to the bit: half floats, with their ways to say "unknown".
+
+A dataset keeps 0 where depth is unknown. An archive may say so by 0, infinity, NaN or negative
+numbers: which of them stood where is remembered as text, so that the same archive can be written.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import OpenEXR
+from jaxtyping import Bool, UInt16
+
+from lyra_data.clip_formats.vipe_maps import ENTRY_NAME, ZIP_FAULTS, opened_archive
+from lyra_data.errors import InputError
+
+_MAX_PATTERNS = 255
+_MAX_HEADER_BYTES = 1 << 20
+_DATE = (1980, 1, 1, 0, 0, 0)
+_AGAIN = "give the archive as Lyra's data has it: 00000.exr, ... with a channel Z of half floats"
+
+
+def read_halves(
+    path: Path, num_frames: int, height: int, width: int
+) -> Iterator[UInt16[np.ndarray, "height width"]]:
+    """The bits of every frame's map, one at a time.
+
+    Raises:
+        InputError: the archive is damaged, lacks a frame, or holds something else.
+    """
+    with opened_archive(path) as archive:
+        for frame in range(num_frames):
+            entry = ENTRY_NAME.format(frame, "exr")
+            where = f"{path}: {entry}"
+            try:
+                if archive.getinfo(entry).file_size > 16 * height * width + _MAX_HEADER_BYTES:
+                    raise ValueError(f"it unpacks to too much for {width}x{height} pixels")
+                picture = OpenEXR.File(io.BytesIO(archive.read(entry)), separate_channels=True)
+                values = picture.channels()["Z"].pixels
+            except KeyError as error:
+                raise InputError(f"there is no {error}", where=where, fix=_AGAIN) from None
+            except ZIP_FAULTS as error:
+                raise InputError(
+                    f"this depth map cannot be read: {error}", where=where, fix=_AGAIN
+                ) from None
+            if values.dtype != np.float16 or values.shape != (height, width):
+                raise InputError(
+                    f"a depth map is {values.dtype} of {values.shape[1]}x{values.shape[0]} "
+                    f"pixels; half floats of {width}x{height} are expected",
+                    where=where,
+                    fix=_AGAIN,
+                )
+            yield np.ascontiguousarray(values).view(np.uint16)
+
+
+def known_of(bits: UInt16[np.ndarray, "height width"]) -> Bool[np.ndarray, "height width"]:
+    """Where a depth is: a positive, finite number."""
+    return (bits > 0) & (bits < 0x7C00)
+
+
+class UnknownBits:
+    """Which half float stands where depth is unknown; frames are given in the file's order."""
+
+    def __init__(self) -> None:
+        self._patterns: dict[int, int] = {}
+        self._places = zlib.compressobj(9)
+        self._packed: list[bytes] = []
+
+    def add(self, bits: UInt16[np.ndarray, "height width"], where: str) -> None:
+        """Take note of a frame.
+
+        Raises:
+            InputError: there are too many different ones to be ways of saying "unknown".
+        """
+        found = bits[~known_of(bits)]
+        kinds, places = np.unique(found, return_inverse=True)
+        for kind in kinds.tolist():
+            self._patterns.setdefault(kind, len(self._patterns))
+        if len(self._patterns) > _MAX_PATTERNS:
+            raise InputError(
+                f"depth has over {_MAX_PATTERNS} different values that are no distances "
+                "(negative or NaN)",
+                where=where,
+                fix="give depth along z, and 0 or infinity where it is unknown",
+            )
+        numbers = np.array([self._patterns[kind] for kind in kinds.tolist()], np.uint8)
+        self._packed.append(self._places.compress(numbers[places.ravel()].tobytes()))
+
+    def text(self) -> str:
+        """All that was noted: "0000", or several patterns and, packed, which stands where."""
+        names = ",".join(f"{pattern:04x}" for pattern in self._patterns)
+        if len(self._patterns) < 2:
+            return names
+        packed = b"".join([*self._packed, self._places.flush()])
+        return f"{names};{base64.b64encode(packed).decode()}"
+
+
+class UnknownFiller:
+    """Puts back what `UnknownBits` noted; frames in the file's order. Empty text: zeros."""
+
+    def __init__(self, text: str) -> None:
+        names, _, packed = text.partition(";")
+        self._patterns = np.array([int(name, 16) for name in names.split(",") if name], np.uint16)
+        places = zlib.decompress(base64.b64decode(packed)) if packed else b""
+        self._places = np.frombuffer(places, np.uint8)
+        self._next = 0
+
+    def fill(self, bits: UInt16[np.ndarray, "height width"]) -> UInt16[np.ndarray, "height width"]:
+        """The map with its unknown pixels as they were."""
+        unknown = ~known_of(bits)
+        count = int(unknown.sum())
+        filled = bits.copy()
+        if len(self._patterns) == 1:
+            filled[unknown] = self._patterns[0]
+        elif len(self._patterns):
+            numbers = self._places[self._next : self._next + count]
+            self._next += count
+            filled[unknown] = self._patterns[numbers]
+        return filled
+
+
+def write_halves(maps: Iterable[UInt16[np.ndarray, "height width"]], path: Path) -> None:
+    """Write an archive; the same maps give the same bytes."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        for frame, bits in enumerate(maps):
+            buffer = io.BytesIO()
+            header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
+            OpenEXR.File(header, {"Z": bits.view(np.float16)}).write(buffer)
+            entry = zipfile.ZipInfo(ENTRY_NAME.format(frame, "exr"), _DATE)
+            archive.writestr(entry, buffer.getvalue())

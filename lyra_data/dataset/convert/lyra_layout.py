@@ -1,0 +1,72 @@
+"""The layout of Lyra 1's data: a folder a camera path, one file a clip and part.
+
+    ROOT/INDEX/rgb/NAME.mp4            frames
+    ROOT/INDEX/pose/NAME.npz           data: camera-to-world (frame 4 4); inds: frame numbers
+    ROOT/INDEX/intrinsics/NAME.npz     data: fx fy cx cy (frame 4); inds
+    ROOT/INDEX/depth/NAME.zip          00000.exr, ...: channel Z, half; may be missing
+    ROOT/INDEX/latent/NAME.pkl         torch.save of an array [1, channel, latent_frame, h, w]
+
+INDEX is 0 to 5, and for moving scenes 6 to 11 as well: the same paths through the reversed video,
+saved backwards, so that frame f shows moment f everywhere. NAME is the scene, in every folder.
+
+Our views of reversed motion hold their frames as they were generated, latest moment first. So the
+video of a folder from 6 on is read backwards, and its latents, saved as generated, fit as they are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+TRAJECTORIES = ("left", "right", "up", "zoom_out", "zoom_in", "clockwise")
+NUM_FOLDERS = 2 * len(TRAJECTORIES)
+
+SUFFIXES = {
+    "rgb": ".mp4",
+    "pose": ".npz",
+    "intrinsics": ".npz",
+    "depth": ".zip",
+    "latent": ".pkl",
+}
+"""Of the file of every part."""
+
+LATENT_SPACE = "cosmos-tokenize1-cv8x8x8-720p-normalised"
+LATENT_SPACE_FINGERPRINT = "lyra-1: (latents - mean) / std * 0.5, per channel and latent frame"
+"""What the dataset calls the codec of these latents: they are kept as they are, normalised."""
+
+
+@dataclass(frozen=True)
+class PartPlace:
+    """Which part of which clip a file is."""
+
+    root: str
+    index: int
+    name: str
+    part: str
+
+
+def place_of(path: PurePosixPath) -> PartPlace | None:
+    """What a file is, by its path from the source's folder; None: nothing of the layout."""
+    if len(path.parts) < 3 or path.name.startswith("."):
+        return None
+    *above, index, part, _ = path.parts
+    is_number = index.isascii() and index.isdigit() and str(int(index)) == index
+    if not is_number or path.suffix != SUFFIXES.get(part):
+        return None
+    return PartPlace("/".join(above), int(index), path.stem, part)
+
+
+def trajectory_of(index: int) -> str:
+    return TRAJECTORIES[index % len(TRAJECTORIES)]
+
+
+def is_reversed(index: int) -> bool:
+    """Whether a folder holds clips of the reversed motion, saved backwards."""
+    return index >= len(TRAJECTORIES)
+
+
+def folder_index(trajectory: str, *, motion_reversed: bool) -> int | None:
+    """The folder of a view; None: the layout has none for its camera path."""
+    if trajectory not in TRAJECTORIES:
+        return None
+    return TRAJECTORIES.index(trajectory) + len(TRAJECTORIES) * motion_reversed

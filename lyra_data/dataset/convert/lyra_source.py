@@ -1,0 +1,227 @@
+"""A source in Lyra's layout: which clips lie in its folders and tars, and where their parts are.
+
+What was found is kept in a small database on the disk, so that memory does not grow with it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sqlite3
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from lyra_data.dataset.convert.lyra_layout import NUM_FOLDERS, SUFFIXES, PartPlace, place_of
+from lyra_data.dataset.convert.tar_members import tar_members
+from lyra_data.errors import InputError, LyraError
+
+_TABLE = """CREATE TABLE parts (
+    root TEXT, name TEXT, number INTEGER, part TEXT,
+    container TEXT, offset INTEGER, size INTEGER, changed INTEGER,
+    PRIMARY KEY (root, name, number, part)
+) WITHOUT ROWID"""
+_PIECE = 1 << 22
+
+
+@dataclass(frozen=True)
+class StoredPart:
+    """Where the bytes of one part of a clip lie.
+
+    Attributes:
+        container: a file that is the part, or a tar that holds it.
+        offset: -1 where the file is the part.
+        changed: when the container was written, in nanoseconds.
+    """
+
+    container: Path
+    offset: int
+    size: int
+    changed: int
+
+
+@dataclass(frozen=True)
+class LyraClip:
+    """One clip of a scene: the folder it lies in, and its parts by name."""
+
+    index: int
+    parts: Mapping[str, StoredPart]
+
+
+@dataclass(frozen=True)
+class LyraScene:
+    """All clips of one name below one root.
+
+    Attributes:
+        root: from the source's folder to the numbered ones, "/" between parts; "": none.
+    """
+
+    root: str
+    name: str
+    clips: tuple[LyraClip, ...]
+
+    @property
+    def scene_id(self) -> str:
+        return "-".join((*self.root.split("/"), self.name)) if self.root else self.name
+
+
+class LyraSource:
+    """The clips below a folder or in a tar, found once.
+
+    Raises:
+        InputError: there is no such file or folder, no clip in it, a part is there twice, a folder
+            has a number beyond 11, or a tar is refused.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._folder = tempfile.TemporaryDirectory(prefix="lyra-data-")
+        self._table = sqlite3.connect(Path(self._folder.name) / "parts.sqlite")
+        self._table.execute("PRAGMA synchronous = OFF")
+        self._table.execute(_TABLE)
+        try:
+            self._find()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> LyraSource:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._table.close()
+        self._folder.cleanup()
+
+    @property
+    def num_clips(self) -> int:
+        return self._count("SELECT COUNT(*) FROM parts WHERE part = 'rgb'")
+
+    @property
+    def num_scenes(self) -> int:
+        query = "SELECT DISTINCT root, name FROM parts WHERE part = 'rgb'"
+        return self._count(f"SELECT COUNT(*) FROM ({query})")
+
+    def scenes(self) -> Iterator[LyraScene]:
+        """All scenes by root and name; a clip is whatever has a video."""
+        rows = self._table.execute("SELECT * FROM parts ORDER BY root, name, number, part")
+        for (root, name), group in itertools.groupby(rows, key=lambda row: row[:2]):
+            clips = []
+            for number, parts in itertools.groupby(group, key=lambda row: row[2]):
+                found = {row[3]: StoredPart(Path(row[4]), *row[5:]) for row in parts}
+                if "rgb" in found:
+                    clips.append(LyraClip(number, found))
+            if clips:
+                yield LyraScene(root, name, tuple(clips))
+
+    def _count(self, query: str) -> int:
+        return self._table.execute(query).fetchone()[0]
+
+    def _find(self) -> None:
+        if not self.path.exists():
+            raise InputError(
+                "there is no such file or folder",
+                where=str(self.path),
+                fix="give a folder of Lyra's data, one of its tars, or a dataset of lyra-data",
+            )
+        if self.path.is_dir():
+            self._find_below(self.path)
+        else:
+            self._find_in_tar(self.path, PurePosixPath())
+        self._table.commit()
+        if not self.num_clips:
+            raise InputError(
+                "there is neither a clip of Lyra's (INDEX/rgb/NAME.mp4, also in tars) nor a "
+                "manifest of a dataset",
+                where=str(self.path),
+                fix="give the folder that holds the folders 0 to 5, or one above it",
+            )
+
+    def _find_below(self, folder: Path) -> None:
+        for place, below, files in os.walk(folder, followlinks=True):
+            below.sort()
+            for file in sorted(files):
+                path = Path(place) / file
+                relative = PurePosixPath(path.relative_to(folder).as_posix())
+                if path.suffix == ".tar":
+                    self._find_in_tar(path, relative.parent)
+                elif found := place_of(relative):
+                    facts = path.stat()
+                    part = StoredPart(path, -1, facts.st_size, facts.st_mtime_ns)
+                    self._add(found, part)
+
+    def _find_in_tar(self, path: Path, above: PurePosixPath) -> None:
+        changed = path.stat().st_mtime_ns
+        for member in tar_members(path):
+            if found := place_of(above / member.path):
+                self._add(found, StoredPart(path, member.offset, member.size, changed))
+
+    def _add(self, place: PartPlace, part: StoredPart) -> None:
+        if place.index >= NUM_FOLDERS:
+            raise InputError(
+                f"clip {place.name!r} lies in folder {place.index}; the layout has 0 to "
+                f"{NUM_FOLDERS - 1}",
+                where=str(part.container),
+                fix="give the data as it was released; six paths, and six of the reversed motion",
+            )
+        row = (place.root, place.name, place.index, place.part)
+        try:
+            self._table.execute(
+                "INSERT INTO parts VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (*row, str(part.container), part.offset, part.size, part.changed),
+            )
+        except sqlite3.IntegrityError:
+            query = "SELECT container FROM parts WHERE root=? AND name=? AND number=? AND part=?"
+            (other,) = self._table.execute(query, row).fetchone()
+            raise InputError(
+                f"{place.part} of clip {place.index}/{place.name} is there twice: in {other} too",
+                where=str(part.container),
+                fix="give each clip once: not its tar and what was unpacked from it",
+            ) from None
+
+
+@contextmanager
+def as_files(clip: LyraClip, name: str) -> Iterator[Mapping[str, Path]]:
+    """The parts of a clip as files: those in a tar are copied for as long as this lasts.
+
+    An error that names a copy is told with the tar's name in its place.
+
+    Raises:
+        InputError: a tar is cut.
+    """
+    with tempfile.TemporaryDirectory(prefix="lyra-data-") as folder:
+        files, copies = {}, {}
+        for part, stored in clip.parts.items():
+            if stored.offset < 0:
+                files[part] = stored.container
+                continue
+            path = Path(folder) / f"{part}{SUFFIXES[part]}"
+            _copy(stored, path)
+            files[part] = path
+            copies[str(path)] = f"{stored.container}: {clip.index}/{part}/{name}{SUFFIXES[part]}"
+        try:
+            yield files
+        except LyraError as error:
+            where = error.where or ""
+            for copy, origin in copies.items():
+                where = where.replace(copy, origin)
+            raise type(error)(error.what, where=where, fix=error.fix) from error
+
+
+def _copy(stored: StoredPart, path: Path) -> None:
+    left = stored.size
+    with stored.container.open("rb") as source, path.open("wb") as target:
+        source.seek(stored.offset)
+        while left and (piece := source.read(min(left, _PIECE))):
+            target.write(piece)
+            left -= len(piece)
+    if left:
+        raise InputError(
+            f"the tar is cut: {left} bytes are missing",
+            where=str(stored.container),
+            fix="copy it again",
+        )

@@ -1,0 +1,164 @@
+"""A dataset becomes WebDataset shards: tar files that are read from front to end, a view a sample.
+
+    SPLIT-000000.tar: KEY.mp4, KEY.json, KEY.camera_to_world.npy, KEY.intrinsics.npy,
+                      KEY.latents.npy and, where there is depth, KEY.depth.npz
+
+KEY is SCENE-VIEW. All that a frame has is in the order that a player shows the video in.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import tarfile
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from lyra_data.atomic import folder_atomically
+from lyra_data.dataset.convert.stored_views import StoredView, StoredViews, plays_backwards
+from lyra_data.dataset.reader import SceneDataset
+from lyra_data.progress import Progress
+
+SHARD_BYTES = 1 << 30
+"""A shard that is as large takes no further sample."""
+
+
+@dataclass(frozen=True)
+class WrittenShards:
+    """What was written."""
+
+    num_shards: int
+    num_samples: int
+
+
+def convert_to_webdataset(
+    dataset: SceneDataset, output: Path, progress: Progress, *, shard_bytes: int = SHARD_BYTES
+) -> WrittenShards:
+    """Write the folder `output`; it appears whole or not at all.
+
+    Raises:
+        CorruptDataError: the dataset has changed.
+        StorageError: the disk is full or cannot be written.
+    """
+    num_views = sum(len(scene.view_indices) for scene in dataset.scenes)
+    progress.start("Writing", num_views, "views")
+    stored = StoredViews(dataset)
+    with folder_atomically(output) as temporary:
+        shards = _Shards(temporary, shard_bytes)
+        try:
+            for scene in dataset.scenes:
+                for view in stored.of_scene(scene.scene_id):
+                    _write_sample(view, shards.of(scene.split), scene.split)
+                    progress.advance(note=scene.scene_id)
+        finally:
+            shards.close()
+    progress.finish()
+    return WrittenShards(shards.num_shards, num_views)
+
+
+class _Shards:
+    """One open shard a split."""
+
+    def __init__(self, folder: Path, shard_bytes: int) -> None:
+        self._folder, self._limit = folder, shard_bytes
+        self._open: dict[str, Any] = {}
+        self._numbers: dict[str, int] = {}
+
+    @property
+    def num_shards(self) -> int:
+        return sum(self._numbers.values())
+
+    def of(self, split: str) -> tarfile.TarFile:
+        shard: Any = self._open.get(split)
+        if shard is not None and shard.offset >= self._limit:
+            shard.close()
+            shard = None
+        if shard is None:
+            number = self._numbers.get(split, 0)
+            path = self._folder / f"{split}-{number:06d}.tar"
+            shard = tarfile.open(path, "w", format=tarfile.PAX_FORMAT)  # noqa: SIM115
+            self._open[split] = shard
+            self._numbers[split] = number + 1
+        shard.members = []  # tarfile would remember all of them
+        return shard
+
+    def close(self) -> None:
+        for shard in self._open.values():
+            shard.close()
+
+
+def _write_sample(view: StoredView, shard: tarfile.TarFile, split: str) -> None:
+    key = f"{view.scene_id}-{view.view_index:03d}".replace(".", "_").replace("/", "_")
+    data, table = view.video()
+    frames = list(range(view.num_frames))
+    if plays_backwards(table):
+        frames.reverse()
+    _add_bytes(shard, f"{key}.mp4", data)
+    poses, intrinsics = view.cameras()
+    told = _facts(view, split, codec=table.codec, plays_backwards=plays_backwards(table))
+    _add_bytes(shard, f"{key}.json", json.dumps(told, indent=1, ensure_ascii=False).encode())
+    _add_array(shard, f"{key}.camera_to_world.npy", poses[frames])
+    _add_array(shard, f"{key}.intrinsics.npy", intrinsics[frames])
+    _add_array(shard, f"{key}.latents.npy", view.latents())
+    if view.provenance.get("lyra_depth") != "none":
+        with tempfile.TemporaryFile() as file:
+            _write_depth(view, frames, file)
+            info = _info(f"{key}.depth.npz", file.tell())
+            file.seek(0)
+            shard.addfile(info, file)
+
+
+def _facts(view: StoredView, split: str, *, codec: str, plays_backwards: bool) -> dict[str, Any]:
+    """The plain columns, what cannot be a number in JSON as null; and how latents run."""
+    values = {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in view.facts.items()
+    }
+    return {
+        "scene_id": view.scene_id,
+        "view_index": view.view_index,
+        "split": split,
+        **values,
+        "video_codec": codec,
+        "latents_run_backwards": plays_backwards,
+    }
+
+
+def _write_depth(view: StoredView, frames: list[int], file: BinaryIO) -> None:
+    """An .npz with `depth` [frame height width] as stored, a few frames in memory at a time."""
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        entry = zipfile.ZipInfo("depth.npy", (1980, 1, 1, 0, 0, 0))
+        entry.compress_type = zipfile.ZIP_DEFLATED
+        with archive.open(entry, "w", force_zip64=True) as member:
+            for number, depth in enumerate(view.depth(frames)):
+                if number == 0:
+                    header = {
+                        "descr": np.lib.format.dtype_to_descr(depth.dtype),
+                        "fortran_order": False,
+                        "shape": (len(frames), *depth.shape),
+                    }
+                    np.lib.format.write_array_header_1_0(member, header)
+                member.write(np.ascontiguousarray(depth).tobytes())
+
+
+def _add_array(shard: tarfile.TarFile, name: str, values: np.ndarray) -> None:
+    buffer = io.BytesIO()
+    np.save(buffer, np.ascontiguousarray(values), allow_pickle=False)
+    _add_bytes(shard, name, buffer.getvalue())
+
+
+def _add_bytes(shard: tarfile.TarFile, name: str, data: bytes) -> None:
+    shard.addfile(_info(name, len(data)), io.BytesIO(data))
+
+
+def _info(name: str, size: int) -> tarfile.TarInfo:
+    """Without a time or an owner: the same samples give the same bytes."""
+    info = tarfile.TarInfo(name)
+    info.size, info.mode = size, 0o644
+    return info
