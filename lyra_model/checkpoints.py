@@ -29,7 +29,8 @@ class Checkpoint:
     Attributes:
         weights: state dict of the decoder.
         config: decoder params, phase, data and provenance, as plain JSON values.
-        history: one mapping per step: step, loss, each loss term, learning_rate, psnr.
+        history: one mapping per step: step, loss, each loss term, learning_rate, psnr; empty for
+            weights that were trained elsewhere.
     """
 
     weights: dict[str, Tensor]
@@ -44,20 +45,26 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
         StorageError: the disk is full or cannot be written.
     """
     with folder_atomically(folder) as temporary:
-        weights = {name: tensor.contiguous() for name, tensor in checkpoint.weights.items()}
-        (temporary / WEIGHTS).write_bytes(save(weights))
-        with (temporary / HISTORY).open("w", newline="") as file:
-            writer = csv.DictWriter(file, fieldnames=list(checkpoint.history[0]))
-            writer.writeheader()
-            writer.writerows(checkpoint.history)
-        config = {
-            "format_version": FORMAT_VERSION,
-            **checkpoint.config,
-            "weights_sha256": sha256_of_file(temporary / WEIGHTS),
-            "history_sha256": sha256_of_file(temporary / HISTORY),
-        }
-        config["config_sha256"] = content_key(config)
-        (temporary / CONFIG).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+        write_checkpoint(checkpoint, temporary)
+
+
+def write_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
+    """Write the checkpoint's files into a folder that is there, and that no one reads yet."""
+    weights = {name: tensor.contiguous() for name, tensor in checkpoint.weights.items()}
+    (folder / WEIGHTS).write_bytes(save(weights))
+    columns = list(checkpoint.history[0]) if checkpoint.history else ["step"]
+    with (folder / HISTORY).open("w", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=columns)
+        writer.writeheader()
+        writer.writerows(checkpoint.history)
+    config = {
+        "format_version": FORMAT_VERSION,
+        **checkpoint.config,
+        "weights_sha256": sha256_of_file(folder / WEIGHTS),
+        "history_sha256": sha256_of_file(folder / HISTORY),
+    }
+    config["config_sha256"] = content_key(config)
+    (folder / CONFIG).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:

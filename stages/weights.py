@@ -109,6 +109,13 @@ def convert(
     decoder: Annotated[
         Path, typer.Option(help="lyra: the released lyra_static.pt or lyra_dynamic.pt.")
     ] = DOWNLOADS / "lyra" / "lyra_static.pt",
+    dynamic: Annotated[
+        bool | None,
+        typer.Option(
+            "--dynamic/--static",
+            help="lyra: whether it reads times; as the file's name says by default.",
+        ),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option(help="A new folder; weights/KIND by default.")
     ] = None,
@@ -129,10 +136,12 @@ def convert(
     target = output or CONVERTED / kind.value
 
     def work(progress: Any) -> Summary:
-        from lyra_data.weights.convert import convert_decoder, convert_gen3c, convert_tokenizer
+        from lyra_data.weights.convert import convert_gen3c, convert_tokenizer
 
         if kind is Kind.lyra:
-            manifest = convert_decoder(decoder=decoder, output=target, progress=progress)
+            from lyra_model.released_decoder import convert_decoder
+
+            manifest = convert_decoder(decoder=decoder, output=target, dynamic=dynamic)
         elif kind is Kind.cosmos_tokenizer:
             manifest = convert_tokenizer(
                 tokenizer=tokenizer,

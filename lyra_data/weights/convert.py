@@ -13,14 +13,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
 
 from lyra_data.atomic import folder_atomically
 from lyra_data.errors import InputError, StorageError
 from lyra_data.gen3c.scheduler import create_scheduler
 from lyra_data.progress import Progress, silent
 from lyra_data.weights import gen3c_network
-from lyra_data.weights.checkpoint_files import read_state_dict
 from lyra_data.weights.latent_statistics import FILE as STATISTICS_FILE
 from lyra_data.weights.manifest import FileRecord, Manifest, hash_files
 from lyra_data.weights.models import save_config
@@ -28,10 +26,7 @@ from lyra_data.weights.parts import (
     Part,
     read_network,
     read_tokenizer,
-    refuse_foreign_numbers,
-    wrong_model,
 )
-from lyra_data.weights.recognition import recognise
 from lyra_data.weights.shards import NAME, size_of, write_shards
 from lyra_data.weights.sources import NETWORK_FILES, TOKENIZER_FILES, find_files
 from lyra_data.weights.text_encoder import TextEncoderFiles, find_text_encoder
@@ -67,7 +62,7 @@ def convert_gen3c(
             unexpected or misshapen: all of them are listed; or `output` is there already.
         StorageError: not enough space, or the disk refuses.
     """
-    _refuse_existing(output)
+    refuse_existing(output)
     network_files = find_files(network, NETWORK_FILES, option="--network")
     transformer = read_network(network_files, rope_scale=rope_scale)
     tokenizer_files = find_files(tokenizer, TOKENIZER_FILES, option="--tokenizer")
@@ -88,7 +83,7 @@ def convert_gen3c(
     }
     facts = {"dtype": dtype, "dropped": {p.name: list(p.dropped) for p in (transformer, vae)}}
 
-    _require_space(output, [transformer, vae], dtype, text)
+    require_space(output, [transformer, vae], dtype, text)
     with folder_atomically(output) as folder:
         _write_parts([transformer, vae], folder, dtype, progress)
         create_scheduler().save_config(folder / "scheduler")
@@ -106,41 +101,16 @@ def convert_tokenizer(
     progress: Progress = silent,
 ) -> Manifest:
     """The Cosmos tokenizer alone: a folder that holds `vae`. Arguments and errors as above."""
-    _refuse_existing(output)
+    refuse_existing(output)
     files = find_files(tokenizer, TOKENIZER_FILES, option="--tokenizer")
     statistics_file = statistics or _beside(tokenizer)
     vae = read_tokenizer(files, statistics=statistics_file)
     sources = {"tokenizer": files, "statistics": [statistics_file]}
-    _require_space(output, [vae], dtype)
+    require_space(output, [vae], dtype)
     with folder_atomically(output) as folder:
         _write_parts([vae], folder, dtype, progress)
         facts = {"dtype": dtype, "dropped": {"vae": list(vae.dropped)}}
         return _write_manifest("cosmos-tokenizer", folder, sources, facts, progress)
-
-
-def convert_decoder(*, decoder: Path, output: Path, progress: Progress = silent) -> Manifest:
-    """Lyra's own decoder checkpoint to `model.safetensors`, names and numbers as they are.
-
-    Raises:
-        InputError, StorageError: as above.
-    """
-    _refuse_existing(output)
-    entries = read_state_dict(decoder)
-    tensors = {name: entry for name, entry in entries.items() if isinstance(entry, Tensor)}
-    looks_like = recognise(tensors)
-    if not tensors or (looks_like is not None and "Lyra" not in looks_like):
-        raise wrong_model(decoder, "a Lyra decoder (lyra_static.pt)", looks_like, entries)
-    part = Part("decoder", {}, tensors, [name for name in entries if name not in tensors])
-    refuse_foreign_numbers(part, decoder)
-    _require_space(output, [part], "keep")
-    with folder_atomically(output) as folder:
-        progress.start("Writing", len(tensors), "tensors")
-        write_shards(
-            tensors, folder, name="model", shard_bytes=2**62, written=lambda _: progress.advance()
-        )
-        progress.finish()
-        facts = {"dropped": {"decoder": list(part.dropped)}, "tensors": len(tensors)}
-        return _write_manifest("lyra-decoder", folder, {"decoder": [decoder]}, facts, progress)
 
 
 def _beside(*releases: Path) -> Path:
@@ -150,7 +120,8 @@ def _beside(*releases: Path) -> Path:
     return next((path for path in found if path.is_file()), folders[0] / STATISTICS_FILE)
 
 
-def _refuse_existing(output: Path) -> None:
+def refuse_existing(output: Path) -> None:
+    """Raises InputError where something stands at the place of the output."""
     if output.exists():
         raise InputError(
             "is there already",
@@ -159,12 +130,13 @@ def _refuse_existing(output: Path) -> None:
         )
 
 
-def _require_space(
+def require_space(
     output: Path,
     parts: Sequence[Part],
     dtype: DtypeChoice,
     text: TextEncoderFiles | None = None,
 ) -> None:
+    """Raises StorageError where the disk has less space than the weights will take."""
     stored = _torch_dtype(dtype)
     needed = sum(size_of(tensor, stored) for part in parts for tensor in part.tensors.values())
     needed += 0 if text is None else text.num_bytes_to_copy(output)

@@ -72,7 +72,7 @@ def check_source(
 
 
 def check_converted(
-    model: str, found: Mapping[str, Shape], expected: Mapping[str, Shape]
+    model: str, found: Mapping[str, Shape | str], expected: Mapping[str, Shape]
 ) -> KeyCheck:
     """Weights under the model's own names against the model's shapes."""
     check = KeyCheck(model)

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from lyra_data.cameras import Cameras
-from lyra_model.decoder import DecoderParams, create_decoder
+from lyra_model.decoder import create_decoder
 from lyra_model.decoder.heads import GaussianActivation
 from lyra_model.decoder.inputs import DecoderInput
 from lyra_model.decoder.latents import encode_rays, encode_times
@@ -20,29 +20,9 @@ from lyra_model.decoder.pruning import prune
 from lyra_model.decoder.rays import coarse_rays, pluecker
 from lyra_model.decoder.times import embed_times, normalise_times
 from lyra_model.gaussians import Gaussians
+from lyra_model.released_decoder import RELEASED
 from tests.conformance.base import Comparison, Result, load_arrays, skip
 from tests.conformance.linear_codec import LinearCodec
-
-RELEASED = DecoderParams(
-    dim=512,
-    depth=16,
-    attention_every=8,
-    num_heads=8,
-    mlp_ratio=4,
-    d_state=256,
-    d_conv=4,
-    expand=2,
-    headdim=64,
-    chunk_size=256,
-    distance_near=0.1,
-    distance_far=500.0,
-    distance_shift=-1.65,
-    scale_max=0.3,
-    opacity_shift=-2.0,
-    scene_scale=1.0,
-    dynamic=False,
-)
-"""Settings of lyra_static.pt; lyra_dynamic.pt differs in `dynamic` alone."""
 
 
 def check(entry: dict[str, Any], folder: Path) -> Result:

@@ -206,16 +206,6 @@ def write_t5(folder: Path, *, width: int) -> Path:
     return folder
 
 
-def test_lyras_decoder_is_unwrapped_as_it_is(tmp_path):
-    weights = {"layers.0.mixer.A_log": torch.randn(4), "deconv.weight": torch.randn(2, 3).half()}
-    torch.save({"module": weights, "step": 3}, tmp_path / "lyra_static.pt")
-    decoder = tmp_path / "lyra_static.pt"
-    assert run("convert", "lyra", "--decoder", decoder, "--output", tmp_path / "out")[0] == 0
-    found = load_file(tmp_path / "out" / "model.safetensors")
-    assert found.keys() == weights.keys()
-    assert all(torch.equal(found[name], weights[name]) for name in weights)
-
-
 def test_every_missing_unexpected_and_misshapen_weight_is_listed(release, tmp_path):
     entries = release.network_entries()
     attention = "net.blocks.block0.blocks.0.block.attn"
