@@ -1,6 +1,7 @@
 """The bidirectional Mamba-2 block: two scans, forward and backward in time, that share projections.
 
-Reference: Lyra-1 src/models/utils/mamba2.py and state-spaces/mamba v2.2.4 (Mamba2, one group).
+Reference: Lyra-1 src/models/utils/mamba2.py and state-spaces/mamba v2.2.4 (Mamba2, one group). On
+CUDA its kernels are used where they are installed (kernels.py), elsewhere plain torch.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from einops import rearrange, repeat
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from lyra_model.decoder.kernels import Mamba2Kernels, kernels_for
 from lyra_model.decoder.state_space import chunked_scan
 
 NORM_EPSILON = 1e-5
@@ -112,31 +114,64 @@ class BidirectionalMamba2(nn.Module):
         z, xbc, dt = self.in_proj(x).split(self.widths, dim=-1)
         sequences = [(z, xbc, dt), (z.flip(1), xbc.flip(1), dt.flip(1))]
         directions: list[Direction] = list(self.mamba_scans)  # type: ignore[arg-type]
+        weight = directions[0].conv1d.weight
+        kernels = kernels_for(x.device, channels=weight.shape[0], taps=weight.shape[2])
+        if kernels is None:
+            scanned = self._scanned_in_torch(directions, [part[1:] for part in sequences])
+        else:
+            scanned = self._scanned_by_kernels(kernels, directions, [p[1:] for p in sequences])
+        first, second = (
+            direction.gate(y, z)
+            for direction, y, (z, _, _) in zip(directions, scanned, sequences, strict=True)
+        )
+        return first, second
+
+    def _scanned_by_kernels(
+        self,
+        kernels: Mamba2Kernels,
+        directions: list[Direction],
+        sequences: list[tuple[Tensor, Tensor]],
+    ) -> list[Tensor]:
+        """In the number format that the input projection gave, as the released models were run."""
+        return [
+            kernels.run(
+                xbc,
+                dt,
+                conv_weight=direction.conv1d.weight,
+                conv_bias=direction.conv1d.bias,
+                dt_bias=direction.dt_bias,
+                decay_rate=direction.decay_rate,
+                skip=direction.D,
+                d_state=self.d_state,
+                chunk_size=self.chunk_size,
+            )
+            for direction, (xbc, dt) in zip(directions, sequences, strict=True)
+        ]
+
+    def _scanned_in_torch(
+        self, directions: list[Direction], sequences: list[tuple[Tensor, Tensor]]
+    ) -> list[Tensor]:
+        """Both directions go through the scan as one batch, in float32 or better."""
         ready = [
             direction.prepare(xbc, dt)
-            for direction, (_, xbc, dt) in zip(directions, sequences, strict=True)
+            for direction, (xbc, dt) in zip(directions, sequences, strict=True)
         ]
-        # Both directions go through the scan as one batch.
         xbc_both = torch.cat([xbc for xbc, _ in ready])
         dt_both = torch.cat([dt for _, dt in ready])
         inner_dim = self.widths[0]
         inputs, b, c = xbc_both.split((inner_dim, self.d_state, self.d_state), dim=-1)
         inputs = rearrange(inputs, "batch token (head p) -> batch token head p", p=self.headdim)
-        num_batch = len(x)
+        num_batch = len(sequences[0][0])
         decay_rate = torch.cat(
             [repeat(d.decay_rate, "head -> batch head", batch=num_batch) for d in directions]
         )
-        with torch.autocast(x.device.type, enabled=False):  # sums over thousands of tokens
+        with torch.autocast(inputs.device.type, enabled=False):  # sums over thousands of tokens
             inputs, dt_both, b, c = map(_precise, (inputs, dt_both, b, c))
             y = chunked_scan(inputs, dt_both, decay_rate, b, c, chunk_size=self.chunk_size)
         skip = torch.stack([d.D for d in directions])
         skip = repeat(skip, "direction head -> (direction batch) 1 head 1", batch=num_batch)
         y = rearrange(y + inputs * skip, "batch token head p -> batch token (head p)")
-        first, second = (
-            direction.gate(part, z)
-            for direction, part, (z, _, _) in zip(directions, y.chunk(2), sequences, strict=True)
-        )
-        return first, second
+        return list(y.chunk(2))
 
 
 def _precise(values: Float[Tensor, "*axis"]) -> Float[Tensor, "*axis"]:
