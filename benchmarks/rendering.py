@@ -29,7 +29,14 @@ from lyra_model.gaussians import Gaussians
 from lyra_model.rendering import render
 from lyra_model.rendering.base import RenderingParams
 
-PARAMS = RenderingParams(near=0.1, far=500.0, background=(1.0, 1.0, 1.0))
+PARAMS = RenderingParams(
+    near=0.1,
+    far=500.0,
+    background=(1.0, 1.0, 1.0),
+    patch_pixels=None,
+    with_ut=False,
+    with_eval3d=False,
+)
 
 Scene = tuple[Gaussians, Cameras]
 

@@ -29,7 +29,14 @@ from tests.factories import make_quality
 HEIGHT, WIDTH, FRAMES = 16, 24, 9
 
 
-RENDERING = RenderingParams(near=0.1, far=500.0, background=(1.0, 1.0, 1.0))
+RENDERING = RenderingParams(
+    near=0.1,
+    far=500.0,
+    background=(1.0, 1.0, 1.0),
+    patch_pixels=None,
+    with_ut=False,
+    with_eval3d=False,
+)
 
 
 LIMITS = {

@@ -16,7 +16,7 @@ from lyra_data.params import suggestion
 if TYPE_CHECKING:
     from lyra_data.cameras import Cameras
     from lyra_model.gaussians import Gaussians
-    from lyra_model.rendering.base import Render, Renderer, RenderingParams
+    from lyra_model.rendering.base import Render, Renderer, RenderingParams, Window
 
 BACKENDS = {
     "cpu": "lyra_model.rendering.cpu",
@@ -28,19 +28,25 @@ log = logging.getLogger(__name__)
 
 
 def render(
-    gaussians: Gaussians, cameras: Cameras, params: RenderingParams, *, backend: str = "auto"
+    gaussians: Gaussians,
+    cameras: Cameras,
+    params: RenderingParams,
+    *,
+    backend: str = "auto",
+    window: Window | None = None,
 ) -> Render:
     """Render every camera's view; differentiable in the Gaussians and in camera_to_world.
 
     Args:
         backend: "gsplat" (CUDA), "cpu" (numba), "torch" (any device and dtype; slow) or "auto":
             gsplat for CUDA tensors, cpu for CPU tensors, torch for others or without numba.
+        window: render this part of every picture alone; None: whole pictures.
 
     Raises:
-        ParamsError: the backend is not in the table.
+        ParamsError: the backend is not in the table, or has not what params ask for.
         ValueError: the backend cannot take these tensors, or a Gaussian holds NaN or inf.
     """
-    return renderer(backend, gaussians.means.device.type).render(gaussians, cameras, params)
+    return renderer(backend, gaussians.means.device.type).render(gaussians, cameras, params, window)
 
 
 def renderer(backend: str, device_type: str) -> Renderer:

@@ -17,10 +17,11 @@ from torch.autograd.function import once_differentiable
 
 from lyra_data.cameras import Cameras
 from lyra_model.gaussians import Gaussians
-from lyra_model.rendering.base import Render, RenderingParams
+from lyra_model.rendering.base import Render, RenderingParams, Window, refuse_3dgut
 from lyra_model.rendering.cpu_kernels import over_range
 from lyra_model.rendering.cpu_projection import (
     CULLED,
+    SLOPE_MARGIN,
     SPLAT_FIELDS,
     project,
 )
@@ -33,14 +34,21 @@ MAX_SIZE = np.iinfo(np.int16).max
 """Largest height and width; bounds of splats are kept in 16 bits."""
 
 
-def render(gaussians: Gaussians, cameras: Cameras, params: RenderingParams) -> Render:
+def render(
+    gaussians: Gaussians,
+    cameras: Cameras,
+    params: RenderingParams,
+    window: Window | None = None,
+) -> Render:
     """Render every camera's view.
 
     A Gaussian with an all-zero quaternion is not seen. Intrinsics get no gradient.
 
     Raises:
+        ParamsError: params ask for 3DGUT.
         ValueError: a tensor is not float32 or not on the CPU, or a Gaussian holds NaN or inf.
     """
+    refuse_3dgut(params, "CPU")
     tensors = {**vars(gaussians), "camera_to_world": cameras.camera_to_world}
     for name, tensor in tensors.items():
         if tensor.dtype != torch.float32 or tensor.device.type != "cpu":
@@ -59,6 +67,7 @@ def render(gaussians: Gaussians, cameras: Cameras, params: RenderingParams) -> R
         cameras.world_to_camera,
         cameras.intrinsics.detach(),
         (cameras.height, cameras.width),
+        window or Window.whole(cameras),
         params,
     )
     return Render(rgb=rgb, depth=depth, alpha=alpha)
@@ -91,10 +100,11 @@ class _RenderViews(torch.autograd.Function):
         world_to_camera: Float[Tensor, "frame 4 4"],
         intrinsics: Float[Tensor, "frame 4"],
         size: tuple[int, int],
+        window: Window,
         params: RenderingParams,
     ) -> tuple[Tensor, Tensor, Tensor]:
         fields = [field.contiguous() for field in (means, quats, scales, opacities, colors)]
-        num_frames, (height, width) = len(world_to_camera), size
+        num_frames, height, width = len(world_to_camera), window.height, window.width
         rgb = torch.empty(num_frames, 3, height, width)
         depth = torch.empty(num_frames, height, width)
         alpha = torch.empty(num_frames, height, width)
@@ -102,7 +112,7 @@ class _RenderViews(torch.autograd.Function):
         views = [
             _render_view(
                 [field.detach().numpy() for field in fields],
-                _packed_camera(world_to_camera[frame], intrinsics[frame], size, params),
+                _packed_camera(world_to_camera[frame], intrinsics[frame], size, window, params),
                 background,
                 rgb[frame].numpy(),
                 depth[frame].numpy(),
@@ -135,27 +145,42 @@ class _RenderViews(torch.autograd.Function):
                 gradients,
             )
         tensors = [torch.from_numpy(gradient) for gradient in gradients]
-        return (*tensors, grad_world_to_camera, None, None, None)
+        return (*tensors, grad_world_to_camera, None, None, None, None)
 
 
 def _packed_camera(
     world_to_camera: Float[Tensor, "4 4"],
     intrinsics: Float[Tensor, 4],
     size: tuple[int, int],
+    window: Window,
     params: RenderingParams,
 ) -> np.ndarray:
-    """Rotation (9), translation (3), fx, fy, cx, cy, width, height, near, far, as float64."""
+    """Rotation (9), translation (3), fx, fy, cx, cy, width, height, near, far, and the limits of
+    slopes (left, right, top, bottom), as float64.
+
+    Principal point and size are the window's; slopes are limited by the whole picture, so that a
+    Gaussian has the same shape in every window.
+    """
     rotation, translation = world_to_camera[:3, :3], world_to_camera[:3, 3]
     height, width = size
+    fx, fy, cx, cy = intrinsics.tolist()
+    margin_x, margin_y = SLOPE_MARGIN * 0.5 * width / fx, SLOPE_MARGIN * 0.5 * height / fy
     return np.array(
         [
             *rotation.flatten().tolist(),
             *translation.tolist(),
-            *intrinsics.tolist(),
-            width,
-            height,
+            fx,
+            fy,
+            cx - window.left,
+            cy - window.top,
+            window.width,
+            window.height,
             params.near,
             params.far,
+            -cx / fx - margin_x,
+            (width - cx) / fx + margin_x,
+            -cy / fy - margin_y,
+            (height - cy) / fy + margin_y,
         ]
     )
 

@@ -34,6 +34,7 @@ X, Y, CONIC_A, CONIC_B, CONIC_C, OPACITY, RED, GREEN, BLUE, DEPTH = range(10)
 SPLAT_FIELDS = 10
 
 FX, FY, CX, CY, WIDTH, HEIGHT, NEAR, FAR = range(12, 20)
+SLOPE_LEFT, SLOPE_RIGHT, SLOPE_TOP, SLOPE_BOTTOM = range(20, 24)
 """A packed camera holds world_to_camera's rotation (9) and translation (3), then these."""
 
 CULLED = np.uint32(0xFFFF_FFFF)
@@ -81,12 +82,10 @@ def linearised(
         the two rows Q = P R; and the blurred covariance Q S S Q^T (xx, xy, yy).
     """
     x, y, z = centre
-    fx, fy, cx, cy = camera[FX], camera[FY], camera[CX], camera[CY]
-    width, height = camera[WIDTH], camera[HEIGHT]
-    margin_x, margin_y = SLOPE_MARGIN * 0.5 * width / fx, SLOPE_MARGIN * 0.5 * height / fy
+    fx, fy = camera[FX], camera[FY]
     inverse_z = 1.0 / z
-    slope_x = min((width - cx) / fx + margin_x, max(-cx / fx - margin_x, x * inverse_z))
-    slope_y = min((height - cy) / fy + margin_y, max(-cy / fy - margin_y, y * inverse_z))
+    slope_x = min(camera[SLOPE_RIGHT], max(camera[SLOPE_LEFT], x * inverse_z))
+    slope_y = min(camera[SLOPE_BOTTOM], max(camera[SLOPE_TOP], y * inverse_z))
 
     quaternion, _ = unit_quaternion_at(quats, item)
     rotation = rotation_of(quaternion)

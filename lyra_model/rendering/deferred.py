@@ -1,8 +1,9 @@
-"""Deferred back-propagation: a loss over many views in the memory of one.
+"""Deferred back-propagation: a loss over many views in the memory of one, or of one patch.
 
 Every view is rendered, judged and differentiated by itself; only the gradients of the Gaussians
 and of the cameras are kept, and handed on when the caller goes backward. The gradient is that of
-rendering all views at once (ARF, Zhang et al. 2022, section 4.3, by views instead of patches).
+rendering all views at once. With `patch_pixels` a view's picture is rendered without a graph and
+judged whole, and then the gradient goes back patch by patch (ARF, Zhang et al. 2022, section 4.3).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from torch import Tensor
 from lyra_data.cameras import Cameras
 from lyra_model.gaussians import Gaussians
 from lyra_model.rendering import render
-from lyra_model.rendering.base import Render, RenderingParams
+from lyra_model.rendering.base import Render, RenderingParams, Window, patches
 
 LossOfView = Callable[[Render, Gaussians, int], Float[Tensor, ""]]
 """The loss of one view, given its render (of a single frame), the Gaussians it shows, and its index
@@ -48,18 +49,96 @@ def loss_over_views(
     leaf_gaussians = Gaussians(**dict(zip(names, leaves[:-1], strict=True)))
     leaf_cameras = replace(cameras, camera_to_world=leaves[-1])
 
+    backpropagate = _whole if params.patch_pixels is None else _in_patches
     total = gaussians.means.new_zeros(())
     for frame in range(len(cameras)):
-        view = render(leaf_gaussians, leaf_cameras[[frame]], params, backend=backend)
-        loss = loss_of_view(view, leaf_gaussians, frame)
-        if loss.requires_grad:
-            loss.backward(inputs=[leaf for leaf in leaves if leaf.requires_grad])
-        total += loss.detach()
-        del view, loss  # or this view's memory would be held while the next is rendered
+
+        def loss_of_render(view: Render, frame: int = frame) -> Float[Tensor, ""]:
+            return loss_of_view(view, leaf_gaussians, frame)
+
+        total += backpropagate(
+            leaf_gaussians, leaf_cameras, frame, params, loss_of_render, leaves, backend
+        )
     if not differentiates:
         return total
     gradients = [leaf.grad if leaf.grad is not None else torch.zeros_like(leaf) for leaf in leaves]
     return _WithGradients.apply(total, gradients, *inputs)  # type: ignore[return-value]
+
+
+LossOfRender = Callable[[Render], Float[Tensor, ""]]
+
+
+def _whole(
+    gaussians: Gaussians,
+    cameras: Cameras,
+    frame: int,
+    params: RenderingParams,
+    loss_of_render: LossOfRender,
+    leaves: list[Tensor],
+    backend: str,
+) -> Float[Tensor, ""]:
+    """The loss of one view; its gradients are added to the leaves, and its graph is gone."""
+    loss = loss_of_render(render(gaussians, cameras[[frame]], params, backend=backend))
+    if loss.requires_grad:
+        loss.backward(inputs=[leaf for leaf in leaves if leaf.requires_grad])
+    return loss.detach()
+
+
+def _in_patches(
+    gaussians: Gaussians,
+    cameras: Cameras,
+    frame: int,
+    params: RenderingParams,
+    loss_of_render: LossOfRender,
+    leaves: list[Tensor],
+    backend: str,
+) -> Float[Tensor, ""]:
+    """The same with the graph of one patch: rendered once to be judged, once to go back.
+
+    The loss is that of the whole picture, so losses that look at more than a pixel (SSIM, LPIPS,
+    the median of the depth) are what they are without patches.
+    """
+    assert params.patch_pixels is not None
+    windows = patches(cameras.height, cameras.width, params.patch_pixels)
+    images: list[Tensor] = []
+    with torch.no_grad():
+        for window in windows:
+            patch = render(gaussians, cameras[[frame]], params, backend=backend, window=window)
+            parts = [patch.rgb, patch.depth, patch.alpha]
+            size = (cameras.height, cameras.width)
+            images = images or [part.new_empty(*part.shape[:-2], *size) for part in parts]
+            for image, part in zip(images, parts, strict=True):
+                image[..., *window.slices] = part
+    wanted = [leaf for leaf in leaves if leaf.requires_grad]
+    rgb, depth, alpha = (image.requires_grad_(bool(wanted)) for image in images)
+    loss = loss_of_render(Render(rgb=rgb, depth=depth, alpha=alpha))
+    if loss.requires_grad:
+        loss.backward(inputs=[*images, *wanted])
+        for window in windows:
+            _go_back(gaussians, cameras, frame, params, images, wanted, backend, window)
+    return loss.detach()
+
+
+def _go_back(
+    gaussians: Gaussians,
+    cameras: Cameras,
+    frame: int,
+    params: RenderingParams,
+    images: list[Tensor],
+    wanted: list[Tensor],
+    backend: str,
+    window: Window,
+) -> None:
+    """Render one patch again and pass the gradients of its pixels on."""
+    patch = render(gaussians, cameras[[frame]], params, backend=backend, window=window)
+    pairs = [
+        (part, image.grad[..., *window.slices])
+        for part, image in zip([patch.rgb, patch.depth, patch.alpha], images, strict=True)
+        if part.requires_grad and image.grad is not None
+    ]
+    if pairs:
+        parts, gradients = zip(*pairs, strict=True)
+        torch.autograd.backward(parts, gradients, inputs=wanted)
 
 
 class _WithGradients(torch.autograd.Function):

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from lyra_data.cameras import PIXEL_CENTRE, Cameras
 from lyra_model.gaussians import Gaussians
-from lyra_model.rendering.base import Render, RenderingParams
+from lyra_model.rendering.base import Render, RenderingParams, Window, refuse_3dgut
 
 TILE = 16
 SCREEN_BLUR = 0.3
@@ -22,10 +22,21 @@ MIN_TRANSMITTANCE = 1e-4
 SLOPE_MARGIN = 0.3
 
 
-def render(gaussians: Gaussians, cameras: Cameras, params: RenderingParams) -> Render:
-    """Render every camera's view; float64 in, float64 out."""
+def render(
+    gaussians: Gaussians,
+    cameras: Cameras,
+    params: RenderingParams,
+    window: Window | None = None,
+) -> Render:
+    """Render every camera's view; float64 in, float64 out.
+
+    Raises:
+        ParamsError: params ask for 3DGUT.
+    """
+    refuse_3dgut(params, "torch")
+    size, seen = (cameras.height, cameras.width), window or Window.whole(cameras)
     views = [
-        _render_view(gaussians, world_to_camera, intrinsics, cameras.height, cameras.width, params)
+        _render_view(gaussians, world_to_camera, intrinsics, size, seen, params)
         for world_to_camera, intrinsics in zip(
             cameras.world_to_camera, cameras.intrinsics, strict=True
         )
@@ -38,8 +49,8 @@ def _render_view(
     gaussians: Gaussians,
     world_to_camera: Float[Tensor, "4 4"],
     intrinsics: Float[Tensor, 4],
-    height: int,
-    width: int,
+    size: tuple[int, int],
+    window: Window,
     params: RenderingParams,
 ) -> tuple[Tensor, Tensor, Tensor]:
     rotation, translation = world_to_camera[:3, :3], world_to_camera[:3, 3]
@@ -51,8 +62,9 @@ def _render_view(
     order = nearest_first[seen[nearest_first]]
     gaussians, centres = gaussians[order], centres[order]
 
-    screen = centres[:, :2] / centres[:, 2:] * intrinsics[:2] + intrinsics[2:]
-    covariances = _screen_covariances(gaussians, centres, rotation, intrinsics, height, width)
+    corner = intrinsics.new_tensor([window.left, window.top])
+    screen = centres[:, :2] / centres[:, 2:] * intrinsics[:2] + (intrinsics[2:] - corner)
+    covariances = _screen_covariances(gaussians, centres, rotation, intrinsics, *size)
     conics = torch.linalg.inv(covariances)
     with torch.no_grad():
         extent = torch.sqrt(2 * torch.log(gaussians.opacities / MIN_ALPHA))[:, None]
@@ -60,6 +72,7 @@ def _render_view(
 
     features = torch.cat([gaussians.colors, centres[:, 2:]], dim=1)
     background = z.new_tensor([*params.background, 0.0])
+    height, width = window.height, window.width
     image, alpha = z.new_empty(4, height, width), z.new_empty(height, width)
     for top in range(0, height, TILE):
         for left in range(0, width, TILE):
@@ -71,9 +84,9 @@ def _render_view(
                 rows, columns, screen[reach], conics[reach], gaussians.opacities[reach]
             )
             colour = torch.einsum("hwg,gc->chw", weights, features[reach])
-            window = (slice(top, top + TILE), slice(left, left + TILE))
-            image[:, *window] = colour + final * background[:, None, None]
-            alpha[window] = 1.0 - final
+            tile = (slice(top, top + TILE), slice(left, left + TILE))
+            image[:, *tile] = colour + final * background[:, None, None]
+            alpha[tile] = 1.0 - final
     return image[:3], image[3] / alpha.clamp(min=1e-10), alpha
 
 

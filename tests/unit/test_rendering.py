@@ -29,7 +29,14 @@ from lyra_model.rendering.cpu_kernels import kernel, source_stamp
 from lyra_model.rendering.cpu_rasterization import rasterize
 from lyra_model.rendering.deferred import loss_over_views
 
-PARAMS = RenderingParams(near=0.1, far=500.0, background=(1.0, 0.5, 0.2))
+PARAMS = RenderingParams(
+    near=0.1,
+    far=500.0,
+    background=(1.0, 0.5, 0.2),
+    patch_pixels=None,
+    with_ut=False,
+    with_eval3d=False,
+)
 FIELDS = ("means", "scales", "quats", "opacities", "colors")
 
 
@@ -309,7 +316,14 @@ def test_without_visible_gaussians_only_the_background_is_drawn(module):
 
 def test_only_gaussians_between_near_and_far_are_drawn():
     cameras = facing_camera(16, 16, 16.0)
-    params = RenderingParams(near=1.0, far=3.0, background=(0.0, 0.0, 0.0))
+    params = RenderingParams(
+        near=1.0,
+        far=3.0,
+        background=(0.0, 0.0, 0.0),
+        patch_pixels=None,
+        with_ut=False,
+        with_eval3d=False,
+    )
     drawn = [
         bool(cpu.render(one_gaussian(z), cameras, params).alpha.any())
         for z in (0.99, 1.0, 3.0, 3.01)
