@@ -109,20 +109,8 @@ def time_decoder(num_views: int, latent_frames: int, height: int, width: int, re
         dynamic=False,
     )
     decoder = create_decoder(params, seed=0)
-    generator = torch.Generator().manual_seed(0)
+    inputs = random_inputs(num_views, latent_frames, height, width)
     frames = num_views * (8 * (latent_frames - 1) + 1)
-
-    def draw(num_frames: int, channels: int) -> Tensor:
-        return torch.randn(1, num_frames, channels, height, width, generator=generator)
-
-    inputs = DecoderInput(
-        latents=draw(num_views * latent_frames, 16),
-        plucker_latents=draw(num_views * latent_frames, 32),
-        rays_o=draw(frames, 3),
-        rays_d=draw(frames, 3),
-        num_views=num_views,
-        scene_scale=1.0,
-    )
 
     def forward() -> Tensor:
         (gaussians,) = decoder(inputs, prune_ratio=0.0)
@@ -138,6 +126,27 @@ def time_decoder(num_views: int, latent_frames: int, height: int, width: int, re
     tokens = num_views * latent_frames * height * width // 4
     print(f"decoder, dim 128, depth 4, {tokens} tokens, {frames * height * width} Gaussians:")
     print(f"  forward {of_forward:.3f}   forward and backward {of_step:.3f}")
+
+
+def random_inputs(
+    num_views: int, latent_frames: int, height: int, width: int, *, dynamic: bool = False
+) -> DecoderInput:
+    """Of one scene, all numbers drawn; height and width of the latents."""
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(num_frames: int, channels: int) -> Tensor:
+        return torch.randn(1, num_frames, channels, height, width, generator=generator)
+
+    frames = num_views * (8 * (latent_frames - 1) + 1)
+    return DecoderInput(
+        latents=draw(num_views * latent_frames, 16),
+        plucker_latents=draw(num_views * latent_frames, 32),
+        rays_o=draw(frames, 3),
+        rays_d=torch.nn.functional.normalize(draw(frames, 3), dim=2),
+        num_views=num_views,
+        scene_scale=1.0,
+        time_latents=draw(latent_frames + 1, 16) if dynamic else None,
+    )
 
 
 def best(action: Callable[[], object], repeats: int) -> float:

@@ -7,6 +7,7 @@ import torch
 
 from lyra_data.cameras import Cameras
 from lyra_data.codecs import CODECS
+from lyra_data.codecs.base import num_latent_frames
 from lyra_data.errors import ParamsError
 from lyra_model.decoder import DecoderParams, create_decoder
 from lyra_model.decoder.inputs import DecoderInput, prepare_inputs
@@ -226,6 +227,32 @@ def test_a_new_decoder_learns_the_distances_of_a_scene() -> None:
         optimiser.step()
         errors.append(float(error.detach()))
     assert errors[-1] < 0.6 * errors[0], errors
+
+
+@pytest.mark.parametrize("num_views", range(1, 7))
+@pytest.mark.parametrize(
+    ("num_frames", "dynamic"), [(1, False), (9, True), (17, False), (25, True)]
+)
+def test_any_number_of_views_and_8k_plus_1_frames_make_a_gaussian_for_every_8x8_pixels(
+    num_views: int, num_frames: int, dynamic: bool
+) -> None:
+    codec = CODECS.create({"name": "dct"}, where="codec")
+    cameras = moving_cameras(0)[[0] * num_frames].resized(16, 32)
+    inputs = prepare_inputs(
+        [cameras] * num_views,
+        [torch.randn(16, num_latent_frames(num_frames), 2, 4) for _ in range(num_views)],
+        codec,
+        scene_scale=1.0,
+        frame_times=torch.arange(float(num_frames)) if dynamic else None,
+        target_time=0.0 if dynamic else None,
+    )
+    decoder = create_decoder(small_params(dynamic=dynamic), seed=1)
+    with torch.no_grad():
+        (gaussians,) = decoder(inputs, prune_ratio=0.0)
+        (pruned,) = decoder(inputs, prune_ratio=0.8)
+    assert len(gaussians) == num_views * num_frames * 2 * 4
+    assert len(pruned) == num_kept(len(gaussians), 0.8)
+    assert all(bool(values.isfinite().all()) for values in vars(gaussians).values())
 
 
 def some_gaussians(num: int) -> Gaussians:
