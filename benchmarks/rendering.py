@@ -1,6 +1,6 @@
 """Claim: the CPU renderer is some twenty times faster than plain torch, forward and backward.
 
-    python -m benchmarks.rendering [--rounds 3] [--without-torch]
+    python -m benchmarks.rendering [--rounds 3] [--without-torch] [--cases 2]
 
 Beside our own torch version the path for CPUs of metal-gauss 0.2 (MIT; `pip install --no-deps
 metal-gauss`) takes its turn where it is installed: the one package of PyPI that was found to draw
@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import itertools
 import os
 import statistics
 import time
@@ -155,6 +156,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--without-torch", action="store_true")
+    parser.add_argument("--cases", type=int, help="the first so many cases alone")
     arguments = parser.parse_args()
     runs = [("cpu", 1), ("cpu", 2)]
     if not arguments.without_torch:
@@ -171,7 +173,7 @@ def main() -> None:
     print(
         f"{'':20s}" + "".join(f"{f'{backend}, {threads} core':>20s}" for backend, threads in runs)
     )
-    for name, scene in scenes():
+    for name, scene in itertools.islice(scenes(), arguments.cases):
         for backend, num_threads in runs[::2]:
             milliseconds(scene, backend, num_threads)
         times: dict[tuple[str, int], list[float]] = {run: [] for run in runs}
