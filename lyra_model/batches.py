@@ -16,6 +16,7 @@ from lyra_data.cameras import Cameras
 from lyra_data.codecs.base import LatentCodec, num_latent_frames
 from lyra_data.dataset.reader import SceneDataset
 from lyra_data.errors import InputError
+from lyra_data.frame_selection import mirrored
 from lyra_data.view import View
 from lyra_model.decoder.inputs import DecoderInput, at_time, prepare_inputs
 from lyra_model.view_sampling import ViewList
@@ -55,6 +56,10 @@ class Targets:
             self.times[frames],
         )
 
+    def to(self, device: torch.device) -> Targets:
+        moved = {name: value.to(device) for name, value in vars(self).items()}
+        return Targets(**moved)
+
     @staticmethod
     def concatenate(parts: list[Targets]) -> Targets:
         return Targets(
@@ -71,8 +76,10 @@ class SceneBatch:
     """One scene, ready for the decoder.
 
     Attributes:
-        inputs: what the decoder reads, of the views that show the motion forwards.
+        inputs: what the decoder reads, of the views that show the motion forwards; on the loader's
+            device.
         targets: every frame of every view, held-out ones included; the sampler must not draw those.
+            They stay in the CPU's memory: a step compares with few of them.
         views: which of them are read.
     """
 
@@ -92,8 +99,11 @@ class SceneLoader:
 
     Args:
         codec: the codec of the dataset's latents; re-encodes frames at other sizes.
-        num_frames: leading frames of every view the decoder reads; 8k+1.
+        num_frames: frames of every view the decoder reads, 8k+1, from the first one on.
+        readable: leading frames that may be read, where that are fewer: they are then read to and
+            fro. None: enough.
         scene_scale, dynamic: see DecoderParams.
+        device: where the decoder runs.
         keep: batches held in memory.
     """
 
@@ -107,16 +117,24 @@ class SceneLoader:
         num_frames: int,
         scene_scale: float,
         dynamic: bool,
+        device: torch.device,
+        readable: int | None = None,
         keep: int = 4,
     ) -> None:
         self.dataset = dataset
         self.codec = codec
         self.height, self.width = height, width
-        self.num_frames = num_frames
+        self.frames_read = mirrored(num_frames, min(num_frames, readable or num_frames))
         self.scene_scale = scene_scale
         self.dynamic = dynamic
+        self.device = device
         self.keep = keep
         self._kept: OrderedDict[str, SceneBatch] = OrderedDict()
+
+    @property
+    def num_different_frames(self) -> int:
+        """Leading frames of every view that are read, each counted once."""
+        return max(self.frames_read) + 1
 
     def load(self, scene_id: str) -> SceneBatch:
         """The batch of one scene.
@@ -145,7 +163,7 @@ class SceneLoader:
         if list(places) == forward:
             return batch
         latents = rearrange(
-            batch.inputs.latents[0], "(view t) c h w -> view c t h w", view=len(forward)
+            batch.inputs.latents[0].cpu(), "(view t) c h w -> view c t h w", view=len(forward)
         )
         first_camera = batch.targets[places[0]].cameras.camera_to_world[0]
         targets = [
@@ -153,12 +171,12 @@ class SceneLoader:
             for target in batch.targets
         ]
         inputs = prepare_inputs(
-            [targets[place].cameras[: self.num_frames] for place in places],
+            [targets[place].cameras[self.frames_read] for place in places],
             [latents[forward.index(place)] for place in places],
             self.codec,
             scene_scale=self.scene_scale,
         )
-        return replace(batch, inputs=inputs, targets=targets)
+        return replace(batch, inputs=inputs.to(self.device), targets=targets)
 
     def inputs_at(self, batch: SceneBatch, time: float | None) -> DecoderInput:
         """What the decoder reads to reconstruct a moment; a still decoder knows no moments.
@@ -169,8 +187,9 @@ class SceneLoader:
         if not self.dynamic:
             return batch.inputs
         assert time is not None, "a dynamic decoder reconstructs a moment"
-        times = torch.arange(self.num_frames, dtype=torch.float32)
-        return at_time(batch.inputs, self.codec, frame_times=times, target_time=time)
+        times = torch.tensor(self.frames_read, dtype=torch.float32, device="cpu")
+        inputs = at_time(batch.inputs, self.codec, frame_times=times, target_time=time)
+        return inputs.to(self.device)
 
     def _make(self, scene_id: str) -> SceneBatch:
         views = self.dataset.scene(scene_id)
@@ -184,28 +203,30 @@ class SceneLoader:
         read = [views[place] for place in listed.forward]
         first_camera = read[0].cameras.camera_to_world[0]
         inputs = prepare_inputs(
-            [view.cameras.resized(self.height, self.width)[: self.num_frames] for view in read],
+            [view.cameras.resized(self.height, self.width)[self.frames_read] for view in read],
             [self._latents(view) for view in read],
             self.codec,
             scene_scale=self.scene_scale,
         )
         targets = [self._targets(view, first_camera) for view in views]
-        return SceneBatch(scene_id, inputs, targets, listed)
+        return SceneBatch(scene_id, inputs.to(self.device), targets, listed)
 
     def _latents(self, view: View) -> Float[Tensor, "16 t h w"]:
-        """Stored latents at the stored size, fresh ones at any other; leading frames alone.
+        """Stored latents of leading frames at the stored size, fresh ones of any others.
 
         The codec is causal, so leading latent frames know nothing of the frames left out.
         """
-        if view.frames.shape[2:] == (self.height, self.width):
-            return view.latents[:, : num_latent_frames(self.num_frames)]
-        frames = resize_frames(view.frames[: self.num_frames], self.height, self.width)
+        num_frames = len(self.frames_read)
+        are_leading = self.num_different_frames == num_frames
+        if are_leading and view.frames.shape[2:] == (self.height, self.width):
+            return view.latents[:, : num_latent_frames(num_frames)]
+        frames = resize_frames(view.frames[self.frames_read], self.height, self.width)
         video = rearrange(frames, "frame channel height width -> channel frame height width")
         return self.codec.encode(video * 2.0 - 1.0)
 
     def _targets(self, view: View, first_camera: Float[Tensor, "4 4"]) -> Targets:
         size = (self.height, self.width)
-        times = torch.arange(len(view.frames), dtype=torch.float32)
+        times = torch.arange(len(view.frames), dtype=torch.float32, device="cpu")
         return Targets(
             rgb=resize_frames(view.frames, *size),
             depth=sample_nearest(view.depth, *size),

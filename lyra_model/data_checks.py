@@ -12,22 +12,24 @@ from lyra_data.codecs import CODECS
 from lyra_data.codecs.base import LatentCodec
 from lyra_data.dataset.reader import SceneDataset
 from lyra_data.errors import ParamsError
+from lyra_data.placement import Placement
 from lyra_model.batches import SceneBatch
 from lyra_model.decoder import DecoderParams
 from lyra_model.losses.perceptual_network import PerceptualNetwork, load_perceptual
-from lyra_model.phases import PhaseParams
+from lyra_model.phases import SIZE_MULTIPLE, PhaseParams
 from lyra_model.train_params import TrainParams
 
 log = logging.getLogger(__name__)
 
 
-def codec_of(params: TrainParams, dataset: SceneDataset) -> LatentCodec:
-    """The codec that params name.
+def codec_of(params: TrainParams, dataset: SceneDataset, placement: Placement) -> LatentCodec:
+    """The codec that params name, told where to run.
 
     Raises:
         ParamsError: another one made the dataset's latents.
     """
     codec = CODECS.create(params.codec, where="train.codec")
+    codec.place(placement)
     if (codec.name, codec.fingerprint) != (dataset.codec.name, dataset.codec.fingerprint):
         raise ParamsError(
             f"codec {codec.name} ({codec.fingerprint}) did not make the dataset's latents; "
@@ -38,19 +40,31 @@ def codec_of(params: TrainParams, dataset: SceneDataset) -> LatentCodec:
     return codec
 
 
-def check_frames(
+def readable_frames(
     dataset: SceneDataset, name: str, phase: PhaseParams, held_out_frames: int
-) -> None:
-    """A phase must read no held-out frame.
+) -> int:
+    """Leading frames of the dataset's views that phase `name` may read; the others are held out.
 
     Raises:
-        ParamsError: the views are too short for what the phase reads and what is held out.
+        ParamsError: the phase wants more frames than that and does not mirror, or larger pictures
+            than the dataset has.
     """
-    (sizes,) = dataset.read_fields(0, ["num_frames"], view_indices=[dataset.view_indices(0)[0]])
+    fields = ["num_frames", "height", "width"]
+    (sizes,) = dataset.read_fields(0, fields, view_indices=[dataset.view_indices(0)[0]])
+    if phase.height > sizes["height"] or phase.width > sizes["width"]:
+        raise ParamsError(
+            f"the phase reads pictures of {phase.height}x{phase.width}, but the dataset has "
+            f"{sizes['height']}x{sizes['width']}",
+            where=f"params.yaml: train.phases.{name}",
+            fix=f"take at most {sizes['height']} rows and {sizes['width']} columns (multiples of "
+            f"{SIZE_MULTIPLE}), or generate larger views",
+        )
     available = sizes["num_frames"] - held_out_frames
-    if phase.num_frames <= available:
-        return
+    if phase.num_frames <= available or (phase.short_clips == "mirror" and available > 1):
+        return available
     fixes = ["generate longer views"]
+    if available > 1:
+        fixes.insert(0, "set short_clips to mirror, which reads them to and fro")
     if sizes["num_frames"] > phase.num_frames:
         fixes.insert(0, f"lower train.held_out_frames to {sizes['num_frames'] - phase.num_frames}")
     if available > 0:

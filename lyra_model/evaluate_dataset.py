@@ -21,16 +21,18 @@ from lyra_data.clip_store import read_clip, read_held_out
 from lyra_data.codecs.base import LatentCodec
 from lyra_data.dataset.reader import SceneDataset
 from lyra_data.errors import StageOrderError
+from lyra_data.placement import Placement
 from lyra_data.progress import Progress
 from lyra_data.provenance import engine_commit, engine_version
 from lyra_data.sources.base import HeldOutView
 from lyra_data.teachers.base import Teacher
 from lyra_model.batches import resize_frames
 from lyra_model.checkpoints import Checkpoint, load_checkpoint
-from lyra_model.data_checks import check_frames, codec_of
+from lyra_model.data_checks import codec_of
 from lyra_model.evaluation import EvaluateParams, Evaluator, SceneEvaluation, TrainedPhase
 from lyra_model.export.ply import write_ply
-from lyra_model.phases import PhaseParams, chain_of
+from lyra_model.memory_advice import memory_advice
+from lyra_model.phases import RANDOM_WEIGHTS, PhaseParams, chain_of
 from lyra_model.report.content import ReportContent
 from lyra_model.report.page import render_report
 from lyra_model.reporting import codec_psnr, report_content
@@ -59,6 +61,7 @@ def evaluate_dataset(
     folders: Folders,
     durations: Mapping[str, float],
     params_hashes: Mapping[str, str],
+    placement: Placement,
     progress: Progress,
 ) -> tuple[dict[str, Any], ReportContent]:
     """Measure every scene and write reports/; returns the figures and the first scene's report.
@@ -67,6 +70,7 @@ def evaluate_dataset(
         quality_limits: section generate.quality of params.yaml, for the report alone.
         durations: seconds by stage, for the report alone.
         params_hashes: by section of params.yaml, for provenance.
+        placement: where decoder and codec run; scores are computed on the CPU.
 
     Raises:
         StageOrderError: a phase has not been trained, or not on this dataset and these weights.
@@ -75,12 +79,10 @@ def evaluate_dataset(
         StorageError: the disk is full or cannot be written.
     """
     names = chain_of(params.phase, train.phases)
-    codec = codec_of(train, dataset)
+    codec = codec_of(train, dataset, placement)
     checkpoints = {name: _load(folders.models / name, name) for name in names}
     _check_they_belong_together(checkpoints, dataset, folders.models)
     phases = [TrainedPhase.of(name, checkpoint) for name, checkpoint in checkpoints.items()]
-    for trained in phases:
-        check_frames(dataset, trained.name, trained.phase, train.held_out_frames)
     evaluator = Evaluator(
         phases[-1],
         phases[0] if len(phases) > 1 else None,
@@ -91,13 +93,18 @@ def evaluate_dataset(
         min_displacement_pixels=params.min_displacement_pixels,
         cache=cache,
         teacher=teacher,
+        device=torch.device(placement.device),
     )
     progress.start("Evaluating", len(dataset), "scenes")
     evaluations = []
     for scene_id in dataset.scene_ids:
         clip = read_clip(folders.clips / scene_id)
         held_out = _read_held_out(folders.held_out / scene_id, evaluator.judged.phase)
-        evaluations.append(evaluator.evaluate(clip, held_out))
+        judged = evaluator.judged
+        with memory_advice(
+            judged.name, judged.phase, judged.decoder, device=evaluator.device, doing="evaluation"
+        ):
+            evaluations.append(evaluator.evaluate(clip, held_out))
         progress.advance(note=scene_id)
     progress.finish()
     results = results_as_json(
@@ -191,7 +198,9 @@ def _check_they_belong_together(
     before: Checkpoint | None = None
     for name, checkpoint in checkpoints.items():
         config = checkpoint.config
-        started_from = None if before is None else before.config["weights_sha256"]
+        started_from = config["started_from_weights"]  # the first may come from elsewhere
+        if before is not None or config["phase"]["start_from"] == RANDOM_WEIGHTS:
+            started_from = None if before is None else before.config["weights_sha256"]
         if config["dataset_hash"] != dataset.manifest.dataset_hash:
             what = f"phase {name!r} was trained on another dataset ({config['dataset_hash'][:12]})"
         elif config["started_from_weights"] != started_from:

@@ -28,6 +28,7 @@ from lyra_model.baselines import (
 )
 from lyra_model.batches import SceneBatch, SceneLoader, Targets
 from lyra_model.checkpoints import Checkpoint
+from lyra_model.data_checks import readable_frames
 from lyra_model.decoder import DecoderParams, create_decoder
 from lyra_model.decoder.decoder import GaussianDecoder
 from lyra_model.gaussians import Gaussians
@@ -129,6 +130,7 @@ class Evaluator:
     Args:
         judged: the phase that is judged.
         first: the phase its training began with, or None where that is the judged one.
+        device: where decoders run and their Gaussians are rendered; all else is on the CPU.
     """
 
     def __init__(
@@ -143,15 +145,18 @@ class Evaluator:
         min_displacement_pixels: float,
         cache: Cache3DParams,
         teacher: Teacher,
+        device: torch.device,
     ) -> None:
         self.judged = judged
+        self.device = device
         self.rendering = rendering
         self.held_out_frames = held_out_frames
         self.min_displacement_pixels = min_displacement_pixels
         self.cache, self.teacher = cache, teacher
         self._trained = {DECODER: judged} | ({FIRST_PHASE: first} if first else {})
         self._loaders = {
-            method: _loader(trained, dataset, codec) for method, trained in self._trained.items()
+            method: _loader(trained, dataset, codec, device, held_out_frames)
+            for method, trained in self._trained.items()
         }
 
     @torch.no_grad()
@@ -167,7 +172,8 @@ class Evaluator:
         """
         batch = self._loaders[DECODER].load(clip.scene_id)
         decoders = {method: self._decoder(trained) for method, trained in self._trained.items()}
-        inputs = flatten_views(batch.input_targets, self.judged.phase.num_frames)
+        num_read = self._loaders[DECODER].num_different_frames
+        inputs = flatten_views(batch.input_targets, num_read)
         if not bool(inputs.depth_valid[0].any()):
             raise InputError(
                 f"at {inputs.cameras.width}x{inputs.cameras.height} pixels no known depth is left",
@@ -196,16 +202,16 @@ class Evaluator:
             held_out=compare(labels, unseen),
             real=None if real is None else compare(real_labels, real),
             views=batch.targets,
-            num_input_frames=self.judged.phase.num_frames,
+            num_input_frames=num_read,
             num_held_out=self.held_out_frames,
-            gaussians=self._decode(DECODER, decoders[DECODER], clip.scene_id, time=0.0),
+            gaussians=self._decode(DECODER, decoders[DECODER], clip.scene_id, time=0.0).to("cpu"),
             moves=moves,
         )
 
     def _decoder(self, trained: TrainedPhase) -> GaussianDecoder:
         decoder = create_decoder(trained.decoder)
         decoder.load_state_dict(trained.checkpoint.weights, strict=True, assign=True)
-        return decoder
+        return decoder.to(self.device)
 
     def _decode(
         self, method: str, decoder: GaussianDecoder, scene_id: str, *, time: float
@@ -224,8 +230,8 @@ class Evaluator:
         for time in moments.unique().tolist():
             gaussians = self._decode(method, decoder, scene_id, time=time)
             shown = torch.nonzero(moments == time)[:, 0]
-            rendered = render(gaussians, targets.cameras[shown], self.rendering)
-            rgb[shown], depth[shown] = rendered.rgb.clamp(0, 1), rendered.depth
+            rendered = render(gaussians, targets.cameras[shown].to(self.device), self.rendering)
+            rgb[shown], depth[shown] = rendered.rgb.clamp(0, 1).cpu(), rendered.depth.cpu()
         return Prediction(rgb, depth)
 
     def _counted_frames(
@@ -274,7 +280,13 @@ class Evaluator:
         )
 
 
-def _loader(trained: TrainedPhase, dataset: SceneDataset, codec: LatentCodec) -> SceneLoader:
+def _loader(
+    trained: TrainedPhase,
+    dataset: SceneDataset,
+    codec: LatentCodec,
+    device: torch.device,
+    held_out_frames: int,
+) -> SceneLoader:
     return SceneLoader(
         dataset,
         codec,
@@ -283,5 +295,7 @@ def _loader(trained: TrainedPhase, dataset: SceneDataset, codec: LatentCodec) ->
         num_frames=trained.phase.num_frames,
         scene_scale=trained.decoder.scene_scale,
         dynamic=trained.decoder.dynamic,
+        device=device,
+        readable=readable_frames(dataset, trained.name, trained.phase, held_out_frames),
         keep=1,
     )

@@ -23,10 +23,15 @@ class PhaseParams(Params):
     """One phase of training.
 
     Attributes:
-        start_from: the phase whose weights this one begins with, or "random_weights".
+        start_from: the phase whose weights this one begins with, or "random_weights", or, with a
+            "/" in it, the path from outputs/models to a checkpoint from elsewhere:
+            "../../weights/lyra" (docs/training.md).
         steps: optimiser steps of this phase alone (not cumulative).
         height, width: pixels at which the decoder reads and is supervised, multiples of 16.
         num_frames: leading frames of every view the decoder reads; 8k+1.
+        short_clips: where views have fewer frames that may be read than `num_frames`: "refuse", or
+            "mirror": they are read forwards, backwards, forwards and so on [mirror]. Targets are
+            drawn from different frames all the same.
         num_target_frames: frames rendered and compared in one step.
         min_views, max_views: the decoder reads a number of forward views drawn anew each step
             between these, both included, or as many as a scene has; the first one's first camera
@@ -51,6 +56,7 @@ class PhaseParams(Params):
     height: Annotated[int, Field(ge=SIZE_MULTIPLE, multiple_of=SIZE_MULTIPLE)]
     width: Annotated[int, Field(ge=SIZE_MULTIPLE, multiple_of=SIZE_MULTIPLE)]
     num_frames: Annotated[int, Field(ge=1)]
+    short_clips: Literal["mirror", "refuse"]
     num_target_frames: Annotated[int, Field(ge=1)]
     min_views: Annotated[int, Field(ge=1)] | None
     max_views: Annotated[int, Field(ge=1)] | None
@@ -96,7 +102,15 @@ def check_phases(phases: dict[str, PhaseParams]) -> None:
                 where=where,
                 fix=f"use letters, digits, '_' and '-', and not {RANDOM_WEIGHTS!r}",
             )
-        if phase.start_from not in known:
+        if is_external(phase.start_from):
+            if phase.start_from.startswith(("/", "~")):
+                raise ParamsError(
+                    f"start_from = {phase.start_from!r} does not start at outputs/models",
+                    where=where,
+                    fix="write the path from there, such as ../../weights/lyra, so that DVC can "
+                    "follow it",
+                )
+        elif phase.start_from not in known:
             raise ParamsError(
                 f"start_from = {phase.start_from!r} names no phase that comes before it",
                 where=where,
@@ -112,10 +126,15 @@ def check_phases(phases: dict[str, PhaseParams]) -> None:
         known.append(name)
 
 
+def is_external(start_from: str) -> bool:
+    """Whether it is the path of a checkpoint from elsewhere, which no phase's name can be."""
+    return "/" in start_from
+
+
 def chain_of(name: str, phases: dict[str, PhaseParams]) -> list[str]:
-    """The phases that lead to `name`, first to last, itself included."""
+    """The phases that lead to `name`, first to last, itself included; none from elsewhere."""
     chain = [name]
-    while (before := phases[chain[0]].start_from) != RANDOM_WEIGHTS:
+    while (before := phases[chain[0]].start_from) in phases:
         chain.insert(0, before)
     return chain
 

@@ -1,26 +1,106 @@
-"""Processes that train together, as `torchrun` starts them; without it, one alone."""
+"""Processes that train together, as `accelerate launch` or `torchrun` start them; or one alone."""
 
 from __future__ import annotations
 
-from functools import cache
+import os
+from functools import cached_property
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
+from torch import Tensor, nn
+
+from lyra_data.errors import ExecutorError
+from lyra_model.decoder.decoder import GaussianDecoder
+from lyra_model.sharding import shard, whole
 
 
-@cache
-def accelerator() -> Accelerator:
-    """Of this process. CPU processes talk by gloo. A still decoder has weights that it never uses
-    (its time embeddings), which DDP has to be told of."""
-    unused = DistributedDataParallelKwargs(find_unused_parameters=True)
-    return Accelerator(cpu=True, kwargs_handlers=[unused])
+class Processes:
+    """This process among those that train, and the device it works on.
+
+    CPU processes talk by gloo, GPU processes by NCCL. Accelerate's own configuration
+    (`accelerate launch`) decides between DDP, where every process holds all weights, and FSDP,
+    where they are split; the phase's `precision` alone decides the precision.
+
+    Args:
+        device: as torch spells it. Of several processes on GPUs each takes its own: "cuda".
+
+    Raises:
+        ExecutorError: several processes were given one GPU, or FSDP of version 1 is asked for.
+    """
+
+    def __init__(self, device: str) -> None:
+        asked = torch.device(device)
+        if asked.index is not None and asked.type == "cuda":
+            if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+                raise ExecutorError(
+                    f"{device} is one GPU, and several processes train",
+                    where="--device",
+                    fix="give --device cuda: each process takes a GPU of its own",
+                )
+            torch.cuda.set_device(asked)
+        # A still decoder has weights that it never uses (its time embeddings): DDP is told so.
+        unused = DistributedDataParallelKwargs(find_unused_parameters=True)
+        self._accelerator = Accelerator(
+            cpu=asked.type == "cpu", mixed_precision="no", kwargs_handlers=[unused]
+        )
+        self.device = torch.device("cpu") if asked.type == "cpu" else self._accelerator.device
+        self.num_processes: int = self._accelerator.num_processes
+        self.rank: int = self._accelerator.process_index
+        self.is_main: bool = self._accelerator.is_main_process
+
+    @cached_property
+    def shards(self) -> bool:
+        """Whether every process holds a part of the weights only (FSDP)."""
+        asked = os.environ.get("ACCELERATE_USE_FSDP", "false").lower() == "true"
+        if asked and (version := os.environ.get("FSDP_VERSION", "1")) != "2":
+            raise ExecutorError(
+                f"FSDP of version {version} is not supported",
+                where="accelerate's configuration",
+                fix="set fsdp_version: 2 (`accelerate launch --use_fsdp --fsdp_version 2`)",
+            )
+        return asked and self.num_processes > 1
+
+    def spread(self, decoder: GaussianDecoder) -> nn.Module:
+        """The decoder on this process's device, as it is called in training: itself, DDP's wrapping
+        of it, or itself with its weights split. Make the optimiser after this.
+
+        The wrapped decoder goes on to be the one that was given.
+        """
+        decoder.to(self.device)
+        if self.shards:
+            offload = os.environ.get("FSDP_OFFLOAD_PARAMS", "false").lower() == "true"
+            reshard = os.environ.get("FSDP_RESHARD_AFTER_FORWARD", "true").lower() != "false"
+            return shard(
+                decoder,
+                self.device.type,
+                self.num_processes,
+                reshard_after_forward=reshard,
+                offload=offload,
+            )
+        if self.num_processes > 1:
+            return self._accelerator.prepare(decoder)
+        return decoder
+
+    def wait(self) -> None:
+        """Until all have come here."""
+        self._accelerator.wait_for_everyone()
+
+    def mean(self, terms: dict[str, float]) -> dict[str, float]:
+        """Each figure's mean over processes; all have the same names. The very numbers if there is
+        one process."""
+        if self.num_processes == 1:
+            return terms
+        # NCCL reduces on GPUs only.
+        values = torch.tensor(list(terms.values()), dtype=torch.float64, device=self.device)
+        means: Tensor = self._accelerator.reduce(values, reduction="mean")  # type: ignore[assignment]
+        return dict(zip(terms, means.tolist(), strict=True))
 
 
-def mean_over_processes(terms: dict[str, float]) -> dict[str, float]:
-    """Each figure's mean; all processes have the same names. The very numbers if there is one."""
-    if accelerator().num_processes == 1:
-        return terms
-    values = torch.tensor(list(terms.values()), dtype=torch.float64)
-    means = accelerator().reduce(values, reduction="mean")
-    return dict(zip(terms, means.tolist(), strict=True))  # type: ignore[union-attr]
+def clip_gradients(decoder: nn.Module, max_norm: float) -> float:
+    """Scale gradients whose norm over all weights is larger than `max_norm` to it.
+
+    Returns:
+        The norm before; it may be no finite number.
+    """
+    return float(whole(torch.nn.utils.clip_grad_norm_(decoder.parameters(), max_norm)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, SerializeAsAny, field_validator, model_validator
 
@@ -47,6 +47,8 @@ class TrainParams(Params):
     Attributes:
         held_out_frames: last frames of every view that no phase reads or is supervised by.
         target_bias: how much more often later frames are drawn as targets, see view_sampling.py.
+        scene_order: "independent": every step draws its scene from all of them; "epochs": every
+            scene comes once, in an order drawn anew, before any comes again.
         codec: the one that made the dataset's latents; encodes rays, and frames of other sizes.
         decoder: shape of the network and ranges of what it predicts.
         rendering: near and far planes and background of the renders.
@@ -57,6 +59,7 @@ class TrainParams(Params):
 
     held_out_frames: Annotated[int, Field(ge=1)]
     target_bias: TargetBias
+    scene_order: Literal["independent", "epochs"]
     codec: Annotated[SerializeAsAny[Params], BeforeValidator(_parse_codec)]
     decoder: DecoderParams
     rendering: RenderingParams

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from lyra_data.dataset.reader import SceneDataset
-from lyra_data.errors import StageOrderError
+from lyra_data.placement import Placement
 from lyra_data.progress import Progress
 from lyra_data.provenance import engine_commit
-from lyra_model.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
-from lyra_model.data_checks import check_frames, codec_of
+from lyra_model.checkpoints import Checkpoint, save_checkpoint
+from lyra_model.data_checks import codec_of, readable_frames
 from lyra_model.phase_training import PhaseTrainer
 from lyra_model.phases import RANDOM_WEIGHTS
-from lyra_model.processes import accelerator
+from lyra_model.processes import Processes
+from lyra_model.starts import load_start
+from lyra_model.trackers import TrackerName, require_trackers
 from lyra_model.train_params import TrainParams
 from lyra_model.training_states import Upkeep
 
@@ -29,6 +32,8 @@ def train_phases(
     scratch: Path,
     root: Path,
     upkeep: Upkeep,
+    device: str,
+    trackers: Sequence[TrackerName] = (),
     progress: Progress,
 ) -> dict[str, Checkpoint]:
     """Train phases in order and write each as `<models>/<name>`.
@@ -38,22 +43,29 @@ def train_phases(
         validation: scenes that are only looked at, none of them in `dataset`; may be empty.
         root: the folder that relative paths of weights start from.
         scratch: where states, logs and sample pictures lie.
+        device: where decoder and codec run, as torch spells it.
+        trackers: what shows the log's figures besides.
 
     Raises:
         StageOrderError: the phase that one of them starts from has not been trained, or with
             another decoder or codec.
+        InputError: a tracker is not installed, or a folder from elsewhere that a phase starts from
+            is missing or of another decoder or codec.
+        MemoryShortageError: a step needs more memory than there is.
         ParamsError: the data is of another codec, has fewer frames than a phase asks for, or
             training diverged.
         CorruptDataError: a shard, a checkpoint or the newest state is cut or altered.
         StorageError: the disk is full or cannot be written; the last state stays in scratch.
     """
-    codec = codec_of(params, dataset)
+    require_trackers(trackers)
+    processes = Processes(device)
+    codec = codec_of(params, dataset, Placement(str(processes.device), root=root))
     trained = {}
     for name in names:
-        check_frames(dataset, name, params.phases[name], params.held_out_frames)
+        readable_frames(dataset, name, params.phases[name], params.held_out_frames)
     for name in names:
         is_fresh = params.phases[name].start_from == RANDOM_WEIGHTS
-        start = None if is_fresh else _load_start(name, params, dataset, models)
+        start = None if is_fresh else load_start(name, params, dataset, models)
         trainer = PhaseTrainer(
             params,
             name,
@@ -65,38 +77,12 @@ def train_phases(
             upkeep=upkeep,
             validation=validation,
             root=root,
+            processes=processes,
+            trackers=trackers,
         )
         trained[name] = trainer.run(progress)
         config = {**trained[name].config, "trained_at_commit": engine_commit()}
-        if trainer.is_main:
+        if processes.is_main:
             save_checkpoint(replace(trained[name], config=config), models / name)
-        accelerator().wait_for_everyone()  # the next phase starts from it
+        processes.wait()  # the next phase starts from it
     return trained
-
-
-def _load_start(name: str, params: TrainParams, dataset: SceneDataset, models: Path) -> Checkpoint:
-    """The checkpoint that phase `name` begins with, trained with the decoder and codec of now."""
-    start_from = params.phases[name].start_from
-    folder = models / start_from
-    fix = f"run `lyra-data train --phase {start_from}` first, or `dvc repro`"
-    if not folder.is_dir():
-        raise StageOrderError(
-            f"phase {name!r} starts from {start_from!r}, which is not trained yet",
-            where=str(folder),
-            fix=fix,
-        )
-    start = load_checkpoint(folder)
-    now = {
-        **params.decoder.model_dump(mode="json"),
-        "codec_fingerprint": dataset.codec.fingerprint,
-    }
-    then = {**start.config["decoder"], "codec_fingerprint": start.config["codec_fingerprint"]}
-    changed = [key for key in {**now, **then} if now.get(key) != then.get(key)]
-    if changed:
-        values = ", ".join(f"{key} = {then.get(key)} (now {now.get(key)})" for key in changed)
-        raise StageOrderError(
-            f"phase {start_from!r} was trained with {values}; {name!r} cannot go on from it",
-            where=str(folder),
-            fix=fix,
-        )
-    return start

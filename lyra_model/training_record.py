@@ -7,8 +7,7 @@ from typing import Any
 from lyra_data.dataset.reader import SceneDataset
 from lyra_data.params import Params
 from lyra_data.provenance import engine_version, params_hash
-from lyra_model.checkpoints import Checkpoint
-from lyra_model.processes import accelerator
+from lyra_model.starts import Start
 from lyra_model.train_params import TrainParams
 
 
@@ -17,8 +16,10 @@ def record_of(
     name: str,
     seed: int,
     dataset: SceneDataset,
-    start: Checkpoint | None,
+    start: Start | None,
     perceptual: dict[str, Any] | None,
+    *,
+    num_processes: int,
 ) -> dict[str, Any]:
     """What the checkpoint says of itself, as plain JSON values.
 
@@ -39,8 +40,8 @@ def record_of(
         "codec_fingerprint": dataset.codec.fingerprint,
         "dataset_hash": dataset.manifest.dataset_hash,
         "params_hash": params_hash(settings),
-        "started_from_weights": None if start is None else start.config["weights_sha256"],
+        "started_from_weights": None if start is None else start.weights_sha256,
         "perceptual": perceptual,
-        "num_processes": accelerator().num_processes,
+        "num_processes": num_processes,
         "engine_version": engine_version(),
     }

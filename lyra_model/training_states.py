@@ -22,7 +22,8 @@ STATE_NAME = re.compile(r"state_(\d+)\.pt")
 class TrainingState:
     """All that the next step depends on, besides params, data and code.
 
-    Random states are not among it: every draw is a function of the step (lyra_data/seeds.py).
+    Random states are not among it: every draw is a function of the step (lyra_data/seeds.py), and
+    nothing draws on a GPU. Tensors are whole and on the CPU, wherever training runs.
     """
 
     step: int
@@ -126,4 +127,4 @@ def load_state(path: Path, *, without_it: str) -> TrainingState:
             where=str(path),
             fix=f"delete this file, or move it away: the phase then {without_it}",
         )
-    return TrainingState(**torch.load(io.BytesIO(content), weights_only=True))
+    return TrainingState(**torch.load(io.BytesIO(content), weights_only=True, map_location="cpu"))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
 from einops import rearrange
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from lyra_data.atomic import folder_atomically
@@ -49,10 +50,13 @@ class Validator:
         self.loader, self.phase, self.rendering = loader, phase, rendering
         self.perceptual, self.samples = perceptual, samples
         self.scene_ids = loader.dataset.scene_ids[:MAX_SCENES]
-        self.moments = _spread(loader.num_frames)
+        self.moments = _spread(loader.num_different_frames)
 
-    def validate(self, decoder: GaussianDecoder, step: int) -> dict[str, float]:
+    def validate(self, decoder: GaussianDecoder, step: int, *, writes: bool) -> dict[str, float]:
         """Means over all scenes and frames, and pictures: truth and render, side by side.
+
+        Args:
+            writes: whether this process keeps the pictures.
 
         Returns:
             loss, its terms, psnr (dB) and, of pictures that are large enough, ssim.
@@ -62,7 +66,8 @@ class Validator:
             StorageError: the disk is full or cannot be written.
         """
         rows: list[dict[str, float]] = []
-        with folder_atomically(self.samples / f"step_{step:08d}") as folder, torch.no_grad():
+        folder = self.samples / f"step_{step:08d}"
+        with torch.no_grad(), folder_atomically(folder) if writes else nullcontext() as temporary:
             for scene_id in self.scene_ids:
                 batch = self.loader.load(scene_id)
                 pictures = []
@@ -71,11 +76,8 @@ class Validator:
                     rows.extend(scores for scores, _ in of_views)
                     shown = torch.stack([rgb for _, rgb in of_views])
                     pictures += [targets.rgb, shown]
-                sheet = rearrange(
-                    torch.stack(pictures), "column view c y x -> c (view y) (column x)"
-                )
-                pixels = (sheet.clamp(0, 1) * 255).round().to(torch.uint8).cpu()
-                write_png(pixels, folder / f"{scene_id}.png")
+                if temporary is not None:
+                    write_png(_sheet(pictures), temporary / f"{scene_id}.png")
         return {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
 
     def _look(
@@ -88,7 +90,8 @@ class Validator:
         places = batch.views.at_time(moment)
         if not moves:
             places = [places[view] for view in batch.views.forward]
-        targets = Targets.concatenate([batch.targets[view][[frame]] for view, frame in places])
+        looked_at = [batch.targets[view][[frame]] for view, frame in places]
+        targets = Targets.concatenate(looked_at).to(self.loader.device)
         found = []
         for index in range(len(targets)):
             target = targets[[index]]
@@ -110,6 +113,14 @@ class Validator:
                 scores["ssim"] = ssim(shown.rgb, target.rgb).mean
             found.append((scores, shown.rgb[0]))
         return targets, found
+
+
+def _sheet(
+    pictures: list[Float[Tensor, "view 3 height width"]],
+) -> UInt8[Tensor, "3 rows columns"]:
+    """One picture: a row a view."""
+    sheet = rearrange(torch.stack(pictures), "column view c y x -> c (view y) (column x)")
+    return (sheet.clamp(0, 1) * 255).round().to(torch.uint8).cpu()
 
 
 def _spread(num_frames: int) -> list[int]:

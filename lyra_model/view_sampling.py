@@ -83,6 +83,7 @@ def sample_step(
     num_views: tuple[int, int] | None = None,
     supervision: Supervision = "all_views",
     rank: int = 0,
+    scene_id: str | None = None,
 ) -> StepTargets:
     """Draw a scene, uniformly, the views to read, and `num_targets` different frames to show.
 
@@ -93,17 +94,20 @@ def sample_step(
     Args:
         scene_ids: in the dataset's order.
         views_of: asked only for the scene that was drawn.
-        num_frames: leading frames of forward views, which the decoder reads and targets come from.
+        num_frames: different leading frames of forward views, which the decoder reads and targets
+            come from.
         held_out_frames: last frames of every view, never drawn.
         bias: later frames (or moments) are drawn more often; views are equal.
         num_views: least and most forward views to read, both included, or as many as there are;
             None: all of them.
         supervision: which forward views frames are drawn from; reversed ones always count.
         rank: of the process, where several train together: each draws by itself.
+        scene_id: the scene, where something else decides it.
     """
     of_process = f" of process {rank}" if rank else ""
     generator = numpy_generator(seed, phase, f"targets of step {step}{of_process}")
-    scene_id = scene_ids[int(generator.integers(len(scene_ids)))]
+    drawn = scene_ids[int(generator.integers(len(scene_ids)))]
+    scene_id = drawn if scene_id is None else scene_id
     views = views_of(scene_id)
     read = views.forward
     if num_views is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -189,6 +189,15 @@ def train(
             help="Steps between looks at the dataset's validation scenes; 0: none.", min=0
         ),
     ] = 100,
+    device: DeviceOption = None,
+    tracker: Annotated[
+        list[Literal["tensorboard", "trackio"]] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Show the log's figures there too: tensorboard, trackio; may be repeated.",
+            envvar="LYRA_TRACKER",
+        ),
+    ] = None,
     json_output: JsonOption = False,
 ) -> None:
     """Train the 3D Gaussian decoder, one phase or all of them.
@@ -200,13 +209,18 @@ def train(
     states and, in samples, pictures of validation scenes: truth and render side by side.
     """
     options: dict[str, Any] = {"checkpoint_steps": checkpoint_steps}
-    options |= {"keep_states": keep_states, "keep_every": keep_every}
-    options |= {"validation_steps": validation_steps}
+    options |= {"keep_newest": keep_states, "keep_every": keep_every}
+    options |= {"validation_steps": validation_steps, "device": device}
+    options |= {"trackers": list(tracker or ())}
     run_stage("train", params, json_output, phase=phase, **options)
 
 
 @app.command()
-def evaluate(params: ParamsOption = Path("params.yaml"), json_output: JsonOption = False) -> None:
+def evaluate(
+    params: ParamsOption = Path("params.yaml"),
+    device: DeviceOption = None,
+    json_output: JsonOption = False,
+) -> None:
     """Measure the decoder on held-out frames and real photos, and write the report.
 
     Reads params.yaml: **evaluate**, and all results of the stages before. Writes
@@ -214,7 +228,7 @@ def evaluate(params: ParamsOption = Path("params.yaml"), json_output: JsonOption
     every scene, reports/scenes/SCENE/report.html and gaussians.ply.
     PSNR is in dB, SSIM and depth errors (mean absolute relative) have no unit.
     """
-    run_stage("evaluate", params, json_output)
+    run_stage("evaluate", params, json_output, device=device)
 
 
 @app.command()

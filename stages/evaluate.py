@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lyra_data.dataset.reader import SceneDataset
 from lyra_data.generation.params import GenerateParams
+from lyra_data.placement import Placement
 from lyra_data.progress import Progress, silent
 from lyra_data.teachers import TEACHERS
 from lyra_model.evaluate_dataset import Folders, evaluate_dataset
@@ -21,7 +22,9 @@ from stages.workspace import Workspace
 SECTION = EvaluateParams
 
 
-def run_evaluate(params_file: Path, *, progress: Progress = silent) -> Summary:
+def run_evaluate(
+    params_file: Path, *, device: str | None = None, progress: Progress = silent
+) -> Summary:
     """Evaluate the trained decoder and write reports/. See `lyra-data evaluate --help`."""
     workspace = Workspace(params_file.resolve().parent)
     params = load_section(params_file, "evaluate", SECTION)
@@ -43,14 +46,11 @@ def run_evaluate(params_file: Path, *, progress: Progress = silent) -> Summary:
         ),
         durations=read_durations(workspace),
         params_hashes=hash_sections(params_file),
+        placement=Placement.asked_for(device, "none", workspace.root),
         progress=progress,
     )
-    return Summary(
-        "evaluate",
-        f"{workspace.reports.relative_to(workspace.root) / 'report.html'} written",
-        results,
-        (metrics_table(report), *(f"• {finding}" for finding in report.findings)),
-    )
+    details = (metrics_table(report), *(f"• {finding}" for finding in report.findings))
+    return Summary("evaluate", "reports/report.html written", results, details)
 
 
 def check_phase(params: EvaluateParams, train: TrainParams) -> None:

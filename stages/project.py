@@ -72,7 +72,8 @@ def run_project(folder: Path, *, progress: Progress = silent, **options: Any) ->
     """Run every stage in order; what is finished is found again.
 
     Args:
-        options: of `lyra-data annotate` and `generate`: device, offload, workers.
+        options: of `lyra-data annotate` and `generate`: device, offload, workers. The
+            device is that of `train` and `evaluate` too.
 
     Raises:
         InputError: the folder holds no params.yaml.
@@ -89,6 +90,8 @@ def run_project(folder: Path, *, progress: Progress = silent, **options: Any) ->
     summaries = {}
     for stage in STAGES:
         accepted = options if stage in ("annotate", "generate") else {}
+        if stage in ("train", "evaluate") and "device" in options:
+            accepted = {"device": options["device"]}
         summaries[stage] = run_timed(stage, params_file, progress=progress, **accepted)
     evaluated = summaries["evaluate"]
     return Summary(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from lyra_data.dataset.reader import SceneDataset
+from lyra_data.placement import Placement
 from lyra_data.progress import Progress, silent
 from lyra_model.phases import require_phase
+from lyra_model.trackers import TrackerName
 from lyra_model.train_params import TrainParams
 from lyra_model.training import train_phases
 from lyra_model.training_states import Upkeep
@@ -21,18 +24,17 @@ def run_train(
     params_file: Path,
     *,
     phase: str | None = None,
-    checkpoint_steps: int = 25,
-    keep_states: int = 2,
-    keep_every: int = 0,
-    validation_steps: int = 100,
+    device: str | None = None,
+    trackers: Sequence[TrackerName] = (),
     progress: Progress = silent,
+    **upkeep: int,
 ) -> Summary:
-    """Train one phase, or all of them in order. See `lyra-data train --help`."""
+    """Train one phase or all; `upkeep` are Upkeep's fields. See `lyra-data train --help`."""
     workspace = Workspace(params_file.resolve().parent)
     params = load_section(params_file, "train", SECTION)
-    names = list(params.phases)
-    if phase is not None:
-        names = [require_phase(phase, params.phases, where="--phase")]
+    names = [phase] if phase is not None else list(params.phases)
+    for name in names:
+        require_phase(name, params.phases, where="--phase")
     folder = workspace.require(workspace.dataset, made_by="package")
     validation = SceneDataset(folder, split="validation")
     trained = train_phases(
@@ -44,7 +46,9 @@ def run_train(
         models=workspace.models,
         scratch=workspace.scratch,
         root=workspace.root,
-        upkeep=Upkeep(checkpoint_steps, keep_states, keep_every, validation_steps),
+        device=Placement.asked_for(device, "none", workspace.root).device,
+        upkeep=Upkeep(**upkeep),
+        trackers=trackers,
         progress=progress,
     )
     last = {name: checkpoint.history[-1] for name, checkpoint in trained.items()}
@@ -52,9 +56,5 @@ def run_train(
     if len(validation) == 0:
         told += "; no validation: the dataset has no scenes for it (package.validation_fraction)"
     headline = [f"{n}: loss {r['loss']:.4f} after {r['step']:.0f} steps" for n, r in last.items()]
-    return Summary(
-        "train",
-        ", ".join(headline),
-        {"phases": last, "num_validation_scenes": len(validation)},
-        (told,),
-    )
+    facts = {"phases": last, "num_validation_scenes": len(validation)}
+    return Summary("train", ", ".join(headline), facts, (told,))

@@ -74,6 +74,19 @@ class SceneSampler(Sampler[Draw]):
         generator = torch_generator(self.seed, f"epoch {self.epoch}", "order of scenes")
         return torch.randperm(self.num_scenes, generator=generator).tolist()
 
+    def at_step(self, step: int) -> Draw:
+        """What this rank draws in a step of a run that began with epoch 0; nothing is remembered.
+
+        Args:
+            step: counted from 0; all ranks take it together, each with a sample of its own.
+        """
+        steps_an_epoch = -(-self.num_scenes // self.world_size)
+        epoch, turn = divmod(step, steps_an_epoch)
+        generator = torch_generator(self.seed, f"epoch {epoch}", "order of scenes")
+        order = torch.randperm(self.num_scenes, generator=generator, device="cpu")
+        index = turn * self.world_size + self.rank
+        return Draw(int(order[index % self.num_scenes]), epoch, index)
+
     def advance(self, num_samples: int = 1) -> None:
         """Note that every rank has used `num_samples` more; at an epoch's end the next begins."""
         self.global_samples += num_samples * self.world_size

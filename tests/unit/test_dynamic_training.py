@@ -77,6 +77,7 @@ def loader_of(dataset: SceneDataset, *, dynamic: bool = True) -> SceneLoader:
         num_frames=9,
         scene_scale=1.0,
         dynamic=dynamic,
+        device=torch.device("cpu"),
     )
 
 
@@ -128,6 +129,7 @@ def test_a_dynamic_decoder_learns_what_the_scene_looks_like_at_each_moment(
         models=tmp_path / "models",
         scratch=tmp_path / "scratch",
         root=tmp_path,
+        device="cpu",
         upkeep=Upkeep(checkpoint_steps=1000),
         progress=silent,
     )["small"]

@@ -17,11 +17,13 @@ from tests.unit.test_training import (
     train,
 )
 
+CPU = torch.device("cpu")
+
 
 def loader_of(dataset) -> SceneLoader:
     codec = CODECS.create({"name": "dct"}, where="test")
     size = {"height": HEIGHT, "width": WIDTH, "num_frames": 9}
-    return SceneLoader(dataset, codec, **size, scene_scale=1.0, dynamic=False)
+    return SceneLoader(dataset, codec, **size, scene_scale=1.0, dynamic=False, device=CPU)
 
 
 def test_gradient_checkpointing_changes_no_bit_of_a_gradient(tmp_path):

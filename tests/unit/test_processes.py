@@ -13,6 +13,8 @@ import torch
 from lyra_data.codecs import CODECS
 from lyra_data.dataset.reader import SceneDataset
 from lyra_model.phase_training import PhaseTrainer
+from lyra_model.processes import Processes
+from lyra_model.train_params import TrainParams
 from lyra_model.training_states import Upkeep
 from lyra_model.view_sampling import sample_step
 from tests.goldens import REPOSITORY
@@ -32,10 +34,12 @@ torch.save((row, gradients), folder / f"{rank}.pt")
 """
 
 
-def make_trainer(folder: Path) -> PhaseTrainer:
+def make_trainer(
+    folder: Path, params: TrainParams | None = None, name: str = "small"
+) -> PhaseTrainer:
     return PhaseTrainer(
-        make_params(),
-        "small",
+        params or make_params(),
+        name,
         seed=42,
         dataset=SceneDataset(folder / "data"),
         codec=CODECS.create({"name": "dct"}, where="test"),
@@ -44,6 +48,7 @@ def make_trainer(folder: Path) -> PhaseTrainer:
         upkeep=Upkeep(),
         validation=SceneDataset(folder / "data", split="validation"),
         root=folder,
+        processes=Processes("cpu"),
     )
 
 
@@ -78,7 +83,7 @@ def test_two_processes_have_the_gradient_of_one_that_sees_both_draws(tmp_path):
             seed=42,
             phase="small",
             step=0,
-            scene_ids=trainer.scene_ids,
+            scene_ids=trainer.loader.dataset.scene_ids,
             views_of=lambda scene_id: trainer.loader.load(scene_id).views,
             num_frames=9,
             held_out_frames=4,

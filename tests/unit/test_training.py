@@ -61,7 +61,7 @@ def make_dataset(
     return SceneDataset(folder, split="train")
 
 
-def train(params, names, dataset, folder, *, upkeep=None, validation=None):
+def train(params, names, dataset, folder, *, upkeep=None, validation=None, **options):
     return train_phases(
         params,
         names,
@@ -71,8 +71,10 @@ def train(params, names, dataset, folder, *, upkeep=None, validation=None):
         models=folder / "models",
         scratch=folder / "scratch",
         root=folder,
+        device="cpu",
         upkeep=upkeep or Upkeep(checkpoint_steps=2),
         progress=silent,
+        **options,
     )
 
 
@@ -216,6 +218,7 @@ def test_latents_at_another_size_know_nothing_of_later_frames(tmp_path):
             num_frames=9,
             scene_scale=1.0,
             dynamic=False,
+            device=torch.device("cpu"),
         )
         .load("a")
         .inputs

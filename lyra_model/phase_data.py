@@ -1,0 +1,91 @@
+"""What a phase reads of a dataset, and what each of its steps draws from it."""
+
+from __future__ import annotations
+
+import torch
+
+from lyra_data.codecs.base import LatentCodec
+from lyra_data.dataset.reader import SceneDataset
+from lyra_data.dataset.sampler import SceneSampler
+from lyra_data.seeds import derive_seed
+from lyra_model.batches import SceneLoader
+from lyra_model.data_checks import readable_frames
+from lyra_model.train_params import TrainParams
+from lyra_model.view_sampling import StepTargets, sample_step
+
+
+def loader_of(
+    params: TrainParams,
+    name: str,
+    dataset: SceneDataset,
+    codec: LatentCodec,
+    device: torch.device,
+) -> SceneLoader:
+    """The loader of phase `name`.
+
+    Raises:
+        ParamsError: as `readable_frames`.
+    """
+    phase = params.phases[name]
+    return SceneLoader(
+        dataset,
+        codec,
+        height=phase.height,
+        width=phase.width,
+        num_frames=phase.num_frames,
+        scene_scale=params.decoder.scene_scale,
+        dynamic=params.decoder.dynamic,
+        device=device,
+        readable=readable_frames(dataset, name, phase, params.held_out_frames),
+    )
+
+
+class StepDraws:
+    """Scenes, views and target frames of every step: a function of the seed, the phase, the step
+    and the process. Nothing is carried from step to step.
+
+    Args:
+        rank, num_processes: of the processes that train together.
+    """
+
+    def __init__(
+        self,
+        params: TrainParams,
+        name: str,
+        seed: int,
+        loader: SceneLoader,
+        *,
+        rank: int,
+        num_processes: int,
+    ) -> None:
+        self.params, self.name, self.seed, self.loader = params, name, seed, loader
+        self.rank = rank
+        self.scene_ids = loader.dataset.scene_ids
+        self._order: SceneSampler | None = None
+        if params.scene_order == "epochs":
+            self._order = SceneSampler(
+                loader.dataset,
+                seed=derive_seed(seed, name, "order of scenes"),
+                rank=rank,
+                world_size=num_processes,
+            )
+
+    def draw(self, step: int) -> StepTargets:
+        """What step `step`, counted from 0, looks at."""
+        phase, order = self.params.phases[self.name], self._order
+        return sample_step(
+            seed=self.seed,
+            phase=self.name,
+            step=step,
+            scene_ids=self.scene_ids,
+            views_of=lambda scene_id: self.loader.load(scene_id).views,
+            num_frames=self.loader.num_different_frames,
+            held_out_frames=self.params.held_out_frames,
+            num_targets=phase.num_target_frames,
+            bias=self.params.target_bias,
+            dynamic=self.params.decoder.dynamic,
+            num_views=phase.num_views,
+            supervision=phase.supervision,
+            rank=self.rank,
+            scene_id=None if order is None else self.scene_ids[order.at_step(step).position],
+        )

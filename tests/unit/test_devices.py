@@ -1,0 +1,61 @@
+"""Where training puts its tensors, told without a GPU: the default device is made unusable."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from lyra_data.errors import ExecutorError
+from lyra_model import rendering
+from lyra_model.processes import Processes
+from tests.unit.test_processes import make_trainer
+from tests.unit.test_training import make_dataset, make_params
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_step_makes_no_tensor_without_naming_its_device(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dynamic: bool, precision: str
+) -> None:
+    """Within `torch.device("meta")`, what is made without a device mixes with nothing: an operation
+    with it fails, as one between CPU and GPU would."""
+    make_dataset(tmp_path / "data")
+    # As on a GPU, nothing of numba's.
+    in_torch = rendering.renderer("torch", "cpu")
+    monkeypatch.setattr(rendering, "_best_for", lambda _: in_torch)
+    params = make_params(precision=precision, min_views=1, max_views=1, gradient_checkpointing=True)
+    decoder = params.decoder.model_copy(update={"dynamic": dynamic})
+    params = params.model_copy(update={"decoder": decoder})
+    trainer = make_trainer(tmp_path, params, "demo")
+    trainer.step(0)  # reads the scene; the optimiser makes its counters, which stay on the CPU
+    with torch.device("meta"):
+        row = trainer.step(1)
+    assert 0 < row["loss"] < 10
+
+
+def test_a_forgotten_device_would_be_noticed(tmp_path: Path) -> None:
+    """The test above can fail."""
+    with torch.device("meta"), pytest.raises((RuntimeError, NotImplementedError)):
+        float((torch.ones(3) + torch.ones(3, device="cpu")).sum())
+
+
+def test_scenes_wait_in_the_cpu_s_memory_and_inputs_lie_on_the_device(tmp_path: Path) -> None:
+    """The meta device stands for a GPU: a tensor that was moved there is told apart."""
+    make_dataset(tmp_path / "data")
+    loader = make_trainer(tmp_path).loader
+    loader.device = torch.device("meta")
+    batch = loader.load("a")
+    inputs = [v for v in vars(batch.inputs).values() if isinstance(v, torch.Tensor)]
+    assert {tensor.device.type for tensor in inputs} == {"meta"}
+    assert {target.rgb.device.type for target in batch.targets} == {"cpu"}
+    target = batch.targets[0][[0, 2]].to(loader.device)
+    moved = [target.rgb, target.depth, target.times, target.cameras.camera_to_world]
+    assert {tensor.device.type for tensor in moved} == {"meta"}
+
+
+def test_one_gpu_for_several_processes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ExecutorError, match="--device cuda"):
+        Processes("cuda:1")
