@@ -122,13 +122,13 @@ def _check_shapes(weights: Mapping[str, Tensor], params: TrainParams, folder: Pa
     """A converted folder tells no settings; its tensors have to be those of the decoder of now."""
     own = {name: tuple(t.shape) for name, t in create_decoder(params.decoder).state_dict().items()}
     given = {name: tuple(tensor.shape) for name, tensor in weights.items()}
-    found = [f"{name} is missing" for name in own if name not in given]
-    found += [f"{name} is unexpected" for name in given if name not in own]
-    found += [
+    found = [
         f"{name} is {given[name]}, not {shape}"
         for name, shape in own.items()
         if name in given and given[name] != shape
     ]
+    found += [f"{name} is missing" for name in own if name not in given]
+    found += [f"{name} is unexpected" for name in given if name not in own]
     if found:
         more = f" and {len(found) - MAX_LISTED} more" if len(found) > MAX_LISTED else ""
         raise InputError(
