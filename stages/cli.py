@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
@@ -24,6 +24,7 @@ from stages.options import (
     OffloadOption,
     ParamsOption,
     RayAddressOption,
+    TrackerOption,
     WorkersOption,
 )
 from stages.project_commands import init, run
@@ -190,14 +191,7 @@ def train(
         ),
     ] = 100,
     device: DeviceOption = None,
-    tracker: Annotated[
-        list[Literal["tensorboard", "trackio"]] | None,
-        typer.Option(
-            metavar="NAME",
-            help="Show the log's figures there too: tensorboard, trackio; may be repeated.",
-            envvar="LYRA_TRACKER",
-        ),
-    ] = None,
+    tracker: TrackerOption = None,
     json_output: JsonOption = False,
 ) -> None:
     """Train the 3D Gaussian decoder, one phase or all of them.
@@ -211,7 +205,7 @@ def train(
     options: dict[str, Any] = {"checkpoint_steps": checkpoint_steps}
     options |= {"keep_newest": keep_states, "keep_every": keep_every}
     options |= {"validation_steps": validation_steps, "device": device}
-    options |= {"trackers": list(tracker or ())}
+    options |= {"trackers": [kind.value for kind in tracker or ()]}
     run_stage("train", params, json_output, phase=phase, **options)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -64,6 +65,23 @@ OffloadOption = Annotated[
         "group, sequential.",
         rich_help_panel=WORKERS,
         envvar="LYRA_OFFLOAD",
+    ),
+]
+
+
+class Tracker(StrEnum):
+    """What can show the training log's figures besides (lyra_model/trackers.py)."""
+
+    tensorboard = "tensorboard"
+    trackio = "trackio"
+
+
+TrackerOption = Annotated[
+    list[Tracker] | None,
+    typer.Option(
+        metavar="NAME",
+        help="Show the log's figures there too: tensorboard, trackio; may be repeated.",
+        envvar="LYRA_TRACKER",
     ),
 ]
 

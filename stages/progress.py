@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from rich.console import Console
+from collections.abc import Iterable
+
+from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -33,10 +35,20 @@ class RateColumn(ProgressColumn):
         return Text(f"{1 / speed:.1f} s/{unit.removesuffix('s')}", style="cyan")
 
 
+class BarOverNote(Progress):
+    """One bar, and its note in a line below: what a step of training tells fills one."""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        yield self.make_tasks_table(self.tasks)
+        for task in self.tasks:
+            if task.fields["note"]:
+                yield Text(f"  {task.fields['note']}", "dim", overflow="ellipsis", no_wrap=True)
+
+
 class RichProgress:
     """Draws one bar at a time (see lyra_data.progress.Progress).
 
-    On a terminal the bar is live; elsewhere only its last state is printed, one line a task.
+    On a terminal the bar is live; elsewhere only its last state is printed.
     """
 
     def __init__(self, console: Console) -> None:
@@ -45,7 +57,7 @@ class RichProgress:
 
     def start(self, description: str, total: int, unit: str) -> None:
         self.finish()
-        self._bar = Progress(
+        self._bar = BarOverNote(
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
@@ -53,7 +65,6 @@ class RichProgress:
             TimeElapsedColumn(),
             TextColumn("<"),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}", style="dim", table_column=Column(no_wrap=True)),
             console=self._console,
             expand=False,
             speed_estimate_period=SPEED_PERIOD_SECONDS,
