@@ -5,7 +5,9 @@ The log stays the truth: a tracker is a copy of its figures, and nothing reads i
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -52,8 +54,9 @@ class Trackers:
         if "trackio" in names:
             name = f"{phase}-{folder.name[:8]}"
             self._trackers.append(TrackioTracker(project, name=name, resume="allow", embed=False))
-        for tracker in self._trackers:
-            tracker.start()
+        with redirect_stdout(sys.stderr):  # trackio prints; --json promises one object there
+            for tracker in self._trackers:
+                tracker.start()
 
     def append(self, row: Mapping[str, Any]) -> None:
         """A line of the log; figures of validations under "validation/"."""
@@ -67,5 +70,10 @@ class Trackers:
             tracker.log(figures, step=row["step"])
 
     def finish(self) -> None:
-        for tracker in self._trackers:
-            tracker.finish()
+        with redirect_stdout(sys.stderr):
+            for tracker in self._trackers:
+                if tracker.name == "trackio":
+                    # Accelerate's `finish` leaves the run to be ended and told again at exit.
+                    sys.modules["trackio"].finish()
+                else:
+                    tracker.finish()

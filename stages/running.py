@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import logging
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -31,7 +32,9 @@ def guarded(work: Callable[[Any], Any], json_output: bool) -> None:
     from stages.progress import RichProgress
 
     console = Console(stderr=True)
-    progress = silent if json_output else RichProgress(console)
+    # Of processes that train together the first one speaks; each of them tells its own errors.
+    speaks = os.environ.get("RANK", "0") == "0"
+    progress = RichProgress(console) if speaks and not json_output else silent
     if not json_output:
         _tell_of_annotators(console)
     try:
@@ -50,6 +53,8 @@ def guarded(work: Callable[[Any], Any], json_output: bool) -> None:
         console.print("[yellow]Interrupted.[/] Run the same command again to go on from here.")
         raise typer.Exit(130) from None
     progress.finish()
+    if not speaks:
+        return
     if json_output:
         print(json.dumps(summary.as_json(), indent=2))
     else:

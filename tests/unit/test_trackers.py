@@ -16,6 +16,7 @@ from tests.unit.test_training import assert_same_weights, make_dataset, make_par
 class Told:
     """Stands for TensorBoard or trackio: keeps what it is told."""
 
+    name = "told"
     made: ClassVar[list[Told]] = []
 
     def __init__(self, *given: object, **options: object) -> None:
