@@ -30,24 +30,34 @@ class Processes:
     """
 
     def __init__(self, device: str) -> None:
-        asked = torch.device(device)
-        if asked.index is not None and asked.type == "cuda":
-            if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-                raise ExecutorError(
-                    f"{device} is one GPU, and several processes train",
-                    where="--device",
-                    fix="give --device cuda: each process takes a GPU of its own",
-                )
-            torch.cuda.set_device(asked)
+        self.device = torch.device(device)
+        self.num_processes, self.rank = 1, 0
+        self._accelerator: Accelerator | None = None
+        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            self._join()
+        elif self.device.index is not None:
+            torch.cuda.set_device(self.device)  # gsplat's kernels run on the present one
+
+    def _join(self) -> None:
+        """The others, and take a device of one's own."""
+        if self.device.index is not None:
+            raise ExecutorError(
+                f"{self.device} is one GPU, and several processes train",
+                where="--device",
+                fix="give --device cuda: each process takes a GPU of its own",
+            )
+        on_cpu = self.device.type == "cpu"
         # A still decoder has weights that it never uses (its time embeddings): DDP is told so.
         unused = DistributedDataParallelKwargs(find_unused_parameters=True)
-        self._accelerator = Accelerator(
-            cpu=asked.type == "cpu", mixed_precision="no", kwargs_handlers=[unused]
-        )
-        self.device = torch.device("cpu") if asked.type == "cpu" else self._accelerator.device
-        self.num_processes: int = self._accelerator.num_processes
-        self.rank: int = self._accelerator.process_index
-        self.is_main: bool = self._accelerator.is_main_process
+        joined = Accelerator(cpu=on_cpu, mixed_precision="no", kwargs_handlers=[unused])
+        self.device = self.device if on_cpu else joined.device
+        self.num_processes, self.rank = joined.num_processes, joined.process_index
+        self._accelerator = joined
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process is the one that writes."""
+        return self.rank == 0
 
     @cached_property
     def shards(self) -> bool:
@@ -78,18 +88,17 @@ class Processes:
                 reshard_after_forward=reshard,
                 offload=offload,
             )
-        if self.num_processes > 1:
-            return self._accelerator.prepare(decoder)
-        return decoder
+        return decoder if self._accelerator is None else self._accelerator.prepare(decoder)
 
     def wait(self) -> None:
         """Until all have come here."""
-        self._accelerator.wait_for_everyone()
+        if self._accelerator is not None:
+            self._accelerator.wait_for_everyone()
 
     def mean(self, terms: dict[str, float]) -> dict[str, float]:
         """Each figure's mean over processes; all have the same names. The very numbers if there is
         one process."""
-        if self.num_processes == 1:
+        if self._accelerator is None:
             return terms
         # NCCL reduces on GPUs only.
         values = torch.tensor(list(terms.values()), dtype=torch.float64, device=self.device)

@@ -11,6 +11,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from accelerate import PartialState
 from accelerate.tracking import GeneralTracker, TensorBoardTracker, TrackioTracker
 from accelerate.utils import is_tensorboard_available, is_trackio_available
 
@@ -47,6 +48,8 @@ class Trackers:
         self, names: Sequence[TrackerName], *, folder: Path, project: str, phase: str, first: int
     ) -> None:
         require_trackers(names)
+        if names:
+            PartialState(cpu=True)  # accelerate's trackers ask it which process they are in
         self._trackers: list[GeneralTracker] = []
         if "tensorboard" in names:
             place = folder / "tensorboard"
@@ -72,7 +75,7 @@ class Trackers:
     def finish(self) -> None:
         with redirect_stdout(sys.stderr):
             for tracker in self._trackers:
-                if tracker.name == "trackio":
+                if getattr(tracker, "name", None) == "trackio":
                     # Accelerate's `finish` leaves the run to be ended and told again at exit.
                     sys.modules["trackio"].finish()
                 else:

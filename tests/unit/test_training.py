@@ -61,7 +61,7 @@ def make_dataset(
     return SceneDataset(folder, split="train")
 
 
-def train(params, names, dataset, folder, *, upkeep=None, validation=None, **options):
+def train(params, names, dataset, folder, *, upkeep=None, validation=None, device="cpu", **options):
     return train_phases(
         params,
         names,
@@ -71,7 +71,7 @@ def train(params, names, dataset, folder, *, upkeep=None, validation=None, **opt
         models=folder / "models",
         scratch=folder / "scratch",
         root=folder,
-        device="cpu",
+        device=device,
         upkeep=upkeep or Upkeep(checkpoint_steps=2),
         progress=silent,
         **options,

@@ -7,7 +7,8 @@ import itertools
 import pytest
 import yaml
 
-from lyra_model.phases import PhaseParams, chain_of
+from lyra_model.phases import PhaseParams, chain_of, is_external
+from lyra_model.starts import differences
 from lyra_model.train_params import TrainParams
 from stages.presets import preset_file
 
@@ -38,12 +39,17 @@ def test_the_steps_of_the_static_phases_add_up_to_the_reference_s():
     assert dict(zip(phases, done, strict=True)) == CUMULATIVE_STEPS
 
 
-def test_the_dynamic_phases_branch_from_the_sixth_with_the_reference_s_steps():
+def test_the_dynamic_phases_go_on_from_the_sixth_static_one_with_the_reference_s_steps():
     phases = phases_to("h100-dynamic", "p9")
-    assert list(phases) == ["p1", "p2", "p3", "p4", "p5", "p6", "p8", "p9"]
-    done = list(itertools.accumulate(phase.steps for phase in phases.values()))
-    assert done[-3:] == [82_000, 90_000, 91_000]
-    assert phases["p8"].start_from == "p6"
+    assert list(phases) == ["p8", "p9"]
+    assert is_external(phases["p8"].start_from) and phases["p8"].start_from.endswith("static_p6")
+    done = itertools.accumulate((phase.steps for phase in phases.values()), initial=82_000)
+    assert list(done) == [CUMULATIVE_STEPS["p6"], 90_000, 91_000]
+
+
+def test_the_dynamic_decoder_may_start_from_the_static_one():
+    static, dynamic = (train_of(f"h100-{kind}").decoder for kind in ("static", "dynamic"))
+    assert differences(static.model_dump(), dynamic.model_dump()) == []
 
 
 @pytest.mark.parametrize(("preset", "dynamic"), [("h100-static", False), ("h100-dynamic", True)])
