@@ -38,6 +38,8 @@ class PackageParams(Params):
         scenes_per_shard: scenes in one Parquet file of every modality.
         validation_fraction: share of sources kept from training, 0..1; a single source is trained
             on whatever the share.
+        validation_scenes: scenes that are kept from training as well, whatever their share; names,
+            or patterns such as "held_*".
         rgb: how frames are encoded: lossless; train (AV1, reads fastest) or compat (H.264, opens
             anywhere), both lossy.
         depth: lossless float32, or half floats.
@@ -46,6 +48,7 @@ class PackageParams(Params):
 
     scenes_per_shard: Annotated[int, Field(ge=1)]
     validation_fraction: Annotated[float, Field(ge=0, lt=1)]
+    validation_scenes: tuple[str, ...]
     rgb: Literal["lossless", "train", "compat"]
     depth: Literal["lossless", "half"]
     latents: Literal["lossless", "half"]
@@ -70,6 +73,7 @@ def package_views(
         CorruptDataError: a view file or the list of dropped views is cut or altered, or views are
             of several codecs.
         InputError: a value does not fit in half floats.
+        ParamsError: `validation_scenes` name no scene, or all of them.
         StorageError: the disk is full or cannot be written.
     """
     files = view_files(views)
@@ -94,7 +98,7 @@ def package_views(
     manifest = assemble_dataset(
         scenes(),
         dataset,
-        splits=split_by_source(sources, params.validation_fraction),
+        splits=split_by_source(sources, params.validation_fraction, params.validation_scenes),
         scenes_per_shard=params.scenes_per_shard,
         provenance={
             "engine_commit": engine_commit(),

@@ -89,6 +89,15 @@ class SceneBatch:
     views: ViewList
 
     @property
+    def num_bytes(self) -> int:
+        """Of its pictures and maps, which are nearly all of it."""
+        return sum(
+            tensor.nbytes
+            for target in self.targets
+            for tensor in (target.rgb, target.depth, target.depth_valid, target.filled)
+        )
+
+    @property
     def input_targets(self) -> list[Targets]:
         """Every frame of the views that the decoder reads."""
         return [self.targets[place] for place in self.views.forward]
@@ -104,7 +113,7 @@ class SceneLoader:
             fro. None: enough.
         scene_scale, dynamic: see DecoderParams.
         device: where the decoder runs.
-        keep: batches held in memory.
+        keep_bytes: batches held in memory; the last one is, whatever its size.
     """
 
     def __init__(
@@ -119,7 +128,7 @@ class SceneLoader:
         dynamic: bool,
         device: torch.device,
         readable: int | None = None,
-        keep: int = 4,
+        keep_bytes: int = 4 << 30,
     ) -> None:
         self.dataset = dataset
         self.codec = codec
@@ -128,7 +137,7 @@ class SceneLoader:
         self.scene_scale = scene_scale
         self.dynamic = dynamic
         self.device = device
-        self.keep = keep
+        self.keep_bytes = keep_bytes
         self._kept: OrderedDict[str, SceneBatch] = OrderedDict()
 
     @property
@@ -148,9 +157,12 @@ class SceneLoader:
             return self._kept[scene_id]
         batch = self._make(scene_id)
         self._kept[scene_id] = batch
-        if len(self._kept) > self.keep:
+        while len(self._kept) > 1 and self._num_bytes() > self.keep_bytes:
             self._kept.popitem(last=False)
         return batch
+
+    def _num_bytes(self) -> int:
+        return sum(batch.num_bytes for batch in self._kept.values())
 
     def reading(self, batch: SceneBatch, places: Sequence[int]) -> SceneBatch:
         """The batch of a decoder that reads some of the forward views, the first camera of them

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import BeforeValidator, Field, SerializeAsAny
@@ -52,10 +52,12 @@ class EvaluateParams(Params):
         min_displacement_pixels: a held-out frame that moves by less than this from the nearest
             input frame (median over the scene's points) tests nothing and is not counted; a path
             that comes by the same place twice has such frames.
+        split: scenes that are judged: "train", "validation", or "all" of them.
         warp_baseline: the teacher that fills the holes of the warped baseline.
     """
 
     phase: str
+    split: Literal["all", "train", "validation"]
     min_displacement_pixels: Annotated[float, Field(ge=0)]
     warp_baseline: Annotated[SerializeAsAny[Params], BeforeValidator(_parse_teacher)]
 
@@ -216,9 +218,14 @@ class Evaluator:
     def _decode(
         self, method: str, decoder: GaussianDecoder, scene_id: str, *, time: float
     ) -> Gaussians:
-        """The scene at a moment; a still decoder gives the same at every one."""
+        """The scene at a moment; a still decoder gives the same at every one.
+
+        A decoder that was trained on fewer views than the scene has reads the first ones.
+        """
         loader = self._loaders[method]
-        inputs = loader.inputs_at(loader.load(scene_id), time)
+        batch = loader.load(scene_id)
+        most = self._trained[method].phase.max_views
+        inputs = loader.inputs_at(loader.reading(batch, batch.views.forward[:most]), time)
         return decoder(inputs, prune_ratio=self._trained[method].phase.prune_ratio)[0]
 
     def _predict(
@@ -297,5 +304,5 @@ def _loader(
         dynamic=trained.decoder.dynamic,
         device=device,
         readable=readable_frames(dataset, trained.name, trained.phase, held_out_frames),
-        keep=1,
+        keep_bytes=0,
     )

@@ -35,20 +35,31 @@ IN_WORDS = {
 def results_as_json(
     scenes: list[SceneEvaluation], splits: Mapping[str, str], provenance: dict[str, Any]
 ) -> dict[str, Any]:
-    """Every figure of an evaluation: over all scenes, for each scene, and where it comes from."""
+    """Every figure of an evaluation: over all scenes, for each split and scene, and where it
+    comes from."""
     return {
-        "held_out_frames": _over_scenes([scene.held_out for scene in scenes]),
-        "real_photos": _over_scenes([scene.real for scene in scenes if scene.real is not None]),
+        **_over_split(scenes),
+        "splits": {
+            split: _over_split([scene for scene in scenes if splits[scene.scene_id] == split])
+            for split in dict.fromkeys(splits.values())
+        },
         "scenes": {
             scene.scene_id: {
                 "split": splits[scene.scene_id],
-                "held_out_frames": _over_scenes([scene.held_out]),
-                "real_photos": _over_scenes([scene.real] if scene.real else []),
+                **_over_split([scene]),
                 "num_gaussians": len(scene.gaussians),
             }
             for scene in scenes
         },
         "provenance": provenance,
+    }
+
+
+def _over_split(scenes: list[SceneEvaluation]) -> dict[str, Any]:
+    """Scenes of one split: those that were trained on do not mix with those that were not."""
+    return {
+        "held_out_frames": _over_scenes([scene.held_out for scene in scenes]),
+        "real_photos": _over_scenes([scene.real for scene in scenes if scene.real is not None]),
     }
 
 

@@ -31,7 +31,13 @@ from lyra_data.dataset.reader import SceneDataset
 from lyra_data.dataset.schema import arrow_schema
 from lyra_data.dataset.splits import split_by_source
 from lyra_data.dataset.writer import assemble_dataset, pack_scenes, write_dataset
-from lyra_data.errors import CorruptDataError, InputError, StageOrderError, StorageError
+from lyra_data.errors import (
+    CorruptDataError,
+    InputError,
+    ParamsError,
+    StageOrderError,
+    StorageError,
+)
 from lyra_data.hashing import sha256_of_files, sha256_of_folder
 from lyra_data.view import View
 from lyra_data.view_quality import NUMBERS, ViewQuality
@@ -361,6 +367,20 @@ def test_adding_scenes_moves_none_of_the_others() -> None:
 @pytest.mark.parametrize("fraction", [0.0, 0.5, 1.0])
 def test_a_single_source_is_trained_on(fraction: float) -> None:
     assert split_by_source({"a": "photo", "b": "photo"}, fraction) == {"a": "train", "b": "train"}
+
+
+def test_named_scenes_are_kept_from_training_with_all_of_their_sources() -> None:
+    sources = {"kept_1": "a", "kept_2": "b", "same_photo": "a", "other": "c", "more": "d"}
+    splits = split_by_source(sources, 0.0, ["kept_*"])
+    assert [scene for scene, split in splits.items() if split == "train"] == ["other", "more"]
+
+
+@pytest.mark.parametrize(
+    ("named", "what"), [(["kepd"], "did you mean 'kept'"), (["*"], "all 2 scenes")]
+)
+def test_names_that_fit_no_scene_or_all_of_them_are_refused(named: list[str], what: str) -> None:
+    with pytest.raises(ParamsError, match=what):
+        split_by_source({"kept": "a", "other": "b"}, 0.0, named)
 
 
 class _CountedRow(dict):

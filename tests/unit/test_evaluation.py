@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import math
 
@@ -78,6 +79,20 @@ def test_findings_say_who_wins_and_who_does_not():
     worse = results_as_json([make_evaluation({**ERRORS, "decoder": 0.5})], SPLITS, {})
     assert any("the copied nearest frame is still" in sentence for sentence in findings(worse))
     assert not any("real photo" in sentence for sentence in sentences)
+
+
+def test_scenes_that_were_trained_on_are_told_apart_from_those_that_were_not():
+    trained, kept = make_evaluation(ERRORS), make_evaluation({**ERRORS, "decoder": 0.4})
+    kept = dataclasses.replace(kept, scene_id="kept")
+    results = results_as_json([trained, kept], {**SPLITS, "kept": "validation"}, {})
+    for split, scene in (("train", "wall"), ("validation", "kept")):
+        found = results["splits"][split]["held_out_frames"]
+        assert found == results["scenes"][scene]["held_out_frames"]
+    both = results["held_out_frames"]["decoder"]["psnr_db"]
+    apart = [
+        results["splits"][s]["held_out_frames"]["decoder"]["psnr_db"] for s in results["splits"]
+    ]
+    assert both == pytest.approx(sum(apart) / 2)
 
 
 def test_results_are_plain_json_even_for_equal_pictures():

@@ -54,7 +54,13 @@ def write(folder: Path, view: View) -> None:
 
 
 def package(folder: Path, progress=silent, dataset: str = "dataset", **changes):
-    params = {"scenes_per_shard": 2, "validation_fraction": 0.0, **LOSSLESS, **changes}
+    params = {
+        "scenes_per_shard": 2,
+        "validation_fraction": 0.0,
+        "validation_scenes": (),
+        **LOSSLESS,
+        **changes,
+    }
     return package_views(
         PackageParams(**params),
         views=folder / "views",

@@ -26,6 +26,22 @@ def loader_of(dataset) -> SceneLoader:
     return SceneLoader(dataset, codec, **size, scene_scale=1.0, dynamic=False, device=CPU)
 
 
+def test_scenes_stay_in_memory_while_there_is_room_and_the_newest_always(tmp_path):
+    dataset = make_dataset(tmp_path / "data", scenes=("a", "b", "c"))
+    loader = loader_of(dataset)
+    first = loader.load("a")
+    assert first.num_bytes > 4 * len(first.targets) * len(first.targets[0]) * HEIGHT * WIDTH * 4
+    loader.keep_bytes = 2 * first.num_bytes
+    loader.load("b")
+    assert loader.load("a") is first
+    loader.load("c")
+    assert loader.load("a") is first  # b was looked at longest ago
+    loader.keep_bytes = 0
+    last = loader.load("b")
+    assert loader.load("b") is last
+    assert loader.load("a") is not first
+
+
 def test_gradient_checkpointing_changes_no_bit_of_a_gradient(tmp_path):
     inputs = loader_of(make_dataset(tmp_path / "data")).load("a").inputs
     gradients = []

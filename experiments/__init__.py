@@ -1,0 +1,1 @@
+"""Experiments of docs/experiments: what makes their data, runs them and tells their figures."""
