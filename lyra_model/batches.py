@@ -190,6 +190,11 @@ class SceneLoader:
         )
         return replace(batch, inputs=inputs.to(self.device), targets=targets)
 
+    def judging(self, batch: SceneBatch, most: int | None) -> SceneBatch:
+        """The batch as a decoder is judged on it: one that was trained on at most so many views
+        (None: all) reads the first ones."""
+        return self.reading(batch, batch.views.forward[:most])
+
     def inputs_at(self, batch: SceneBatch, time: float | None) -> DecoderInput:
         """What the decoder reads to reconstruct a moment; a still decoder knows no moments.
 

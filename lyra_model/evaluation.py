@@ -218,14 +218,10 @@ class Evaluator:
     def _decode(
         self, method: str, decoder: GaussianDecoder, scene_id: str, *, time: float
     ) -> Gaussians:
-        """The scene at a moment; a still decoder gives the same at every one.
-
-        A decoder that was trained on fewer views than the scene has reads the first ones.
-        """
+        """The scene at a moment; a still decoder gives the same at every one."""
         loader = self._loaders[method]
-        batch = loader.load(scene_id)
-        most = self._trained[method].phase.max_views
-        inputs = loader.inputs_at(loader.reading(batch, batch.views.forward[:most]), time)
+        batch = loader.judging(loader.load(scene_id), self._trained[method].phase.max_views)
+        inputs = loader.inputs_at(batch, time)
         return decoder(inputs, prune_ratio=self._trained[method].phase.prune_ratio)[0]
 
     def _predict(

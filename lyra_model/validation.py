@@ -85,7 +85,8 @@ class Validator:
     ) -> tuple[Targets, list[tuple[dict[str, float], Float[Tensor, "3 height width"]]]]:
         """What views show of a moment, and scores and render of each."""
         moves = self.loader.dynamic
-        inputs = self.loader.inputs_at(batch, float(moment) if moves else None)
+        read = self.loader.judging(batch, self.phase.max_views)
+        inputs = self.loader.inputs_at(read, float(moment) if moves else None)
         (gaussians,) = decoder(inputs, prune_ratio=self.phase.prune_ratio)
         places = batch.views.at_time(moment)
         if not moves:

@@ -119,6 +119,16 @@ def test_a_decoder_that_reads_all_views_gets_the_batch_itself(tmp_path):
     assert loader.reading(batch, [0, 1]) is batch
 
 
+def test_a_decoder_of_few_views_is_judged_on_the_first_ones(tmp_path):
+    loader = loader_of(make_dataset(tmp_path / "data"))
+    batch = loader.load("a")
+    assert loader.judging(batch, None) is batch
+    alone = loader.judging(batch, 1)
+    assert alone.inputs.num_views == 1
+    latents = batch.inputs.latents[:, : alone.inputs.latents.shape[1]]
+    assert torch.equal(alone.inputs.latents, latents)
+
+
 def test_reading_as_many_views_as_there_are_trains_as_reading_all(tmp_path):
     dataset = make_dataset(tmp_path / "data")
     made = [

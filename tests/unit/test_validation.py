@@ -10,6 +10,7 @@ from PIL import Image
 
 from lyra_data.dataset.reader import SceneDataset
 from lyra_data.dataset.writer import write_dataset
+from lyra_model.decoder.decoder import GaussianDecoder
 from lyra_model.training_states import Upkeep
 from tests.unit import test_dynamic_training as dynamic
 from tests.unit.test_training import (
@@ -59,6 +60,20 @@ def test_scores_come_at_intervals_and_at_the_end(tmp_path):
     for row in rows:
         for name in ("loss", "image", "depth", "psnr", "ssim"):
             assert math.isfinite(row[name]), name
+
+
+def test_a_decoder_of_one_view_is_validated_on_one_view(tmp_path, monkeypatch):
+    dataset, _ = both_splits(tmp_path / "data")
+    read, forward = [], GaussianDecoder.forward
+
+    def spied(decoder, inputs, **options):
+        read.append((torch.is_grad_enabled(), inputs.num_views))
+        return forward(decoder, inputs, **options)
+
+    monkeypatch.setattr(GaussianDecoder, "forward", spied)
+    params = make_params(min_views=1, max_views=1)
+    train(params, ["small", "demo"], dataset, tmp_path, upkeep=Upkeep(validation_steps=9))
+    assert [views for training, views in read if not training] == [2, 2, 2, 1, 1, 1]
 
 
 def test_pictures_show_truth_and_render_of_every_view_at_the_same_moments(tmp_path):
