@@ -25,13 +25,15 @@ def main() -> None:
     options.add_argument("folder", type=Path)
     options.add_argument("--clip", type=Path, help="an annotated video, for three stills of it")
     options.add_argument("--variants", nargs="+", choices=list(VARIANTS), default=list(VARIANTS))
+    options.add_argument("--rooms", type=int, default=40, help="rooms to train on")
+    options.add_argument("--times", type=int, default=1, help="as many steps in every phase")
     options.add_argument("--params", type=Path, default=Path("params.yaml"))
     chosen = options.parse_args()
     data = chosen.folder / "data"
-    scenes = write_rooms(data / "inputs")
+    scenes = write_rooms(data / "inputs", chosen.rooms)
     if chosen.clip:
         scenes += write_stills(chosen.clip, data / "inputs", STILLS)
-    params = whole(yaml.safe_load(chosen.params.read_text()), scenes, KEPT)
+    params = whole(yaml.safe_load(chosen.params.read_text()), scenes, KEPT, times=chosen.times)
     _write_params(data, params)
     for verb in ("annotate", "generate", "package"):
         if not (data / "outputs" / "dataset").exists():

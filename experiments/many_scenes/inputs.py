@@ -14,8 +14,8 @@ from experiments.many_scenes.camera import FOCAL_PIXELS, HEIGHT, WIDTH, look
 from experiments.many_scenes.room import Room, room
 from lyra_data.clip_store import read_clip
 
-NUM_TRAINED, NUM_KEPT = 40, 6
-"""Rooms for training; rooms kept from it with photos seen there, and as many with others."""
+NUM_KEPT = 6
+"""Rooms that are not trained on with photos seen in training, and as many with others."""
 
 HELD_OUT_SHIFTS = {"left": (-0.15, 0.0, 0.0), "up": (0.0, -0.1, 0.0), "near": (0.05, 0.0, 0.2)}
 """Where true pictures are taken from that no method gets, in units of the room's median depth."""
@@ -24,9 +24,9 @@ STILL_DEPTH = 4.0
 """Median depth that stills of a video are scaled to; that of the rooms is 3 to 5 metres."""
 
 
-def write_rooms(inputs: Path) -> list[str]:
+def write_rooms(inputs: Path, num_trained: int) -> list[str]:
     """Write every room that is not there yet; returns the names of all."""
-    wanted = {f"room_{index:02d}": room(index) for index in range(NUM_TRAINED)}
+    wanted = {f"room_{index:02d}": room(index) for index in range(num_trained)}
     for index in range(NUM_KEPT):
         wanted[f"kept_{index:02d}"] = room(1000 + index)
         wanted[f"kept_other_photos_{index:02d}"] = room(2000 + index, unseen_photos=True)

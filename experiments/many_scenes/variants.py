@@ -44,13 +44,14 @@ PHASES: dict[str, Params] = {
 """What differs from the demo's last phase, besides."""
 
 
-def whole(committed: Params, scenes: list[str], kept: list[str]) -> Params:
+def whole(committed: Params, scenes: list[str], kept: list[str], *, times: int = 1) -> Params:
     """The experiment itself.
 
     Args:
         committed: params.yaml of the repository.
         scenes: names of the scene folders in inputs/.
         kept: patterns of scenes that are not trained on.
+        times: all phases have so many times their steps.
     """
     params = copy.deepcopy(committed)
     sources = [{"name": "files", "folder": f"inputs/{name}", "scene_id": name} for name in scenes]
@@ -59,6 +60,8 @@ def whole(committed: Params, scenes: list[str], kept: list[str]) -> Params:
     params["package"]["validation_scenes"] = kept
     pattern = params["train"]["phases"]["demo"] | ALIKE
     phases = {name: pattern | copy.deepcopy(changes) for name, changes in PHASES.items()}
+    for phase in phases.values():
+        phase["steps"] *= times
     phases["final"]["losses"] = pattern["losses"] | {"opacity": 0.1}
     params["train"]["phases"] = phases
     params["evaluate"] |= {"phase": "final", "split": "validation"}

@@ -80,9 +80,8 @@ def test_a_room_is_drawn_from_its_seed_alone_and_unseen_photos_stay_unseen():
 
 
 def test_rooms_are_sources_with_true_pictures_held_out(tmp_path, monkeypatch):
-    monkeypatch.setattr(inputs, "NUM_TRAINED", 1)
     monkeypatch.setattr(inputs, "NUM_KEPT", 0)
-    assert write_rooms(tmp_path / "inputs") == ["room_00"]
+    assert write_rooms(tmp_path / "inputs", 1) == ["room_00"]
     source = FilesSource(
         FilesParams(name="files", folder=str(tmp_path / "inputs" / "room_00"), scene_id="room_00")
     )
