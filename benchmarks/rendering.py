@@ -122,7 +122,7 @@ def milliseconds(scene: Scene, backend: str, num_threads: int) -> float:
 
 def milliseconds_of_metal_gauss(scene: Scene, num_threads: int) -> float:
     """The same without depth, in tiles of 16 pixels, the faster of its sizes on a CPU."""
-    from metal_gauss import torch_ref  # pyright: ignore[reportMissingImports]
+    torch_ref = importlib.import_module("metal_gauss.torch_ref")  # no dependency of ours
 
     torch.set_num_threads(num_threads)
     gaussians = scene[0].map(lambda field: field.detach().requires_grad_())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -38,6 +38,23 @@ def codec_of(params: TrainParams, dataset: SceneDataset, placement: Placement) -
             fix="write the codec of `generate.codec`, or generate and package again",
         )
     return codec
+
+
+def open_split(folder: Path, split: Literal["all", "train", "validation"]) -> SceneDataset:
+    """The scenes that `evaluate.split` names.
+
+    Raises:
+        ParamsError: the dataset has none of that split.
+    """
+    dataset = SceneDataset(folder, split=None if split == "all" else split)
+    if not len(dataset):
+        raise ParamsError(
+            f"the dataset has no scenes of split {split!r}",
+            where="params.yaml: evaluate.split",
+            fix="say all, or set package.validation_fraction or package.validation_scenes and "
+            "run the stages again",
+        )
+    return dataset
 
 
 def readable_frames(

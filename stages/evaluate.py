@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lyra_data.dataset.reader import SceneDataset
-from lyra_data.errors import ParamsError
 from lyra_data.generation.params import GenerateParams
 from lyra_data.placement import Placement
 from lyra_data.progress import Progress, silent
 from lyra_data.teachers import TEACHERS
+from lyra_model.data_checks import open_split
 from lyra_model.evaluate_dataset import Folders, evaluate_dataset
 from lyra_model.evaluation import EvaluateParams
 from lyra_model.phases import require_phase
@@ -35,7 +34,7 @@ def run_evaluate(
     results, report = evaluate_dataset(
         params,
         train,
-        dataset=_judged(params, workspace.require(workspace.dataset, made_by="package")),
+        dataset=open_split(workspace.require(workspace.dataset, made_by="package"), params.split),
         cache=generate.cache,
         quality_limits=generate.quality.model_dump(),
         teacher=TEACHERS.create(params.warp_baseline, where="evaluate.warp_baseline"),
@@ -52,19 +51,6 @@ def run_evaluate(
     )
     details = (metrics_table(report), *(f"• {finding}" for finding in report.findings))
     return Summary("evaluate", "reports/report.html written", results, details)
-
-
-def _judged(params: EvaluateParams, folder: Path) -> SceneDataset:
-    """The scenes of the split that is judged; raises ParamsError where there is none."""
-    dataset = SceneDataset(folder, split=None if params.split == "all" else params.split)
-    if not len(dataset):
-        raise ParamsError(
-            f"the dataset has no scenes of split {params.split!r}",
-            where="params.yaml: evaluate.split",
-            fix="say all, or set package.validation_fraction or package.validation_scenes and "
-            "run the stages again",
-        )
-    return dataset
 
 
 def check_phase(params: EvaluateParams, train: TrainParams) -> None:
