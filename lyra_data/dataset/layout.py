@@ -206,14 +206,14 @@ def _statistics(
 
 _VIDEO = {"decode": False, "_type": "Video"}
 _CODEC_MEANINGS = {
-    "frames": "lossless (H.264 RGB), train (AV1) or compat (H.264)",
+    "frames": "lossless (H.264 RGB), train (AV1), compat (H.264) or original (a file of others)",
     "depth": "lossless or half",
     "depth_valid": "bits",
     "filled": "bits",
     "latents": "lossless or half",
 }
 _ENCODINGS = {
-    "frames": "MP4: no B-frames, header first, ends with the byte 1",
+    "frames": "MP4: no B-frames, header first; original: as it was; then the byte 1",
     "depth": "a part a frame: lossless: zstd of float32 split into four byte planes; half: p or z, "
     "then pcodec or zstd of each row of float16 bits less the row above; then the byte 1",
     "depth_valid": "a part a frame: zstd of packed bits, then the byte 1",
