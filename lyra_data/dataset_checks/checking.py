@@ -162,6 +162,7 @@ def _check_views(
                     entry.scene_id, PIXELS, view_indices=[row["view_index"]]
                 )
                 yield from check_view(row, values)
+                del values  # before the next view is decoded
             else:
                 yield from check_cameras(row)
         progress.advance(note=f"{entry.scene_id}, view {row['view_index']}")

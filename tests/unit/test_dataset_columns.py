@@ -18,7 +18,6 @@ from lyra_data.view import View
 from tests.dataset_scenes import exact_view
 from tests.factories import make_view
 
-
 HALF = Encoding(latents="half")
 
 
