@@ -10,7 +10,8 @@ import torch
 
 from lyra_data.dataset.blob_index import BlobPlace
 from lyra_data.dataset.byte_ranges import RESTORE, Range
-from lyra_data.dataset.encoding import decode_latents, decode_map
+from lyra_data.dataset.encoding import HALF, decode_latents, decode_map
+from lyra_data.dataset.media.half_depth import decode_half
 from lyra_data.dataset.media.video import decode_packets
 from lyra_data.errors import CorruptDataError
 
@@ -50,7 +51,7 @@ class BlobPlan:
         self.place.check(self.parts, self._data, name)
 
     def decode(self, as_stored: bool) -> torch.Tensor:
-        """The frames in the order they are wanted, or the latents.
+        """The frames in the order they are wanted, or the latents. Lets go of the bytes.
 
         Args:
             as_stored: halves stay halves.
@@ -66,6 +67,7 @@ class BlobPlan:
                 where=self._name,
                 fix=RESTORE,
             ) from error
+        self._data = []
         tensor = torch.from_numpy(values)
         return tensor.float() if tensor.dtype == torch.float16 and not as_stored else tensor
 
@@ -80,7 +82,21 @@ class BlobPlan:
             for picture, frame in zip(pictures, self.wanted, strict=True):
                 cv2.split(found[frame], list(picture))  # into the planes, in one go
             return pictures
-        maps = {frame: decode_map(blob, table) for frame, blob in by_frame.items()}
         if not self.wanted:
             raise ValueError("no frames are wanted")
+        if table.codec == HALF:
+            return self._half_maps(by_frame)
+        maps = {frame: decode_map(blob, table) for frame, blob in by_frame.items()}
         return np.stack([maps[frame] for frame in self.wanted])
+
+    def _half_maps(self, blobs: dict[int, bytes]) -> np.ndarray:
+        """Each map decoded where it is wanted first, and copied to where it is wanted again."""
+        found = np.empty((len(self.wanted), *self.place.table.shape[1:]), np.float16)
+        first: dict[int, int] = {}
+        for position, frame in enumerate(self.wanted):
+            if frame in first:
+                found[position] = found[first[frame]]
+                continue
+            first[frame] = position
+            decode_half(blobs[frame], *found.shape[1:], out=found[position])
+        return found

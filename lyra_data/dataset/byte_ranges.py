@@ -1,24 +1,21 @@
-"""Byte ranges of a dataset's files: by memory map from a folder, by requests from anywhere else.
+"""Byte ranges of a dataset's files: by positioned reads from a folder, by requests from elsewhere.
 
 Whatever fsspec knows can be read: http(s)://, s3://, hf://datasets/OWNER/NAME, memory://.
 """
 
 from __future__ import annotations
 
-import mmap
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from lyra_data.atomic import write_atomically
 from lyra_data.errors import CorruptDataError, InputError, StageOrderError
-from lyra_data.hashing import content_key
 
-JOINED_GAP = 64 * 1024
-"""Ranges of a remote file that lie nearer to each other are asked for together."""
+MAX_OPEN_FILES = 64
+"""Of a folder, in one process; those not read for longest are closed."""
 
 RESTORE = "restore the file (`dvc checkout`), or run `lyra-data package` again"
 
@@ -41,6 +38,10 @@ class ByteRanges(Protocol):
         Raises:
             CorruptDataError: a file is missing or too short.
         """
+        ...
+
+    def prefetch(self, ranges: Sequence[Range]) -> None:
+        """Begin to fetch what a later `read` will ask for, and return at once."""
         ...
 
     def size(self, file: str) -> int:
@@ -66,11 +67,17 @@ def open_ranges(uri: str | Path, revision: str | None, cache_dir: Path | None) -
                 f"a folder has no revision {revision!r}", where=text, fix="leave revision out"
             )
         return LocalFiles(Path(text))
+    from lyra_data.dataset.remote_files import RemoteFiles
+
     return RemoteFiles(text.rstrip("/"), revision, cache_dir)
 
 
 class LocalFiles:
-    """Files of a folder, mapped into memory when first read; safe to fork and to pickle."""
+    """Files of a folder; safe to read in threads, to fork and to pickle.
+
+    A read names its place in the file and moves nothing that another process could share. Files
+    are not mapped: pages of a map stay in the process, though a blob is read once.
+    """
 
     def __init__(self, folder: Path) -> None:
         if not folder.is_dir():
@@ -78,19 +85,29 @@ class LocalFiles:
                 "there is no dataset here", where=str(folder), fix="run `lyra-data package`"
             )
         self.folder = folder
-        self._maps: dict[str, mmap.mmap] = {}
+        self._open: OrderedDict[str, _OpenFile] = OrderedDict()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"folder": self.folder, "_maps": {}}
+        return {"folder": self.folder, "_open": OrderedDict()}
 
     def read(self, ranges: Sequence[Range]) -> list[bytes]:
         found = []
         for part in ranges:
-            data = self._mapped(part.file)
-            if part.end > len(data):
-                raise _too_short(self.place(part.file), len(data), part)
-            found.append(data[part.begin : part.end])
+            data = self._opened(part.file).read(part.begin, part.end)
+            if len(data) < part.end - part.begin:
+                if self.size(part.file) == 0:
+                    raise CorruptDataError(
+                        "the file was cut or altered: it is empty",
+                        where=self.place(part.file),
+                        fix=RESTORE,
+                    )
+                raise too_short(self.place(part.file), part.begin + len(data), part)
+            found.append(data)
         return found
+
+    def prefetch(self, ranges: Sequence[Range]) -> None:
+        for part in ranges:
+            self._opened(part.file).will_need(part.begin, part.end)
 
     def size(self, file: str) -> int:
         try:
@@ -101,140 +118,43 @@ class LocalFiles:
     def place(self, file: str) -> str:
         return str(self.folder / file)
 
-    def _mapped(self, file: str) -> mmap.mmap:
-        if file not in self._maps:
+    def _opened(self, file: str) -> _OpenFile:
+        opened = self._open.pop(file, None)
+        if opened is None:
             try:
-                with (self.folder / file).open("rb") as opened:
-                    self._maps[file] = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
-            except ValueError:
-                raise CorruptDataError(
-                    "the file was cut or altered: it is empty", where=self.place(file), fix=RESTORE
-                ) from None
+                opened = _OpenFile(self.folder / file)
             except OSError as error:
                 raise _missing(self.place(file), error) from None
-        return self._maps[file]
+        self._open[file] = opened
+        if len(self._open) > MAX_OPEN_FILES:
+            self._open.popitem(last=False)
+        return opened
 
 
-class RemoteFiles:
-    """Files anywhere else, through fsspec; a connection is made anew in every process.
+class _OpenFile:
+    """A file that is closed when nobody holds it any more."""
 
-    Attributes:
-        num_requests, num_bytes: what was asked for since it was opened, in this process.
-    """
+    def __init__(self, path: Path) -> None:
+        self._descriptor = -1
+        self._descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
 
-    def __init__(self, uri: str, revision: str | None, cache_dir: Path | None) -> None:
-        self.uri, self.revision = uri, revision
-        self.cache_dir = None if cache_dir is None else Path(cache_dir)
-        self.num_requests = self.num_bytes = 0
-        self._process = -1
-        self._system: Any = None
-        if revision is not None and not uri.startswith("hf://"):
-            raise InputError(
-                f"only hf:// has revisions, not {uri}", where=uri, fix="leave revision out"
-            )
+    def __del__(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_process": -1, "_system": None}
+    def read(self, begin: int, end: int) -> bytes:
+        """Fewer bytes than asked for where the file ends before."""
+        data = os.pread(self._descriptor, end - begin, begin)
+        if len(data) == end - begin:
+            return data
+        pieces = [data]  # a single call gives no more than 2 GiB
+        while pieces[-1] and (begin := begin + len(pieces[-1])) < end:
+            pieces.append(os.pread(self._descriptor, end - begin, begin))
+        return b"".join(pieces)
 
-    def read(self, ranges: Sequence[Range]) -> list[bytes]:
-        joined = _joined(ranges)
-        held = {part: data for part in joined if (data := self._cached(part)) is not None}
-        missing = [part for part in joined if part not in held]
-        if missing:
-            system, root = self._connected()
-            with _remote_errors(self.uri):
-                fetched = system.cat_ranges(
-                    [f"{root}/{part.file}" for part in missing],
-                    [part.begin for part in missing],
-                    [part.end for part in missing],
-                    on_error="raise",
-                )
-            self.num_requests += len(missing)
-            for part, data in zip(missing, fetched, strict=True):
-                self.num_bytes += len(data)
-                if len(data) != part.end - part.begin:
-                    raise _too_short(self.place(part.file), part.begin + len(data), part)
-                held[part] = bytes(data)
-                self._keep(part, held[part])
-        return [_cut_out(part, held) for part in ranges]
-
-    def size(self, file: str) -> int:
-        system, root = self._connected()
-        with _remote_errors(self.place(file)):
-            self.num_requests += 1
-            return int(system.info(f"{root}/{file}")["size"])
-
-    def place(self, file: str) -> str:
-        return f"{self.uri}/{file}"
-
-    def whole(self, file: str) -> bytes:
-        """A small file, of any size."""
-        system, root = self._connected()
-        with _remote_errors(self.place(file)):
-            self.num_requests += 1
-            data = system.cat_file(f"{root}/{file}")
-        self.num_bytes += len(data)
-        return data
-
-    def _connected(self) -> tuple[Any, str]:
-        if self._process != os.getpid():
-            import fsspec
-
-            uri = self.uri if self.revision is None else _at_revision(self.uri, self.revision)
-            try:
-                options = {} if uri.startswith("memory://") else {"skip_instance_cache": True}
-                self._system = fsspec.core.url_to_fs(uri, **options)
-            except (ImportError, ValueError) as error:
-                raise InputError(
-                    f"cannot be read: {error}",
-                    where=self.uri,
-                    fix="give a folder, or http(s)://, hf://datasets/OWNER/NAME or s3:// "
-                    "(`pip install s3fs`)",
-                ) from None
-            self._process = os.getpid()
-        return self._system
-
-    def _cached(self, part: Range) -> bytes | None:
-        path = self._cache_file(part)
-        if path is None or not path.is_file():
-            return None
-        data = path.read_bytes()
-        return data if len(data) == part.end - part.begin else None
-
-    def _keep(self, part: Range, data: bytes) -> None:
-        path = self._cache_file(part)
-        if path is not None:
-            with write_atomically(path) as temporary:
-                temporary.write_bytes(data)
-
-    def _cache_file(self, part: Range) -> Path | None:
-        if self.cache_dir is None:
-            return None
-        key = content_key([self.uri, self.revision, part.file, part.begin, part.end])
-        return self.cache_dir / key[:2] / key
-
-
-def _joined(ranges: Sequence[Range]) -> list[Range]:
-    joined: list[Range] = []
-    for part in sorted(set(ranges)):
-        last = joined[-1] if joined else None
-        if last and last.file == part.file and part.begin <= last.end + JOINED_GAP:
-            joined[-1] = Range(last.file, last.begin, max(last.end, part.end))
-        else:
-            joined.append(part)
-    return joined
-
-
-def _cut_out(part: Range, held: dict[Range, bytes]) -> bytes:
-    for whole, data in held.items():
-        if whole.file == part.file and whole.begin <= part.begin and part.end <= whole.end:
-            return data[part.begin - whole.begin : part.end - whole.begin]
-    raise AssertionError(part)
-
-
-def _at_revision(uri: str, revision: str) -> str:
-    owner, name, *rest = uri.removeprefix("hf://datasets/").split("/")
-    return "hf://datasets/" + "/".join([owner, f"{name}@{revision.replace('/', '%2F')}", *rest])
+    def will_need(self, begin: int, end: int) -> None:
+        if hasattr(os, "posix_fadvise"):  # Linux
+            os.posix_fadvise(self._descriptor, begin, end - begin, os.POSIX_FADV_WILLNEED)
 
 
 def _missing(place: str, error: OSError) -> CorruptDataError:
@@ -245,34 +165,10 @@ def _missing(place: str, error: OSError) -> CorruptDataError:
     )
 
 
-def _too_short(place: str, size: int, part: Range) -> CorruptDataError:
+def too_short(place: str, size: int, part: Range) -> CorruptDataError:
     return CorruptDataError(
         f"the file was cut or altered: bytes {part.begin} to {part.end} are wanted, "
         f"it ends at {size}",
         where=place,
         fix=RESTORE,
     )
-
-
-@contextmanager
-def _remote_errors(place: str) -> Iterator[None]:
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise CorruptDataError(
-            f"a file is missing ({error})", where=place, fix="see whether the address is right"
-        ) from error
-    except ValueError as error:
-        raise InputError(
-            f"byte ranges cannot be read: {error}",
-            where=place,
-            fix="take a server that answers requests for byte ranges, or download the dataset",
-        ) from error
-    except Exception as error:
-        if isinstance(error, OSError | EOFError) or "ClientError" in str(type(error).__mro__):
-            raise InputError(
-                f"cannot be reached: {type(error).__name__}: {error}",
-                where=place,
-                fix="see whether the address and your rights are right, then try again",
-            ) from error
-        raise

@@ -13,7 +13,6 @@ from lyra_data.dataset.byte_ranges import (
     ByteRanges,
     LocalFiles,
     Range,
-    RemoteFiles,
 )
 from lyra_data.dataset.manifest import (
     MANIFEST_PATH,
@@ -23,6 +22,7 @@ from lyra_data.dataset.manifest import (
     unfinished,
 )
 from lyra_data.dataset.plain_columns import read_footer
+from lyra_data.dataset.remote_files import RemoteFiles
 from lyra_data.errors import CorruptDataError
 from lyra_data.hashing import sha256_of_bytes
 

@@ -6,31 +6,22 @@ compared with its hash before it is decoded.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
-
-import pyarrow as pa
-import torch
+from typing import Any, Literal
 
 from lyra_data.dataset.blob_index import PLAIN_COLUMNS, BlobIndex, BlobPlace
-from lyra_data.dataset.blob_plan import BlobPlan
-from lyra_data.dataset.byte_ranges import RESTORE, Range, open_ranges
+from lyra_data.dataset.byte_ranges import open_ranges
 from lyra_data.dataset.checking import check_files, check_shards, load_index, load_manifest
 from lyra_data.dataset.encoding import Encoding
-from lyra_data.dataset.fields import FIELD_BY_NAME, VIEW_FIELDS, RowShape, view_from_values
+from lyra_data.dataset.fields import VIEW_FIELDS, RowShape, view_from_values
 from lyra_data.dataset.layout import MODALITIES
 from lyra_data.dataset.manifest import Codec, SceneEntry
 from lyra_data.dataset.plain_columns import PlainColumns
+from lyra_data.dataset.scene_plan import FrameSelection, ScenePlan, Wanted, corruption
 from lyra_data.dataset.scene_reader import SceneReader
-from lyra_data.errors import CorruptDataError, InputError
+from lyra_data.errors import InputError
 from lyra_data.view import View
-
-FrameSelection: TypeAlias = Sequence[int] | Mapping[int, Sequence[int]] | None
-"""Frames to read, in that order: of every view, or by view_index; None: all."""
-
-_SIZES = ("num_frames", "height", "width")
 
 
 class SceneDataset:
@@ -83,8 +74,8 @@ class SceneDataset:
         ]
         self._position = {scene.scene_id: index for index, scene in enumerate(self.scenes)}
         self._indexes: dict[str, BlobIndex] = {}
-        self._plain = PlainColumns(self.files, self.manifest)
-        self._codecs = Encoding(**self.manifest.encoding).codecs  # type: ignore[arg-type]
+        self.plain_columns = PlainColumns(self.files, self.manifest)
+        self.codecs = Encoding(**self.manifest.encoding).codecs  # type: ignore[arg-type]
 
     def __len__(self) -> int:
         return len(self.scenes)
@@ -150,10 +141,23 @@ class SceneDataset:
     def frame_size(self, entry: SceneEntry, view_index: int) -> tuple[int, int]:
         """Height and width of a view's frames, in pixels."""
         if "rgb" in self.modalities:
-            _, height, width, _ = self._places(entry, "rgb")[view_index, "frames"].table.shape
+            _, height, width, _ = self.places(entry, "rgb")[view_index, "frames"].table.shape
             return height, width
         (row,) = self.read_fields(entry.scene_id, ["height", "width"], view_indices=[view_index])
         return row["height"], row["width"]
+
+    def read_wanted(self, scene: int | str, wanted: Sequence[Wanted]) -> list[list[dict[str, Any]]]:
+        """Several selections of one scene, fetched at once: for each, the fields of its views.
+
+        The values are those of `read_fields`.
+        """
+        plan = ScenePlan(self, self.entry(scene), wanted)
+        plan.fetch()
+        return [[values for values, _ in plan.rows(one)] for one in wanted]
+
+    def prefetch_wanted(self, scene: int | str, wanted: Sequence[Wanted]) -> None:
+        """Begin to fetch what `read_wanted` will need, and return at once."""
+        self.files.prefetch(ScenePlan(self, self.entry(scene), wanted).ranges())
 
     def _read(
         self,
@@ -163,94 +167,17 @@ class SceneDataset:
         frames: FrameSelection = None,
         as_stored: bool = False,
     ) -> Iterator[tuple[dict[str, Any], RowShape]]:
-        unknown = [name for name in fields if name not in FIELD_BY_NAME]
-        assert not unknown, f"no columns {unknown}; there are {list(FIELD_BY_NAME)}"
         entry = self.entry(scene)
-        wanted = list(entry.view_indices if view_indices is None else view_indices)
-        for view_index in wanted:
-            if view_index not in entry.view_indices:
-                raise InputError(
-                    f"scene {entry.scene_id} has no view {view_index}",
-                    where=self.uri,
-                    fix=f"its views are {', '.join(map(str, entry.view_indices))}",
-                )
-        rows = self._plain_rows(entry, fields)
-        blobs = self._blobs(entry, fields, wanted, frames)
-        for view_index in wanted:
-            row = rows[entry.view_indices.index(view_index)]
-            chosen = frames.get(view_index) if isinstance(frames, Mapping) else frames
-            values: dict[str, Any] = {}
-            for name in fields:
-                field = FIELD_BY_NAME[name]
-                if field.packed_as:
-                    values[name] = blobs[view_index, name](as_stored)
-                    continue
-                with _corruption(self.files.place(self._plain_place(entry, field.modality).file)):
-                    value = row[name]
-                    if field.per_frame and chosen is not None:
-                        value = [value[frame] for frame in chosen]
-                    values[name] = field.decode(value, _shape_of(row))
-                    if name == "provenance":
-                        _check_codec(values[name], self.codec)
-            yield values, _shape_of(row)
+        views = entry.view_indices if view_indices is None else view_indices
+        wanted = Wanted(tuple(fields), tuple(views), frames, as_stored)
+        plan = ScenePlan(self, entry, [wanted])
+        plan.fetch()
+        return plan.rows(wanted)
 
-    def _plain_rows(self, entry: SceneEntry, fields: Sequence[str]) -> list[dict[str, Any]]:
-        """The plain columns of a scene's views that are asked for, and their sizes."""
-        rows: list[dict[str, Any]] = [{} for _ in entry.view_indices]
-        asked: dict[str, list[str]] = {}
-        for name in fields:
-            field = FIELD_BY_NAME[name]
-            if not field.packed_as:
-                asked.setdefault(field.modality, []).append(name)
-        if "preview" in asked:
-            asked["preview"] = [*asked["preview"], *_SIZES]
-        for modality, names in asked.items():
-            place = self._plain_place(entry, modality)
-            columns = list(dict.fromkeys(("scene_id", "view_index", *names)))
-            with _corruption(self.files.place(place.file)):
-                found = self._plain.read(place, columns)
-                indices = tuple(row["view_index"] for row in found)
-                owners = {row["scene_id"] for row in found}
-                if indices != entry.view_indices or owners != {entry.scene_id}:
-                    raise ValueError(f"row group {place.row_group} is not scene {entry.scene_id}")
-            for row, more in zip(rows, found, strict=True):
-                row.update(more)
-        return rows
+    def plain_place(self, entry: SceneEntry, modality: str) -> BlobPlace:
+        return self.places(entry, modality)[-1, PLAIN_COLUMNS]
 
-    def _blobs(
-        self,
-        entry: SceneEntry,
-        fields: Sequence[str],
-        view_indices: Sequence[int],
-        frames: FrameSelection,
-    ) -> dict[tuple[int, str], Callable[[bool], torch.Tensor]]:
-        """Fetch the parts of all blobs that are asked for at once; what decodes each of them."""
-        plans: list[tuple[tuple[int, str], BlobPlan]] = []
-        for name in fields:
-            field = FIELD_BY_NAME[name]
-            if not field.packed_as:
-                continue
-            places = self._places(entry, field.modality)
-            for view_index in dict.fromkeys(view_indices):
-                chosen = frames.get(view_index) if isinstance(frames, Mapping) else frames
-                place = places.get((view_index, name))
-                if place is None or place.table.codec != self._codecs[name]:
-                    raise _mixed(
-                        self.files.place(self._plain_place(entry, field.modality).file), name
-                    )
-                plans.append(((view_index, name), BlobPlan(name, place, chosen)))
-        ranges: list[Range] = [part for _, plan in plans for part in plan.ranges()]
-        data = iter(self.files.read(ranges))
-        ready = {}
-        for key, plan in plans:
-            plan.take(data, self.files.place(plan.place.file))
-            ready[key] = plan.decode
-        return ready
-
-    def _plain_place(self, entry: SceneEntry, modality: str) -> BlobPlace:
-        return self._places(entry, modality)[-1, PLAIN_COLUMNS]
-
-    def _places(self, entry: SceneEntry, modality: str) -> dict[tuple[int, str], BlobPlace]:
+    def places(self, entry: SceneEntry, modality: str) -> dict[tuple[int, str], BlobPlace]:
         if modality not in self.modalities:
             raise InputError(
                 f"{modality} is read, but the dataset was opened without it",
@@ -259,35 +186,5 @@ class SceneDataset:
             )
         if modality not in self._indexes:
             self._indexes[modality] = load_index(self.files, self.manifest, modality)
-        with _corruption(self.files.place(f"meta/index/{modality}.parquet")):
+        with corruption(self.files.place(f"meta/index/{modality}.parquet")):
             return self._indexes[modality].places(entry.scene_id)
-
-
-def _shape_of(row: Mapping[str, Any]) -> RowShape:
-    """The sizes of a row; they are read with the columns of `preview` and unused without them."""
-    return RowShape(*(row.get(name, 0) for name in _SIZES), latent_shape=())
-
-
-def _check_codec(provenance: Mapping[str, str], codec: Codec) -> None:
-    found = Codec(provenance["codec"], provenance["codec_fingerprint"])
-    if found != codec:
-        raise ValueError(f"latents of codec {found}, though the dataset's is {codec}")
-
-
-def _mixed(place: str, field: str) -> CorruptDataError:
-    return CorruptDataError(
-        f"the index and the manifest do not agree on how {field} is encoded",
-        where=place,
-        fix=RESTORE,
-    )
-
-
-@contextmanager
-def _corruption(place: str) -> Iterator[None]:
-    """Whatever a damaged file makes Arrow or a decoder say, as one CorruptDataError."""
-    try:
-        yield
-    except (OSError, ValueError, KeyError, MemoryError, pa.ArrowException) as error:
-        raise CorruptDataError(
-            f"the file was cut or altered: {error}", where=place, fix=RESTORE
-        ) from error

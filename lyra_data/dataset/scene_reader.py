@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from lyra_data.cameras import Cameras
 from lyra_data.dataset.manifest import SceneEntry
 from lyra_data.dataset.sample import Precision, SceneSample, as_f32
+from lyra_data.dataset.scene_plan import Wanted
 
 if TYPE_CHECKING:
     from lyra_data.dataset.reader import SceneDataset
@@ -44,30 +45,46 @@ class SceneReader:
             frames: by view_index, in the order they are wanted.
             depth: whether the frames' depth is read too.
         """
-        frames = {} if frames is None else frames
-        views = list(dict.fromkeys((*latents, *frames)))
-        read = self.dataset.read_fields
-        cameras = read(self.scene_id, ["camera_to_world", "intrinsics"], view_indices=views)
-        names = ["frames", "depth"] if depth else ["frames"]
-        sizes = {view: self.dataset.frame_size(self.entry, view) for view in views}
-        pictures = (
-            read(self.scene_id, names, view_indices=list(frames), frames=frames, as_stored=True)
-            if frames
-            else []
-        )
-        stored = (
-            read(self.scene_id, ["latents"], view_indices=list(latents), as_stored=True)
-            if latents
-            else []
-        )
+        wanted = self._wanted(latents, frames or {}, depth)
+        cameras, pictures, stored = self.dataset.read_wanted(self.scene_id, wanted)
+        of_cameras, of_frames, of_latents = (one.view_indices for one in wanted)
         sample = SceneSample(
             scene_id=self.scene_id,
-            latents={view: row["latents"] for view, row in zip(latents, stored, strict=True)},
+            latents={view: row["latents"] for view, row in zip(of_latents, stored, strict=True)},
             cameras={
-                view: Cameras(row["camera_to_world"], row["intrinsics"], *sizes[view])
-                for view, row in zip(views, cameras, strict=True)
+                view: Cameras(
+                    row["camera_to_world"],
+                    row["intrinsics"],
+                    *self.dataset.frame_size(self.entry, view),
+                )
+                for view, row in zip(of_cameras, cameras, strict=True)
             },
-            frames={view: row["frames"] for view, row in zip(frames, pictures, strict=True)},
-            depth={view: row["depth"] for view, row in zip(frames, pictures, strict=True) if depth},
+            frames={view: row["frames"] for view, row in zip(of_frames, pictures, strict=True)},
+            depth={
+                view: row["depth"] for view, row in zip(of_frames, pictures, strict=True) if depth
+            },
         )
         return sample if dtype == "lean" else as_f32(sample)
+
+    def prefetch(
+        self,
+        *,
+        latents: Sequence[int] = (),
+        frames: Mapping[int, Sequence[int]] | None = None,
+        depth: bool = True,
+    ) -> None:
+        """Begin to fetch what `read` with the same arguments will need, and return at once."""
+        wanted = self._wanted(latents, frames or {}, depth)
+        self.dataset.prefetch_wanted(self.scene_id, wanted)
+
+    def _wanted(
+        self, latents: Sequence[int], frames: Mapping[int, Sequence[int]], depth: bool
+    ) -> tuple[Wanted, Wanted, Wanted]:
+        """Cameras of all views, some frames, some latents."""
+        views = tuple(dict.fromkeys((*latents, *frames)))
+        pictures = ("frames", "depth") if depth else ("frames",)
+        return (
+            Wanted(("camera_to_world", "intrinsics"), views),
+            Wanted(pictures, tuple(frames), frames, as_stored=True),
+            Wanted(("latents",), tuple(latents), as_stored=True),
+        )

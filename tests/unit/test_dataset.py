@@ -240,7 +240,7 @@ def test_no_flipped_bit_is_ever_read_as_data(folder: Path, name: str) -> None:
 def test_a_flipped_byte_of_a_blob_is_refused_with_its_place(folder: Path) -> None:
     path = folder / "data" / "depth" / "train-00000-of-00002.parquet"
     dataset = SceneDataset(folder)
-    place = dataset._places(dataset.entry("b"), "depth")[1, "depth"]
+    place = dataset.places(dataset.entry("b"), "depth")[1, "depth"]
     begin, end = (place.offset + bound for bound in place.table.bounds(4))
     damaged = bytearray(path.read_bytes())
     damaged[begin + 2] ^= 4

@@ -14,9 +14,9 @@ import fsspec
 import pytest
 import torch
 
-from lyra_data.dataset.byte_ranges import RemoteFiles
 from lyra_data.dataset.encoding import Encoding
 from lyra_data.dataset.reader import SceneDataset
+from lyra_data.dataset.remote_files import RemoteFiles
 from lyra_data.dataset.sparse_file import SparseFile
 from lyra_data.dataset.writer import write_dataset
 from lyra_data.errors import CorruptDataError, InputError

@@ -5,6 +5,7 @@ The bits of the half floats come back exactly. The first byte of a map says whic
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -41,32 +42,38 @@ def encode_half(depth: np.ndarray) -> bytes:
     return kind + data + _TRAILER
 
 
-def decode_half(blob: bytes, height: int, width: int) -> np.ndarray:
+def decode_half(blob: bytes, height: int, width: int, out: np.ndarray | None = None) -> np.ndarray:
     """The map of `encode_half`, float16 [height, width].
+
+    Args:
+        out: where to put it, contiguous float16 [height, width]; None: a new array.
 
     Raises:
         ValueError: the bytes are no such map.
     """
     if len(blob) < 3 or blob[-1:] != _TRAILER:
         raise ValueError("a depth map has lost its last byte")
-    delta = _unpacked(blob[:1], blob[1:-1], height * width)
-    bits = delta.reshape(height, width)
-    for row in range(1, height):  # three times as fast as cumsum along the slow axis
-        bits[row] += bits[row - 1]
-    return bits.view(np.float16)
+    found = np.empty((height, width), np.float16) if out is None else out
+    bits = found.view(np.uint16)
+    _unpack_into(bits.reshape(-1), blob[:1], blob[1:-1])
+    add = np.add
+    for above, row in itertools.pairwise(bits):  # cumsum along the slow axis takes much longer
+        add(above, row, row)
+    return found
 
 
-def _unpacked(kind: bytes, data: bytes, size: int) -> np.ndarray:
+def _unpack_into(found: np.ndarray, kind: bytes, data: bytes) -> None:
+    size = len(found)
     try:
         if kind == _PCODEC:
-            found = np.empty(size, np.uint16)
             progress = _pcodec.standalone.simple_decompress_into(data, found)
             if not progress.finished or progress.n_processed != size:
                 raise ValueError(f"a depth map does not hold {size} values")
-            return found
+            return
         if kind == _ZSTD_KIND:
             raw = _ZSTD.decompress(data, 2 * size, asbytes=True)
-            return np.frombuffer(raw, "<u2", count=size).astype(np.uint16)
+            found[:] = np.frombuffer(raw, "<u2", count=size)
+            return
     except (OSError, RuntimeError, TypeError) as error:
         raise ValueError(f"a depth map cannot be decompressed: {error}") from error
     raise ValueError(f"unknown kind of depth map {kind!r}")

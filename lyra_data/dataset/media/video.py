@@ -25,6 +25,8 @@ from lyra_data.dataset.media.packed import Packed, PartTable
 _TRAILER = b"\x00\x00\x00\x09free\x01"
 os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 tells its settings on stderr unless forbidden
 _H264 = {"bf": "0", "sc_threshold": "0", "x264-params": "open-gop=0"}
+# CAVLC for CABAC: single frames decode two to three times as fast, for 1.2 times the bytes.
+_FAST_H264 = {**_H264, "x264-params": "open-gop=0:cabac=0"}
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class VideoCodec:
 
 VIDEO_CODECS: Mapping[str, VideoCodec] = {
     "lossless": VideoCodec(
-        "libx264rgb", "h264", "rgb24", 8, {"qp": "0", "preset": "fast", **_H264}, b"avcC"
+        "libx264rgb", "h264", "rgb24", 4, {"qp": "0", "preset": "fast", **_FAST_H264}, b"avcC"
     ),
     "train": VideoCodec(
         "libsvtav1",
@@ -58,7 +60,14 @@ VIDEO_CODECS: Mapping[str, VideoCodec] = {
         {"crf": "12", "preset": "10", "svtav1-params": "lp=1"},
         b"av1C",
     ),
-    "compat": VideoCodec("libx264", "h264", "yuv420p", 8, {"crf": "14", **_H264}, b"avcC"),
+    "compat": VideoCodec(
+        "libx264",
+        "h264",
+        "yuv420p",
+        4,
+        {"crf": "14", "tune": "fastdecode", **_FAST_H264},  # no deblocking either
+        b"avcC",
+    ),
     "preview": VideoCodec("libx264", "h264", "yuv420p", 24, {"crf": "26", **_H264}, b"avcC"),
 }
 
@@ -183,5 +192,7 @@ def _decoded(context: Any, packets: Mapping[int, bytes]) -> Iterable[Any]:
 
 def _to_rgb(frame: Any, settings: VideoCodec) -> np.ndarray:
     if settings.pixel_format != "rgb24":
-        frame = frame.reformat(format="rgb24", src_colorspace="itu709", src_color_range="MPEG")
+        frame = frame.reformat(
+            format="rgb24", src_colorspace="itu709", src_color_range="MPEG", threads=1
+        )  # waiting for helping threads takes longer than the work on a busy machine
     return frame.to_ndarray(format="rgb24")
