@@ -43,9 +43,9 @@ class SceneTables:
         """
         place = self.places(entry, modality)[-1, PLAIN_COLUMNS]
         with _corruption(self.files.place(place.file)):
-            found = self._plain.read(
-                place, list(dict.fromkeys(["scene_id", "view_index", *columns]))
-            )
+            wanted = list(dict.fromkeys(["scene_id", "view_index", *columns]))
+            data = self.files.read(self._plain.ranges(place))
+            found = self._plain.rows(place, wanted, data)
             _require_scene(entry, [row["scene_id"] for row in found], found)
         return found
 

@@ -29,9 +29,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Mamba2Kernels:
-    """Attributes:
-    convolve: causal_conv1d_fn.
-    scan: mamba_chunk_scan_combined.
+    """What a Mamba-2 block calls in place of plain torch.
+
+    Attributes:
+        convolve: causal_conv1d_fn.
+        scan: mamba_chunk_scan_combined.
     """
 
     convolve: Callable[..., Tensor]

@@ -235,6 +235,10 @@ BROUGHT_BY = {"llvmlite": "numba", "tokenizers": "transformers"}
 """Packages that come with a declared one, whose version must fit them."""
 
 
+LOOKED_FOR = {"causal_conv1d", "mamba_ssm"}
+"""Packages that are used where someone has installed them, and never needed."""
+
+
 def test_every_imported_package_is_declared_and_pinned():
     """A package that happens to be installed hides a missing line until someone else installs."""
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
@@ -244,6 +248,8 @@ def test_every_imported_package_is_declared_and_pinned():
     pinned = {normalised(line.partition("==")[0]) for line in pins}
     distributions = packages_distributions()
     for package, file in third_party_imports().items():
+        if package in LOOKED_FOR:
+            continue
         owner = BROUGHT_BY.get(package, package)
         names = {normalised(name) for name in distributions.get(owner, [owner])}
         assert names & declared, f"{file} imports {package}: add it to pyproject.toml"
