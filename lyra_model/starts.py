@@ -73,8 +73,8 @@ def load_start(name: str, params: TrainParams, dataset: SceneDataset, models: Pa
         {**params.decoder.model_dump(mode="json"), "codec": dataset.codec.fingerprint},
     )
     if found:
-        what = f"{name!r} cannot go on from {start_from!r}, which was trained with "
-        told = what + ", ".join(found)
+        values = ", ".join(found)
+        told = f"phase {start_from!r} was trained with {values}; {name!r} cannot go on from it"
         if external:
             fix = "set train.decoder to what it was trained with, and use a dataset of its codec"
             raise InputError(told, where=str(folder), fix=fix)
