@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import time
@@ -32,6 +33,19 @@ def succeeds_in_child(work: Callable[[], object]) -> bool:
     """Whether `work` ends without an exception in a child; a traceback goes to stderr."""
     _, status = os.waitpid(_fork(work), 0)
     return status == 0
+
+
+def succeeds_in_fresh_process(work: Callable[..., object], *arguments: object) -> bool:
+    """Whether `work`, a module's function, ends without an exception in a process of its own.
+
+    For what forks: a test process may have threads, beside which forking can hang.
+    """
+    child = multiprocessing.get_context("spawn").Process(target=work, args=arguments)
+    child.start()
+    child.join(300)
+    child.kill()
+    child.join()
+    return child.exitcode == 0
 
 
 def _fork(work: Callable[[], object]) -> int:
