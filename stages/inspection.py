@@ -67,7 +67,9 @@ def inspect(
         bool, typer.Option("--json", help="Print one JSON object on standard output, no bars.")
     ] = False,
 ) -> None:
-    """Show what a clip is: numbers, and a picture of frames, depth, masks and the camera's path.
+    """Show what a clip or a scene of a dataset is: numbers, and a picture.
+
+    Of a clip: frames, depth, masks and the camera's path.
 
     Of a dataset, one scene with all its views: frames, depth in one range of colours, and what the
     teacher invented.
