@@ -475,12 +475,12 @@ def test_an_unknown_phase_on_the_command_line_is_refused(project: Project) -> No
                 setting("train", "held_out_frames", to=number),
                 "ParamsError",
                 f"views have 17, the last {number} of them held out",
-                f"{SMALL}.num_frames",
+                f"train.phases.{first}.num_frames",
                 "lower train.held_out_frames to 8",
                 (stage,),
             )
             for number in (9, 17, 100)
-            for stage in ("train", "evaluate")
+            for stage, first in (("train", "small"), ("evaluate", "demo"))
         ),
         Case(
             "decoder that the first phase was not trained with",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,9 @@ import torch
 from safetensors.torch import load_file
 
 from lyra_data.errors import CorruptDataError, InputError, ParamsError, StageOrderError
-from lyra_data.weights.convert import convert_decoder
-from lyra_model.checkpoints import load_checkpoint
+from lyra_model.checkpoints import load_checkpoint, save_checkpoint
 from lyra_model.phases import chain_of, check_phases
+from lyra_model.released_decoder import RELEASED, convert_decoder
 from lyra_model.starts import differences, load_start
 from lyra_model.train_params import TrainParams
 from tests.unit.test_training import make_dataset, make_params, train
@@ -89,30 +90,41 @@ def test_a_static_phase_does_not_start_from_a_dynamic_one():
     assert differences({"codec": "a"}, {"codec": "b"}) == ["codec = a (now b)"]
 
 
-def converted(trained: Path, root: Path) -> Path:
-    """As `lyra-data weights convert lyra` makes it of a released checkpoint."""
+OF_THE_RELEASE = RELEASED.model_dump(
+    include={
+        *("num_heads", "distance_near", "distance_far", "distance_shift"),
+        *("scale_max", "opacity_shift"),
+    }
+)
+"""Settings that no weight's shape tells."""
+
+
+def converted(trained: Path, root: Path, *, codec: str = "dct") -> Path:
+    """As `lyra-data weights convert lyra` makes it of a released checkpoint, but of this codec."""
     weights = load_checkpoint(trained / "models" / "small").weights
     torch.save({"module": weights}, root / "lyra_static.pt")
     folder = root / "weights" / "brought"
-    folder.parent.mkdir()
-    convert_decoder(decoder=root / "lyra_static.pt", output=folder)
+    convert_decoder(decoder=root / "lyra_static.pt", output=root / "made", dynamic=None)
+    made = load_checkpoint(root / "made")
+    assert made.config["codec"] == "cosmos"
+    config = {key: value for key, value in made.config.items() if key != "config_sha256"}
+    save_checkpoint(replace(made, config={**config, "codec": codec}), folder)
     return folder
 
 
 def test_a_phase_starts_from_converted_released_weights(trained, tmp_path):
     converted(trained, tmp_path)
-    weights = load(starting(dynamic=True), trained, tmp_path)
+    weights = load(starting(dynamic=True, **OF_THE_RELEASE), trained, tmp_path)
     own = load_checkpoint(trained / "models" / "small").weights
     assert all(torch.equal(weights[name], own[name]) for name in own)
 
 
-def test_converted_weights_of_another_decoder_are_refused_with_the_tensors(trained, tmp_path):
-    converted(trained, tmp_path)
-    with pytest.raises(InputError, match="of another decoder") as caught:
-        load(starting(depth=1, d_state=8), trained, tmp_path)
-    assert "in_proj.weight is (" in caught.value.what
-    assert "enc_blocks.1." in caught.value.what and "is unexpected" in caught.value.what
-    assert " more" in caught.value.what
+def test_converted_weights_of_another_decoder_or_codec_are_refused(trained, tmp_path):
+    converted(trained, tmp_path, codec="cosmos")
+    with pytest.raises(InputError, match=r"depth = 2 \(now 1\)") as caught:
+        load(starting(**OF_THE_RELEASE, depth=1, d_state=8), trained, tmp_path)
+    assert "d_state" in caught.value.what and "codec = cosmos (now dct)" in caught.value.what
+    assert "num_heads" not in caught.value.what
 
 
 def test_cut_converted_weights_are_refused(trained, tmp_path):

@@ -38,6 +38,7 @@ def make_dataset(
     last_frames_value: int | None = None,
     scenes: tuple[str, ...] = ("a",),
     splits: dict[str, str] | None = None,
+    height: int = HEIGHT,
 ) -> SceneDataset:
     """Two views of each scene; optionally other values in every held-out frame."""
     codec = CODECS.create({"name": "dct"}, where="test")
@@ -47,7 +48,7 @@ def make_dataset(
             scene,
             index,
             NUM_FRAMES,
-            HEIGHT,
+            height,
             WIDTH,
             codec_fingerprint=codec.fingerprint,
             seed=place // 2,
