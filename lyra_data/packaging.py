@@ -40,7 +40,7 @@ class PackageParams(Params):
             on whatever the share.
         validation_scenes: scenes that are kept from training as well, whatever their share; names,
             or patterns such as "held_*".
-        rgb: how frames are encoded: lossless; train (AV1, reads fastest) or compat (H.264, opens
+        rgb: how frames are encoded: lossless; train (AV1) or compat (H.264, reads fastest, opens
             anywhere), both lossy.
         depth: lossless float32, or half floats.
         latents: lossless float32, or half floats.
