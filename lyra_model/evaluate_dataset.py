@@ -79,6 +79,9 @@ def evaluate_dataset(
         StorageError: the disk is full or cannot be written.
     """
     names = chain_of(params.phase, train.phases)
+    device = torch.device(placement.device)
+    if device.index is not None:
+        torch.cuda.set_device(device)  # the kernels of gsplat and Mamba-2 run on the present one
     codec = codec_of(train, dataset, placement)
     checkpoints = {name: _load(folders.models / name, name) for name in names}
     _check_they_belong_together(checkpoints, dataset, folders.models)
@@ -93,7 +96,7 @@ def evaluate_dataset(
         min_displacement_pixels=params.min_displacement_pixels,
         cache=cache,
         teacher=teacher,
-        device=torch.device(placement.device),
+        device=device,
     )
     progress.start("Evaluating", len(dataset), "scenes")
     evaluations = []

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
 import torch
 
 from lyra_data.errors import ExecutorError
-from lyra_model import rendering
+from lyra_data.placement import Placement
+from lyra_data.progress import silent
+from lyra_model import evaluate_dataset, rendering
 from lyra_model.processes import Processes
 from tests.unit.test_processes import make_trainer
 from tests.unit.test_training import make_dataset, make_params
@@ -59,3 +62,34 @@ def test_one_gpu_for_several_processes_is_refused(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(ExecutorError, match="--device cuda"):
         Processes("cuda:1")
+
+
+def test_evaluation_makes_its_gpu_the_present_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kernels that are launched without a device run there, and would read another GPU's memory."""
+    taken: list[torch.device] = []
+
+    class StoppedError(Exception):
+        pass
+
+    def stop(*_: object) -> None:
+        raise StoppedError
+
+    monkeypatch.setattr(torch.cuda, "set_device", taken.append)
+    monkeypatch.setattr(evaluate_dataset, "chain_of", lambda *_: [])
+    monkeypatch.setattr(evaluate_dataset, "codec_of", stop)
+    for device in ("cuda:1", "cpu"):
+        with pytest.raises(StoppedError):
+            evaluate_dataset.evaluate_dataset(
+                MagicMock(),
+                MagicMock(),
+                dataset=MagicMock(),
+                cache=MagicMock(),
+                quality_limits={},
+                teacher=MagicMock(),
+                folders=MagicMock(),
+                durations={},
+                params_hashes={},
+                placement=Placement(device),
+                progress=silent,
+            )
+    assert taken == [torch.device("cuda:1")]
