@@ -113,7 +113,8 @@ class SceneLoader:
             fro. None: enough.
         scene_scale, dynamic: see DecoderParams.
         device: where the decoder runs.
-        keep_bytes: batches held in memory; the last one is, whatever its size.
+        keep_bytes: batches held in memory; the last one is, whatever its size. The oldest go before
+            the next is made.
     """
 
     def __init__(
@@ -155,11 +156,21 @@ class SceneLoader:
         if scene_id in self._kept:
             self._kept.move_to_end(scene_id)
             return self._kept[scene_id]
+        self._make_room()
         batch = self._make(scene_id)
         self._kept[scene_id] = batch
         while len(self._kept) > 1 and self._num_bytes() > self.keep_bytes:
             self._kept.popitem(last=False)
         return batch
+
+    def _make_room(self) -> None:
+        """Let scenes go before the next is made, which is taken to be as large as the largest:
+        otherwise two scenes that memory has room for one of are held at once."""
+        while self._kept:
+            largest = max(batch.num_bytes for batch in self._kept.values())
+            if self._num_bytes() + largest <= self.keep_bytes:
+                return
+            self._kept.popitem(last=False)
 
     def _num_bytes(self) -> int:
         return sum(batch.num_bytes for batch in self._kept.values())

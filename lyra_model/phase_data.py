@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 
 from lyra_data.codecs.base import LatentCodec
@@ -12,6 +14,16 @@ from lyra_model.batches import SceneLoader
 from lyra_model.data_checks import readable_frames
 from lyra_model.train_params import TrainParams
 from lyra_model.view_sampling import StepTargets, sample_step
+
+MOST_KEPT_BYTES = 4 << 30
+"""Of scenes that wait in the memory of one process, however much there is."""
+
+
+def keep_bytes() -> int:
+    """What a loader may keep of scenes: an eighth of this machine's memory, shared by the processes
+    that train on it together, and MOST_KEPT_BYTES at most."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min(MOST_KEPT_BYTES, memory // 8 // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
 
 def loader_of(
@@ -37,6 +49,7 @@ def loader_of(
         dynamic=params.decoder.dynamic,
         device=device,
         readable=readable_frames(dataset, name, phase, params.held_out_frames),
+        keep_bytes=keep_bytes(),
     )
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import pytest
 import torch
 
@@ -8,6 +10,7 @@ from lyra_data.errors import ParamsError
 from lyra_model.batches import SceneLoader
 from lyra_model.decoder import create_decoder
 from lyra_model.decoder.inputs import prepare_inputs
+from lyra_model.phase_data import MOST_KEPT_BYTES, keep_bytes
 from tests.unit.test_training import (
     HEIGHT,
     WIDTH,
@@ -40,6 +43,32 @@ def test_scenes_stay_in_memory_while_there_is_room_and_the_newest_always(tmp_pat
     last = loader.load("b")
     assert loader.load("b") is last
     assert loader.load("a") is not first
+
+
+def test_a_scene_goes_before_the_next_is_made_where_there_is_room_for_one(tmp_path, monkeypatch):
+    loader = loader_of(make_dataset(tmp_path / "data", scenes=("a", "b")))
+    loader.keep_bytes = loader.load("a").num_bytes * 3 // 2
+    held_meanwhile, make = [], loader._make
+
+    def watched(scene_id):
+        held_meanwhile.extend(loader._kept)
+        return make(scene_id)
+
+    monkeypatch.setattr(loader, "_make", watched)
+    loader.load("b")
+    assert held_meanwhile == []
+
+
+def test_processes_of_one_machine_share_what_is_kept_of_scenes(monkeypatch):
+    gib = 2**30
+    sizes = {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 16 * gib // 4096}
+    monkeypatch.setattr(os, "sysconf", sizes.__getitem__)
+    monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
+    assert keep_bytes() == 2 * gib
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "8")
+    assert keep_bytes() == gib // 4
+    sizes["SC_PHYS_PAGES"] *= 1000
+    assert keep_bytes() == MOST_KEPT_BYTES
 
 
 def test_gradient_checkpointing_changes_no_bit_of_a_gradient(tmp_path):
