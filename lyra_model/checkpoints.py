@@ -20,6 +20,7 @@ FORMAT_VERSION = 1
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
 HISTORY = "history.csv"
+TRAIN_AGAIN = "run `lyra-data train` again; delete the folder first if this persists"
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     Raises:
         CorruptDataError: a file is missing, cut, altered, or of another version.
     """
-    fix = "run `lyra-data train` again; delete the folder first if this persists"
+    fix = TRAIN_AGAIN
     try:
         config = json.loads((folder / CONFIG).read_text())
         version = config["format_version"]

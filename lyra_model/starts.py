@@ -15,8 +15,8 @@ from typing import Any
 from torch import Tensor
 
 from lyra_data.dataset.reader import SceneDataset
-from lyra_data.errors import InputError, StageOrderError
-from lyra_model.checkpoints import load_checkpoint
+from lyra_data.errors import CorruptDataError, InputError, StageOrderError
+from lyra_model.checkpoints import TRAIN_AGAIN, Checkpoint, load_checkpoint
 from lyra_model.phases import is_external
 from lyra_model.train_params import TrainParams
 
@@ -52,23 +52,35 @@ def load_start(name: str, params: TrainParams, dataset: SceneDataset, models: Pa
     external = is_external(start_from)
     if not folder.is_dir():
         raise _missing(name, start_from, models)
-    checkpoint = load_checkpoint(folder)
-    config = checkpoint.config
-    # Of released weights the codec is known by its name alone.
-    key = "codec" if config["codec_fingerprint"] is None else "codec_fingerprint"
-    now = {"codec": dataset.codec.name, "codec_fingerprint": dataset.codec.fingerprint}
+    checkpoint = _load(folder, start_from)
+    codec, of_now = checkpoint.config["codec_fingerprint"], dataset.codec.fingerprint
+    if codec is None:  # a release does not say which weights its codec had
+        codec, of_now = checkpoint.config["codec"], dataset.codec.name
     found = differences(
-        {**config["decoder"], "codec": config[key]},
-        {**params.decoder.model_dump(mode="json"), "codec": now[key]},
+        {**checkpoint.config["decoder"], "codec": codec},
+        {**params.decoder.model_dump(mode="json"), "codec": of_now},
     )
     if found:
         values = ", ".join(found)
-        what = f"phase {start_from!r} was trained with {values}; {name!r} cannot go on from it"
+        told = f"phase {start_from!r} was trained with {values}; {name!r} cannot go on from it"
         if external:
             fix = "set train.decoder to what it was trained with, and use a dataset of its codec"
-            raise InputError(what, where=str(folder), fix=fix)
-        raise StageOrderError(what, where=str(folder), fix=_run_first(start_from))
+            raise InputError(told, where=str(folder), fix=fix)
+        raise StageOrderError(told, where=str(folder), fix=_run_first(start_from))
     return Start(checkpoint.weights, checkpoint.config["weights_sha256"])
+
+
+def _load(folder: Path, start_from: str) -> Checkpoint:
+    """The checkpoint; where it is damaged, told with what brings this very one back."""
+    try:
+        return load_checkpoint(folder)
+    except CorruptDataError as error:
+        if error.fix != TRAIN_AGAIN:  # not damaged, but of another release
+            raise
+        fix = f"run `lyra-data train --phase {start_from}` again"
+        if is_external(start_from):
+            fix = "copy the folder again from where it came from"
+        raise CorruptDataError(error.what, where=error.where, fix=fix) from None
 
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from lyra_data.errors import CorruptDataError, InputError, ParamsError, StageOrderError
-from lyra_model.checkpoints import load_checkpoint, save_checkpoint
+from lyra_model.checkpoints import load_checkpoint
+from lyra_model.decoder import DecoderParams
 from lyra_model.phases import chain_of, check_phases
-from lyra_model.released_decoder import RELEASED, convert_decoder
+from lyra_model.released_decoder import convert_decoder
 from lyra_model.starts import differences, load_start
 from lyra_model.train_params import TrainParams
 from tests.unit.test_training import make_dataset, make_params, train
@@ -69,6 +70,25 @@ def test_a_phase_goes_on_from_what_was_brought_and_records_its_hash(trained, tmp
     assert 0 < max(moved) < 0.05, "five steps from there, and not from random weights"
 
 
+def test_a_damaged_checkpoint_is_told_with_what_brings_that_one_back(trained, tmp_path):
+    for start_from, fix in (
+        (BROUGHT, "copy the folder again"),
+        ("small", "train --phase small` again"),
+    ):
+        root = tmp_path / start_from.split("/")[-1]
+        folder = bring(trained, root)
+        (root / "outputs" / "models").mkdir(parents=True)
+        if start_from == "small":
+            folder = folder.rename(root / "outputs" / "models" / "small")
+        weights = folder / "model.safetensors"
+        weights.write_bytes(weights.read_bytes()[:-1])
+        params = starting()
+        params.phases["demo"] = params.phases["demo"].model_copy(update={"start_from": start_from})
+        with pytest.raises(CorruptDataError, match="cut or altered") as refused:
+            load_start("demo", params, make_dataset(root / "data"), root / "outputs" / "models")
+        assert fix in (refused.value.fix or "")
+
+
 def train_there(params: TrainParams, root: Path):
     (root / "outputs" / "models").mkdir(parents=True)
     return train(params, ["demo"], make_dataset(root / "data"), root / "outputs")["demo"]
@@ -90,41 +110,38 @@ def test_a_static_phase_does_not_start_from_a_dynamic_one():
     assert differences({"codec": "a"}, {"codec": "b"}) == ["codec = a (now b)"]
 
 
-OF_THE_RELEASE = RELEASED.model_dump(
-    include={
-        *("num_heads", "distance_near", "distance_far", "distance_shift"),
-        *("scale_max", "opacity_shift"),
-    }
-)
-"""Settings that no weight's shape tells."""
-
-
-def converted(trained: Path, root: Path, *, codec: str = "dct") -> Path:
-    """As `lyra-data weights convert lyra` makes it of a released checkpoint, but of this codec."""
+def converted(trained: Path, root: Path) -> Path:
+    """As `lyra-data weights convert lyra` makes it of a released checkpoint."""
     weights = load_checkpoint(trained / "models" / "small").weights
     torch.save({"module": weights}, root / "lyra_static.pt")
     folder = root / "weights" / "brought"
-    convert_decoder(decoder=root / "lyra_static.pt", output=root / "made", dynamic=None)
-    made = load_checkpoint(root / "made")
-    assert made.config["codec"] == "cosmos"
-    config = {key: value for key, value in made.config.items() if key != "config_sha256"}
-    save_checkpoint(replace(made, config={**config, "codec": codec}), folder)
+    folder.parent.mkdir()
+    convert_decoder(decoder=root / "lyra_static.pt", output=folder, dynamic=None)
     return folder
 
 
+def load_converted(folder: Path, codec: str, **changes: object) -> dict[str, torch.Tensor]:
+    decoder = DecoderParams(**load_checkpoint(folder).config["decoder"])
+    params = starting().model_copy(update={"decoder": decoder.model_copy(update=changes)})
+    dataset = SimpleNamespace(codec=SimpleNamespace(name=codec, fingerprint="of some weights"))
+    models = folder.parent.parent / "outputs" / "models"
+    models.mkdir(parents=True, exist_ok=True)
+    return load_start("demo", params, dataset, models).weights  # pyright: ignore[reportArgumentType]
+
+
 def test_a_phase_starts_from_converted_released_weights(trained, tmp_path):
-    converted(trained, tmp_path)
-    weights = load(starting(dynamic=True, **OF_THE_RELEASE), trained, tmp_path)
+    weights = load_converted(converted(trained, tmp_path), "cosmos", dynamic=True)
     own = load_checkpoint(trained / "models" / "small").weights
+    assert weights.keys() == own.keys()
     assert all(torch.equal(weights[name], own[name]) for name in own)
 
 
 def test_converted_weights_of_another_decoder_or_codec_are_refused(trained, tmp_path):
-    converted(trained, tmp_path, codec="cosmos")
-    with pytest.raises(InputError, match=r"depth = 2 \(now 1\)") as caught:
-        load(starting(**OF_THE_RELEASE, depth=1, d_state=8), trained, tmp_path)
-    assert "d_state" in caught.value.what and "codec = cosmos (now dct)" in caught.value.what
-    assert "num_heads" not in caught.value.what
+    folder = converted(trained, tmp_path)
+    with pytest.raises(InputError) as caught:
+        load_converted(folder, "dct", depth=1, d_state=8)
+    for told in ("depth = 2 (now 1)", "d_state = 16 (now 8)", "codec = cosmos (now dct)"):
+        assert told in caught.value.what
 
 
 def test_cut_converted_weights_are_refused(trained, tmp_path):
