@@ -13,12 +13,13 @@ from typing import Any, Literal
 from lyra_data.dataset.blob_index import PLAIN_COLUMNS, BlobIndex, BlobPlace
 from lyra_data.dataset.byte_ranges import open_ranges
 from lyra_data.dataset.checking import check_files, check_shards, load_index, load_manifest
+from lyra_data.dataset.corruption import corruption
 from lyra_data.dataset.encoding import Encoding
 from lyra_data.dataset.fields import VIEW_FIELDS, RowShape, view_from_values
 from lyra_data.dataset.layout import MODALITIES
 from lyra_data.dataset.manifest import Codec, SceneEntry
 from lyra_data.dataset.plain_columns import PlainColumns
-from lyra_data.dataset.scene_plan import FrameSelection, ScenePlan, Wanted, corruption
+from lyra_data.dataset.scene_plan import FrameSelection, ScenePlan, Wanted
 from lyra_data.dataset.scene_reader import SceneReader
 from lyra_data.errors import InputError
 from lyra_data.view import View

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import pyarrow as pa
-
 from lyra_data.dataset.blob_plan import BlobPlan
 from lyra_data.dataset.byte_ranges import RESTORE, Range
+from lyra_data.dataset.corruption import corruption
 from lyra_data.dataset.fields import FIELD_BY_NAME, RowShape
 from lyra_data.dataset.manifest import Codec, SceneEntry
 from lyra_data.errors import CorruptDataError, InputError
@@ -184,14 +182,3 @@ def _check_codec(provenance: Mapping[str, str], codec: Codec) -> None:
     found = Codec(provenance["codec"], provenance["codec_fingerprint"])
     if found != codec:
         raise ValueError(f"latents of codec {found}, though the dataset's is {codec}")
-
-
-@contextmanager
-def corruption(place: str) -> Iterator[None]:
-    """Whatever a damaged file makes Arrow or a decoder say, as one CorruptDataError."""
-    try:
-        yield
-    except (OSError, ValueError, KeyError, MemoryError, pa.ArrowException) as error:
-        raise CorruptDataError(
-            f"the file was cut or altered: {error}", where=place, fix=RESTORE
-        ) from error

@@ -5,21 +5,20 @@ For what copies or checks a dataset. `reader` is for those who want frames.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lyra_data.dataset.blob_index import CUT_SCHEMA, PLAIN_COLUMNS, BlobIndex, BlobPlace
-from lyra_data.dataset.byte_ranges import RESTORE, ByteRanges, LocalFiles, Range
+from lyra_data.dataset.byte_ranges import ByteRanges, LocalFiles, Range
 from lyra_data.dataset.checking import load_index
+from lyra_data.dataset.corruption import corruption
 from lyra_data.dataset.layout import blob_columns
 from lyra_data.dataset.manifest import Manifest, SceneEntry
 from lyra_data.dataset.plain_columns import PlainColumns, read_footer
 from lyra_data.dataset.sparse_file import SparseFile
-from lyra_data.errors import CorruptDataError
 
 Places = dict[tuple[int, str], BlobPlace]
 
@@ -42,7 +41,7 @@ class SceneTables:
             CorruptDataError: the bytes have changed, or are another scene's.
         """
         place = self.places(entry, modality)[-1, PLAIN_COLUMNS]
-        with _corruption(self.files.place(place.file)):
+        with corruption(self.files.place(place.file)):
             wanted = list(dict.fromkeys(["scene_id", "view_index", *columns]))
             data = self.files.read(self._plain.ranges(place))
             found = self._plain.rows(place, wanted, data)
@@ -55,7 +54,7 @@ class SceneTables:
         Raises:
             CorruptDataError: the index has changed, or does not know the scene.
         """
-        with _corruption(self.files.place(f"meta/index/{modality}.parquet")):
+        with corruption(self.files.place(f"meta/index/{modality}.parquet")):
             return self.index(modality).places(entry.scene_id)
 
     def index(self, modality: str) -> BlobIndex:
@@ -76,7 +75,7 @@ class SceneTables:
         """
         places = self.places(entry, modality)
         plain = places[-1, PLAIN_COLUMNS]
-        with _corruption(self.files.place(plain.file)):
+        with corruption(self.files.place(plain.file)):
             plain.check([0], self.files.read(plain.ranges([0])), self.files.place(plain.file))
             table = self._row_group(plain.file, plain.row_group, columns)
             keys = table.select(["scene_id", "view_index"]).to_pylist()
@@ -155,14 +154,3 @@ def _require_scene(entry: SceneEntry, owners: list[str], rows: list[dict[str, An
             f"where scene {entry.scene_id} should be, with views {list(entry.view_indices)}, are "
             f"views {list(indices)} of {', '.join(sorted(set(owners)))}"
         )
-
-
-@contextmanager
-def _corruption(place: str) -> Iterator[None]:
-    """Whatever damaged bytes make Arrow say, as one CorruptDataError."""
-    try:
-        yield
-    except (OSError, ValueError, KeyError, MemoryError, pa.ArrowException) as error:
-        raise CorruptDataError(
-            f"the file was cut or altered: {error}", where=place, fix=RESTORE
-        ) from error
