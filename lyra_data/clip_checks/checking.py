@@ -94,7 +94,9 @@ def find_clips(path: Path) -> list[Path]:
     """
     if not path.is_dir():
         raise InputError(
-            "there is no such folder", where=str(path), fix="give a folder of outputs/clips"
+            "there is no such folder",
+            where=str(path),
+            fix="give a folder of outputs/clips or a dataset",
         )
     if (path / CLIP_INDEX).is_file():
         return [path]
