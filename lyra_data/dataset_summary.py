@@ -38,7 +38,7 @@ class Quantiles:
 
     Attributes:
         count: views that have it.
-        missing: views in which it could not be measured.
+        missing: views in which it could not be measured, or is not stated (NaN).
         values: at LEVELS; empty where no view has it.
     """
 
@@ -50,6 +50,7 @@ class Quantiles:
     def of(numbers: Iterable[float | None]) -> Quantiles:
         every = list(numbers)
         known = np.array([number for number in every if number is not None], np.float64)
+        known = known[~np.isnan(known)]
         values = np.quantile(known, LEVELS).tolist() if len(known) else []
         return Quantiles(len(known), len(every) - len(known), tuple(values))
 

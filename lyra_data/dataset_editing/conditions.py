@@ -7,6 +7,7 @@ True, False, None, lists, comparisons, and, or, not.
 from __future__ import annotations
 
 import ast
+import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -33,7 +34,7 @@ ORDERED = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
 class Condition:
     """What `text` says of a view.
 
-    An ordered comparison with a number that could not be measured (None) does not hold.
+    A number that could not be measured, or is NaN, is None; no ordered comparison with it holds.
 
     Attributes:
         columns: that it reads.
@@ -91,7 +92,7 @@ class Condition:
         if name not in self._known:
             raise self._wrong(f"there is no column {name!r}")
         self.columns.add(name)
-        return lambda row: row[name]
+        return lambda row: _stated(row[name])
 
     def _comparison(self, node: ast.Compare) -> Evaluate:
         sides = [self._built(side) for side in (node.left, *node.comparators)]
@@ -113,6 +114,11 @@ class Condition:
             fix="write e.g. \"known_fraction >= 0.6 and trajectory != 'up'\"; columns: "
             f"{', '.join(self._known)}",
         )
+
+
+def _stated(value: Any) -> Any:
+    """NaN stands for what a converted dataset does not state, as null does elsewhere."""
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def _compared(kind: type, one: Any, other: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -51,6 +52,23 @@ def test_counts_sizes_and_quantiles_are_those_of_the_views(folder: Path) -> None
     assert found.numbers["depth_valid_fraction"].values[2] == pytest.approx(0.93, abs=0.02)
     depth = found.depth["metric"]
     assert depth.values[0] == 1.5 and depth.values[4] == 2.5 and found.depth_views == 3
+
+
+def test_a_number_that_is_not_stated_is_missing_and_the_json_stays_json(tmp_path: Path) -> None:
+    views = [
+        replace(make_view("a", 0), movement_distance=math.nan),
+        replace(make_view("a", 1), movement_distance=0.5),
+    ]
+    write_dataset(
+        views, tmp_path / "data", splits={"a": "train"}, scenes_per_shard=2, provenance={}
+    )
+    ran = CliRunner().invoke(app, ["stats", str(tmp_path / "data"), "--json"])
+    told = json.loads(ran.stdout, parse_constant=pytest.fail)
+    assert told["numbers"]["movement_distance"] == {
+        "count": 1,
+        "missing": 1,
+        "values": [0.5] * 5,
+    }
 
 
 def test_without_a_sample_no_depth_is_read(folder: Path) -> None:
