@@ -172,12 +172,13 @@ def _views_table(views: list[dict[str, Any]]) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     for view in views:
         backwards = ", reversed" if view["motion_reversed"] else ""
+        distance = view["movement_distance"]
         table.add_row(
             str(view["view_index"]),
             f"{view['trajectory']}{backwards}",
             str(view["num_frames"]),
             f"{view['width']} x {view['height']}",
-            f"{view['movement_distance']:.3f}",
+            "-" if distance is None else f"{distance:.3f}",
             f"{100 * view['known_fraction']:.1f} %",
         )
     return table

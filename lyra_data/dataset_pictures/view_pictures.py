@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -63,9 +64,16 @@ class ShownView:
 
 
 def facts_of_scene(dataset: SceneDataset, scene_id: str) -> list[Row]:
-    """FACTS and known_fraction of every view, with its view_index."""
+    """FACTS, known_fraction and movement_distance of every view, with its view_index.
+
+    A distance that is not stated (NaN) is None.
+    """
     names = ["view_index", *FACTS, "known_fraction", "movement_distance"]
-    return dataset.read_fields(scene_id, names)
+    rows = dataset.read_fields(scene_id, names)
+    for row in rows:
+        if math.isnan(row["movement_distance"]):
+            row["movement_distance"] = None
+    return rows
 
 
 def read_frames(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +52,16 @@ def test_a_page_of_all_views_is_written_and_replaced(dataset: Path, tmp_path: Pa
     told = json.loads(run(dataset, "--scene", "a", "--json").stdout)
     assert [view["trajectory"] for view in told["views"]] == ["right", "up", "right"]
     assert [view["motion_reversed"] for view in told["views"]] == [False, False, True]
+
+
+def test_a_distance_that_is_not_stated_is_a_dash_and_null(tmp_path: Path) -> None:
+    view = replace(make_view("c"), movement_distance=math.nan)
+    write_dataset([view], tmp_path / "d", splits=None, scenes_per_shard=1, provenance={})
+    shown = run(tmp_path / "d", "--scene", "c", "--output", tmp_path / "c.png")
+    assert shown.exit_code == 0 and "nan" not in shown.stdout and " - " in shown.stdout
+    told = run(tmp_path / "d", "--scene", "c", "--output", tmp_path / "c.png", "--json").stdout
+    views = json.loads(told, parse_constant=pytest.fail)["views"]
+    assert views[0]["movement_distance"] is None
 
 
 def test_every_view_shows_its_own_frames_in_its_own_place(dataset: Path) -> None:
