@@ -261,7 +261,9 @@ _EXTRAS: dict[str, list[Column]] = {
             lambda stated: int(stated["clip_frames"]) > 1 if "clip_frames" in stated else None,
         ),
         *_statistics(
-            "rgb", "red, green and blue before encoding, 0..255", lambda v: v.rgb_channels
+            "rgb",
+            "red, green and blue before encoding (of original: as decoded), 0..255",
+            lambda v: v.rgb_channels,
         ),
         Column(
             "thumbnail",
@@ -288,7 +290,7 @@ _EXTRAS: dict[str, list[Column]] = {
             "latent_source_exact",
             pa.bool_(),
             "plain",
-            "whether the stored latents equal the codec's to the bit",
+            "whether the stored latents equal the codec's (converted: the file's) to the bit",
             lambda view: view.latent_source_exact,
         ),
         *_statistics("latent", "each channel as the codec made it", lambda v: v.latent_channels),
