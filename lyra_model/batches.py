@@ -76,10 +76,9 @@ class SceneBatch:
     """One scene, ready for the decoder.
 
     Attributes:
-        inputs: what the decoder reads, of the views that show the motion forwards; on the loader's
-            device.
+        inputs: what the decoder reads, of the views that show the motion forwards.
         targets: every frame of every view, held-out ones included; the sampler must not draw those.
-            They stay in the CPU's memory: a step compares with few of them.
+            Both stay in the CPU's memory, where scenes wait; a step compares with few frames.
         views: which of them are read.
     """
 
@@ -90,12 +89,14 @@ class SceneBatch:
 
     @property
     def num_bytes(self) -> int:
-        """Of its pictures and maps, which are nearly all of it."""
-        return sum(
+        """Of its pictures and maps and of what is read."""
+        maps = [
             tensor.nbytes
             for target in self.targets
             for tensor in (target.rgb, target.depth, target.depth_valid, target.filled)
-        )
+        ]
+        read = [value.nbytes for value in vars(self.inputs).values() if isinstance(value, Tensor)]
+        return sum(maps) + sum(read)
 
     @property
     def input_targets(self) -> list[Targets]:
@@ -186,7 +187,7 @@ class SceneLoader:
         if list(places) == forward:
             return batch
         latents = rearrange(
-            batch.inputs.latents[0].cpu(), "(view t) c h w -> view c t h w", view=len(forward)
+            batch.inputs.latents[0], "(view t) c h w -> view c t h w", view=len(forward)
         )
         first_camera = batch.targets[places[0]].cameras.camera_to_world[0]
         targets = [
@@ -199,7 +200,7 @@ class SceneLoader:
             self.codec,
             scene_scale=self.scene_scale,
         )
-        return replace(batch, inputs=inputs.to(self.device), targets=targets)
+        return replace(batch, inputs=inputs, targets=targets)
 
     def judging(self, batch: SceneBatch, most: int | None) -> SceneBatch:
         """The batch as a decoder is judged on it: one that was trained on at most so many views
@@ -207,13 +208,14 @@ class SceneLoader:
         return self.reading(batch, batch.views.forward[:most])
 
     def inputs_at(self, batch: SceneBatch, time: float | None) -> DecoderInput:
-        """What the decoder reads to reconstruct a moment; a still decoder knows no moments.
+        """What the decoder reads to reconstruct a moment, on its device; a still decoder knows no
+        moments.
 
         Args:
             time: in frames, as `Targets.times`.
         """
         if not self.dynamic:
-            return batch.inputs
+            return batch.inputs.to(self.device)
         assert time is not None, "a dynamic decoder reconstructs a moment"
         times = torch.tensor(self.frames_read, dtype=torch.float32, device="cpu")
         inputs = at_time(batch.inputs, self.codec, frame_times=times, target_time=time)
@@ -237,7 +239,7 @@ class SceneLoader:
             scene_scale=self.scene_scale,
         )
         targets = [self._targets(view, first_camera) for view in views]
-        return SceneBatch(scene_id, inputs.to(self.device), targets, listed)
+        return SceneBatch(scene_id, inputs, targets, listed)
 
     def _latents(self, view: View) -> Float[Tensor, "16 t h w"]:
         """Stored latents of leading frames at the stored size, fresh ones of any others.

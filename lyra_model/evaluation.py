@@ -26,12 +26,12 @@ from lyra_model.baselines import (
     nearest_frames,
     warp_nearest,
 )
-from lyra_model.batches import SceneBatch, SceneLoader, Targets
+from lyra_model.batches import SceneBatch, Targets
 from lyra_model.checkpoints import Checkpoint
-from lyra_model.data_checks import readable_frames
 from lyra_model.decoder import DecoderParams, create_decoder
 from lyra_model.decoder.decoder import GaussianDecoder
 from lyra_model.gaussians import Gaussians
+from lyra_model.phase_data import loader_of
 from lyra_model.phases import PhaseParams
 from lyra_model.rendering import render
 from lyra_model.rendering.base import RenderingParams
@@ -157,7 +157,16 @@ class Evaluator:
         self.cache, self.teacher = cache, teacher
         self._trained = {DECODER: judged} | ({FIRST_PHASE: first} if first else {})
         self._loaders = {
-            method: _loader(trained, dataset, codec, device, held_out_frames)
+            method: loader_of(
+                trained.name,
+                trained.phase,
+                trained.decoder,
+                dataset,
+                codec,
+                device=device,
+                held_out_frames=held_out_frames,
+                keep_bytes=0,
+            )
             for method, trained in self._trained.items()
         }
 
@@ -281,24 +290,3 @@ class Evaluator:
             cameras=cameras.relative_to(clip.cameras.camera_to_world[0]),
             times=torch.zeros(len(rgb)),
         )
-
-
-def _loader(
-    trained: TrainedPhase,
-    dataset: SceneDataset,
-    codec: LatentCodec,
-    device: torch.device,
-    held_out_frames: int,
-) -> SceneLoader:
-    return SceneLoader(
-        dataset,
-        codec,
-        height=trained.phase.height,
-        width=trained.phase.width,
-        num_frames=trained.phase.num_frames,
-        scene_scale=trained.decoder.scene_scale,
-        dynamic=trained.decoder.dynamic,
-        device=device,
-        readable=readable_frames(dataset, trained.name, trained.phase, held_out_frames),
-        keep_bytes=0,
-    )

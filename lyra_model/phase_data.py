@@ -12,6 +12,8 @@ from lyra_data.dataset.sampler import SceneSampler
 from lyra_data.seeds import derive_seed
 from lyra_model.batches import SceneLoader
 from lyra_model.data_checks import readable_frames
+from lyra_model.decoder import DecoderParams
+from lyra_model.phases import PhaseParams
 from lyra_model.train_params import TrainParams
 from lyra_model.view_sampling import StepTargets, sample_step
 
@@ -19,7 +21,7 @@ MOST_KEPT_BYTES = 4 << 30
 """Of scenes that wait in the memory of one process, however much there is."""
 
 
-def keep_bytes() -> int:
+def room_for_scenes() -> int:
     """What a loader may keep of scenes: an eighth of this machine's memory, shared by the processes
     that train on it together, and MOST_KEPT_BYTES at most."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -27,29 +29,32 @@ def keep_bytes() -> int:
 
 
 def loader_of(
-    params: TrainParams,
     name: str,
+    phase: PhaseParams,
+    decoder: DecoderParams,
     dataset: SceneDataset,
     codec: LatentCodec,
+    *,
     device: torch.device,
+    held_out_frames: int,
+    keep_bytes: int,
 ) -> SceneLoader:
     """The loader of phase `name`.
 
     Raises:
         ParamsError: as `readable_frames`.
     """
-    phase = params.phases[name]
     return SceneLoader(
         dataset,
         codec,
         height=phase.height,
         width=phase.width,
         num_frames=phase.num_frames,
-        scene_scale=params.decoder.scene_scale,
-        dynamic=params.decoder.dynamic,
+        scene_scale=decoder.scene_scale,
+        dynamic=decoder.dynamic,
         device=device,
-        readable=readable_frames(dataset, name, phase, params.held_out_frames),
-        keep_bytes=keep_bytes(),
+        readable=readable_frames(dataset, name, phase, held_out_frames),
+        keep_bytes=keep_bytes,
     )
 
 

@@ -20,7 +20,7 @@ from lyra_data.hashing import content_key
 from lyra_data.progress import Progress
 from lyra_data.provenance import code_fingerprint
 from lyra_data.seeds import derive_seed
-from lyra_model.batches import SceneBatch, Targets
+from lyra_model.batches import SceneBatch, SceneLoader, Targets
 from lyra_model.checkpoints import Checkpoint
 from lyra_model.data_checks import check_distances, perceptual_of
 from lyra_model.decoder import create_decoder
@@ -30,8 +30,8 @@ from lyra_model.losses import total_loss
 from lyra_model.losses.base import LossInput
 from lyra_model.memory_advice import memory_advice
 from lyra_model.metrics.psnr import psnr
-from lyra_model.phase_data import StepDraws, loader_of
-from lyra_model.phases import PhaseParams
+from lyra_model.phase_data import StepDraws, loader_of, room_for_scenes
+from lyra_model.phases import PhaseParams, learning_rate
 from lyra_model.processes import Processes, clip_gradients
 from lyra_model.rendering.base import Render
 from lyra_model.rendering.deferred import loss_over_views
@@ -39,7 +39,7 @@ from lyra_model.sharding import load_optimiser, load_weights, whole_optimiser, w
 from lyra_model.starts import Start
 from lyra_model.trackers import TrackerName, Trackers
 from lyra_model.train_params import TrainParams
-from lyra_model.training_log import TrainingLog
+from lyra_model.training_log import TrainingLog, in_words
 from lyra_model.training_record import record_of
 from lyra_model.training_states import StateFolder, TrainingState, Upkeep
 from lyra_model.validation import Validator
@@ -87,7 +87,7 @@ class PhaseTrainer:
         self.config = record_of(
             params, name, seed, dataset, start, record, num_processes=processes.num_processes
         )
-        self.loader = loader_of(params, name, dataset, codec, self.device)
+        self.loader = self._loader(dataset, codec)
         self.draws = StepDraws(
             params,
             name,
@@ -117,7 +117,7 @@ class PhaseTrainer:
         self.log = TrainingLog(self.folder / "log.jsonl")
         self.validator = None
         if upkeep.validation_steps and len(validation):
-            loader = loader_of(params, name, validation, codec, self.device)
+            loader = self._loader(validation, codec)
             samples = self.folder / "samples"
             self.validator = Validator(
                 loader, self.phase, params.rendering, self.perceptual, samples
@@ -141,20 +141,34 @@ class PhaseTrainer:
         log.info("phase %s is logged in %s", self.name, self.log.path)
         progress.start(f"Training {self.name}", self.phase.steps, "steps")
         progress.advance(first)
-        for step in range(first, self.phase.steps):
-            with self._memory_advice(f"step {step + 1}"):
-                rows = self._step_and_look(step)
+        try:
+            for step in range(first, self.phase.steps):
+                with self._memory_advice(f"step {step + 1}"):
+                    rows = self._step_and_look(step)
+                if trackers is not None:
+                    for row in rows:
+                        self.log.append(row)
+                        trackers.append(row)
+                progress.advance(note=in_words(rows[0]))
+                if (step + 1) % self.upkeep.checkpoint_steps == 0:
+                    self._keep_state(step + 1)
+        finally:
             if trackers is not None:
-                for row in rows:
-                    self.log.append(row)
-                    trackers.append(row)
-            progress.advance(note=_note(rows[0]))
-            if (step + 1) % self.upkeep.checkpoint_steps == 0:
-                self._keep_state(step + 1)
+                trackers.finish()
         progress.finish()
-        if trackers is not None:
-            trackers.finish()
         return Checkpoint(whole_weights(self.decoder), self.config, self.history)
+
+    def _loader(self, dataset: SceneDataset, codec: LatentCodec) -> SceneLoader:
+        return loader_of(
+            self.name,
+            self.phase,
+            self.params.decoder,
+            dataset,
+            codec,
+            device=self.device,
+            held_out_frames=self.params.held_out_frames,
+            keep_bytes=room_for_scenes(),
+        )
 
     def _step_and_look(self, step: int) -> list[dict[str, Any]]:
         """One step and, if it is due, a validation: their lines of the log."""
@@ -281,19 +295,3 @@ class PhaseTrainer:
         return diverged(
             what, phase=self.name, step=step, draw=draw, folder=self.folder, log=self.log
         )
-
-
-def learning_rate(phase: PhaseParams, step: int) -> float:
-    """Linear rise over `warmup_steps`, then half a cosine to `final_learning_rate`."""
-    rise = min(1.0, (step + 1) / max(phase.warmup_steps, 1))
-    done = step / max(phase.steps - 1, 1)
-    low, high = phase.final_learning_rate, phase.learning_rate
-    return rise * (low + (high - low) * 0.5 * (1.0 + math.cos(math.pi * done)))
-
-
-def _note(row: dict[str, Any]) -> str:
-    """What a step tells beside the bar."""
-    return (
-        f"loss {row['loss']:.4f}, {row['psnr']:.1f} dB, gradient {row['gradient_norm']:.3g}, "
-        f"{row['frames_per_second']:.1f} frames/s"
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Annotated, Literal
 
@@ -155,3 +156,11 @@ def require_phase(name: str, phases: dict[str, PhaseParams], *, where: str) -> s
             fix=suggestion(name, list(phases)),
         )
     return name
+
+
+def learning_rate(phase: PhaseParams, step: int) -> float:
+    """Linear rise over `warmup_steps`, then half a cosine to `final_learning_rate`."""
+    rise = min(1.0, (step + 1) / max(phase.warmup_steps, 1))
+    done = step / max(phase.steps - 1, 1)
+    low, high = phase.final_learning_rate, phase.learning_rate
+    return rise * (low + (high - low) * 0.5 * (1.0 + math.cos(math.pi * done)))

@@ -52,3 +52,11 @@ def _parsed(line: str) -> dict[str, Any] | None:
     except ValueError:
         return None
     return row if isinstance(row, dict) and "step" in row else None
+
+
+def in_words(row: dict[str, Any]) -> str:
+    """What a step tells beside the bar."""
+    return (
+        f"loss {row['loss']:.4f}, {row['psnr']:.1f} dB, gradient {row['gradient_norm']:.3g}, "
+        f"{row['frames_per_second']:.1f} frames/s"
+    )

@@ -50,8 +50,9 @@ def test_scenes_wait_in_the_cpu_s_memory_and_inputs_lie_on_the_device(tmp_path: 
     loader = make_trainer(tmp_path).loader
     loader.device = torch.device("meta")
     batch = loader.load("a")
-    inputs = [v for v in vars(batch.inputs).values() if isinstance(v, torch.Tensor)]
-    assert {tensor.device.type for tensor in inputs} == {"meta"}
+    for held, place in ((batch.inputs, "cpu"), (loader.inputs_at(batch, None), "meta")):
+        inputs = [value for value in vars(held).values() if isinstance(value, torch.Tensor)]
+        assert {tensor.device.type for tensor in inputs} == {place}
     assert {target.rgb.device.type for target in batch.targets} == {"cpu"}
     target = batch.targets[0][[0, 2]].to(loader.device)
     moved = [target.rgb, target.depth, target.times, target.cameras.camera_to_world]

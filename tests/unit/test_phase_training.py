@@ -10,7 +10,7 @@ from lyra_data.errors import ParamsError
 from lyra_model.batches import SceneLoader
 from lyra_model.decoder import create_decoder
 from lyra_model.decoder.inputs import prepare_inputs
-from lyra_model.phase_data import MOST_KEPT_BYTES, keep_bytes
+from lyra_model.phase_data import MOST_KEPT_BYTES, room_for_scenes
 from tests.unit.test_training import (
     HEIGHT,
     WIDTH,
@@ -64,11 +64,11 @@ def test_processes_of_one_machine_share_what_is_kept_of_scenes(monkeypatch):
     sizes = {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 16 * gib // 4096}
     monkeypatch.setattr(os, "sysconf", sizes.__getitem__)
     monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
-    assert keep_bytes() == 2 * gib
+    assert room_for_scenes() == 2 * gib
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "8")
-    assert keep_bytes() == gib // 4
+    assert room_for_scenes() == gib // 4
     sizes["SC_PHYS_PAGES"] *= 1000
-    assert keep_bytes() == MOST_KEPT_BYTES
+    assert room_for_scenes() == MOST_KEPT_BYTES
 
 
 def test_gradient_checkpointing_changes_no_bit_of_a_gradient(tmp_path):

@@ -9,6 +9,7 @@ import pytest
 
 from lyra_data.errors import InputError
 from lyra_model import trackers
+from lyra_model.phase_training import PhaseTrainer
 from lyra_model.trackers import Trackers, require_trackers
 from tests.unit.test_training import assert_same_weights, make_dataset, make_params, train
 
@@ -91,3 +92,14 @@ def test_tensorboard_reads_back_what_was_logged_and_drops_steps_that_are_taken_a
     events.Reload()
     found = [(scalar.step, scalar.value) for scalar in events.Scalars("loss")]
     assert found == [(1, 1.0), (2, 1.0), (3, 9.0), (4, 9.0)]
+
+
+def test_trackers_are_closed_where_training_ends_in_an_error(tmp_path, told, monkeypatch):
+    def broken(self: PhaseTrainer, step: int) -> None:
+        raise InputError("broken", where="step", fix="none")
+
+    monkeypatch.setattr(PhaseTrainer, "step", broken)
+    with pytest.raises(InputError, match="broken"):
+        dataset = make_dataset(tmp_path / "data")
+        train(make_params(), ["small"], dataset, tmp_path, trackers=["tensorboard"])
+    assert [one.finished for one in told] == [True]

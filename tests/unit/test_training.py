@@ -13,8 +13,8 @@ from lyra_data.dataset.writer import write_dataset
 from lyra_data.errors import CorruptDataError, ParamsError, StageOrderError
 from lyra_data.progress import silent
 from lyra_model.batches import SceneLoader
-from lyra_model.phase_training import PhaseTrainer, learning_rate
-from lyra_model.phases import check_phases
+from lyra_model.phase_training import PhaseTrainer
+from lyra_model.phases import check_phases, learning_rate
 from lyra_model.train_params import TrainParams
 from lyra_model.training import train_phases
 from lyra_model.training_states import Upkeep
