@@ -1,6 +1,8 @@
 """The experiment's figures: `python -m experiments.many_scenes.figures FOLDER OUTPUT`.
 
 Writes OUTPUT/results.json and OUTPUT/renders.png, and prints the tables of docs/experiments/0001.
+`--more PROJECT...` adds others, such as one that was trained on other scenes, judged at the phase
+that their params name.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ METHODS = {
     COPIED: "nearest input frame, copied",
     WARPED: "nearest input frame, warped by its depth",
 }
+UNFINISHED = "unfinished"
 SHOWN = ("kept_00", "kept_03", "kept_other_photos_01", "kept_other_photos_04", "motorcycle")
 
 
@@ -43,6 +46,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("folder", type=Path)
     options.add_argument("output", type=Path)
+    options.add_argument("--more", type=Path, nargs="*", default=[])
     chosen = options.parse_args()
     found = {
         name: json.loads((chosen.folder / name / "reports" / "evaluation.json").read_text())
@@ -50,6 +54,10 @@ def main() -> None:
         if (chosen.folder / name / "reports" / "evaluation.json").exists()
     }
     whole = found["whole"]
+    projects = {name: chosen.folder / name for name in found}
+    for project in chosen.more:
+        projects[project.name] = project
+        found[project.name] = json.loads((project / "reports" / "evaluation.json").read_text())
     for kind in ("held_out_frames", "real_photos"):
         print(f"\n{kind}, mean over scenes: PSNR / SSIM / depth AbsRel\n")
         print("| | " + " | ".join(GROUPS) + " |")
@@ -61,12 +69,15 @@ def main() -> None:
             cells = [_cell(_mean(results, prefix, kind, DECODER)) for prefix in GROUPS.values()]
             print(f"| {name} | " + " | ".join(cells) + " |")
     print("\nphase by phase, validation PSNR of the trainer's own log\n")
-    phases = {name: _validations(chosen.folder / name) for name in found}
+    phases = {name: _validations(project) for name, project in projects.items()}
     for name, rows in phases.items():
         print(name, {phase: [round(psnr, 2) for _, psnr in shown] for phase, shown in rows.items()})
     chosen.output.mkdir(parents=True, exist_ok=True)
+    for results in found.values():
+        del results["provenance"]["trajectory_seeds"]  # as many as there are views
     figures = {"variants": found, "validation_psnr_db": phases}
-    (chosen.output / "results.json").write_text(json.dumps(figures, indent=1) + "\n")
+    text = json.dumps(figures, indent=1, sort_keys=True)
+    (chosen.output / "results.json").write_text(text + "\n")
     Image.fromarray(_renders(chosen.folder)).save(chosen.output / "renders.png")
 
 
@@ -90,18 +101,21 @@ def _validations(project: Path) -> dict[str, list[tuple[int, float]]]:
         rows = [json.loads(line) for line in log.read_text().splitlines()]
         seen = [(row["step"], row["psnr"]) for row in rows if row["event"] == "validation"]
         found[_phase_of(project, len([row for row in rows if row["event"] == "step"]))] = seen
+    found.pop(UNFINISHED, None)
     return found
 
 
 def _phase_of(project: Path, num_steps: int) -> str:
     """The phases of the experiment have different numbers of steps."""
     phases = yaml.safe_load((project / "params.yaml").read_text())["train"]["phases"]
-    return next(name for name, phase in phases.items() if phase["steps"] == num_steps)
+    return next((n for n, phase in phases.items() if phase["steps"] == num_steps), UNFINISHED)
 
 
 def _renders(folder: Path) -> np.ndarray:
     """Rows of the true picture from elsewhere and what every variant shows there."""
     rows = []
+    committed = yaml.safe_load(Path("params.yaml").read_text())["train"]["rendering"]
+    rendering = RenderingParams.parse(committed, where="train.rendering")
     for scene in SHOWN:
         view = read_held_out(folder / "data" / "outputs" / "held_out" / scene)[0]
         height, width = 128, 192
@@ -111,11 +125,10 @@ def _renders(folder: Path) -> np.ndarray:
             project = folder / name
             ply = project / "reports" / "scenes" / scene / "gaussians.ply"
             if ply.exists():
-                params = yaml.safe_load((project / "params.yaml").read_text())["train"]["rendering"]
                 shown = render(
                     read_ply(ply),
                     view.camera.resized(height, width),
-                    RenderingParams.parse(params, where="train.rendering"),
+                    rendering,
                 )
                 pictures.append(shown.rgb.clamp(0, 1))
                 print(scene, name, f"{psnr(pictures[-1], true).mean:.2f} dB")
