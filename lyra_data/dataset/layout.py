@@ -7,16 +7,13 @@ that is cut into frames has its cuts beside it, so that it opens without the ind
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
-from lyra_data.dataset.channel_statistics import ChannelStatistics
+from lyra_data.dataset.columns import EXTRAS, VIDEO_FEATURE, VIDEO_TYPE, Column, video_name
 from lyra_data.dataset.encoding import EncodedView
 from lyra_data.dataset.fields import FIELD_BY_NAME, FIELDS, Field
-from lyra_data.dataset.splits import source_id, source_sha256
 from lyra_data.hashing import content_key
 
 FORMAT_VERSION = 2
@@ -25,31 +22,6 @@ reader refuses, and `lyra-data package` writes the new version from the views, w
 
 MODALITIES = ("preview", "rgb", "latent", "depth", "camera", "mask")
 KEYS = ("scene_id", "view_index")
-VIDEO_TYPE = pa.struct({"bytes": pa.binary(), "path": pa.string()})
-"""What the Hub calls a video or an image. It must be nullable to be taken for one."""
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column of a modality's files.
-
-    Attributes:
-        value: takes what is stored from a view.
-        blob_of: field whose blob it holds; None: a plain column, or a blob that no reader of ours
-            needs.
-        feature: the Hub's word for it; None: told by the type.
-        is_last: stands behind the plain columns.
-    """
-
-    name: str
-    type: pa.DataType
-    encoding: str
-    meaning: str
-    value: Callable[[EncodedView], Any]
-    nullable: bool = False
-    blob_of: str | None = None
-    feature: dict[str, Any] | None = None
-    is_last: bool = False
 
 
 def columns_of(modality: str) -> list[Column]:
@@ -57,7 +29,7 @@ def columns_of(modality: str) -> list[Column]:
     fields = [field for field in FIELDS if field.modality == modality and field.name not in KEYS]
     plain = [_plain(field) for field in fields if field.packed_as is None]
     packed = [column for field in fields if field.packed_as for column in _packed(field)]
-    columns = [_plain(FIELD_BY_NAME[key]) for key in KEYS] + plain + packed + _EXTRAS[modality]
+    columns = [_plain(FIELD_BY_NAME[key]) for key in KEYS] + plain + packed + EXTRAS[modality]
     return sorted(columns, key=lambda column: column.is_last)  # stable
 
 
@@ -120,7 +92,7 @@ def _packed(field: Field) -> list[Column]:
 
     def data(view: EncodedView) -> Any:
         blob = view.media[name].data
-        return {"bytes": blob, "path": _path(view)} if name == "frames" else blob
+        return {"bytes": blob, "path": video_name(view)} if name == "frames" else blob
 
     def offsets(view: EncodedView) -> list[int]:
         return [0, *view.media[name].table.ends]
@@ -147,14 +119,10 @@ def _packed(field: Field) -> list[Column]:
         field.meaning,
         data,
         blob_of=name,
-        feature=_VIDEO if is_video else None,
+        feature=VIDEO_FEATURE if is_video else None,
         is_last=True,
     )
     return [codec, blob] if name in ("frames", "latents") else [codec, cuts, blob]
-
-
-def _path(view: EncodedView) -> str:
-    return f"{view.row['scene_id']}-{view.row['view_index']:03d}.mp4"
 
 
 def _feature(type: pa.DataType) -> dict[str, Any]:
@@ -164,47 +132,6 @@ def _feature(type: pa.DataType) -> dict[str, Any]:
     return {"dtype": names.get(type, str(type)), "_type": "Value"}
 
 
-def _provenance(view: EncodedView) -> dict[str, str]:
-    return json.loads(view.row["provenance"])
-
-
-def _told(
-    name: str, type: pa.DataType, meaning: str, value: Callable[[dict[str, str]], Any]
-) -> Column:
-    """Something of the view's provenance."""
-    return Column(
-        name,
-        type,
-        "plain; null where its provenance does not tell",
-        meaning,
-        lambda view: value(_provenance(view)),
-        nullable=True,
-    )
-
-
-def _statistics(
-    name: str, of: str, channels: Callable[[EncodedView], Sequence[ChannelStatistics]]
-) -> list[Column]:
-    type = pa.list_(pa.float64())
-    return [
-        Column(
-            f"{name}_mean",
-            type,
-            "plain",
-            f"mean of {of}",
-            lambda view: [channel.mean for channel in channels(view)],
-        ),
-        Column(
-            f"{name}_std",
-            type,
-            "plain",
-            f"standard deviation of {of}",
-            lambda view: [channel.std for channel in channels(view)],
-        ),
-    ]
-
-
-_VIDEO = {"decode": False, "_type": "Video"}
 _CODEC_MEANINGS = {
     "frames": "lossless (H.264 RGB), train (AV1), compat (H.264) or original (a file of others)",
     "depth": "lossless or half",
@@ -219,98 +146,4 @@ _ENCODINGS = {
     "depth_valid": "a part a frame: zstd of packed bits, then the byte 1",
     "filled": "a part a frame: zstd of packed bits, then the byte 1",
     "latents": "little-endian float32 (lossless) or float16 (half), then the byte 1",
-}
-_EXTRAS: dict[str, list[Column]] = {
-    "preview": [
-        Column(
-            "source_id",
-            pa.string(),
-            "plain",
-            "of the picture or video that splits keep together: source_sha256, or scene_id",
-            lambda view: source_id(view.row["scene_id"], _provenance(view)),
-        ),
-        _told(
-            "source_sha256",
-            pa.string(),
-            "of the bytes of the picture, the video or the pictures",
-            source_sha256,
-        ),
-        Column(
-            "licence",
-            pa.string(),
-            "plain",
-            "of the source; empty where it states none",
-            lambda view: _provenance(view).get("source_licence", ""),
-        ),
-        _told(
-            "teacher",
-            pa.string(),
-            "name of the kind of teacher, as in params.yaml",
-            lambda stated: stated.get("teacher"),
-        ),
-        _told(
-            "caption",
-            pa.string(),
-            "the words that the teacher was given, or the picture was made from",
-            lambda stated: stated.get("prompt") or stated.get("source_text") or None,
-        ),
-        _told(
-            "is_dynamic",
-            pa.bool_(),
-            "true for views of a video, in which things may move",
-            lambda stated: int(stated["clip_frames"]) > 1 if "clip_frames" in stated else None,
-        ),
-        *_statistics(
-            "rgb",
-            "red, green and blue before encoding (of original: as decoded), 0..255",
-            lambda v: v.rgb_channels,
-        ),
-        Column(
-            "thumbnail",
-            VIDEO_TYPE,
-            "PNG",
-            "the first frame, at most 128 pixels high",
-            lambda view: {"bytes": view.thumbnail, "path": _path(view).replace("mp4", "png")},
-            feature={"_type": "Image"},
-            is_last=True,
-        ),
-        Column(
-            "video",
-            VIDEO_TYPE,
-            "MP4: H.264, crf 26",
-            "the frames to look at, at most 640x352 pixels",
-            lambda view: {"bytes": view.preview, "path": _path(view)},
-            feature=_VIDEO,
-            is_last=True,
-        ),
-    ],
-    "rgb": [],
-    "latent": [
-        Column(
-            "latent_source_exact",
-            pa.bool_(),
-            "plain",
-            "whether the stored latents equal the codec's (converted: the file's) to the bit",
-            lambda view: view.latent_source_exact,
-        ),
-        *_statistics("latent", "each channel as the codec made it", lambda v: v.latent_channels),
-    ],
-    "depth": [
-        Column(
-            "depth_scale",
-            pa.string(),
-            "plain",
-            "metric (metres) or up_to_scale; as in preview",
-            lambda view: view.row["depth_scale"],
-        ),
-        Column(
-            "depth_valid_fraction",
-            pa.float64(),
-            "plain",
-            "share of pixels whose depth is known, 0..1",
-            lambda view: view.depth_valid_fraction,
-        ),
-    ],
-    "camera": [],
-    "mask": [],
 }
