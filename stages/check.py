@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stages.counting import counted
 from stages.running import guarded
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ def _told(clips: list[CheckedClip], datasets: list[CheckedDataset]) -> Summary:
         severity: sum(finding.severity == severity for finding in findings)
         for severity in SEVERITIES
     }
-    told = ", ".join(_counted(count, severity) for severity, count in counts.items())
+    told = ", ".join(counted(count, severity) for severity, count in counts.items())
     kinds = {"clips": clips, "datasets": datasets}
     facts = {
         **{
@@ -153,10 +154,8 @@ def _told(clips: list[CheckedClip], datasets: list[CheckedDataset]) -> Summary:
         },
         **{f"num_{severity}s": count for severity, count in counts.items()},
     }
-    counted = " and ".join(
-        _counted(len(checks), kind[:-1]) for kind, checks in kinds.items() if checks
-    )
-    both = f"{len(clips) + len(datasets)}" if clips and datasets else counted
+    what = " and ".join(counted(len(checks), kind[:-1]) for kind, checks in kinds.items() if checks)
+    both = f"{len(clips) + len(datasets)}" if clips and datasets else what
     clean = sum(checked.worst in (None, "note") for checked in (*clips, *datasets))
     closing = (
         *(_looked_at(dataset) for dataset in datasets),
@@ -165,17 +164,13 @@ def _told(clips: list[CheckedClip], datasets: list[CheckedDataset]) -> Summary:
     named = [(clip.clip, clip.findings) for clip in clips]
     named += [(dataset.uri, dataset.findings) for dataset in datasets]
     tables = [_table(name, listed) for name, listed in named if listed]
-    return Summary("check", f"{counted}: {told}", facts, (*tables, *closing))
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'s' if count != 1 else ''}"
+    return Summary("check", f"{what}: {told}", facts, (*tables, *closing))
 
 
 def _looked_at(dataset: CheckedDataset) -> str:
-    views = _counted(dataset.num_views, "view")
+    views = counted(dataset.num_views, "view")
     return (
-        f"{_counted(dataset.num_scenes, 'scene')}, {views}; frames and depth of "
+        f"{counted(dataset.num_scenes, 'scene')}, {views}; frames and depth of "
         f"{dataset.num_looked_at} looked at"
     )
 

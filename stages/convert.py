@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stages.counting import counted
 from stages.options import JsonOption
 from stages.running import guarded
 
@@ -194,9 +195,10 @@ def _from_lyra(
             "(latent_source_exact is false); --latents lossless keeps them"
         )
     if told.without_depth:
-        details.append(f"{told.without_depth} views have no depth")
+        details.append(f"{counted(told.without_depth, 'view')} without depth")
     if told.dropped:
-        details.append(f"{len(told.dropped)} clips could not be read, first {told.dropped[0]}")
+        clips = counted(len(told.dropped), "clip")
+        details.append(f"{clips} could not be read, first {told.dropped[0]}")
     facts = {
         "source": str(source),
         "output": str(output),
@@ -211,8 +213,12 @@ def _from_lyra(
         "views_without_depth": told.without_depth,
         "dropped": [view.as_json() for view in told.dropped],
     }
-    headline = f"{num_views} views of {len(manifest.scenes)} scenes in {output}"
+    headline = _what(num_views, len(manifest.scenes), output)
     return Summary("convert", f"{headline} ({_size(output) / 1e6:.1f} MB)", facts, tuple(details))
+
+
+def _what(num_views: int, num_scenes: int, output: Path) -> str:
+    return f"{counted(num_views, 'view')} of {counted(num_scenes, 'scene')} in {output}"
 
 
 def _to_lyra(source: str, output: Path, progress: Any) -> Summary:
@@ -224,11 +230,10 @@ def _to_lyra(source: str, output: Path, progress: Any) -> Summary:
     details = [f"videos: {told.kept_videos} kept to the byte"]
     details += [f"videos: {count} encoded {how}" for how, count in told.encoded_videos.items()]
     if told.rounded_depth:
-        details.append(f"depth of {told.rounded_depth} views was rounded to half floats")
+        details.append(f"depth of {counted(told.rounded_depth, 'view')} was rounded to half floats")
     if told.num_left_out:
-        details.append(
-            f"{told.num_left_out} views have no folder in this layout, first {told.left_out[0]}"
-        )
+        views = counted(told.num_left_out, "view")
+        details.append(f"{views} without a folder in this layout, first {told.left_out[0]}")
     facts = {
         "source": source,
         "output": str(output),
@@ -237,7 +242,7 @@ def _to_lyra(source: str, output: Path, progress: Any) -> Summary:
         "encoded_videos": dict(told.encoded_videos),
         "num_bytes": _size(output),
     }
-    headline = f"{told.num_views} views of {told.num_scenes} scenes in {output}"
+    headline = _what(told.num_views, told.num_scenes, output)
     details = [*details, *told.remarks]
     return Summary("convert", f"{headline} ({_size(output) / 1e6:.1f} MB)", facts, tuple(details))
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stages.counting import counted
 from stages.options import JsonOption
 from stages.running import guarded
 
@@ -163,11 +164,17 @@ def merge_datasets(
         from lyra_data.dataset_editing.opened import OpenedDataset
         from lyra_data.errors import InputError
 
-        if len(datasets) < 2 or (prefix and len(prefix) != len(datasets)):
+        if len(datasets) < 2:
             raise InputError(
-                f"{len(datasets)} datasets with {len(prefix or ())} prefixes",
+                f"{datasets[0]} alone would be written to {output}",
                 where="lyra-data merge",
-                fix="name two datasets or more, then OUT; and no --prefix or one for each",
+                fix="name two datasets or more, and behind them the folder to write",
+            )
+        if prefix and len(prefix) != len(datasets):
+            raise InputError(
+                f"{counted(len(datasets), 'dataset')}, {counted(len(prefix), 'value')} of --prefix",
+                where="lyra-data merge",
+                fix="give every dataset a --prefix, in their order, or none",
             )
         done = merging.merge_datasets(
             [OpenedDataset(uri) for uri in datasets],
@@ -240,6 +247,7 @@ def told_of_copy(
         facts["moved"] = list(moved)
         details.append(f"followed their source into another split: {', '.join(moved)}")
     headline = (
-        f"{len(manifest.scenes)} scenes, {num_views} views{of}, {size / 1e6:.1f} MB in {output}"
+        f"{counted(len(manifest.scenes), 'scene')}, {counted(num_views, 'view')}{of}, "
+        f"{size / 1e6:.1f} MB in {output}"
     )
     return Summary(verb, headline, facts, tuple(details))

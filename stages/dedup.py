@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stages.counting import counted
 from stages.dataset_editing import DatasetArgument, ShardOption, told_of_copy
 from stages.options import JsonOption
 from stages.running import guarded
@@ -63,7 +64,8 @@ def dedup_scenes(
         facts: dict[str, Any] = {"threshold": threshold, "pairs": [p.as_json() for p in pairs]}
         tables = (_pairs_table(pairs),) if pairs else ()
         if output is None:
-            told = f"{len(pairs)} pairs among {len(opened.scenes)} scenes; nothing was written"
+            scenes = counted(len(opened.scenes), "scene")
+            told = f"{counted(len(pairs), 'pair')} among {scenes}; nothing was written"
             return Summary("dedup", told, facts, tables)
         manifest = dedup_dataset(
             opened,

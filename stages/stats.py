@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stages.check import SAMPLED_VIEWS, number_of_views
+from stages.counting import counted
 from stages.dataset_editing import DatasetArgument
 from stages.options import JsonOption
 from stages.running import guarded
@@ -43,7 +44,9 @@ def stats(
 
         summary = summarise_dataset(dataset, sample=number_of_views(sample), progress=progress)
         whole = summary.whole
-        told = f"{whole.scenes} scenes, {whole.views} views, {whole.frames} frames in {dataset}"
+        numbers = {"scene": whole.scenes, "view": whole.views, "frame": whole.frames}
+        told = ", ".join(counted(count, noun) for noun, count in numbers.items())
+        told = f"{told} in {dataset}"
         return Summary("stats", told, summary.as_json(), tuple(_tables(summary)))
 
     guarded(work, json_output)
@@ -95,7 +98,7 @@ def _overview(summary: DatasetSummary) -> Table:
         "picture sizes": f"views: {sizes}",
         "codec": f"{manifest.codec.name} ({manifest.codec.fingerprint})",
         "encoding": kinds,
-        "dropped": f"{len(manifest.dropped)} views, by the limits of params.yaml",
+        "dropped": f"{counted(len(manifest.dropped), 'view')}, by the limits of params.yaml",
     }
     for name, value in rows.items():
         table.add_row(name, escape(value))

@@ -34,7 +34,7 @@ def require_free(folder: Path) -> None:
         )
     if folder.is_dir() and any(folder.iterdir()):
         raise InputError(
-            "this folder is not empty, and an export replaces nothing",
+            "this folder is not empty, and nothing is replaced",
             where=str(folder),
             fix="name a folder that is not there yet, or remove this one",
         )
