@@ -23,22 +23,7 @@ def read_latent_file(
         InputError: there is no such file, it is cut, or it holds anything but an array of floats
             of 16 channels.
     """
-    if not path.is_file():
-        raise InputError(
-            "there is no such file", where=str(path), fix="put it there, or correct the path"
-        )
-    try:
-        array = read_pickled_array(path)
-    except MemoryError:
-        raise
-    # Whatever a made-up file can make the reader stumble over, the file is at fault.
-    except Exception as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise InputError(
-            f"this is not a file of latents, or it is cut: {reason}",
-            where=str(path),
-            fix="give a file that Lyra's data generation saved; nothing else is unpickled",
-        ) from error
+    array = read_latent_array(path)
     if array.ndim != 5 or array.shape[1] != 16:
         raise InputError(
             f"latents have shape [1, 16, time, height, width], these {list(array.shape)}",
@@ -54,3 +39,27 @@ def dataset_latents(
 ) -> Float[Tensor, "latent_frame 16 latent_height latent_width"]:
     """Saved latents as the VAE decodes them, time first: the order the 3D decoder reads."""
     return statistics.denormalise(saved)[0].transpose(0, 1).contiguous()
+
+
+def read_latent_array(path: Path) -> np.ndarray:
+    """The pickled array of a file, of any shape, by a reader that runs no code.
+
+    Raises:
+        InputError: there is no such file, or it holds something else.
+    """
+    if not path.is_file():
+        raise InputError(
+            "there is no such file", where=str(path), fix="put it there, or correct the path"
+        )
+    try:
+        return read_pickled_array(path)
+    except MemoryError:
+        raise
+    # Whatever a made-up file can make the reader stumble over, the file is at fault.
+    except Exception as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise InputError(
+            f"this is not a file of latents, or it is cut: {reason}",
+            where=str(path),
+            fix="give a file that Lyra's data generation saved; nothing else is unpickled",
+        ) from error

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 
 from lyra_data.errors import InputError
-from lyra_data.gen3c.pickled_array import read_pickled_array
+from lyra_data.gen3c.latent_files import read_latent_array
 
 KINDS = ("float16", "float32", "float64")
 
@@ -36,7 +36,7 @@ def read_latents(path: Path) -> SavedLatents:
     Raises:
         InputError: it holds anything but an array of floats [1, channel, frame, height, width].
     """
-    array = _array(path)
+    array = read_latent_array(path)
     if array.ndim != 5 or array.shape[0] != 1 or 0 in array.shape:
         raise InputError(
             f"latents have shape [1, channel, frame, height, width], these {list(array.shape)}",
@@ -62,18 +62,3 @@ def write_latents(
     """
     assert kind in KINDS, kind
     torch.save(np.ascontiguousarray(values[None], kind), path)
-
-
-def _array(path: Path) -> np.ndarray:
-    try:
-        return read_pickled_array(path)
-    except MemoryError:
-        raise
-    # Whatever a made-up file can make the reader stumble over, the file is at fault.
-    except Exception as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise InputError(
-            f"this is not a file of latents, or it is cut: {reason}",
-            where=str(path),
-            fix="give a file that Lyra's data generation saved; nothing else is unpickled",
-        ) from error
