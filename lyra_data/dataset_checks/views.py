@@ -22,6 +22,7 @@ from lyra_data.dataset.channel_statistics import PictureStatistics
 from lyra_data.dataset.fields import Row
 from lyra_data.dataset_checks import bounds
 from lyra_data.dataset_checks.finding import DatasetFinding, found, of_view
+from lyra_data.dataset_checks.rules import VIEW_RULES
 
 PIXELS = ("frames", "depth", "depth_valid", "filled")
 """Fields that are decoded of a view that is looked at."""
@@ -82,7 +83,12 @@ def _parts(
 
 
 def _told(row: Row, findings: list[Finding]) -> list[DatasetFinding]:
-    return [of_view(finding, row["scene_id"], row["view_index"]) for finding in findings]
+    """By the rules for views: a camera path may come by the same place twice, a clip's may not."""
+    return [
+        of_view(finding, row["scene_id"], row["view_index"])
+        for finding in findings
+        if finding.rule in VIEW_RULES
+    ]
 
 
 def _check_colours(row: Row, frames: Tensor) -> list[DatasetFinding]:

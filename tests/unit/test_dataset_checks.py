@@ -61,6 +61,20 @@ def test_a_sound_dataset_passes_whatever_its_encoding(tmp_path: Path, encoding: 
     assert (checked.num_scenes, checked.num_views, checked.num_looked_at) == (1, 3, 3)
 
 
+def test_a_path_may_come_by_the_same_place_twice(tmp_path: Path) -> None:
+    """As a spiral does; a clip's frames may not be repeated."""
+    first, *others = exact_scene()
+    way = [0, 1, 2, 3, 4, 5, 4, 3, 2]
+    there_and_back = replace(
+        first,
+        cameras=first.cameras[way],
+        **{
+            name: getattr(first, name)[way] for name in ("frames", "depth", "depth_valid", "filled")
+        },
+    )
+    assert rules_of(write(tmp_path / "data", [there_and_back, *others])) == set()
+
+
 def changed(**changes: Any) -> Change:
     """Of the first view."""
     return lambda views: [replace(views[0], **changes), *views[1:]]
