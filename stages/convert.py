@@ -261,7 +261,8 @@ def _to_shards(source: str, output: Path, progress: Any) -> Summary:
         "num_shards": told.num_shards,
         "num_bytes": _size(output),
     }
-    headline = f"{told.num_samples} samples in {told.num_shards} shards in {output}"
+    shards = counted(told.num_shards, "shard")
+    headline = f"{counted(told.num_samples, 'sample')} in {shards} in {output}"
     return Summary("convert", f"{headline} ({_size(output) / 1e6:.1f} MB)", facts)
 
 
