@@ -1,4 +1,4 @@
-"""lyra-data convert: what it tells, what it refuses, and that it replaces nothing."""
+"""lyra-data convert: what it tells, what it refuses, and that it nothing is replaced."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_what_cannot_be_converted_ends_with_2_and_leaves_all_as_it_was(source, t
     (tmp_path / "full").mkdir()
     (tmp_path / "full/mine").write_text("mine")
     refusals = [
-        ((source, tmp_path / "full"), "replaces nothing"),
+        ((source, tmp_path / "full"), "nothing is replaced"),
         ((source, source / "out"), "inside the source"),
         ((source, source.parent), "not empty"),
         ((source, tmp_path / "out", "--to", "webdataset"), "convert it to a dataset first"),
