@@ -1,4 +1,4 @@
-"""lyra-data convert: what it tells, what it refuses, and that it nothing is replaced."""
+"""lyra-data convert: what it tells, what it refuses, and that it replaces nothing."""
 
 from __future__ import annotations
 
