@@ -25,11 +25,11 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from benchmarks.reference_cache import Rendered, Scatter, render_static
-from lyra_data.annotators.given import GivenAnnotator, GivenAnnotatorParams
+from lyra_data.annotation.annotators.given import GivenAnnotator, GivenAnnotatorParams
 from lyra_data.cache3d import Cache3D, Cache3DParams
-from lyra_data.cameras import Cameras
+from lyra_data.generation.trajectories import SpiralParams, create_trajectory, median_centre_depth
+from lyra_data.scene.cameras import Cameras
 from lyra_data.sources.motorcycle import MotorcycleParams, MotorcycleSource
-from lyra_data.trajectories import SpiralParams, create_trajectory, median_centre_depth
 
 HEIGHT, WIDTH = 352, 640
 TARGET_RATIO = 3.0

@@ -20,10 +20,10 @@ import cv2
 import numpy as np
 import torch
 
-from lyra_data.annotators.colmap import ColmapAnnotator, ColmapAnnotatorParams
-from lyra_data.clip import Clip
-from lyra_data.depth_colours import jet
-from lyra_data.sources.base import SourceMaterial
+from lyra_data.annotation.annotators.colmap import ColmapAnnotator, ColmapAnnotatorParams
+from lyra_data.media.depth_colours import jet
+from lyra_data.scene.clip import Clip
+from lyra_data.scene.material import SourceMaterial
 
 
 def main() -> None:

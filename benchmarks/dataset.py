@@ -36,9 +36,9 @@ from benchmarks.dataset_processes import (
     read_by_workers,
     reader_of,
 )
-from lyra_data.dataset.media.half_depth import decode_half, encode_half
-from lyra_data.dataset.reader import SceneDataset
-from lyra_data.dataset.remote_files import RemoteFiles
+from lyra_data.dataset.files.remote_files import RemoteFiles
+from lyra_data.dataset.packing.half_depth import decode_half, encode_half
+from lyra_data.dataset.reading.reader import SceneDataset
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,10 @@ import numpy as np
 import skimage.data
 import torch
 
-from lyra_data.cameras import Cameras
-from lyra_data.codecs.dct import DctCodec, DctCodecParams
-from lyra_data.view import View
-from lyra_data.view_quality import ViewQuality
+from lyra_data.models.codecs.dct import DctCodec, DctCodecParams
+from lyra_data.scene.cameras import Cameras
+from lyra_data.scene.quality import ViewQuality
+from lyra_data.scene.view import View
 
 NUM_VIEWS = 6
 SOFTNESS = 1.0

@@ -23,7 +23,7 @@ import OpenEXR
 import torch
 
 if TYPE_CHECKING:
-    from lyra_data.view import View
+    from lyra_data.scene.view import View
 
 CRF_OF_QUALITY_8 = 10
 KINDS = ("rgb", "depth", "latent", "pose", "intrinsics")

@@ -61,7 +61,7 @@ def reader_of(
 
         path = folder / "original"
         return lambda number: read_original(path, latents, drawn(number), request.depth)
-    from lyra_data.dataset.reader import SceneDataset
+    from lyra_data.dataset.reading.reader import SceneDataset
 
     encoding, dtype = kind.split()
     dataset = SceneDataset(folder / encoding)
@@ -138,7 +138,7 @@ def _import_what_reads(kind: str) -> None:
         if original.has_decord():
             __import__("decord")
     else:
-        import lyra_data.dataset.reader  # noqa: F401
+        import lyra_data.dataset.reading.reader  # noqa: F401
 
 
 def main(what: str, folder: str, kind: str, num_frames: str, number: str) -> None:

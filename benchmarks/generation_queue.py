@@ -16,19 +16,19 @@ from pathlib import Path
 import torch
 import yaml
 
-from lyra_data.cameras import Cameras
-from lyra_data.clip import Clip
-from lyra_data.clip_store import write_clip
+from lyra_data.clips.store import write_clip
+from lyra_data.engine.placement import Placement
+from lyra_data.engine.progress import silent
 from lyra_data.generation.estimate import LYRA_IMAGES, LYRA_VIDEOS
 from lyra_data.generation.executors.base import Crew
 from lyra_data.generation.jobs import ClipFacts, Job
 from lyra_data.generation.keys import KeyMaker
 from lyra_data.generation.params import GenerateParams
 from lyra_data.generation.runner import Plan, generate_views
-from lyra_data.placement import Placement
-from lyra_data.progress import silent
-from lyra_data.view import View
-from lyra_data.view_quality import ViewQuality
+from lyra_data.scene.cameras import Cameras
+from lyra_data.scene.clip import Clip
+from lyra_data.scene.quality import ViewQuality
+from lyra_data.scene.view import View
 
 HEIGHT, WIDTH, NUM_FRAMES = 16, 24, 9
 TARGET_SECONDS = 0.1

@@ -15,10 +15,10 @@ import torch
 
 from benchmarks.decoder import random_inputs
 from benchmarks.gpu_device import chosen_device, device_arguments, measure
-from lyra_data.codecs.base import SPATIAL_FACTOR, num_latent_frames
+from lyra_data.models.codecs.base import SPATIAL_FACTOR, num_latent_frames
 from lyra_model.decoder import create_decoder, mamba2
 from lyra_model.decoder.kernels import load_kernels
-from lyra_model.released_decoder import RELEASED
+from lyra_model.training.released_decoder import RELEASED
 
 SMALL = {"dim": 32, "depth": 2, "attention_every": 2, "d_state": 8, "headdim": 16}
 

@@ -18,15 +18,15 @@ from benchmarks.decoder import random_inputs
 from benchmarks.gpu_decoder import SMALL
 from benchmarks.gpu_device import Measured, chosen_device, device_arguments, measure
 from benchmarks.rendering import uniform_scene
-from lyra_data.codecs.base import SPATIAL_FACTOR, num_latent_frames
+from lyra_data.models.codecs.base import SPATIAL_FACTOR, num_latent_frames
 from lyra_model.decoder import create_decoder
 from lyra_model.gaussians import Gaussians
 from lyra_model.losses import total_loss
 from lyra_model.losses.base import LossInput
-from lyra_model.phases import PhaseParams
+from lyra_model.phases.phase_params import PhaseParams
+from lyra_model.phases.train_params import TrainParams
 from lyra_model.rendering.base import Render
 from lyra_model.rendering.deferred import loss_over_views
-from lyra_model.train_params import TrainParams
 from stages.presets import preset_file
 
 ALL_VIEWS = 6

@@ -24,20 +24,20 @@ import torch
 import yaml
 from torch import Tensor
 
-from lyra_data.annotators.given import GivenAnnotator
+from lyra_data.annotation.annotators.given import GivenAnnotator
 from lyra_data.cache3d import Cache3D
-from lyra_data.clip import Clip
-from lyra_data.dataset.fields import row_from_view
+from lyra_data.engine.placement import Placement
 from lyra_data.generation.jobs import plan_jobs
 from lyra_data.generation.params import GenerateParams
 from lyra_data.generation.quality.measuring import measure_view
 from lyra_data.generation.quality.siblings import compared_frames, sibling_agreements
 from lyra_data.generation.quality_limits import shortfalls
 from lyra_data.generation.view_making import ViewMaker
-from lyra_data.placement import Placement
+from lyra_data.scene.clip import Clip
+from lyra_data.scene.quality import NUMBERS
+from lyra_data.scene.view import View
 from lyra_data.sources.motorcycle import MotorcycleSource
-from lyra_data.view import View
-from lyra_data.view_quality import NUMBERS
+from lyra_data.views.fields import row_from_view
 
 PARAMS = yaml.safe_load((Path(__file__).parent.parent / "params.yaml").read_text())
 

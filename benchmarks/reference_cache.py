@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from benchmarks.reference_mesh import hidden_by_mesh
-from lyra_data.cameras import Cameras
+from lyra_data.scene.cameras import Cameras
 
 CHUNK = 2
 """Target frames warped at a time; they share the splat's depth normaliser."""

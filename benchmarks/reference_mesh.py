@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from lyra_data.cameras import Cameras
+from lyra_data.scene.cameras import Cameras
 
 STEP = 4
 MARGIN = 0.02

@@ -29,8 +29,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lyra_data.cameras import Cameras, invert_rigid
-from lyra_data.seeds import torch_generator
+from lyra_data.engine.seeds import torch_generator
+from lyra_data.scene.cameras import Cameras, invert_rigid
 from lyra_model.gaussians import Gaussians
 from lyra_model.rendering import render
 from lyra_model.rendering.base import RenderingParams

@@ -25,17 +25,17 @@ import cv2
 import torch
 import yaml
 
-from lyra_data import view_store
-from lyra_data.annotators.given import GivenAnnotator
+from lyra_data.annotation.annotators.given import GivenAnnotator
 from lyra_data.cache3d import Cache3D
-from lyra_data.clip import Clip
+from lyra_data.engine.placement import Placement
 from lyra_data.generation import rollout, view_making
 from lyra_data.generation.jobs import plan_jobs
 from lyra_data.generation.params import GenerateParams
+from lyra_data.generation.teachers import warp
 from lyra_data.generation.view_making import ViewMaker
-from lyra_data.placement import Placement
+from lyra_data.scene.clip import Clip
 from lyra_data.sources.motorcycle import MotorcycleSource
-from lyra_data.teachers import warp
+from lyra_data.views import store as view_store
 
 PARAMS = yaml.safe_load((Path(__file__).parent.parent / "params.yaml").read_text())
 ALL = tuple(PARAMS["generate"]["trajectories"]["names"])

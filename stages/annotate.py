@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lyra_data.annotation import AnnotateParams, annotate_sources
-from lyra_data.placement import Offload, Placement
-from lyra_data.progress import Progress, silent
+from lyra_data.annotation.annotate import AnnotateParams, annotate_sources
+from lyra_data.engine.placement import Offload, Placement
+from lyra_data.engine.progress import Progress, silent
 from stages.params import load_section
 from stages.summary import Summary
 from stages.workspace import Workspace

@@ -10,12 +10,6 @@ from typing import Annotated, Any
 import typer
 
 from lyra_data import __version__
-from stages.check import check
-from stages.convert import convert
-from stages.dataset_editing import filter_views, merge_datasets, split_scenes
-from stages.dedup import dedup_scenes
-from stages.export import export
-from stages.inspection import inspect
 from stages.options import (
     WORKERS,
     DeviceOption,
@@ -27,11 +21,17 @@ from stages.options import (
     TrackerOption,
     WorkersOption,
 )
-from stages.project_commands import init, run
 from stages.running import guarded as _guarded
 from stages.running import run_stage, run_timed
-from stages.stats import stats
-from stages.weights import weights_app
+from stages.verbs.check import check
+from stages.verbs.convert import convert
+from stages.verbs.dataset_editing import filter_views, merge_datasets, split_scenes
+from stages.verbs.dedup import dedup_scenes
+from stages.verbs.export import export
+from stages.verbs.inspection import inspect
+from stages.verbs.project_commands import init, run
+from stages.verbs.stats import stats
+from stages.verbs.weights import weights_app
 
 app = typer.Typer(
     name="lyra-data",
@@ -114,7 +114,7 @@ def annotate(
         return
 
     def work(progress: Any) -> Any:
-        from stages.annotate_inputs import run_annotate_inputs
+        from stages.verbs.annotate_inputs import run_annotate_inputs
 
         return run_annotate_inputs(params, inputs, output=output, progress=progress, **options)
 
@@ -150,7 +150,7 @@ def generate(
 
     def work(progress: Any) -> Any:
         if prompt is not None:
-            from stages.prompt import run_prompt
+            from stages.verbs.prompt import run_prompt
 
             return run_prompt(params, prompt, progress=progress, **options)
         return run_timed("generate", params, progress=progress, **options)
@@ -246,7 +246,7 @@ def estimate(
     options = {"images": images, "videos": videos, "workers": workers, "device": device}
 
     def work(_: Any) -> Any:
-        from stages.estimate import run_estimate
+        from stages.verbs.estimate import run_estimate
 
         return run_estimate(params, **options)
 

@@ -6,8 +6,8 @@ import json
 import logging
 from pathlib import Path
 
-from lyra_data.atomic import write_atomically
-from lyra_data.errors import StorageError
+from lyra_data.engine.atomic import write_atomically
+from lyra_data.engine.errors import StorageError
 from stages.workspace import STAGES, Workspace
 
 log = logging.getLogger(__name__)

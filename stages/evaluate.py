@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lyra_data.engine.placement import Placement
+from lyra_data.engine.progress import Progress, silent
 from lyra_data.generation.params import GenerateParams
-from lyra_data.placement import Placement
-from lyra_data.progress import Progress, silent
-from lyra_data.teachers import TEACHERS
-from lyra_model.data_checks import open_split
-from lyra_model.evaluate_dataset import Folders, evaluate_dataset
-from lyra_model.evaluation import EvaluateParams
-from lyra_model.phases import require_phase
-from lyra_model.report.summary import metrics_table
-from lyra_model.train_params import TrainParams
+from lyra_data.generation.teachers import TEACHERS
+from lyra_model.batches.data_checks import open_split
+from lyra_model.evaluation.evaluate import Folders, evaluate_dataset
+from lyra_model.evaluation.evaluator import EvaluateParams
+from lyra_model.evaluation.report.summary import metrics_table
+from lyra_model.phases.phase_params import require_phase
+from lyra_model.phases.train_params import TrainParams
 from stages.durations import read_durations
 from stages.params import hash_sections, load_section
 from stages.summary import Summary

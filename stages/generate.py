@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lyra_data.engine.placement import Offload
+from lyra_data.engine.progress import Progress, silent
 from lyra_data.generation.executors.base import Crew
 from lyra_data.generation.params import GenerateParams
 from lyra_data.generation.runner import generate_views
-from lyra_data.placement import Offload
-from lyra_data.progress import Progress, silent
 from stages.params import load_section, load_seed
 from stages.summary import Summary
 from stages.workspace import Workspace

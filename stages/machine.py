@@ -6,7 +6,7 @@ import errno
 import logging
 import os
 
-from lyra_data.errors import LyraError, MemoryShortageError, StorageError
+from lyra_data.engine.errors import LyraError, MemoryShortageError, StorageError
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from lyra_data.placement import Offload
+from lyra_data.engine.placement import Offload
 
 WORKERS = "Who works, and where: changes no result"
 
@@ -70,7 +70,7 @@ OffloadOption = Annotated[
 
 
 class Tracker(StrEnum):
-    """What can show the training log's figures besides (lyra_model/trackers.py)."""
+    """What can show the training log's figures besides (lyra_model/training/trackers.py)."""
 
     tensorboard = "tensorboard"
     trackio = "trackio"

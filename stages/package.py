@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lyra_data.packaging import PackageParams, package_views
-from lyra_data.progress import Progress, silent
+from lyra_data.dataset.packaging import PackageParams, package_views
+from lyra_data.engine.progress import Progress, silent
 from stages.params import load_section
 from stages.summary import Summary
 from stages.workspace import Workspace

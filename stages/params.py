@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 import yaml
 
-from lyra_data.errors import ParamsError
-from lyra_data.hashing import content_key
-from lyra_data.params import Params, suggestion
+from lyra_data.engine.errors import ParamsError
+from lyra_data.engine.hashing import content_key
+from lyra_data.engine.params import Params, suggestion
 from stages.workspace import STAGES
 
 Section = TypeVar("Section", bound=Params)

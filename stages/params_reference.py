@@ -12,12 +12,12 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, get_args, get_origin
 
-from lyra_data.annotators import ANNOTATORS
-from lyra_data.codecs import CODECS
-from lyra_data.depth import DEPTH_ESTIMATORS
-from lyra_data.params import Params
+from lyra_data.annotation.annotators import ANNOTATORS
+from lyra_data.engine.params import Params
+from lyra_data.generation.teachers import TEACHERS
+from lyra_data.models.codecs import CODECS
+from lyra_data.models.depth import DEPTH_ESTIMATORS
 from lyra_data.sources import SOURCES
-from lyra_data.teachers import TEACHERS
 from stages.params import load_seed
 from stages.workspace import STAGES
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lyra_data.errors import InputError, ParamsError
-from lyra_data.params import suggestion
+from lyra_data.engine.errors import InputError, ParamsError
+from lyra_data.engine.params import suggestion
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

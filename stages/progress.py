@@ -46,7 +46,7 @@ class BarOverNote(Progress):
 
 
 class RichProgress:
-    """Draws one bar at a time (see lyra_data.progress.Progress).
+    """Draws one bar at a time (see lyra_data.engine.progress.Progress).
 
     On a terminal the bar is live; elsewhere only its last state is printed.
     """

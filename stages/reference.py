@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lyra_data.dataset.layout import FORMAT_VERSION, MODALITIES, columns_of
+from lyra_data.dataset.format.layout import FORMAT_VERSION, MODALITIES, columns_of
 from stages.params import load_yaml
 from stages.params_reference import params_rows
 
@@ -37,8 +37,8 @@ Format version {FORMAT_VERSION}. `outputs/dataset/data` has a folder of Parquet 
 modality: a row is a view and a row group is a scene, in the same order in all of them.
 `outputs/dataset/meta/manifest.json` names every file and every scene, with hashes, and every view
 that was dropped; `meta/index` has the place and the hashes of every blob. No column is null unless
-its encoding says so. Columns are declared in `lyra_data/dataset/fields.py` and dealt out in
-`lyra_data/dataset/layout.py`. How to read them: [dataset.md](dataset.md).
+its encoding says so. Columns are declared in `lyra_data/views/fields.py` and dealt out in
+`lyra_data/dataset/format/layout.py`. How to read them: [dataset.md](dataset.md).
 """
 
 

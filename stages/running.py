@@ -13,7 +13,7 @@ from typing import Any
 
 import typer
 
-from lyra_data.errors import LyraError
+from lyra_data.engine.errors import LyraError
 
 
 def run_stage(stage: str, params_file: Path, json_output: bool, **options: Any) -> None:
@@ -27,7 +27,7 @@ def guarded(work: Callable[[Any], Any], json_output: bool) -> None:
     """Do the work and show its summary, or the error that the user can mend."""
     from rich.console import Console
 
-    from lyra_data.progress import silent
+    from lyra_data.engine.progress import silent
     from stages.machine import machine_error
     from stages.progress import RichProgress
 
@@ -66,7 +66,7 @@ def _tell_of_annotators(console: Any) -> None:
     a program of their own."""
     from rich.logging import RichHandler
 
-    told = logging.getLogger("lyra_data.annotators")
+    told = logging.getLogger("lyra_data.annotation.annotators")
     if not told.handlers:
         told.setLevel(logging.INFO)
         told.propagate = False

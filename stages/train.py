@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from lyra_data.dataset.reader import SceneDataset
-from lyra_data.placement import Placement
-from lyra_data.progress import Progress, silent
-from lyra_model.phases import require_phase
-from lyra_model.trackers import TrackerName
-from lyra_model.train_params import TrainParams
-from lyra_model.training import train_phases
-from lyra_model.training_states import Upkeep
+from lyra_data.dataset.reading.reader import SceneDataset
+from lyra_data.engine.placement import Placement
+from lyra_data.engine.progress import Progress, silent
+from lyra_model.phases.phase_params import require_phase
+from lyra_model.phases.train_params import TrainParams
+from lyra_model.training.states import Upkeep
+from lyra_model.training.trackers import TrackerName
+from lyra_model.training.train import train_phases
 from stages.params import load_section, load_seed
 from stages.summary import Summary
 from stages.workspace import Workspace

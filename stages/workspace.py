@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from lyra_data.errors import StageOrderError
+from lyra_data.engine.errors import StageOrderError
 
 STAGES = ("annotate", "generate", "package", "train", "evaluate")
 """In the order they run. Module, params section, dvc.yaml stage and CLI verb share the name."""

@@ -8,9 +8,9 @@ from lyra_data.dataset.convert.from_lyra import Converted, FromLyraSettings, con
 from lyra_data.dataset.convert.lyra_clip import ClipSettings
 from lyra_data.dataset.convert.lyra_source import LyraSource
 from lyra_data.dataset.convert.to_lyra import WrittenLyra, convert_to_lyra
-from lyra_data.dataset.manifest import Manifest
-from lyra_data.dataset.reader import SceneDataset
-from lyra_data.progress import silent
+from lyra_data.dataset.format.manifest import Manifest
+from lyra_data.dataset.reading.reader import SceneDataset
+from lyra_data.engine.progress import silent
 
 
 def convert(

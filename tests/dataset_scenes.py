@@ -6,9 +6,9 @@ from functools import cache
 
 import torch
 
-from lyra_data.cameras import Cameras
-from lyra_data.codecs.dct import DctCodec, DctCodecParams
-from lyra_data.view import View
+from lyra_data.models.codecs.dct import DctCodec, DctCodecParams
+from lyra_data.scene.cameras import Cameras
+from lyra_data.scene.view import View
 from tests.factories import make_quality
 from tests.ray_cast import BACKGROUND, HEIGHT, WIDTH, Scene, Sphere
 

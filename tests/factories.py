@@ -7,13 +7,13 @@ import dataclasses
 import numpy as np
 import torch
 
-from lyra_data.cameras import Cameras
-from lyra_data.clip import Clip
-from lyra_data.codecs.base import LATENT_CHANNELS, SPATIAL_FACTOR, num_latent_frames
-from lyra_data.seeds import torch_generator
-from lyra_data.view import View
-from lyra_data.view_quality import ViewQuality
-from lyra_model.batches import Targets
+from lyra_data.engine.seeds import torch_generator
+from lyra_data.models.codecs.base import LATENT_CHANNELS, SPATIAL_FACTOR, num_latent_frames
+from lyra_data.scene.cameras import Cameras
+from lyra_data.scene.clip import Clip
+from lyra_data.scene.quality import ViewQuality
+from lyra_data.scene.view import View
+from lyra_model.batches.loading import Targets
 
 NUM_FRAMES = 9
 HEIGHT = 16

@@ -13,8 +13,8 @@ from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
 from transformers import PreTrainedTokenizerFast, T5Config, T5EncoderModel
 
-from lyra_data.gen3c.pipeline import Gen3CPipeline
-from lyra_data.gen3c.scheduler import create_scheduler
+from lyra_data.models.gen3c.pipeline import Gen3CPipeline
+from lyra_data.models.gen3c.scheduler import create_scheduler
 
 TEXT_WIDTH = 8
 

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import yaml
 
-from lyra_data.clip import Clip
-from lyra_data.clip_store import write_clip
-from lyra_data.errors import InputError, ParamsError, StorageError
+from lyra_data.clips.store import write_clip
+from lyra_data.engine.errors import InputError, ParamsError, StorageError
+from lyra_data.engine.placement import Placement
 from lyra_data.generation.jobs import Job
 from lyra_data.generation.params import GenerateParams
-from lyra_data.placement import Placement
-from lyra_data.view import View
+from lyra_data.scene.clip import Clip
+from lyra_data.scene.view import View
 from tests.factories import make_clip, make_view
 from tests.goldens import REPOSITORY
 

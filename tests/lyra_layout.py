@@ -17,7 +17,7 @@ import numpy as np
 import OpenEXR
 import torch
 
-from lyra_data.cameras import Cameras
+from lyra_data.scene.cameras import Cameras
 from tests.textured_scene import MOVING_SET, STILL_SET, TexturedScene
 
 HEIGHT, WIDTH, NUM_FRAMES = 96, 128, 17

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lyra_data.cameras import Cameras
-from lyra_data.clip import Clip
+from lyra_data.scene.cameras import Cameras
+from lyra_data.scene.clip import Clip
 
 HEIGHT, WIDTH = 96, 128
 

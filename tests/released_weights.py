@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lyra_data.weights import cosmos_autoencoder, gen3c_network
-from lyra_data.weights.models import CLASSES
+from lyra_data.models.weights import cosmos_autoencoder, gen3c_network
+from lyra_data.models.weights.models import CLASSES
 
 NETWORK_CONFIG: dict[str, Any] = {
     "in_channels": 82,

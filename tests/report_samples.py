@@ -5,11 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from lyra_data.cameras import Cameras
-from lyra_data.dataset.dropped import DroppedView
-from lyra_model.gaussians import Gaussians
-from lyra_model.rendering.base import RenderingParams
-from lyra_model.report.content import (
+from lyra_data.scene.cameras import Cameras
+from lyra_data.views.dropped import DroppedView
+from lyra_model.evaluation.report.content import (
     Candidate,
     Comparison,
     Fact,
@@ -24,6 +22,8 @@ from lyra_model.report.content import (
     TrainingPhase,
     TrajectoryResult,
 )
+from lyra_model.gaussians import Gaussians
+from lyra_model.rendering.base import RenderingParams
 from tests.factories import make_quality
 
 HEIGHT, WIDTH, FRAMES = 16, 24, 9

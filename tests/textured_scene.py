@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lyra_data.cameras import Cameras
-from lyra_data.sources.base import SourceMaterial
+from lyra_data.scene.cameras import Cameras
+from lyra_data.scene.material import SourceMaterial
 from tests.ray_cast import Plane, Scene, Seen, Sphere, pixel_rays
 
 HEIGHT, WIDTH = 192, 256

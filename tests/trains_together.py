@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch.distributed.tensor import DTensor
 
-from lyra_data.dataset.reader import SceneDataset
-from lyra_model.phase_training import PhaseTrainer
-from lyra_model.training_states import Upkeep
+from lyra_data.dataset.reading.reader import SceneDataset
+from lyra_model.training.phase_trainer import PhaseTrainer
+from lyra_model.training.states import Upkeep
 from tests.unit.test_training import make_params, train
 
 

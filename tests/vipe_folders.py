@@ -11,8 +11,8 @@ import numpy as np
 import OpenEXR
 import pytest
 
-from lyra_data.clip_formats.vipe import read_vipe
-from lyra_data.errors import InputError
+from lyra_data.clips.formats.vipe import read_vipe
+from lyra_data.engine.errors import InputError
 
 
 def edit_archive(path: Path, changes: dict[str, bytes | None]) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from experiments.many_scenes.camera import FOCAL_PIXELS, HEIGHT, WIDTH, look
 from experiments.many_scenes.room import Room, room
-from lyra_data.clip_store import read_clip
+from lyra_data.clips.store import read_clip
 
 NUM_KEPT = 6
 """Rooms that are not trained on with photos seen in training, and as many with others."""

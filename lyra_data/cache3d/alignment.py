@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from lyra_data.cache3d.unproject import pixel_directions, transform_points
-from lyra_data.cameras import Cameras
-from lyra_data.errors import InputError
+from lyra_data.engine.errors import InputError
+from lyra_data.scene.cameras import Cameras
 
 Alignment = Literal["rigid", "non_rigid"]
 

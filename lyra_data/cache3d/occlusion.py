@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate, max_pool2d
 
 from lyra_data.cache3d.unproject import pixel_directions, project
-from lyra_data.cameras import Cameras
+from lyra_data.scene.cameras import Cameras
 
 WINDOW = 5
 MESH_STEP = 4

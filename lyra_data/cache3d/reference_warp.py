@@ -16,7 +16,7 @@ from torch import Tensor
 from lyra_data.cache3d.occlusion import hidden_behind_mesh
 from lyra_data.cache3d.reference_splat import HOLE, splat_reference_with_depth
 from lyra_data.cache3d.unproject import DIVISION_GUARD
-from lyra_data.cameras import Cameras
+from lyra_data.scene.cameras import Cameras
 
 GUARD = np.float32(DIVISION_GUARD)
 

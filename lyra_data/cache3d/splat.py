@@ -22,7 +22,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lyra_data.cache3d.splat_kernels import splat_frame
-from lyra_data.cameras import Cameras
+from lyra_data.scene.cameras import Cameras
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from lyra_data.cameras import Cameras
+from lyra_data.scene.cameras import Cameras
 
 DIVISION_GUARD = 1e-7
 """Added to z before the perspective divide, as in the reference; far below float32's spacing for

@@ -15,13 +15,13 @@ from tempfile import TemporaryDirectory
 
 import pyarrow.parquet as pq
 
-from lyra_data.atomic import link_or_copy, storage_errors
-from lyra_data.dataset.dropped import DroppedView
-from lyra_data.errors import InputError
+from lyra_data.engine.atomic import link_or_copy, storage_errors
+from lyra_data.engine.errors import InputError
+from lyra_data.engine.scratch import ScratchStore
 from lyra_data.generation.params import GenerateParams
 from lyra_data.generation.quality import assemble_scene
-from lyra_data.scratch import ScratchStore
-from lyra_data.view_store import read_row, write_row
+from lyra_data.views.dropped import DroppedView
+from lyra_data.views.store import read_row, write_row
 
 STAGE = "generate_scenes"
 DROPPED_FILE = "dropped.json"

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 
-from lyra_data.errors import ExecutorError
+from lyra_data.engine.errors import ExecutorError
 
 COST_FILE = "cost.json"
 MOST_READ = 2000

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lyra_data.errors import InputError, ParamsError
+from lyra_data.engine.errors import InputError, ParamsError
+from lyra_data.engine.placement import Placement
 from lyra_data.generation import worker
 from lyra_data.generation.costs import read_costs
 from lyra_data.generation.estimate_figures import (
@@ -24,7 +25,6 @@ from lyra_data.generation.keys import KeyMaker
 from lyra_data.generation.params import GenerateParams
 from lyra_data.generation.runner import Plan
 from lyra_data.generation.view_making import ViewMaker
-from lyra_data.placement import Placement
 
 COPIES_WHILE_RUNNING = 3
 """Of every view: as made, as assembled (outputs/views is a second name of that file), and in

@@ -11,9 +11,9 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from lyra_data.atomic import storage_errors
-from lyra_data.failures import FAILURES_FILE, Failure, record_failures
-from lyra_data.scratch import ScratchStore
+from lyra_data.engine.atomic import storage_errors
+from lyra_data.engine.failures import FAILURES_FILE, Failure, record_failures
+from lyra_data.engine.scratch import ScratchStore
 
 STAGE = "generate_failures"
 FAILURE_FILE = "failure.json"

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from lyra_data.clip_store import CLIP_INDEX, clip_hash
-from lyra_data.seeds import derive_seed
-from lyra_data.trajectories import TrajectoryParams, draw_movement_distance
+from lyra_data.clips.store import CLIP_INDEX, clip_hash
+from lyra_data.engine.seeds import derive_seed
+from lyra_data.generation.trajectories import TrajectoryParams, draw_movement_distance
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Job:
     Attributes:
         scene_id: the clip's scene.
         view_index: place among the scene's views: forward trajectories, then reversed ones.
-        trajectory: name in `lyra_data.trajectories`.
+        trajectory: name in `lyra_data.generation.trajectories`.
         motion_reversed: generate from the time-reversed clip.
         movement_distance: drawn distance in units of the scene's centre depth; see View.
         distance_seed: derived seed the distance was drawn with.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lyra_data.engine.hashing import content_key
+from lyra_data.engine.provenance import code_fingerprint
 from lyra_data.generation.jobs import Job
 from lyra_data.generation.params import GenerateParams
-from lyra_data.hashing import content_key
-from lyra_data.provenance import code_fingerprint
 
 EXTENSION_FINGERPRINT = "extension_depth_fingerprint"
 """Among a maker's fingerprints only where its teacher makes a path in several segments."""

@@ -7,13 +7,13 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, SerializeAsAny
 
 from lyra_data.cache3d import Cache3DParams
-from lyra_data.codecs import CODECS
-from lyra_data.frame_selection import FrameSelectionParams
+from lyra_data.engine.params import Params
 from lyra_data.generation.quality_limits import QualityParams
 from lyra_data.generation.rollout import ExtensionParams
-from lyra_data.params import Params
-from lyra_data.teachers import TEACHERS
-from lyra_data.trajectories import TrajectoryParams
+from lyra_data.generation.teachers import TEACHERS
+from lyra_data.generation.trajectories import TrajectoryParams
+from lyra_data.models.codecs import CODECS
+from lyra_data.scene.frame_selection import FrameSelectionParams
 
 
 def _parse_teacher(values: Any) -> Params:

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from lyra_data.params import Params
-from lyra_data.view_quality import MAX_PSNR_DB
+from lyra_data.engine.params import Params
+from lyra_data.scene.quality import MAX_PSNR_DB
 
 Share = Annotated[float | None, Field(ge=0, le=1)]
 NotNegative = Annotated[float | None, Field(ge=0)]

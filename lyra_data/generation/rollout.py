@@ -18,11 +18,11 @@ from torch import Tensor
 from lyra_data.cache3d import Cache3D
 from lyra_data.cache3d.alignment import Alignment
 from lyra_data.cache3d.cache import CacheRender
-from lyra_data.cameras import Cameras
-from lyra_data.depth import DEPTH_ESTIMATORS
-from lyra_data.depth.base import DepthEstimator
-from lyra_data.errors import ParamsError
-from lyra_data.params import Params
+from lyra_data.engine.errors import ParamsError
+from lyra_data.engine.params import Params
+from lyra_data.models.depth import DEPTH_ESTIMATORS
+from lyra_data.models.depth.base import DepthEstimator
+from lyra_data.scene.cameras import Cameras
 
 
 def _parse_depth(values: Any) -> Params:

@@ -11,11 +11,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lyra_data.atomic import folder_atomically, remove_leftovers
-from lyra_data.clip_store import scene_folders
-from lyra_data.dataset.dropped import DroppedView, record_dropped
-from lyra_data.errors import StageOrderError
-from lyra_data.failures import Failure, check_failures, record_failures
+from lyra_data.clips.store import scene_folders
+from lyra_data.engine.atomic import folder_atomically, remove_leftovers
+from lyra_data.engine.errors import StageOrderError
+from lyra_data.engine.failures import Failure, check_failures, record_failures
+from lyra_data.engine.placement import Placement
+from lyra_data.engine.progress import Progress
 from lyra_data.generation import assembly, worker
 from lyra_data.generation.executors import open_executor
 from lyra_data.generation.executors.base import Crew, Executor
@@ -32,8 +33,7 @@ from lyra_data.generation.worker import (
     ViewTask,
     WorkerSetup,
 )
-from lyra_data.placement import Placement
-from lyra_data.progress import Progress
+from lyra_data.views.dropped import DroppedView, record_dropped
 
 log = logging.getLogger(__name__)
 

@@ -6,25 +6,25 @@ import torch
 from einops import rearrange
 
 from lyra_data.cache3d import Cache3D
-from lyra_data.cameras import Cameras
-from lyra_data.clip import Clip
-from lyra_data.codecs import CODECS
-from lyra_data.codecs.base import LatentCodec
-from lyra_data.depth import DEPTH_ESTIMATORS
-from lyra_data.depth.base import DepthEstimator
-from lyra_data.errors import ParamsError
-from lyra_data.frame_selection import select_frames
+from lyra_data.engine.errors import ParamsError
+from lyra_data.engine.placement import Placement
+from lyra_data.engine.provenance import engine_version
 from lyra_data.generation.jobs import Job
 from lyra_data.generation.keys import EXTENSION_FINGERPRINT
 from lyra_data.generation.params import GenerateParams
 from lyra_data.generation.quality.measuring import measure_view
 from lyra_data.generation.rollout import CacheRollout
-from lyra_data.placement import Placement
-from lyra_data.provenance import engine_version
-from lyra_data.teachers import TEACHERS
-from lyra_data.teachers.base import Teacher, TeacherInput, TeacherOutput
-from lyra_data.trajectories import create_trajectory, median_centre_depth
-from lyra_data.view import View
+from lyra_data.generation.teachers import TEACHERS
+from lyra_data.generation.teachers.base import Teacher, TeacherInput, TeacherOutput
+from lyra_data.generation.trajectories import create_trajectory, median_centre_depth
+from lyra_data.models.codecs import CODECS
+from lyra_data.models.codecs.base import LatentCodec
+from lyra_data.models.depth import DEPTH_ESTIMATORS
+from lyra_data.models.depth.base import DepthEstimator
+from lyra_data.scene.cameras import Cameras
+from lyra_data.scene.clip import Clip
+from lyra_data.scene.frame_selection import select_frames
+from lyra_data.scene.view import View
 
 
 class ViewMaker:

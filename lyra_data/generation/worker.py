@@ -16,21 +16,21 @@ from typing import Literal, Protocol, TypeAlias
 
 import torch
 
-from lyra_data.clip import Clip
-from lyra_data.clip_store import read_clip
-from lyra_data.dataset.dropped import DroppedView
-from lyra_data.errors import InputError, LyraError
-from lyra_data.failures import Failure
+from lyra_data.clips.store import read_clip
+from lyra_data.engine.errors import InputError, LyraError
+from lyra_data.engine.failures import Failure
+from lyra_data.engine.placement import Placement
+from lyra_data.engine.scratch import ScratchStore
 from lyra_data.generation import assembly
 from lyra_data.generation.costs import Stopwatch, write_cost
 from lyra_data.generation.failed_jobs import WORKER_DIED, FailedJobs, is_tried_again
 from lyra_data.generation.jobs import Job
 from lyra_data.generation.params import GenerateParams
 from lyra_data.generation.view_making import ViewMaker
-from lyra_data.placement import Placement
-from lyra_data.scratch import ScratchStore
-from lyra_data.view import View
-from lyra_data.view_store import write_view
+from lyra_data.scene.clip import Clip
+from lyra_data.scene.view import View
+from lyra_data.views.dropped import DroppedView
+from lyra_data.views.store import write_view
 
 STAGE = "generate"
 VIEW_FILE = "view.parquet"

@@ -1,6 +1,6 @@
 """Sources: where a scene's raw material comes from."""
 
-from lyra_data.registry import Registry
+from lyra_data.engine.registry import Registry
 from lyra_data.sources.base import Source
 
 SOURCES: Registry[Source] = Registry(

@@ -10,9 +10,9 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from lyra_data.clip_formats.colmap import read_colmap
-from lyra_data.params import Params
-from lyra_data.sources.base import SourceMaterial
+from lyra_data.clips.formats.colmap import read_colmap
+from lyra_data.engine.params import Params
+from lyra_data.scene.material import SourceMaterial
 
 
 class ColmapParams(Params):

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lyra_data.errors import InputError
-from lyra_data.images import readable
+from lyra_data.engine.errors import InputError
+from lyra_data.media.images import readable
+from lyra_data.media.video import FRAME_SUFFIXES, VIDEO_SUFFIXES, frame_files
 from lyra_data.sources.files import PHOTO_SUFFIXES
-from lyra_data.video_files import FRAME_SUFFIXES, VIDEO_SUFFIXES, frame_files
 
 log = logging.getLogger(__name__)
 

@@ -12,13 +12,13 @@ from typing import Annotated, ClassVar, Literal, NoReturn
 import torch
 from pydantic import Field
 
-from lyra_data.camera_files import PosedIntrinsics, SceneIntrinsics, read_intrinsics
-from lyra_data.depth_files import DEPTH_SUFFIXES, DepthMap, read_depth
-from lyra_data.errors import InputError
-from lyra_data.hashing import sha256_of_file
-from lyra_data.images import read_photo
-from lyra_data.params import Params
-from lyra_data.sources.base import HeldOutView, SourceMaterial
+from lyra_data.engine.errors import InputError
+from lyra_data.engine.hashing import sha256_of_file
+from lyra_data.engine.params import Params
+from lyra_data.media.camera_files import PosedIntrinsics, SceneIntrinsics, read_intrinsics
+from lyra_data.media.depth_files import DEPTH_SUFFIXES, DepthMap, read_depth
+from lyra_data.media.images import read_photo
+from lyra_data.scene.material import HeldOutView, SourceMaterial
 
 log = logging.getLogger(__name__)
 

@@ -15,10 +15,10 @@ from einops import rearrange
 from jaxtyping import UInt8
 from torch import Tensor
 
-from lyra_data.cameras import PIXEL_CENTRE, Cameras
-from lyra_data.hashing import sha256_of_bytes
-from lyra_data.params import Params
-from lyra_data.sources.base import HeldOutView, SourceMaterial
+from lyra_data.engine.hashing import sha256_of_bytes
+from lyra_data.engine.params import Params
+from lyra_data.scene.cameras import PIXEL_CENTRE, Cameras
+from lyra_data.scene.material import HeldOutView, SourceMaterial
 
 # Calibration of the 741x500 pair, from the docstring of skimage.data.stereo_motorcycle; pixel
 # centres are integers there.

@@ -8,13 +8,13 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
-from lyra_data.hashing import content_key, sha256_of_bytes
-from lyra_data.images import read_photo, write_png
-from lyra_data.params import Params
-from lyra_data.provenance import code_fingerprint
-from lyra_data.scratch import ScratchStore
-from lyra_data.sources.base import SourceMaterial
-from lyra_data.text_to_image import TextToImage, TextToImageParams
+from lyra_data.engine.hashing import content_key, sha256_of_bytes
+from lyra_data.engine.params import Params
+from lyra_data.engine.provenance import code_fingerprint
+from lyra_data.engine.scratch import ScratchStore
+from lyra_data.media.images import read_photo, write_png
+from lyra_data.models.text_to_image import TextToImage, TextToImageParams
+from lyra_data.scene.material import SourceMaterial
 
 PICTURE_FILE = "picture.png"
 """Name of a picture in its scratch item."""

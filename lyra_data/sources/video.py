@@ -8,13 +8,13 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from lyra_data.errors import InputError
-from lyra_data.hashing import content_key, sha256_of_file
-from lyra_data.images import readable
-from lyra_data.params import Params
-from lyra_data.shots import cuts_in, shot_ranges
-from lyra_data.sources.base import SourceMaterial
-from lyra_data.video_files import VideoFrames, frame_files, read_frames, read_video
+from lyra_data.engine.errors import InputError
+from lyra_data.engine.hashing import content_key, sha256_of_file
+from lyra_data.engine.params import Params
+from lyra_data.media.images import readable
+from lyra_data.media.shots import cuts_in, shot_ranges
+from lyra_data.media.video import VideoFrames, frame_files, read_frames, read_video
+from lyra_data.scene.material import SourceMaterial
 
 log = logging.getLogger(__name__)
 

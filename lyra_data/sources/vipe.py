@@ -8,12 +8,12 @@ from typing import Annotated, ClassVar, Literal
 import torch
 from pydantic import Field
 
-from lyra_data.cameras import Cameras, invert_rigid
-from lyra_data.clip_formats.vipe import DEPTH_SCALE, read_vipe
-from lyra_data.clip_formats.vipe_reference import ReferenceSettings, load_as_reference
-from lyra_data.errors import InputError
-from lyra_data.params import Params
-from lyra_data.sources.base import SourceMaterial
+from lyra_data.clips.formats.vipe import DEPTH_SCALE, read_vipe
+from lyra_data.clips.formats.vipe_reference import ReferenceSettings, load_as_reference
+from lyra_data.engine.errors import InputError
+from lyra_data.engine.params import Params
+from lyra_data.scene.cameras import Cameras, invert_rigid
+from lyra_data.scene.material import SourceMaterial
 
 RELEASED = ReferenceSettings()
 """What the released models were trained on was loaded with the reference's own defaults."""

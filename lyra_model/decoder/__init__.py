@@ -26,7 +26,7 @@ def create_decoder(params: DecoderParams, *, seed: int | None = None) -> Gaussia
     """
     import torch
 
-    from lyra_data.codecs.base import LATENT_CHANNELS
+    from lyra_data.models.codecs.base import LATENT_CHANNELS
     from lyra_model.decoder.attention import TransformerBlock
     from lyra_model.decoder.decoder import GaussianDecoder
     from lyra_model.decoder.embeddings import LatentEmbedding

@@ -11,7 +11,7 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lyra_data.codecs.base import TEMPORAL_FACTOR
+from lyra_data.models.codecs.base import TEMPORAL_FACTOR
 from lyra_model.decoder.embeddings import PATCH
 from lyra_model.gaussians import Gaussians
 

@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lyra_data.cameras import Cameras
-from lyra_data.codecs.base import SPATIAL_FACTOR, LatentCodec, num_latent_frames
+from lyra_data.models.codecs.base import SPATIAL_FACTOR, LatentCodec, num_latent_frames
+from lyra_data.scene.cameras import Cameras
 from lyra_model.decoder.latents import encode_rays, encode_times, join_views
 from lyra_model.decoder.rays import coarse_rays, pluecker
 from lyra_model.decoder.times import embed_times, normalise_times

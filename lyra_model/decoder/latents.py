@@ -7,7 +7,7 @@ from einops import rearrange, repeat
 from jaxtyping import Float
 from torch import Tensor
 
-from lyra_data.codecs.base import LatentCodec
+from lyra_data.models.codecs.base import LatentCodec
 
 SIGMA_DATA = 0.5
 """Standard deviation that the diffusion model's latents are normalised to."""

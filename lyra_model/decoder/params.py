@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, model_validator
 
-from lyra_data.params import Params
+from lyra_data.engine.params import Params
 
 
 class DecoderParams(Params):

@@ -13,7 +13,7 @@ from einops import repeat
 from jaxtyping import Float
 from torch import Tensor
 
-from lyra_data.cameras import PIXEL_CENTRE, Cameras
+from lyra_data.scene.cameras import PIXEL_CENTRE, Cameras
 
 
 def rays(

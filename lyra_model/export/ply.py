@@ -14,8 +14,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lyra_data.atomic import write_atomically
-from lyra_data.errors import InputError
+from lyra_data.engine.atomic import write_atomically
+from lyra_data.engine.errors import InputError
 from lyra_model.gaussians import Gaussians
 
 FIELDS = (

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from lyra_data.params import Params
+from lyra_data.engine.params import Params
 
 if TYPE_CHECKING:
     from lyra_model.losses.base import Loss, LossInput, LossValue

@@ -23,8 +23,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from lyra_data.errors import ParamsError
-from lyra_data.hashing import sha256_of_file
+from lyra_data.engine.errors import ParamsError
+from lyra_data.engine.hashing import sha256_of_file
 from lyra_model.losses import PerceptualParams
 from lyra_model.losses.perceptual import perceptual_input
 

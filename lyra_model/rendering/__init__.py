@@ -10,11 +10,11 @@ import importlib
 import logging
 from typing import TYPE_CHECKING
 
-from lyra_data.errors import ParamsError
-from lyra_data.params import suggestion
+from lyra_data.engine.errors import ParamsError
+from lyra_data.engine.params import suggestion
 
 if TYPE_CHECKING:
-    from lyra_data.cameras import Cameras
+    from lyra_data.scene.cameras import Cameras
     from lyra_model.gaussians import Gaussians
     from lyra_model.rendering.base import Render, Renderer, RenderingParams, Window
 

@@ -16,9 +16,9 @@ from jaxtyping import Float
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from lyra_data.cameras import Cameras
-from lyra_data.errors import ParamsError
-from lyra_data.params import Params
+from lyra_data.engine.errors import ParamsError
+from lyra_data.engine.params import Params
+from lyra_data.scene.cameras import Cameras
 from lyra_model.gaussians import Gaussians
 
 

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from lyra_data.cameras import Cameras
+from lyra_data.scene.cameras import Cameras
 from lyra_model.gaussians import Gaussians
 from lyra_model.rendering.base import Render, RenderingParams, Window, refuse_3dgut
 from lyra_model.rendering.cpu_kernels import over_range

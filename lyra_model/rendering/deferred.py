@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lyra_data.cameras import Cameras
+from lyra_data.scene.cameras import Cameras
 from lyra_model.gaussians import Gaussians
 from lyra_model.rendering import render
 from lyra_model.rendering.base import Render, RenderingParams, Window, patches

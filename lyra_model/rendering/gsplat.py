@@ -10,7 +10,7 @@ from __future__ import annotations
 from einops import rearrange, repeat
 from torch import Tensor
 
-from lyra_data.cameras import Cameras
+from lyra_data.scene.cameras import Cameras
 from lyra_model.gaussians import Gaussians
 from lyra_model.rendering.base import Render, RenderingParams, Window
 

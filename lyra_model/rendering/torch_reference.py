@@ -11,7 +11,7 @@ from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from lyra_data.cameras import PIXEL_CENTRE, Cameras
+from lyra_data.scene.cameras import PIXEL_CENTRE, Cameras
 from lyra_model.gaussians import Gaussians
 from lyra_model.rendering.base import Render, RenderingParams, Window, refuse_3dgut
 

@@ -15,7 +15,7 @@ import grimp
 import pytest
 import yaml
 
-from lyra_data.registry import Registry
+from lyra_data.engine.registry import Registry
 from stages.cli import app
 from stages.workspace import STAGES
 from tests.goldens import REPOSITORY
@@ -24,7 +24,7 @@ PACKAGES = ("lyra_data", "lyra_model", "stages")
 COMPONENT_FOLDERS = [
     path.parent.relative_to(REPOSITORY)
     for package in PACKAGES
-    for path in sorted((REPOSITORY / package).glob("*/base.py"))
+    for path in sorted((REPOSITORY / package).rglob("base.py"))
 ]
 
 
@@ -55,8 +55,9 @@ def registries() -> dict[str, Registry]:
 
 
 def test_every_component_folder_of_lyra_data_has_a_table():
+    """Executors are chosen by an option, not by params, and so have a table of another kind."""
     folders = {folder.as_posix() for folder in COMPONENT_FOLDERS if folder.parts[0] == "lyra_data"}
-    assert folders == set(registries())
+    assert folders - {"lyra_data/generation/executors"} == set(registries())
 
 
 @pytest.mark.parametrize("folder", list(registries()))
@@ -167,8 +168,8 @@ def test_help_imports_nothing_heavy():
 
 
 RESTRICTED_READERS = {
-    "lyra_data/gen3c/pickled_array.py",
-    "lyra_data/weights/torchscript_archive.py",
+    "lyra_data/models/gen3c/pickled_array.py",
+    "lyra_data/models/weights/torchscript_archive.py",
 }
 """Files with an Unpickler of their own, whose `find_class` allows a list of names."""
 

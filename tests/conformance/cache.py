@@ -22,7 +22,7 @@ from lyra_data.cache3d.occlusion import (
 from lyra_data.cache3d.reference_splat import splat_reference
 from lyra_data.cache3d.reference_warp import ReferenceWarp, warp_reference
 from lyra_data.cache3d.unproject import pixel_positions, project, transform_points, unproject
-from lyra_data.cameras import Cameras
+from lyra_data.scene.cameras import Cameras
 from tests.conformance.base import Comparison, Result, load_arrays, skip
 from tests.conformance.trajectories import cameras_from
 

@@ -16,11 +16,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lyra_data.gen3c.conditioning import Condition
-from lyra_data.gen3c.images import reference_image
-from lyra_data.gen3c.sampling import Guidance, Step, sample
-from lyra_data.gen3c.scheduler import create_scheduler
-from lyra_data.gen3c.segments import segment_layout
+from lyra_data.models.gen3c.conditioning import Condition
+from lyra_data.models.gen3c.images import reference_image
+from lyra_data.models.gen3c.sampling import Guidance, Step, sample
+from lyra_data.models.gen3c.scheduler import create_scheduler
+from lyra_data.models.gen3c.segments import segment_layout
 from tests.conformance.base import Comparison, Result, skip
 from tests.conformance.gen3c_models import (
     load_data,

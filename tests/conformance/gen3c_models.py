@@ -14,10 +14,10 @@ from diffusers import AutoencoderKLCosmos, CosmosTransformer3DModel
 from safetensors.torch import load_file
 from torch import Tensor
 
-from lyra_data.gen3c.pipeline import Gen3CPipeline
-from lyra_data.gen3c.scheduler import create_scheduler
-from lyra_data.weights import cosmos_autoencoder, gen3c_network
-from lyra_data.weights.renaming import NameTable
+from lyra_data.models.gen3c.pipeline import Gen3CPipeline
+from lyra_data.models.gen3c.scheduler import create_scheduler
+from lyra_data.models.weights import cosmos_autoencoder, gen3c_network
+from lyra_data.models.weights.renaming import NameTable
 from tests.factories_gen3c import tiny_vae
 
 

@@ -13,14 +13,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lyra_data.gen3c.conditioning import MAX_BUFFERS, Condition, encode_cache, encode_image
-from lyra_data.gen3c.images import reference_bytes
-from lyra_data.gen3c.latent_files import dataset_latents, read_latent_file
-from lyra_data.gen3c.noise import reference_augmentation_noise
-from lyra_data.gen3c.pipeline import Gen3CPipeline
-from lyra_data.gen3c.sampling import Guidance, Step, sample
-from lyra_data.gen3c.statistics import LatentStatistics
-from lyra_data.gen3c.text import MAX_TOKENS
+from lyra_data.models.gen3c.conditioning import MAX_BUFFERS, Condition, encode_cache, encode_image
+from lyra_data.models.gen3c.images import reference_bytes
+from lyra_data.models.gen3c.latent_files import dataset_latents, read_latent_file
+from lyra_data.models.gen3c.noise import reference_augmentation_noise
+from lyra_data.models.gen3c.pipeline import Gen3CPipeline
+from lyra_data.models.gen3c.sampling import Guidance, Step, sample
+from lyra_data.models.gen3c.statistics import LatentStatistics
+from lyra_data.models.gen3c.text import MAX_TOKENS
 from tests.conformance.base import Comparison
 from tests.conformance.gen3c_models import (
     create_pipeline,

@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from lyra_data.weights import cosmos_autoencoder, gen3c_network
-from lyra_data.weights.checkpoint_files import load_safely, read_state_dict
-from lyra_data.weights.latent_statistics import read_latent_statistics
-from lyra_data.weights.models import expected_shapes
-from lyra_data.weights.parts import read_network
-from lyra_data.weights.renaming import NameTable, Renamed
+from lyra_data.models.weights import cosmos_autoencoder, gen3c_network
+from lyra_data.models.weights.checkpoint_files import load_safely, read_state_dict
+from lyra_data.models.weights.latent_statistics import read_latent_statistics
+from lyra_data.models.weights.models import expected_shapes
+from lyra_data.models.weights.parts import read_network
+from lyra_data.models.weights.renaming import NameTable, Renamed
 from tests.conformance.base import Comparison, Result
 
 KINDS = ("checkpoint_files", "key_map", "key_table")

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lyra_data.cameras import Cameras, invert_rigid
-from lyra_data.depth_colours import depth_wave, jet
-from lyra_data.framing import ReferenceFraming
+from lyra_data.annotation.framing import ReferenceFraming
+from lyra_data.media.depth_colours import depth_wave, jet
+from lyra_data.scene.cameras import Cameras, invert_rigid
 from lyra_model.decoder.inputs import scaled
 from lyra_model.decoder.times import embed_times, normalise_times
 from tests.conformance.base import Comparison, Result, load_arrays, skip

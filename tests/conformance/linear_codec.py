@@ -9,8 +9,8 @@ from einops import reduce, repeat
 from jaxtyping import Float
 from torch import Tensor
 
-from lyra_data.codecs.base import SPATIAL_FACTOR, TEMPORAL_FACTOR
-from lyra_data.placement import Placement
+from lyra_data.engine.placement import Placement
+from lyra_data.models.codecs.base import SPATIAL_FACTOR, TEMPORAL_FACTOR
 
 
 class LinearCodec:

@@ -11,7 +11,7 @@ from einops import rearrange
 from safetensors.torch import load_file
 from torch import Tensor
 
-from lyra_data.cameras import Cameras
+from lyra_data.scene.cameras import Cameras
 from lyra_model.decoder import create_decoder
 from lyra_model.decoder.heads import GaussianActivation
 from lyra_model.decoder.inputs import DecoderInput
@@ -20,7 +20,7 @@ from lyra_model.decoder.pruning import prune
 from lyra_model.decoder.rays import coarse_rays, pluecker
 from lyra_model.decoder.times import embed_times, normalise_times
 from lyra_model.gaussians import Gaussians
-from lyra_model.released_decoder import RELEASED
+from lyra_model.training.released_decoder import RELEASED
 from tests.conformance.base import Comparison, Result, load_arrays, skip
 from tests.conformance.linear_codec import LinearCodec
 

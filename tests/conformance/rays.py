@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lyra_data.cameras import Cameras
-from lyra_data.frame_selection import mirrored
+from lyra_data.scene.cameras import Cameras
+from lyra_data.scene.frame_selection import mirrored
 from lyra_model.decoder.rays import coarse_rays, pluecker, rays
 from lyra_model.decoder.times import embed_times, normalise_times
-from lyra_model.view_sampling import choose, frame_chances
+from lyra_model.phases.view_sampling import choose, frame_chances
 from tests.conformance.base import Comparison, Result, load_arrays
 
 

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from lyra_data.cameras import Cameras
-from lyra_data.trajectories import (
+from lyra_data.generation.trajectories import (
     CAMERA_PATHS,
     MULTI_VIEW_TRAJECTORIES,
     SpiralParams,
     create_trajectory,
 )
+from lyra_data.scene.cameras import Cameras
 from tests.conformance.base import Comparison, Result, load_arrays
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from lyra_data.clip_formats.vipe_reference import (
+from lyra_data.clips.formats.vipe_reference import (
     ReferenceSettings,
     adjusted_intrinsics,
     decoded_as_reference,

@@ -12,9 +12,9 @@ import pytest
 import torch
 from diffusers import AutoencoderKLCosmos, CosmosTransformer3DModel
 
-from lyra_data.gen3c.loading import offload_layers
-from lyra_data.gen3c.pipeline import Gen3CPipeline
-from lyra_data.gen3c.scheduler import create_scheduler
+from lyra_data.models.gen3c.loading import offload_layers
+from lyra_data.models.gen3c.pipeline import Gen3CPipeline
+from lyra_data.models.gen3c.scheduler import create_scheduler
 from tests.factories_gen3c import tiny_pipeline
 from tests.unit.test_gen3c_pipeline import STEPS, make_inputs
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from lyra_data.codecs import CODECS
-from lyra_data.dataset.reader import SceneDataset
-from lyra_model.phase_training import PhaseTrainer
-from lyra_model.processes import Processes
-from lyra_model.training_states import Upkeep, load_state
+from lyra_data.dataset.reading.reader import SceneDataset
+from lyra_data.models.codecs import CODECS
+from lyra_model.training.phase_trainer import PhaseTrainer
+from lyra_model.training.processes import Processes
+from lyra_model.training.states import Upkeep, load_state
 from tests.unit.test_training import KilledError, make_dataset, make_params, train
 
 pytestmark = [

@@ -15,8 +15,8 @@ import numpy as np
 import yaml
 from PIL import Image
 
-from lyra_data.dataset.manifest import read_manifest
-from lyra_data.hashing import sha256_of_file
+from lyra_data.dataset.format.manifest import read_manifest
+from lyra_data.engine.hashing import sha256_of_file
 from tests.factories import make_depth, make_frames
 from tests.goldens import REPOSITORY
 

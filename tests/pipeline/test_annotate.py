@@ -11,12 +11,12 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from lyra_data.annotation import _check_scene_ids
-from lyra_data.annotators.given import GivenAnnotator
-from lyra_data.clip import Clip
-from lyra_data.hashing import sha256_of_files
-from lyra_data.placement import Placement
-from lyra_data.sources.base import SourceMaterial
+from lyra_data.annotation.annotate import _check_scene_ids
+from lyra_data.annotation.annotators.given import GivenAnnotator
+from lyra_data.engine.hashing import sha256_of_files
+from lyra_data.engine.placement import Placement
+from lyra_data.scene.clip import Clip
+from lyra_data.scene.material import SourceMaterial
 from stages import annotate as stage
 from stages.annotate import run_annotate
 from stages.cli import app
@@ -27,7 +27,7 @@ SCENES = ("wall", "second", "third")
 KILL_AT_THE_THIRD = """
 import os, signal
 from pathlib import Path
-from lyra_data.annotators.given import GivenAnnotator
+from lyra_data.annotation.annotators.given import GivenAnnotator
 from stages.annotate import run_annotate
 
 annotate = GivenAnnotator.annotate

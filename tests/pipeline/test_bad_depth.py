@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from lyra_data.depth.transformers import TransformersDepth
+from lyra_data.models.depth.transformers import TransformersDepth
 from stages.cli import app
 from tests.pipeline.project import Project
 from tests.tiny_models import write_depth_pro

@@ -23,10 +23,10 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from lyra_data.codecs.dct import DctCodec
-from lyra_data.errors import InputError
+from lyra_data.engine.errors import InputError
+from lyra_data.engine.hashing import content_key
 from lyra_data.generation.view_making import ViewMaker
-from lyra_data.hashing import content_key
+from lyra_data.models.codecs.dct import DctCodec
 from stages import machine
 from stages.cli import app
 from tests.pipeline.project import HEIGHT, WIDTH, Project, write_source

@@ -12,12 +12,12 @@ import torch
 import typer
 from typer.testing import CliRunner
 
-from lyra_data.clip import Clip
-from lyra_data.clip_checks import RULES
-from lyra_data.clip_store import write_clip
-from lyra_data.dataset.writer import write_dataset
-from lyra_data.dataset_checks import DATASET_RULES
-from stages.check import check
+from lyra_data.clips.checks import RULES
+from lyra_data.clips.store import write_clip
+from lyra_data.dataset.checks import DATASET_RULES
+from lyra_data.dataset.writing.writer import write_dataset
+from lyra_data.scene.clip import Clip
+from stages.verbs.check import check
 from tests.factories import make_view
 from tests.ray_cast import MOVING, STILL, clip_of, moving_cameras, still_camera
 

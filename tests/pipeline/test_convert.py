@@ -9,8 +9,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from lyra_data.dataset.writer import write_dataset
-from stages.convert import convert
+from lyra_data.dataset.writing.writer import write_dataset
+from stages.verbs.convert import convert
 from tests.factories import make_view
 from tests.lyra_layout import write_clip
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from lyra_data.clip import Clip
-from lyra_data.clip_store import write_clip
-from lyra_data.dataset.reader import SceneDataset
-from lyra_data.trajectories import CAMERA_PATHS, MULTI_VIEW_TRAJECTORIES
-from lyra_data.view import View
+from lyra_data.clips.store import write_clip
+from lyra_data.dataset.reading.reader import SceneDataset
+from lyra_data.generation.trajectories import CAMERA_PATHS, MULTI_VIEW_TRAJECTORIES
+from lyra_data.scene.clip import Clip
+from lyra_data.scene.view import View
 from stages.generate import run_generate
 from tests.pipeline.project import Project
 from tests.ray_cast import MOVING, clip_of, moving_cameras

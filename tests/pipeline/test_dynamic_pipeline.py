@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lyra_data.clip_store import write_clip, write_held_out
-from lyra_data.dataset.reader import SceneDataset
+from lyra_data.clips.store import write_clip, write_held_out
+from lyra_data.dataset.reading.reader import SceneDataset
 from stages.evaluate import run_evaluate
 from stages.generate import run_generate
 from stages.package import run_package

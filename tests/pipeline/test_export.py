@@ -12,9 +12,9 @@ import torch
 import typer
 from typer.testing import CliRunner
 
-from lyra_data.clip_store import write_clip
+from lyra_data.clips.store import write_clip
 from lyra_data.sources import SOURCES
-from stages.export import export
+from stages.verbs.export import export
 from tests.ray_cast import MOVING, clip_of, moving_cameras
 
 app = typer.Typer()

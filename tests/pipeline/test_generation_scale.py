@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from lyra_data.engine.hashing import sha256_of_files
+from lyra_data.engine.scratch import ScratchStore
 from lyra_data.generation.worker import STAGE as VIEWS_STAGE
-from lyra_data.hashing import sha256_of_files
-from lyra_data.scratch import ScratchStore
 from stages.annotate import run_annotate
 from stages.cli import app
 from stages.generate import run_generate

@@ -12,9 +12,9 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner
 
-from lyra_data.clip_pictures import is_sheet
-from lyra_data.clip_store import CLIP_INDEX, write_clip, write_index
-from stages.inspection import inspect
+from lyra_data.clips.pictures import is_sheet
+from lyra_data.clips.store import CLIP_INDEX, write_clip, write_index
+from stages.verbs.inspection import inspect
 from tests.ray_cast import MOVING, STILL, clip_of, moving_cameras, still_camera
 
 app = typer.Typer()

@@ -13,13 +13,13 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner
 
-from lyra_data.clip_pictures import is_sheet
-from lyra_data.clip_pictures.canvas import resized
-from lyra_data.dataset.reader import SceneDataset
-from lyra_data.dataset.writer import write_dataset
-from lyra_data.dataset_pictures import scene_video
-from lyra_data.video_files import read_video
-from stages.inspection import inspect
+from lyra_data.clips.pictures import is_sheet
+from lyra_data.clips.pictures.canvas import resized
+from lyra_data.dataset.pictures import scene_video
+from lyra_data.dataset.reading.reader import SceneDataset
+from lyra_data.dataset.writing.writer import write_dataset
+from lyra_data.media.video import read_video
+from stages.verbs.inspection import inspect
 from tests.dataset_scenes import exact_scene
 from tests.factories import make_view
 

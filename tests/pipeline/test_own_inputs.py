@@ -10,14 +10,14 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from lyra_data.clip_store import read_clip
-from lyra_data.errors import InputError, ParamsError
-from lyra_data.hashing import sha256_of_files
+from lyra_data.clips.store import read_clip
+from lyra_data.engine.errors import InputError, ParamsError
+from lyra_data.engine.hashing import sha256_of_files
 from lyra_data.sources import SOURCES
 from stages.annotate import run_annotate
-from stages.annotate_inputs import run_annotate_inputs
 from stages.cli import app
-from stages.project import default_folder, init_project, run_project
+from stages.verbs.annotate_inputs import run_annotate_inputs
+from stages.verbs.project import default_folder, init_project, run_project
 from tests.pipeline.project import Project, tiny_params, write_source
 
 

@@ -32,7 +32,7 @@ run_generate(Path("params.yaml"))
 KILL_IN_TRAIN = """
 import os, signal
 from pathlib import Path
-from lyra_model import training
+from lyra_model.training import train as training
 from stages.train import run_train
 
 take_step = training.PhaseTrainer.step

@@ -13,17 +13,17 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from lyra_data.clip import Clip
-from lyra_data.clip_store import read_clip
-from lyra_data.errors import ExecutorError, InputError, ParamsError
+from lyra_data.clips.store import read_clip
+from lyra_data.engine.errors import ExecutorError, InputError, ParamsError
 from lyra_data.generation.jobs import Job
 from lyra_data.generation.view_making import ViewMaker
-from lyra_data.text_to_image import TextToImage
-from lyra_data.view import View
+from lyra_data.models.text_to_image import TextToImage
+from lyra_data.scene.clip import Clip
+from lyra_data.scene.view import View
 from stages.annotate import run_annotate
 from stages.cli import app
-from stages.prompt import run_prompt
 from stages.summary import Summary
+from stages.verbs.prompt import run_prompt
 from tests.pipeline.project import HEIGHT, WIDTH, Project
 from tests.tiny_models import write_depth_pro, write_flux
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from lyra_data.errors import ExecutorError
-from lyra_model.checkpoints import load_checkpoint
-from lyra_model.processes import Processes
+from lyra_data.engine.errors import ExecutorError
+from lyra_model.phases.checkpoints import load_checkpoint
+from lyra_model.training.processes import Processes
 from tests.goldens import REPOSITORY
 from tests.unit.test_processes import free_port
 from tests.unit.test_training import make_dataset

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from lyra_data import atomic
-from lyra_data.atomic import folder_atomically, storage_errors, write_atomically
-from lyra_data.errors import StorageError
+from lyra_data.engine import atomic
+from lyra_data.engine.atomic import folder_atomically, storage_errors, write_atomically
+from lyra_data.engine.errors import StorageError
 
 
 def _names(folder: Path) -> list[str]:
@@ -72,7 +72,7 @@ def test_a_failed_folder_keeps_the_old_one(tmp_path: Path) -> None:
 _HANGING_WRITER = """
 import sys, time
 from pathlib import Path
-from lyra_data.atomic import write_atomically
+from lyra_data.engine.atomic import write_atomically
 with write_atomically(Path(sys.argv[1])) as temporary:
     temporary.write_text("half")
     print("ready", flush=True)

@@ -4,8 +4,14 @@ import pytest
 import torch
 
 from lyra_data.cache3d import Cache3DParams
-from lyra_data.teachers import TEACHERS
-from lyra_model.baselines import Wanted, copy_nearest, nearest_frames, project, warp_nearest
+from lyra_data.generation.teachers import TEACHERS
+from lyra_model.evaluation.baselines import (
+    Wanted,
+    copy_nearest,
+    nearest_frames,
+    project,
+    warp_nearest,
+)
 from tests.factories import make_cameras, make_targets
 
 HEIGHT, WIDTH, NUM_FRAMES = 32, 48, 9

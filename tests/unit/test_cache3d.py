@@ -13,9 +13,13 @@ from lyra_data.cache3d import Cache3D, Cache3DParams
 from lyra_data.cache3d.alignment import align_depth
 from lyra_data.cache3d.occlusion import reliable_depth
 from lyra_data.cache3d.unproject import pixel_directions, project, unproject
-from lyra_data.cameras import Cameras
-from lyra_data.errors import InputError
-from lyra_data.trajectories import MULTI_VIEW_TRAJECTORIES, SpiralParams, create_trajectory
+from lyra_data.engine.errors import InputError
+from lyra_data.generation.trajectories import (
+    MULTI_VIEW_TRAJECTORIES,
+    SpiralParams,
+    create_trajectory,
+)
+from lyra_data.scene.cameras import Cameras
 
 HEIGHT, WIDTH = 72, 96
 BOX_DEPTH, WALL_DEPTH = 2.0, 4.0

@@ -5,9 +5,9 @@ import json
 import pytest
 import torch
 
-from lyra_data.errors import CorruptDataError
-from lyra_data.hashing import sha256_of_folder
-from lyra_model.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from lyra_data.engine.errors import CorruptDataError
+from lyra_data.engine.hashing import sha256_of_folder
+from lyra_model.phases.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 
 
 def make_checkpoint() -> Checkpoint:

@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 import pytest
 import torch
 
-from lyra_data.clip import Clip
+from lyra_data.scene.clip import Clip
 from tests.factories import make_clip
 
 NUM_FRAMES = 5

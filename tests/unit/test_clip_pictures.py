@@ -11,9 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from lyra_data.cameras import Cameras
-from lyra_data.clip import Clip
-from lyra_data.clip_pictures import (
+from lyra_data.clips.pictures import (
     contact_sheet,
     facts_of,
     is_sheet,
@@ -21,7 +19,7 @@ from lyra_data.clip_pictures import (
     write_path_video,
     write_sheet,
 )
-from lyra_data.clip_pictures.camera_path import (
+from lyra_data.clips.pictures.camera_path import (
     CURRENT,
     FIRST,
     LAST,
@@ -30,16 +28,18 @@ from lyra_data.clip_pictures.camera_path import (
     _round_length,
     draw_path,
 )
-from lyra_data.clip_pictures.canvas import fitted, text_width
-from lyra_data.clip_pictures.colour_maps import (
+from lyra_data.clips.pictures.canvas import fitted, text_width
+from lyra_data.clips.pictures.panels import MOVING, panels_of
+from lyra_data.clips.pictures.sheet import sheet_frames
+from lyra_data.media.colour_maps import (
     HATCH_DARK,
     HATCH_LIGHT,
     Limits,
     coloured_depth,
     depth_limits,
 )
-from lyra_data.clip_pictures.panels import MOVING, panels_of
-from lyra_data.clip_pictures.sheet import sheet_frames
+from lyra_data.scene.cameras import Cameras
+from lyra_data.scene.clip import Clip
 from tests.ray_cast import HEIGHT, STILL, WIDTH, clip_of, moving_cameras, still_camera
 from tests.ray_cast import MOVING as MOVING_SCENE
 

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from lyra_data.clip import Clip
-from lyra_data.clip_store import (
+from lyra_data.clips.store import (
     clip_hash,
     read_clip,
     read_held_out,
@@ -19,9 +18,10 @@ from lyra_data.clip_store import (
     write_clip,
     write_held_out,
 )
-from lyra_data.errors import CorruptDataError, StorageError
-from lyra_data.hashing import sha256_of_folder
-from lyra_data.sources.base import HeldOutView
+from lyra_data.engine.errors import CorruptDataError, StorageError
+from lyra_data.engine.hashing import sha256_of_folder
+from lyra_data.scene.clip import Clip
+from lyra_data.scene.material import HeldOutView
 from tests.factories import make_cameras, make_clip, make_frames
 
 

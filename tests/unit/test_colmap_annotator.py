@@ -9,13 +9,17 @@ import numpy as np
 import pytest
 import torch
 
-from lyra_data.annotators import ANNOTATORS
-from lyra_data.annotators.colmap import ColmapAnnotator, ColmapAnnotatorParams, _check_parallax
-from lyra_data.cameras import Cameras
-from lyra_data.clip import Clip
-from lyra_data.errors import InputError, ParamsError
-from lyra_data.sources.base import HeldOutView
-from lyra_data.structure_from_motion.sparse_scene import SparseScene
+from lyra_data.annotation.annotators import ANNOTATORS
+from lyra_data.annotation.annotators.colmap import (
+    ColmapAnnotator,
+    ColmapAnnotatorParams,
+    _check_parallax,
+)
+from lyra_data.annotation.structure_from_motion.sparse_scene import SparseScene
+from lyra_data.engine.errors import InputError, ParamsError
+from lyra_data.scene.cameras import Cameras
+from lyra_data.scene.clip import Clip
+from lyra_data.scene.material import HeldOutView
 from tests.ray_cast import Seen
 from tests.textured_scene import (
     BALL,

@@ -1,6 +1,6 @@
 """COLMAP datasets: what is written is read again, and means what pycolmap takes it for.
 
-pycolmap runs in processes of its own: lyra_data/clip_formats/colmap_process.py says why.
+pycolmap runs in processes of its own: lyra_data/clips/formats/colmap_process.py says why.
 Long because its cases share how a dataset is written and spoiled.
 """
 
@@ -19,12 +19,12 @@ import numpy as np
 import pytest
 import torch
 
-from lyra_data.clip_formats.colmap import DISTORTION, LENSES, write_colmap
-from lyra_data.clip_formats.undistortion import distorted
-from lyra_data.errors import InputError
-from lyra_data.hashing import sha256_of_folder
+from lyra_data.clips.formats.colmap import DISTORTION, LENSES, write_colmap
+from lyra_data.clips.formats.undistortion import distorted
+from lyra_data.engine.errors import InputError
+from lyra_data.engine.hashing import sha256_of_folder
+from lyra_data.scene.material import SourceMaterial
 from lyra_data.sources import SOURCES
-from lyra_data.sources.base import SourceMaterial
 from tests.ray_cast import BACKGROUND, MOVING, clip_of, moving_cameras, pixel_rays
 
 CLIP = clip_of(MOVING, moving_cameras(5), "video")

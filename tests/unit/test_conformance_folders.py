@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from lyra_data.gen3c.images import reference_image
+from lyra_data.models.gen3c.images import reference_image
 from tests.conformance.__main__ import main
 from tests.conformance.base import as_numpy, check_entry, find_entry, load_entries
 from tests.conformance.gen3c_models import load_vae

@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from lyra_data.dataset.convert.lyra_source import LyraSource
-from lyra_data.dataset.manifest import read_manifest
-from lyra_data.errors import InputError
+from lyra_data.dataset.format.manifest import read_manifest
+from lyra_data.engine.errors import InputError
 from tests.conversions import convert
 from tests.lyra_layout import tar_of, write_clip, write_zip
 

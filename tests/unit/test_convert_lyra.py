@@ -12,10 +12,10 @@ import torch
 
 from lyra_data.dataset.convert import from_lyra
 from lyra_data.dataset.convert.lyra_layout import LATENT_SPACE
-from lyra_data.dataset.encoding import Encoding
-from lyra_data.dataset.reader import SceneDataset
-from lyra_data.dataset.writer import write_dataset
-from lyra_data.errors import InputError
+from lyra_data.dataset.format.encoding import Encoding
+from lyra_data.dataset.reading.reader import SceneDataset
+from lyra_data.dataset.writing.writer import write_dataset
+from lyra_data.engine.errors import InputError
 from tests.conversions import convert, write_back
 from tests.factories import make_view
 from tests.lyra_layout import (

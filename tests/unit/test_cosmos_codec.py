@@ -3,11 +3,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lyra_data.codecs import CODECS
-from lyra_data.codecs.base import reconstruction_psnr
-from lyra_data.errors import CorruptDataError, ParamsError
-from lyra_data.gen3c.statistics import LatentStatistics
-from lyra_data.placement import Placement
+from lyra_data.engine.errors import CorruptDataError, ParamsError
+from lyra_data.engine.placement import Placement
+from lyra_data.models.codecs import CODECS
+from lyra_data.models.codecs.base import reconstruction_psnr
+from lyra_data.models.gen3c.statistics import LatentStatistics
 from tests.factories_gen3c import tiny_pipeline, tiny_vae
 
 

@@ -19,29 +19,29 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from lyra_data.dataset import blob_plan
-from lyra_data.dataset import manifest as manifest_module
-from lyra_data.dataset.encoding import Encoding
-from lyra_data.dataset.fields import FIELDS, VIEW_FIELDS, Row, row_from_view
-from lyra_data.dataset.layout import MODALITIES, columns_of
-from lyra_data.dataset.layout import arrow_schema as schema_of
-from lyra_data.dataset.manifest import MANIFEST_PATH
-from lyra_data.dataset.packed_scene import PackedScene
-from lyra_data.dataset.reader import SceneDataset
-from lyra_data.dataset.schema import arrow_schema
-from lyra_data.dataset.splits import split_by_source
-from lyra_data.dataset.writer import assemble_dataset, pack_scenes, write_dataset
-from lyra_data.errors import (
+from lyra_data.dataset.format import manifest as manifest_module
+from lyra_data.dataset.format.encoding import Encoding
+from lyra_data.dataset.format.layout import MODALITIES, columns_of
+from lyra_data.dataset.format.layout import arrow_schema as schema_of
+from lyra_data.dataset.format.manifest import MANIFEST_PATH
+from lyra_data.dataset.format.splits import split_by_source
+from lyra_data.dataset.reading import blob_plan
+from lyra_data.dataset.reading.reader import SceneDataset
+from lyra_data.dataset.writing.packed_scene import PackedScene
+from lyra_data.dataset.writing.writer import assemble_dataset, pack_scenes, write_dataset
+from lyra_data.engine.errors import (
     CorruptDataError,
     InputError,
     ParamsError,
     StageOrderError,
     StorageError,
 )
-from lyra_data.hashing import sha256_of_files, sha256_of_folder
-from lyra_data.view import View
-from lyra_data.view_quality import NUMBERS, ViewQuality
-from lyra_data.view_store import write_view
+from lyra_data.engine.hashing import sha256_of_files, sha256_of_folder
+from lyra_data.scene.quality import NUMBERS, ViewQuality
+from lyra_data.scene.view import View
+from lyra_data.views.fields import FIELDS, VIEW_FIELDS, Row, row_from_view
+from lyra_data.views.schema import arrow_schema
+from lyra_data.views.store import write_view
 from tests.children import kill_after_first
 from tests.factories import assert_views_equal, make_quality, make_view
 

@@ -16,18 +16,18 @@ import pyarrow as pa
 import pytest
 import torch
 
-from lyra_data.dataset import manifest as manifest_module
-from lyra_data.dataset.encoding import Encoding
-from lyra_data.dataset.fields import row_from_view
-from lyra_data.dataset.manifest import MANIFEST_PATH, read_manifest
-from lyra_data.dataset.packed_scene import PackedScene
-from lyra_data.dataset.writer import assemble_dataset, pack_scenes, write_dataset
-from lyra_data.dataset_checks import DATASET_RULES, check_dataset, sampled_views
-from lyra_data.dataset_checks.latents import check_latents
-from lyra_data.dataset_checks.rules import VIEW_RULES
-from lyra_data.errors import CorruptDataError
-from lyra_data.progress import silent
-from lyra_data.view import View
+from lyra_data.dataset.checks import DATASET_RULES, check_dataset, sampled_views
+from lyra_data.dataset.checks.latents import check_latents
+from lyra_data.dataset.checks.rules import VIEW_RULES
+from lyra_data.dataset.format import manifest as manifest_module
+from lyra_data.dataset.format.encoding import Encoding
+from lyra_data.dataset.format.manifest import MANIFEST_PATH, read_manifest
+from lyra_data.dataset.writing.packed_scene import PackedScene
+from lyra_data.dataset.writing.writer import assemble_dataset, pack_scenes, write_dataset
+from lyra_data.engine.errors import CorruptDataError
+from lyra_data.engine.progress import silent
+from lyra_data.scene.view import View
+from lyra_data.views.fields import row_from_view
 from tests.dataset_scenes import exact_scene
 from tests.factories import make_view
 from tests.goldens import REPOSITORY
@@ -318,7 +318,7 @@ def test_an_index_of_other_bytes_is_found_though_every_sha256_fits(
     tmp_path: Path, monkeypatch
 ) -> None:
     """As a faulty writer would leave it: the manifest is right about a wrong index."""
-    from lyra_data.dataset import shards
+    from lyra_data.dataset.writing import shards
 
     real = shards.OpenShard.close
 

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from lyra_data.dataset_editing.conditions import Condition
+from lyra_data.dataset.editing.conditions import Condition
 
 
 @pytest.mark.parametrize("value", [math.nan, None])

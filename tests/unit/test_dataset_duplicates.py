@@ -15,10 +15,10 @@ import torch
 from skimage import data
 from typer.testing import CliRunner
 
-from lyra_data.dataset.reader import SceneDataset
-from lyra_data.dataset.writer import write_dataset
-from lyra_data.dataset_editing.duplicates import Duplicate, without_duplicates
-from lyra_data.dataset_editing.likeness import distance, perceptual_hash
+from lyra_data.dataset.editing.duplicates import Duplicate, without_duplicates
+from lyra_data.dataset.editing.likeness import distance, perceptual_hash
+from lyra_data.dataset.reading.reader import SceneDataset
+from lyra_data.dataset.writing.writer import write_dataset
 from stages.cli import app
 from tests.factories import make_view
 

@@ -14,22 +14,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lyra_data.dataset.encoding import Encoding
-from lyra_data.dataset.layout import MODALITIES
-from lyra_data.dataset.manifest import Manifest, read_manifest
-from lyra_data.dataset.reader import SceneDataset
-from lyra_data.dataset.scene_tables import SceneTables
-from lyra_data.dataset.writer import write_dataset
-from lyra_data.dataset_checks import check_dataset
-from lyra_data.dataset_editing.conditions import Condition
-from lyra_data.dataset_editing.filtering import CONDITION_COLUMNS, Wanted, filter_dataset
-from lyra_data.dataset_editing.merging import Merged, merge_datasets
-from lyra_data.dataset_editing.opened import OpenedDataset
-from lyra_data.dataset_editing.splitting import deal_out, require_shares, split_dataset
-from lyra_data.errors import CorruptDataError, InputError
-from lyra_data.hashing import sha256_of_folder
-from lyra_data.progress import silent
-from lyra_data.view import View
+from lyra_data.dataset.checks import check_dataset
+from lyra_data.dataset.editing.conditions import Condition
+from lyra_data.dataset.editing.filtering import CONDITION_COLUMNS, Wanted, filter_dataset
+from lyra_data.dataset.editing.merging import Merged, merge_datasets
+from lyra_data.dataset.editing.opened import OpenedDataset
+from lyra_data.dataset.editing.splitting import deal_out, require_shares, split_dataset
+from lyra_data.dataset.format.encoding import Encoding
+from lyra_data.dataset.format.layout import MODALITIES
+from lyra_data.dataset.format.manifest import Manifest, read_manifest
+from lyra_data.dataset.reading.reader import SceneDataset
+from lyra_data.dataset.reading.scene_tables import SceneTables
+from lyra_data.dataset.writing.writer import write_dataset
+from lyra_data.engine.errors import CorruptDataError, InputError
+from lyra_data.engine.hashing import sha256_of_folder
+from lyra_data.engine.progress import silent
+from lyra_data.scene.view import View
 from tests.children import kill_after_first
 from tests.factories import assert_views_equal, make_quality, make_view
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from lyra_data.dataset.encoding import Encoding
-from lyra_data.dataset.reader import SceneDataset
-from lyra_data.dataset.writer import write_dataset
-from lyra_data.errors import CorruptDataError
-from lyra_data.view import View
+from lyra_data.dataset.format.encoding import Encoding
+from lyra_data.dataset.reading.reader import SceneDataset
+from lyra_data.dataset.writing.writer import write_dataset
+from lyra_data.engine.errors import CorruptDataError
+from lyra_data.scene.view import View
 from tests.factories import assert_views_equal, make_view
 
 VIEWS = [make_view(scene, index, seed=ord(scene)) for scene in "ab" for index in range(2)]

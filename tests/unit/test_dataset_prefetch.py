@@ -12,12 +12,12 @@ import torch
 from fsspec.implementations.memory import MemoryFileSystem
 from fsspec.registry import _registry
 
-from lyra_data.dataset import byte_ranges
-from lyra_data.dataset.byte_ranges import LocalFiles, Range
-from lyra_data.dataset.reader import SceneDataset
-from lyra_data.dataset.remote_files import RemoteFiles
-from lyra_data.dataset.writer import write_dataset
-from lyra_data.errors import CorruptDataError
+from lyra_data.dataset.files import byte_ranges
+from lyra_data.dataset.files.byte_ranges import LocalFiles, Range
+from lyra_data.dataset.files.remote_files import RemoteFiles
+from lyra_data.dataset.reading.reader import SceneDataset
+from lyra_data.dataset.writing.writer import write_dataset
+from lyra_data.engine.errors import CorruptDataError
 from tests.factories import assert_views_equal, make_view
 
 VIEWS = [make_view("a", index, seed=1) for index in range(2)]

@@ -14,12 +14,12 @@ import fsspec
 import pytest
 import torch
 
-from lyra_data.dataset.encoding import Encoding
-from lyra_data.dataset.reader import SceneDataset
-from lyra_data.dataset.remote_files import RemoteFiles
-from lyra_data.dataset.sparse_file import SparseFile
-from lyra_data.dataset.writer import write_dataset
-from lyra_data.errors import CorruptDataError, InputError
+from lyra_data.dataset.files.remote_files import RemoteFiles
+from lyra_data.dataset.files.sparse_file import SparseFile
+from lyra_data.dataset.format.encoding import Encoding
+from lyra_data.dataset.reading.reader import SceneDataset
+from lyra_data.dataset.writing.writer import write_dataset
+from lyra_data.engine.errors import CorruptDataError, InputError
 from tests.factories import assert_views_equal, make_view
 
 VIEWS = [make_view(scene, index, seed=ord(scene)) for scene in "abc" for index in range(2)]

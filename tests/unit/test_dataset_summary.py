@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from lyra_data.dataset.writer import write_dataset
-from lyra_data.dataset_summary import Part, Quantiles, summarise_dataset
-from lyra_data.progress import silent
+from lyra_data.dataset.summary import Part, Quantiles, summarise_dataset
+from lyra_data.dataset.writing.writer import write_dataset
+from lyra_data.engine.progress import silent
 from stages.cli import app
 from tests.factories import make_quality, make_view
 

@@ -8,10 +8,10 @@ import skimage.data
 import torch
 from skimage.transform import downscale_local_mean
 
-from lyra_data.codecs import CODECS
-from lyra_data.codecs.base import num_latent_frames, reconstruction_psnr
-from lyra_data.codecs.dct import DctCodec, DctCodecParams
-from lyra_data.errors import ParamsError
+from lyra_data.engine.errors import ParamsError
+from lyra_data.models.codecs import CODECS
+from lyra_data.models.codecs.base import num_latent_frames, reconstruction_psnr
+from lyra_data.models.codecs.dct import DctCodec, DctCodecParams
 
 
 @pytest.fixture(scope="module")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lyra_data.cameras import Cameras
-from lyra_data.codecs import CODECS
-from lyra_data.codecs.base import num_latent_frames
-from lyra_data.errors import ParamsError
+from lyra_data.engine.errors import ParamsError
+from lyra_data.models.codecs import CODECS
+from lyra_data.models.codecs.base import num_latent_frames
+from lyra_data.scene.cameras import Cameras
 from lyra_model.decoder import DecoderParams, create_decoder
 from lyra_model.decoder.inputs import DecoderInput, prepare_inputs
 from lyra_model.decoder.pruning import num_kept, prune

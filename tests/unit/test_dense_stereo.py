@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from lyra_data.dense_stereo.agreement_kernels import count_agreeing
-from lyra_data.dense_stereo.depth_of_frames import DenseSettings, dense_depth, specks_in
-from lyra_data.dense_stereo.patch_match import Seeds
-from lyra_data.dense_stereo.views import StereoViews
+from lyra_data.annotation.dense_stereo.agreement_kernels import count_agreeing
+from lyra_data.annotation.dense_stereo.depth_of_frames import DenseSettings, dense_depth, specks_in
+from lyra_data.annotation.dense_stereo.patch_match import Seeds
+from lyra_data.annotation.dense_stereo.views import StereoViews
 from tests.textured_scene import STILL_SET, walking_cameras
 
 HEIGHT, WIDTH, NUM_FRAMES = 96, 128, 5

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from lyra_data.depth_colours import depth_wave, jet
+from lyra_data.media.depth_colours import depth_wave, jet
 
 RAMP = torch.linspace(1.0, 3.0, 64).expand(2, 8, 64).contiguous()
 

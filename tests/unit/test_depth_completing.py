@@ -8,12 +8,12 @@ from typing import ClassVar
 import pytest
 import torch
 
-from lyra_data.depth.base import DepthEstimate, DepthEstimator
-from lyra_data.depth.completing import complete_depth
-from lyra_data.depth.given import GivenDepth, GivenDepthParams
-from lyra_data.errors import InputError
-from lyra_data.placement import Placement
-from lyra_data.sources.base import SourceMaterial
+from lyra_data.engine.errors import InputError
+from lyra_data.engine.placement import Placement
+from lyra_data.models.depth.base import DepthEstimate, DepthEstimator
+from lyra_data.models.depth.completing import complete_depth
+from lyra_data.models.depth.given import GivenDepth, GivenDepthParams
+from lyra_data.scene.material import SourceMaterial
 from tests.factories import make_cameras, make_depth, make_frames
 
 HEIGHT, WIDTH = 32, 48

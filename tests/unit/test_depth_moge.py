@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 import torch
 
-from lyra_data.depth import DEPTH_ESTIMATORS
-from lyra_data.depth.moge import Moge
-from lyra_data.errors import InputError, ParamsError
-from lyra_data.placement import Placement
+from lyra_data.engine.errors import InputError, ParamsError
+from lyra_data.engine.placement import Placement
+from lyra_data.models.depth import DEPTH_ESTIMATORS
+from lyra_data.models.depth.moge import Moge
 from tests import fake_moge
 from tests.factories import make_frames
 
@@ -164,7 +164,7 @@ def test_weights_that_are_not_there_name_their_command(root: Path) -> None:
 
 
 def test_pulled_weights_are_found_by_the_name_of_their_repository(root: Path) -> None:
-    from lyra_data.weights.manifest import Manifest, hash_files
+    from lyra_data.models.weights.manifest import Manifest, hash_files
 
     folder = fake_moge.write_checkpoint(root / "weights" / "downloads" / "moge")
     facts = {"repository": "Ruicheng/moge-vitl", "revision": "c0ffee"}

@@ -12,12 +12,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from lyra_data.depth import DEPTH_ESTIMATORS
-from lyra_data.depth.base import DepthEstimate
-from lyra_data.depth.transformers import TransformersDepth, depth_of_relative
-from lyra_data.errors import InputError, ParamsError
-from lyra_data.images import image_of
-from lyra_data.placement import Placement
+from lyra_data.engine.errors import InputError, ParamsError
+from lyra_data.engine.placement import Placement
+from lyra_data.media.images import image_of
+from lyra_data.models.depth import DEPTH_ESTIMATORS
+from lyra_data.models.depth.base import DepthEstimate
+from lyra_data.models.depth.transformers import TransformersDepth, depth_of_relative
 from tests.factories import make_frames
 from tests.tiny_models import write_depth_anything, write_depth_pro
 

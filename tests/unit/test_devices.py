@@ -8,11 +8,12 @@ from unittest.mock import MagicMock
 import pytest
 import torch
 
-from lyra_data.errors import ExecutorError
-from lyra_data.placement import Placement
-from lyra_data.progress import silent
-from lyra_model import evaluate_dataset, rendering
-from lyra_model.processes import Processes
+from lyra_data.engine.errors import ExecutorError
+from lyra_data.engine.placement import Placement
+from lyra_data.engine.progress import silent
+from lyra_model import rendering
+from lyra_model.evaluation import evaluate as evaluate_dataset
+from lyra_model.training.processes import Processes
 from tests.unit.test_processes import make_trainer
 from tests.unit.test_training import make_dataset, make_params
 

@@ -8,18 +8,18 @@ from pathlib import Path
 import pytest
 import torch
 
-from lyra_data.codecs import CODECS
-from lyra_data.dataset.reader import SceneDataset
-from lyra_data.dataset.writer import write_dataset
-from lyra_data.errors import InputError
-from lyra_data.progress import silent
-from lyra_data.view import View
-from lyra_model.batches import SceneLoader
+from lyra_data.dataset.reading.reader import SceneDataset
+from lyra_data.dataset.writing.writer import write_dataset
+from lyra_data.engine.errors import InputError
+from lyra_data.engine.progress import silent
+from lyra_data.models.codecs import CODECS
+from lyra_data.scene.view import View
+from lyra_model.batches.loading import SceneLoader
 from lyra_model.decoder import create_decoder
+from lyra_model.phases.train_params import TrainParams
 from lyra_model.rendering import render
-from lyra_model.train_params import TrainParams
-from lyra_model.training import train_phases
-from lyra_model.training_states import Upkeep
+from lyra_model.training.states import Upkeep
+from lyra_model.training.train import train_phases
 from tests.factories import make_view
 from tests.pipeline.project import tiny_params
 

@@ -12,7 +12,9 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from lyra_data.failures import Failure
+from lyra_data.engine.failures import Failure
+from lyra_data.engine.placement import Placement
+from lyra_data.engine.progress import silent
 from lyra_data.generation.costs import Cost, Stopwatch, device_name, read_costs, write_cost
 from lyra_data.generation.estimate import Estimate, estimate_clips, scale_table, simulate
 from lyra_data.generation.estimate_figures import FULL_PIXELS, PUBLISHED, view_figures
@@ -20,8 +22,6 @@ from lyra_data.generation.failed_jobs import WORKER_DIED, FailedJobs
 from lyra_data.generation.keys import KeyMaker
 from lyra_data.generation.runner import Plan, generate_views, read_clip_facts
 from lyra_data.generation.view_making import ViewMaker
-from lyra_data.placement import Placement
-from lyra_data.progress import silent
 from stages.cli import app
 from tests.generation_stubs import stub_params, write_clips
 from tests.goldens import REPOSITORY

@@ -8,12 +8,12 @@ import math
 import pytest
 import torch
 
-from lyra_model.baselines import Prediction
-from lyra_model.batches import Targets
-from lyra_model.evaluation import Comparison, SceneEvaluation
+from lyra_model.batches.loading import Targets
+from lyra_model.evaluation.baselines import Prediction
+from lyra_model.evaluation.evaluator import Comparison, SceneEvaluation
+from lyra_model.evaluation.results import findings, results_as_json, write_held_out_curve
+from lyra_model.evaluation.scoring import pooled, score
 from lyra_model.gaussians import Gaussians
-from lyra_model.results import findings, results_as_json, write_held_out_curve
-from lyra_model.scoring import pooled, score
 from tests.factories import HEIGHT, WIDTH, make_targets
 
 

@@ -21,7 +21,10 @@ from typing import Any
 import pytest
 import torch
 
-from lyra_data.errors import ExecutorError, LyraError, StorageError
+from lyra_data.engine.errors import ExecutorError, LyraError, StorageError
+from lyra_data.engine.hashing import sha256_of_files
+from lyra_data.engine.placement import Placement
+from lyra_data.engine.progress import SilentProgress, silent
 from lyra_data.generation import assembly, worker
 from lyra_data.generation.executors import local, open_executor
 from lyra_data.generation.executors.base import Crew
@@ -29,9 +32,6 @@ from lyra_data.generation.executors.local import environments, how_it_ended, vis
 from lyra_data.generation.executors.ray import Actors
 from lyra_data.generation.runner import Generation, generate_views
 from lyra_data.generation.worker import WorkerSetup
-from lyra_data.hashing import sha256_of_files
-from lyra_data.placement import Placement
-from lyra_data.progress import SilentProgress, silent
 from tests.generation_stubs import StubMaker, stub_params, write_clips
 
 JOBS = sorted(f"{scene}/{name}" for scene in "abc" for name in ("left", "up"))

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lyra_data.errors import InputError, ScenesFailedError
-from lyra_data.failures import Failure, check_failures, record_failures
+from lyra_data.engine.errors import InputError, ScenesFailedError
+from lyra_data.engine.failures import Failure, check_failures, record_failures
 
 
 def failures(number: int) -> list[Failure]:

@@ -10,9 +10,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lyra_data.clip import Clip
-from lyra_data.errors import InputError
-from lyra_data.frame_selection import (
+from lyra_data.engine.errors import InputError
+from lyra_data.scene.clip import Clip
+from lyra_data.scene.frame_selection import (
     FrameSelectionParams,
     ShortClips,
     held,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lyra_data.annotators.given import GivenAnnotator, GivenAnnotatorParams
-from lyra_data.cameras import Cameras
-from lyra_data.framing import FRAMINGS, Framing, FramingStyle, ReferenceFraming
-from lyra_data.sources.base import SourceMaterial
+from lyra_data.annotation.annotators.given import GivenAnnotator, GivenAnnotatorParams
+from lyra_data.annotation.framing import FRAMINGS, Framing, FramingStyle, ReferenceFraming
+from lyra_data.scene.cameras import Cameras
+from lyra_data.scene.material import SourceMaterial
 
 
 def cameras(height: int, width: int) -> Cameras:

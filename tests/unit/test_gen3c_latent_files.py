@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from lyra_data.errors import InputError
-from lyra_data.gen3c import pickled_array
-from lyra_data.gen3c.latent_files import dataset_latents, read_latent_file
-from lyra_data.gen3c.statistics import LatentStatistics
+from lyra_data.engine.errors import InputError
+from lyra_data.models.gen3c import pickled_array
+from lyra_data.models.gen3c.latent_files import dataset_latents, read_latent_file
+from lyra_data.models.gen3c.statistics import LatentStatistics
 from tests.damage import damaged, damaged_inside
 from tests.factories_gen3c import tiny_vae
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from lyra_data.errors import CorruptDataError, ParamsError
-from lyra_data.gen3c.loading import load_pipeline, offload_layers, place_pipeline
-from lyra_data.placement import Placement
+from lyra_data.engine.errors import CorruptDataError, ParamsError
+from lyra_data.engine.placement import Placement
+from lyra_data.models.gen3c.loading import load_pipeline, offload_layers, place_pipeline
 from tests.factories_gen3c import tiny_pipeline
 from tests.unit.test_gen3c_pipeline import STEPS, make_inputs
 

@@ -5,12 +5,12 @@ import io
 import pytest
 import torch
 
-from lyra_data.errors import ParamsError
-from lyra_data.gen3c.images import from_bytes, to_bytes
-from lyra_data.gen3c.noise import starting_noise
-from lyra_data.gen3c.outputs import OUTPUT_TYPES
-from lyra_data.gen3c.pipeline import Gen3CPipeline
-from lyra_data.gen3c.scheduler import create_scheduler
+from lyra_data.engine.errors import ParamsError
+from lyra_data.models.gen3c.images import from_bytes, to_bytes
+from lyra_data.models.gen3c.noise import starting_noise
+from lyra_data.models.gen3c.outputs import OUTPUT_TYPES
+from lyra_data.models.gen3c.pipeline import Gen3CPipeline
+from lyra_data.models.gen3c.scheduler import create_scheduler
 from tests.factories_gen3c import tiny_pipeline, tiny_transformer, tiny_vae
 
 HEIGHT, WIDTH, FRAMES = 16, 32, 9

@@ -6,19 +6,19 @@ import pytest
 import torch
 import yaml
 
-from lyra_data.clip_store import write_clip
-from lyra_data.depth.base import DepthEstimate
-from lyra_data.errors import ParamsError
-from lyra_data.gen3c.images import to_bytes
+from lyra_data.clips.store import write_clip
+from lyra_data.engine.errors import ParamsError
+from lyra_data.engine.placement import Placement
+from lyra_data.engine.progress import silent
 from lyra_data.generation.executors.base import Crew
 from lyra_data.generation.jobs import plan_jobs
 from lyra_data.generation.params import GenerateParams
 from lyra_data.generation.runner import generate_views
+from lyra_data.generation.teachers import TEACHERS
 from lyra_data.generation.view_making import ViewMaker
-from lyra_data.placement import Placement
-from lyra_data.progress import silent
-from lyra_data.teachers import TEACHERS
-from lyra_data.view_store import read_view, view_files
+from lyra_data.models.depth.base import DepthEstimate
+from lyra_data.models.gen3c.images import to_bytes
+from lyra_data.views.store import read_view, view_files
 from tests.factories import make_clip
 from tests.factories_gen3c import tiny_pipeline
 from tests.goldens import REPOSITORY

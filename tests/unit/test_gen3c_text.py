@@ -5,9 +5,9 @@ import logging
 import pytest
 import torch
 
-from lyra_data.errors import ParamsError
-from lyra_data.gen3c.pipeline import Gen3CPipeline
-from lyra_data.gen3c.text import embed_text, fit_text
+from lyra_data.engine.errors import ParamsError
+from lyra_data.models.gen3c.pipeline import Gen3CPipeline
+from lyra_data.models.gen3c.text import embed_text, fit_text
 from tests.factories_gen3c import TEXT_WIDTH, tiny_pipeline, tiny_text_encoder
 from tests.unit.test_gen3c_pipeline import STEPS, make_inputs
 

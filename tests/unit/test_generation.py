@@ -9,27 +9,27 @@ import pytest
 import torch
 import yaml
 
-from lyra_data.clip_store import write_clip
-from lyra_data.codecs import CODECS
-from lyra_data.dataset.dropped import read_dropped
-from lyra_data.depth.given import GivenDepth
-from lyra_data.errors import ParamsError, ScenesFailedError, StorageError
+from lyra_data.clips.store import write_clip
+from lyra_data.engine.errors import ParamsError, ScenesFailedError, StorageError
+from lyra_data.engine.hashing import sha256_of_files
+from lyra_data.engine.placement import Placement
+from lyra_data.engine.progress import silent
+from lyra_data.engine.seeds import derive_seed
 from lyra_data.generation import runner, worker
 from lyra_data.generation.costs import read_costs
 from lyra_data.generation.jobs import plan_jobs, read_facts
 from lyra_data.generation.keys import view_key
 from lyra_data.generation.params import GenerateParams
 from lyra_data.generation.runner import Generation, generate_views
+from lyra_data.generation.teachers.base import TeacherSpec
+from lyra_data.generation.teachers.warp import WarpTeacher
+from lyra_data.generation.trajectories import CAMERA_PATHS
 from lyra_data.generation.view_making import ViewMaker
-from lyra_data.hashing import sha256_of_files
-from lyra_data.placement import Placement
-from lyra_data.progress import silent
-from lyra_data.seeds import derive_seed
-from lyra_data.teachers.base import TeacherSpec
-from lyra_data.teachers.warp import WarpTeacher
-from lyra_data.trajectories import CAMERA_PATHS
-from lyra_data.view_store import read_view, view_files
-from lyra_model.baselines import project
+from lyra_data.models.codecs import CODECS
+from lyra_data.models.depth.given import GivenDepth
+from lyra_data.views.dropped import read_dropped
+from lyra_data.views.store import read_view, view_files
+from lyra_model.evaluation.baselines import project
 from tests.factories import make_clip
 from tests.generation_stubs import TEACHER, StubMaker, stub_params, write_clips
 from tests.goldens import REPOSITORY

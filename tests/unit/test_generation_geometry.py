@@ -17,16 +17,16 @@ import yaml
 from torch import Tensor
 
 from lyra_data.cache3d.unproject import unproject
-from lyra_data.clip import Clip
-from lyra_data.codecs import CODECS
-from lyra_data.codecs.base import reconstruction_psnr
+from lyra_data.engine.placement import Placement
 from lyra_data.generation.jobs import Job, plan_jobs
 from lyra_data.generation.params import GenerateParams
+from lyra_data.generation.trajectories import median_centre_depth
 from lyra_data.generation.view_making import ViewMaker
-from lyra_data.placement import Placement
-from lyra_data.trajectories import median_centre_depth
-from lyra_data.view import View
-from lyra_data.view_store import read_view, view_path, write_view
+from lyra_data.models.codecs import CODECS
+from lyra_data.models.codecs.base import reconstruction_psnr
+from lyra_data.scene.clip import Clip
+from lyra_data.scene.view import View
+from lyra_data.views.store import read_view, view_path, write_view
 from tests.goldens import REPOSITORY
 from tests.ray_cast import (
     BALL,

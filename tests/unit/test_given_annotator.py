@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from lyra_data.annotators import ANNOTATORS
-from lyra_data.annotators.given import GivenAnnotator, GivenAnnotatorParams
-from lyra_data.cameras import Cameras
-from lyra_data.errors import InputError, ParamsError
-from lyra_data.framing import Framing
-from lyra_data.sources.base import HeldOutView, SourceMaterial
+from lyra_data.annotation.annotators import ANNOTATORS
+from lyra_data.annotation.annotators.given import GivenAnnotator, GivenAnnotatorParams
+from lyra_data.annotation.framing import Framing
+from lyra_data.engine.errors import InputError, ParamsError
+from lyra_data.scene.cameras import Cameras
+from lyra_data.scene.material import HeldOutView, SourceMaterial
 
 SOURCE_HEIGHT, SOURCE_WIDTH = 100, 170
 FOCAL, CENTRE = 120.0, (83.0, 51.5)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from einops import rearrange
 
-from lyra_data.cameras import Cameras, invert_rigid
+from lyra_data.scene.cameras import Cameras, invert_rigid
 from lyra_model.gaussians import Gaussians
 from lyra_model.rendering import gsplat as backend
 from lyra_model.rendering import torch_reference

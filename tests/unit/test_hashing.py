@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lyra_data.hashing import (
+from lyra_data.engine.hashing import (
     canonical_json,
     content_key,
     sha256_of_bytes,

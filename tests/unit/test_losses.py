@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from lyra_data.errors import ParamsError
+from lyra_data.engine.errors import ParamsError
 from lyra_model.gaussians import Gaussians
 from lyra_model.losses import LOSSES, LossParams, total_loss
 from lyra_model.losses.base import LossInput

@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor
 
-from lyra_data.errors import ParamsError
-from lyra_data.hashing import sha256_of_file
+from lyra_data.engine.errors import ParamsError
+from lyra_data.engine.hashing import sha256_of_file
 from lyra_model.losses import PerceptualParams
 from lyra_model.losses.perceptual_network import PerceptualNetwork, load_perceptual
 from tests.pipeline.project import tiny_params

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from lyra_data.errors import LyraError, MemoryShortageError
+from lyra_data.engine.errors import LyraError, MemoryShortageError
 from lyra_model.decoder.decoder import GaussianDecoder
 from tests.unit.test_training import make_dataset, make_params, train
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from lyra_data.errors import ParamsError
-from lyra_data.model_folders import fetching_command, find_model
-from lyra_data.weights.manifest import Manifest, hash_files
+from lyra_data.engine.errors import ParamsError
+from lyra_data.models.folders import fetching_command, find_model
+from lyra_data.models.weights.manifest import Manifest, hash_files
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

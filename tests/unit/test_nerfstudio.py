@@ -20,14 +20,14 @@ import torch
 from PIL import Image
 
 import tests.ray_cast as ray_cast
-from lyra_data.cameras import Cameras
-from lyra_data.clip import Clip
-from lyra_data.clip_formats.nerfstudio import write_nerfstudio
-from lyra_data.errors import InputError
-from lyra_data.hashing import sha256_of_folder
-from lyra_data.images import write_png
+from lyra_data.clips.formats.nerfstudio import write_nerfstudio
+from lyra_data.engine.errors import InputError
+from lyra_data.engine.hashing import sha256_of_folder
+from lyra_data.media.images import write_png
+from lyra_data.scene.cameras import Cameras
+from lyra_data.scene.clip import Clip
+from lyra_data.scene.material import SourceMaterial
 from lyra_data.sources import SOURCES
-from lyra_data.sources.base import SourceMaterial
 from tests.ray_cast import MOVING, STILL, clip_of, moving_cameras, pixel_rays, still_camera
 
 CLIP = clip_of(MOVING, moving_cameras(5), "video")

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from lyra_data import packaging
-from lyra_data.dataset.reader import SceneDataset
-from lyra_data.errors import CorruptDataError, InputError, StorageError
-from lyra_data.hashing import sha256_of_folder
-from lyra_data.packaging import PackageParams, package_views
-from lyra_data.progress import silent
-from lyra_data.view import View
-from lyra_data.view_store import view_path, write_view
+from lyra_data.dataset import packaging
+from lyra_data.dataset.packaging import PackageParams, package_views
+from lyra_data.dataset.reading.reader import SceneDataset
+from lyra_data.engine.errors import CorruptDataError, InputError, StorageError
+from lyra_data.engine.hashing import sha256_of_folder
+from lyra_data.engine.progress import silent
+from lyra_data.scene.view import View
+from lyra_data.views.store import view_path, write_view
 from tests.children import kill_after_first
 from tests.factories import assert_views_equal, make_view
 

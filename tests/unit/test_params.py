@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
-from lyra_data.errors import ParamsError
-from lyra_data.params import Params, suggestion
+from lyra_data.engine.errors import ParamsError
+from lyra_data.engine.params import Params, suggestion
 from stages.params import check_all, load_yaml
 from stages.workspace import STAGES
 from tests.goldens import REPOSITORY

@@ -5,12 +5,12 @@ import os
 import pytest
 import torch
 
-from lyra_data.codecs import CODECS
-from lyra_data.errors import ParamsError
-from lyra_model.batches import SceneLoader
+from lyra_data.engine.errors import ParamsError
+from lyra_data.models.codecs import CODECS
+from lyra_model.batches.loading import SceneLoader
+from lyra_model.batches.step_draws import MOST_KEPT_BYTES, room_for_scenes
 from lyra_model.decoder import create_decoder
 from lyra_model.decoder.inputs import prepare_inputs
-from lyra_model.phase_data import MOST_KEPT_BYTES, room_for_scenes
 from tests.unit.test_training import (
     HEIGHT,
     WIDTH,

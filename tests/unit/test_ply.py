@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from lyra_data.errors import InputError
+from lyra_data.engine.errors import InputError
 from lyra_model.export.ply import FIELDS, header, read_ply, write_ply
 from lyra_model.gaussians import Gaussians
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import torch
 
-from lyra_data.codecs import CODECS
-from lyra_data.dataset.reader import SceneDataset
-from lyra_model.phase_training import PhaseTrainer
-from lyra_model.processes import Processes
-from lyra_model.train_params import TrainParams
-from lyra_model.training_states import Upkeep
-from lyra_model.view_sampling import sample_step
+from lyra_data.dataset.reading.reader import SceneDataset
+from lyra_data.models.codecs import CODECS
+from lyra_model.phases.train_params import TrainParams
+from lyra_model.phases.view_sampling import sample_step
+from lyra_model.training.phase_trainer import PhaseTrainer
+from lyra_model.training.processes import Processes
+from lyra_model.training.states import Upkeep
 from tests.goldens import REPOSITORY
 from tests.unit.test_training import make_dataset, make_params
 

@@ -10,18 +10,18 @@ from typing import Any
 import pytest
 import torch
 
-from lyra_data.annotation import AnnotateParams, Annotation, annotate_sources
-from lyra_data.clip_store import read_clip
-from lyra_data.depth.transformers import TransformersDepth
-from lyra_data.errors import InputError, ParamsError
-from lyra_data.hashing import sha256_of_bytes
-from lyra_data.placement import Placement
-from lyra_data.progress import silent
-from lyra_data.scratch import ScratchStore
+from lyra_data.annotation.annotate import AnnotateParams, Annotation, annotate_sources
+from lyra_data.clips.store import read_clip
+from lyra_data.engine.errors import InputError, ParamsError
+from lyra_data.engine.hashing import sha256_of_bytes
+from lyra_data.engine.placement import Placement
+from lyra_data.engine.progress import silent
+from lyra_data.engine.scratch import ScratchStore
+from lyra_data.models.depth.transformers import TransformersDepth
+from lyra_data.models.text_to_image import TextToImage, TextToImageParams
+from lyra_data.scene.material import SourceMaterial
 from lyra_data.sources import SOURCES
-from lyra_data.sources.base import SourceMaterial
 from lyra_data.sources.prompt import PromptSource, prompt_scene
-from lyra_data.text_to_image import TextToImage, TextToImageParams
 from tests.tiny_models import write_depth_anything, write_depth_pro, write_flux
 
 HEIGHT, WIDTH = 32, 48

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from lyra_data import provenance
-from lyra_data.params import Params
-from lyra_data.provenance import code_fingerprint, commit_of, engine_version, params_hash
+from lyra_data.engine import provenance
+from lyra_data.engine.params import Params
+from lyra_data.engine.provenance import code_fingerprint, commit_of, engine_version, params_hash
 
 
 def _git(folder: Path, *arguments: str) -> str:

@@ -15,14 +15,13 @@ import pytest
 import torch
 import yaml
 
-from lyra_data import packaging
-from lyra_data.annotators.given import GivenAnnotator
+from lyra_data.annotation.annotators.given import GivenAnnotator
 from lyra_data.cache3d import Cache3D
-from lyra_data.clip import Clip
-from lyra_data.dataset.dropped import DroppedView, read_dropped, record_dropped
-from lyra_data.dataset.fields import row_from_view
-from lyra_data.depth import DEPTH_ESTIMATORS
-from lyra_data.errors import CorruptDataError, ParamsError
+from lyra_data.dataset import packaging
+from lyra_data.dataset.packaging import PackageParams, package_views
+from lyra_data.engine.errors import CorruptDataError, ParamsError
+from lyra_data.engine.placement import Placement
+from lyra_data.engine.progress import silent
 from lyra_data.generation.assembly import nothing_kept
 from lyra_data.generation.jobs import plan_jobs
 from lyra_data.generation.params import GenerateParams
@@ -35,13 +34,14 @@ from lyra_data.generation.quality.siblings import compared_frames, sibling_agree
 from lyra_data.generation.quality_limits import QualityParams, shortfalls
 from lyra_data.generation.rollout import CacheRollout
 from lyra_data.generation.view_making import ViewMaker
-from lyra_data.packaging import PackageParams, package_views
-from lyra_data.placement import Placement
-from lyra_data.progress import silent
+from lyra_data.models.depth import DEPTH_ESTIMATORS
+from lyra_data.scene.clip import Clip
+from lyra_data.scene.quality import MAX_PSNR_DB, NUMBERS, ViewQuality
+from lyra_data.scene.view import View
 from lyra_data.sources.motorcycle import MotorcycleParams, MotorcycleSource
-from lyra_data.view import View
-from lyra_data.view_quality import MAX_PSNR_DB, NUMBERS, ViewQuality
-from lyra_data.view_store import read_row, read_view, view_files, write_view
+from lyra_data.views.dropped import DroppedView, read_dropped, record_dropped
+from lyra_data.views.fields import row_from_view
+from lyra_data.views.store import read_row, read_view, view_files, write_view
 from tests.factories import make_quality, make_view
 from tests.goldens import REPOSITORY
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from lyra_data.codecs import CODECS
-from lyra_data.codecs.dct import DctCodec, DctCodecParams
-from lyra_data.errors import ParamsError
-from lyra_data.registry import Registry
+from lyra_data.engine.errors import ParamsError
+from lyra_data.engine.registry import Registry
+from lyra_data.models.codecs import CODECS
+from lyra_data.models.codecs.dct import DctCodec, DctCodecParams
 from lyra_data.sources import SOURCES
 
 
@@ -62,7 +62,8 @@ def test_names_keep_the_order_of_the_table() -> None:
 
 def test_a_kind_is_imported_only_when_it_is_asked_for() -> None:
     code = (
-        "import sys; from lyra_data.codecs import CODECS; kind = 'lyra_data.codecs.dct'\n"
+        "import sys; from lyra_data.models.codecs import CODECS\n"
+        "kind = 'lyra_data.models.codecs.dct'\n"
         "assert kind not in sys.modules; CODECS.kind('dct', where=''); assert kind in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 from typer.testing import CliRunner
 
-from lyra_data.weights.manifest import read_manifest
-from lyra_model.checkpoints import load_checkpoint
+from lyra_data.models.weights.manifest import read_manifest
 from lyra_model.decoder import DecoderParams, create_decoder
-from lyra_model.released_decoder import RELEASED, params_of
+from lyra_model.phases.checkpoints import load_checkpoint
+from lyra_model.training.released_decoder import RELEASED, params_of
 from stages.cli import app
 from tests.unit.test_decoder import scene_inputs
 

@@ -19,9 +19,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from lyra_data.cameras import Cameras
-from lyra_data.errors import ParamsError
-from lyra_data.seeds import torch_generator
+from lyra_data.engine.errors import ParamsError
+from lyra_data.engine.seeds import torch_generator
+from lyra_data.scene.cameras import Cameras
 from lyra_model.gaussians import Gaussians
 from lyra_model.rendering import cpu, render, torch_reference
 from lyra_model.rendering.base import Render, RenderingParams

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from lyra_data.errors import ParamsError
-from lyra_data.seeds import torch_generator
+from lyra_data.engine.errors import ParamsError
+from lyra_data.engine.seeds import torch_generator
 from lyra_model.gaussians import Gaussians
 from lyra_model.losses import LossParams, total_loss
 from lyra_model.losses.base import LossInput

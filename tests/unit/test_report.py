@@ -14,12 +14,12 @@ import pytest
 import torch
 from rich.console import Console
 
-from lyra_data.view_quality import NUMBERS
-from lyra_model.report.content import Fact, ProvenanceGroup, ReportContent, Score
-from lyra_model.report.figures import camera_paths, colour_maps, curves
-from lyra_model.report.page import render_report, sampled_frames
-from lyra_model.report.standings import best_of, headline
-from lyra_model.report.summary import print_summary
+from lyra_data.scene.quality import NUMBERS
+from lyra_model.evaluation.report.content import Fact, ProvenanceGroup, ReportContent, Score
+from lyra_model.evaluation.report.figures import camera_paths, colour_maps, curves
+from lyra_model.evaluation.report.page import render_report, sampled_frames
+from lyra_model.evaluation.report.standings import best_of, headline
+from lyra_model.evaluation.report.summary import print_summary
 from tests.report_samples import cameras_along, sample_content
 
 SECTIONS = (

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 import torch
 
+from lyra_model.evaluation.report.packing import PackedGaussians, pack_gaussians
+from lyra_model.evaluation.report.viewer_data import as_script, viewer_data
 from lyra_model.gaussians import Gaussians
-from lyra_model.report.packing import PackedGaussians, pack_gaussians
-from lyra_model.report.viewer_data import as_script, viewer_data
 from tests.report_samples import random_gaussians, sample_content
 
 
@@ -34,7 +34,7 @@ def node_or_skip() -> str:
 
 def run_script(expression: str, data: dict) -> dict:
     """The value of a JavaScript expression over `data`, with the viewer's pure functions known."""
-    package = resources.files("lyra_model.report")
+    package = resources.files("lyra_model.evaluation.report")
     names = ("camera_poses.js", "gaussian_cloud.js")
     functions = "\n".join(package.joinpath(name).read_text("utf-8") for name in names)
     script = (

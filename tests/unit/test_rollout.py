@@ -11,13 +11,13 @@ from torch import Tensor
 
 from lyra_data.cache3d import Cache3D, Cache3DParams
 from lyra_data.cache3d.cache import CacheRender
-from lyra_data.cameras import Cameras
-from lyra_data.depth.base import DepthEstimate
-from lyra_data.depth.given import GivenDepth, GivenDepthParams
-from lyra_data.errors import ParamsError
+from lyra_data.engine.errors import ParamsError
+from lyra_data.engine.placement import Placement
 from lyra_data.generation.rollout import CacheRollout
-from lyra_data.placement import Placement
-from lyra_data.trajectories import SpiralParams, create_trajectory
+from lyra_data.generation.trajectories import SpiralParams, create_trajectory
+from lyra_data.models.depth.base import DepthEstimate
+from lyra_data.models.depth.given import GivenDepth, GivenDepthParams
+from lyra_data.scene.cameras import Cameras
 from tests.factories import make_cameras
 from tests.goldens import goldens_or_skip
 from tests.ray_cast import MOVING, STILL, Seen, clip_of, moving_cameras, still_camera

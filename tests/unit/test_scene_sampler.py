@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from lyra_data.dataset.reader import SceneDataset
-from lyra_data.dataset.sampler import SceneSampler, SceneSamples
-from lyra_data.dataset.scene_reader import SceneReader
-from lyra_data.dataset.writer import write_dataset
-from lyra_data.errors import InputError
+from lyra_data.dataset.reading.reader import SceneDataset
+from lyra_data.dataset.reading.sampler import SceneSampler, SceneSamples
+from lyra_data.dataset.reading.scene_reader import SceneReader
+from lyra_data.dataset.writing.writer import write_dataset
+from lyra_data.engine.errors import InputError
 from tests.children import succeeds_in_fresh_process
 from tests.factories import make_view
 

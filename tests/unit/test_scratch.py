@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lyra_data.hashing import content_key
-from lyra_data.scratch import ScratchStore
+from lyra_data.engine.hashing import content_key
+from lyra_data.engine.scratch import ScratchStore
 from tests.children import kill_after_first
 
 KEY = content_key({"scene": "a", "trajectory": "left"})

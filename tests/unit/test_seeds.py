@@ -8,7 +8,7 @@ from itertools import combinations, product
 
 import torch
 
-from lyra_data.seeds import derive_seed, numpy_generator, torch_generator
+from lyra_data.engine.seeds import derive_seed, numpy_generator, torch_generator
 
 
 def test_the_same_purpose_gives_the_same_seed_on_every_machine() -> None:
@@ -16,7 +16,9 @@ def test_the_same_purpose_gives_the_same_seed_on_every_machine() -> None:
 
 
 def test_another_process_with_another_hash_seed_derives_the_same() -> None:
-    code = "from lyra_data.seeds import derive_seed; print(derive_seed(42, 'scene', 'purpose'))"
+    code = (
+        "from lyra_data.engine.seeds import derive_seed; print(derive_seed(42, 'scene', 'purpose'))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code],
         env={"PYTHONHASHSEED": "7"},

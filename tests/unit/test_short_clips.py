@@ -7,10 +7,10 @@ from collections import Counter
 import pytest
 import torch
 
-from lyra_data.codecs import CODECS
-from lyra_data.dataset.sampler import SceneSampler
-from lyra_data.errors import ParamsError
-from lyra_model.batches import SceneLoader
+from lyra_data.dataset.reading.sampler import SceneSampler
+from lyra_data.engine.errors import ParamsError
+from lyra_data.models.codecs import CODECS
+from lyra_model.batches.loading import SceneLoader
 from lyra_model.decoder.inputs import at_time
 from tests.unit.test_processes import make_trainer
 from tests.unit.test_training import (

@@ -8,8 +8,8 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from lyra_data.shots import cuts_in, shot_ranges
-from lyra_data.video_files import read_video
+from lyra_data.media.shots import cuts_in, shot_ranges
+from lyra_data.media.video import read_video
 from tests.samples import sample
 
 NUM_FRAMES = 30

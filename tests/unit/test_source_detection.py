@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from lyra_data.errors import InputError
-from lyra_data.images import write_png
+from lyra_data.engine.errors import InputError
+from lyra_data.media.images import write_png
 from lyra_data.sources import SOURCES
 from lyra_data.sources.detection import source_params_of, source_params_of_all
 from tests.video_samples import coloured_frames

@@ -17,9 +17,9 @@ import pytest
 import torch
 from PIL import Image
 
-from lyra_data.errors import InputError, ParamsError
+from lyra_data.engine.errors import InputError, ParamsError
+from lyra_data.scene.material import SourceMaterial
 from lyra_data.sources import SOURCES
-from lyra_data.sources.base import SourceMaterial
 from lyra_data.sources.motorcycle import MotorcycleParams, MotorcycleSource
 
 HEIGHT, WIDTH = 20, 30

@@ -14,7 +14,7 @@ from lyra_data.cache3d.reference_splat import splat_reference, splat_reference_w
 from lyra_data.cache3d.reference_warp import warp_reference
 from lyra_data.cache3d.splat import SplatSource, splat
 from lyra_data.cache3d.unproject import pixel_positions, project, transform_points, unproject
-from lyra_data.cameras import Cameras
+from lyra_data.scene.cameras import Cameras
 
 HEIGHT, WIDTH = 24, 36
 

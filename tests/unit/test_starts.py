@@ -10,13 +10,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from lyra_data.errors import CorruptDataError, InputError, ParamsError, StageOrderError
-from lyra_model.checkpoints import load_checkpoint
+from lyra_data.engine.errors import CorruptDataError, InputError, ParamsError, StageOrderError
 from lyra_model.decoder import DecoderParams
-from lyra_model.phases import chain_of, check_phases
-from lyra_model.released_decoder import convert_decoder
-from lyra_model.starts import differences, load_start
-from lyra_model.train_params import TrainParams
+from lyra_model.phases.checkpoints import load_checkpoint
+from lyra_model.phases.phase_params import chain_of, check_phases
+from lyra_model.phases.train_params import TrainParams
+from lyra_model.training.released_decoder import convert_decoder
+from lyra_model.training.starts import differences, load_start
 from tests.unit.test_training import make_dataset, make_params, train
 
 BROUGHT = "../../weights/brought"

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from lyra_data.cameras import Cameras
-from lyra_data.structure_from_motion.parallax import chosen_neighbours, largest_angles
-from lyra_data.structure_from_motion.request import SolveAnswer, SolveRequest
-from lyra_data.structure_from_motion.solving import listed, solve_scene
-from lyra_data.structure_from_motion.sparse_scene import SparseScene
+from lyra_data.annotation.structure_from_motion.parallax import chosen_neighbours, largest_angles
+from lyra_data.annotation.structure_from_motion.request import SolveAnswer, SolveRequest
+from lyra_data.annotation.structure_from_motion.solving import listed, solve_scene
+from lyra_data.annotation.structure_from_motion.sparse_scene import SparseScene
+from lyra_data.scene.cameras import Cameras
 from tests.textured_scene import STILL_SET, pose_errors, walking_cameras
 
 

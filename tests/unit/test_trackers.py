@@ -7,10 +7,10 @@ from typing import ClassVar
 
 import pytest
 
-from lyra_data.errors import InputError
-from lyra_model import trackers
-from lyra_model.phase_training import PhaseTrainer
-from lyra_model.trackers import Trackers, require_trackers
+from lyra_data.engine.errors import InputError
+from lyra_model.training import trackers
+from lyra_model.training.phase_trainer import PhaseTrainer
+from lyra_model.training.trackers import Trackers, require_trackers
 from tests.unit.test_training import assert_same_weights, make_dataset, make_params, train
 
 

@@ -7,17 +7,17 @@ import pytest
 import torch
 import yaml
 
-from lyra_data.codecs import CODECS
-from lyra_data.dataset.reader import SceneDataset
-from lyra_data.dataset.writer import write_dataset
-from lyra_data.errors import CorruptDataError, ParamsError, StageOrderError
-from lyra_data.progress import silent
-from lyra_model.batches import SceneLoader
-from lyra_model.phase_training import PhaseTrainer
-from lyra_model.phases import check_phases, learning_rate
-from lyra_model.train_params import TrainParams
-from lyra_model.training import train_phases
-from lyra_model.training_states import Upkeep
+from lyra_data.dataset.reading.reader import SceneDataset
+from lyra_data.dataset.writing.writer import write_dataset
+from lyra_data.engine.errors import CorruptDataError, ParamsError, StageOrderError
+from lyra_data.engine.progress import silent
+from lyra_data.models.codecs import CODECS
+from lyra_model.batches.loading import SceneLoader
+from lyra_model.phases.phase_params import check_phases, learning_rate
+from lyra_model.phases.train_params import TrainParams
+from lyra_model.training.phase_trainer import PhaseTrainer
+from lyra_model.training.states import Upkeep
+from lyra_model.training.train import train_phases
 from tests.factories import make_view
 from tests.pipeline.project import tiny_params
 

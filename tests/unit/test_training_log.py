@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from lyra_data.errors import ParamsError
+from lyra_data.engine.errors import ParamsError
 from lyra_model.decoder.decoder import GaussianDecoder
 from lyra_model.losses.base import LossValue
-from lyra_model.phase_training import PhaseTrainer
-from lyra_model.training_log import TrainingLog
-from lyra_model.training_states import Upkeep
+from lyra_model.training.log import TrainingLog
+from lyra_model.training.phase_trainer import PhaseTrainer
+from lyra_model.training.states import Upkeep
 from tests.unit.test_training import KilledError, make_dataset, make_params, train
 
 
@@ -94,7 +94,7 @@ def poison_gaussians(patch: pytest.MonkeyPatch) -> None:
 
 def poison_loss(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(
-        "lyra_model.phase_training.total_loss",
+        "lyra_model.training.phase_trainer.total_loss",
         lambda params, inputs: LossValue(total=inputs.render.rgb.sum() * math.inf, terms={}),
     )
 

@@ -7,9 +7,9 @@ import itertools
 import pytest
 import yaml
 
-from lyra_model.phases import PhaseParams, chain_of, is_external
-from lyra_model.starts import differences
-from lyra_model.train_params import TrainParams
+from lyra_model.phases.phase_params import PhaseParams, chain_of, is_external
+from lyra_model.phases.train_params import TrainParams
+from lyra_model.training.starts import differences
 from stages.presets import preset_file
 
 CUMULATIVE_STEPS = {

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from lyra_data.errors import CorruptDataError
-from lyra_model.training_states import StateFolder, TrainingState, Upkeep, step_of
+from lyra_data.engine.errors import CorruptDataError
+from lyra_model.training.states import StateFolder, TrainingState, Upkeep, step_of
 
 
 def state_of(step: int) -> TrainingState:

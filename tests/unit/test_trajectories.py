@@ -7,9 +7,8 @@ import math
 import pytest
 import torch
 
-from lyra_data.cameras import Cameras
-from lyra_data.errors import InputError, ParamsError
-from lyra_data.trajectories import (
+from lyra_data.engine.errors import InputError, ParamsError
+from lyra_data.generation.trajectories import (
     CAMERA_PATHS,
     MULTI_VIEW_TRAJECTORIES,
     SpiralParams,
@@ -18,6 +17,7 @@ from lyra_data.trajectories import (
     draw_movement_distance,
     median_centre_depth,
 )
+from lyra_data.scene.cameras import Cameras
 
 SPIRAL = SpiralParams(radius_x_factor=0.15, radius_y_factor=0.10, num_circles=2)
 LINEAR = sorted(name for name, path in CAMERA_PATHS.items() if not path.is_spiral)

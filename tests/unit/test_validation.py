@@ -8,10 +8,10 @@ import pytest
 import torch
 from PIL import Image
 
-from lyra_data.dataset.reader import SceneDataset
-from lyra_data.dataset.writer import write_dataset
+from lyra_data.dataset.reading.reader import SceneDataset
+from lyra_data.dataset.writing.writer import write_dataset
 from lyra_model.decoder.decoder import GaussianDecoder
-from lyra_model.training_states import Upkeep
+from lyra_model.training.states import Upkeep
 from tests.unit import test_dynamic_training as dynamic
 from tests.unit.test_training import (
     HEIGHT,

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from lyra_data.errors import InputError, StorageError
-from lyra_data.video_files import read_video, reading, write_video
+from lyra_data.engine.errors import InputError, StorageError
+from lyra_data.media.video import read_video, reading, write_video
 from tests.video_samples import (
     MIRRORED,
     coloured_frames,

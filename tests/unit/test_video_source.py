@@ -9,11 +9,11 @@ import pytest
 import torch
 from PIL import Image
 
-from lyra_data.errors import InputError
-from lyra_data.images import write_png
+from lyra_data.engine.errors import InputError
+from lyra_data.media.images import write_png
+from lyra_data.media.video import write_video
+from lyra_data.scene.material import SourceMaterial
 from lyra_data.sources import SOURCES
-from lyra_data.sources.base import SourceMaterial
-from lyra_data.video_files import write_video
 from tests.samples import sample
 from tests.unit.test_shots import panned
 from tests.video_samples import coloured_frames

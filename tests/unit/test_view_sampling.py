@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lyra_data.seeds import numpy_generator
-from lyra_model.view_sampling import BIASES, ViewList, frame_chances, sample_step
+from lyra_data.engine.seeds import numpy_generator
+from lyra_model.phases.view_sampling import BIASES, ViewList, frame_chances, sample_step
 
 FORWARD = ViewList((False,) * 6, 17)
 BOTH = ViewList((False,) * 6 + (True,) * 6, 17)

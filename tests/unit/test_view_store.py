@@ -14,10 +14,10 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from lyra_data import view_store
-from lyra_data.errors import CorruptDataError, StageOrderError, StorageError
-from lyra_data.view import View
-from lyra_data.view_store import (
+from lyra_data.engine.errors import CorruptDataError, StageOrderError, StorageError
+from lyra_data.scene.view import View
+from lyra_data.views import store as view_store
+from lyra_data.views.store import (
     read_columns,
     read_row,
     read_view,

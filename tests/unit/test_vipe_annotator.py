@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 import torch
 
-from lyra_data.annotators.vipe import STAGE, VipeAnnotator, VipeAnnotatorParams
-from lyra_data.annotators.vipe_process import run_to_end
-from lyra_data.clip import Clip
-from lyra_data.errors import InputError, ParamsError
-from lyra_data.sources.base import SourceMaterial
+from lyra_data.annotation.annotators.vipe import STAGE, VipeAnnotator, VipeAnnotatorParams
+from lyra_data.annotation.annotators.vipe_process import run_to_end
+from lyra_data.engine.errors import InputError, ParamsError
+from lyra_data.scene.clip import Clip
+from lyra_data.scene.material import SourceMaterial
 from tests import ray_cast, vipe_stand_in
 from tests.goldens import REPOSITORY
 
@@ -248,7 +248,7 @@ def test_an_interruption_ends_all_that_was_started(number):
     """The signal goes to our process alone; ViPE and what it started are to end with it."""
     code = (
         "import logging, pathlib, sys; logging.basicConfig(level=logging.INFO)\n"
-        "from lyra_data.annotators.vipe_process import run_to_end\n"
+        "from lyra_data.annotation.annotators.vipe_process import run_to_end\n"
         f"run_to_end([sys.executable, {str(STAND_IN)!r}, '--behaviour', 'hangs', 'infer', 'x.mp4'],"
         " pathlib.Path(), told_as='vipe')"
     )

@@ -11,11 +11,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from lyra_data.cameras import Cameras
-from lyra_data.clip import Clip
-from lyra_data.clip_formats.vipe import read_vipe, write_vipe
-from lyra_data.errors import InputError
-from lyra_data.hashing import sha256_of_files
+from lyra_data.clips.formats.vipe import read_vipe, write_vipe
+from lyra_data.engine.errors import InputError
+from lyra_data.engine.hashing import sha256_of_files
+from lyra_data.scene.cameras import Cameras
+from lyra_data.scene.clip import Clip
 from tests import ray_cast
 from tests.vipe_folders import edit_archive, edit_arrays, exr_of, png_of
 

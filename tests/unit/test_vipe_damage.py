@@ -8,9 +8,9 @@ import av
 import numpy as np
 import pytest
 
-from lyra_data.clip import Clip
-from lyra_data.clip_formats.vipe import read_vipe, write_vipe
-from lyra_data.video_files import write_video
+from lyra_data.clips.formats.vipe import read_vipe, write_vipe
+from lyra_data.media.video import write_video
+from lyra_data.scene.clip import Clip
 from tests import ray_cast
 from tests.vipe_folders import edit_archive, edit_arrays, exr_of, png_of, refused
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from lyra_data.clip_formats.vipe import write_vipe
-from lyra_data.clip_formats.vipe_reference import ReferenceSettings, load_as_reference
-from lyra_data.errors import InputError
+from lyra_data.clips.formats.vipe import write_vipe
+from lyra_data.clips.formats.vipe_reference import ReferenceSettings, load_as_reference
+from lyra_data.engine.errors import InputError
 from tests import ray_cast
 from tests.vipe_folders import edit_archive, edit_arrays
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lyra_data.annotators.given import GivenAnnotator, GivenAnnotatorParams
-from lyra_data.clip_formats.vipe import write_vipe
-from lyra_data.errors import InputError, ParamsError
+from lyra_data.annotation.annotators.given import GivenAnnotator, GivenAnnotatorParams
+from lyra_data.clips.formats.vipe import write_vipe
+from lyra_data.engine.errors import InputError, ParamsError
+from lyra_data.scene.material import SourceMaterial
 from lyra_data.sources import SOURCES
-from lyra_data.sources.base import SourceMaterial
 from lyra_data.sources.vipe import RELEASED
 from tests import ray_cast
 

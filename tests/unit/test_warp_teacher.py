@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from lyra_data.cameras import Cameras
-from lyra_data.errors import ParamsError
-from lyra_data.teachers import TEACHERS
-from lyra_data.teachers.background import background_depth
-from lyra_data.teachers.base import TeacherInput, TeacherOutput
+from lyra_data.engine.errors import ParamsError
+from lyra_data.generation.teachers import TEACHERS
+from lyra_data.generation.teachers.background import background_depth
+from lyra_data.generation.teachers.base import TeacherInput, TeacherOutput
+from lyra_data.scene.cameras import Cameras
 
 HEIGHT, WIDTH, NUM_FRAMES = 24, 32, 9
 PARAMS = {"name": "warp", "inpainting": "telea", "radius_pixels": 3}

@@ -12,8 +12,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lyra_data.errors import InputError
-from lyra_data.weights.torchscript_archive import (
+from lyra_data.engine.errors import InputError
+from lyra_data.models.weights.torchscript_archive import (
     is_torchscript_archive,
     read_torchscript_tensors,
 )

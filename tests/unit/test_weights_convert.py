@@ -15,8 +15,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
-from lyra_data.weights.manifest import weights_fingerprint
-from lyra_data.weights.shards import write_shards
+from lyra_data.models.weights.manifest import weights_fingerprint
+from lyra_data.models.weights.shards import write_shards
 from stages.cli import app
 from tests.released_weights import STATISTICS_FRAMES, Release, save_archive, write_release
 
@@ -111,7 +111,7 @@ def test_a_model_key_and_states_kept_as_bytes_change_nothing(release, converted,
 
 @pytest.mark.parametrize("form", ["autoencoder.jit", "model.pt", "model.safetensors"])
 def test_a_tokenizer_in_one_file_gives_the_same_weights(release, converted, form):
-    from lyra_data.weights.sources import TOKENIZER_FILES, find_files, read_together
+    from lyra_data.models.weights.sources import TOKENIZER_FILES, find_files, read_together
 
     files = find_files(release.tokenizer, TOKENIZER_FILES, option="--tokenizer")
     entries = read_together(files)
@@ -167,7 +167,7 @@ def test_shards_hold_everything_once_and_diffusers_reads_them(untouched, convert
 
 
 def test_the_pipeline_loads_the_folder_with_its_text_encoder(untouched, tmp_path):
-    from lyra_data.gen3c.pipeline import Gen3CPipeline
+    from lyra_data.models.gen3c.pipeline import Gen3CPipeline
 
     t5 = write_t5(tmp_path / "t5", width=8)
     assert convert(untouched, tmp_path / "out", "--text-encoder", t5)[0] == 0
@@ -181,7 +181,7 @@ def test_the_pipeline_loads_the_folder_with_its_text_encoder(untouched, tmp_path
 
 
 def test_the_pipeline_loads_the_folder_without_a_text_encoder(untouched, converted):
-    from lyra_data.gen3c.pipeline import Gen3CPipeline
+    from lyra_data.models.gen3c.pipeline import Gen3CPipeline
 
     pipeline = Gen3CPipeline.from_pretrained(converted, dtype=torch.bfloat16)
     assert pipeline.text_encoder is None
@@ -339,7 +339,7 @@ def test_a_disk_that_is_too_small_is_told_before_writing(release, tmp_path, monk
 def test_a_disk_that_fills_up_while_writing_leaves_nothing(release, tmp_path, monkeypatch):
     import errno
 
-    from lyra_data.weights import convert as module
+    from lyra_data.models.weights import convert as module
 
     def full(*_: Any, **__: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

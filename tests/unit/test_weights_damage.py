@@ -11,10 +11,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from lyra_data.errors import InputError
-from lyra_data.weights.checkpoint_files import load_safely, read_state_dict
-from lyra_data.weights.sources import read_together
-from lyra_data.weights.torchscript_archive import is_torchscript_archive
+from lyra_data.engine.errors import InputError
+from lyra_data.models.weights.checkpoint_files import load_safely, read_state_dict
+from lyra_data.models.weights.sources import read_together
+from lyra_data.models.weights.torchscript_archive import is_torchscript_archive
 from tests.damage import damaged, damaged_inside
 
 TENSORS = {"a": torch.arange(6.0).reshape(2, 3), "b": torch.ones(4, dtype=torch.bfloat16)}

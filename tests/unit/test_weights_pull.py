@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from lyra_data.errors import CorruptDataError
-from lyra_data.weights.manifest import FileRecord, Manifest
-from lyra_data.weights.verify import verify_weights
+from lyra_data.engine.errors import CorruptDataError
+from lyra_data.models.weights.manifest import FileRecord, Manifest
+from lyra_data.models.weights.verify import verify_weights
 from tests.goldens import REPOSITORY
 from tests.hub.server import COMMIT, TOKEN, HubState, Repository, running_hub
 
@@ -277,9 +277,9 @@ def test_json_puts_one_object_on_standard_output(pull):
 def test_a_disk_that_is_too_small_is_told_before_fetching(pull, monkeypatch, tmp_path):
     import shutil
 
-    from lyra_data.errors import StorageError
-    from lyra_data.weights.hub_download import require_space
-    from lyra_data.weights.hub_listing import RemoteFile
+    from lyra_data.engine.errors import StorageError
+    from lyra_data.models.weights.hub_download import require_space
+    from lyra_data.models.weights.hub_listing import RemoteFile
 
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=10 * 2**20))

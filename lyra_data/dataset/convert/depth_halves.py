@@ -17,8 +17,8 @@ import numpy as np
 import OpenEXR
 from jaxtyping import Bool, UInt16
 
-from lyra_data.clip_formats.vipe_maps import ENTRY_NAME, ZIP_FAULTS, opened_archive
-from lyra_data.errors import InputError
+from lyra_data.clips.formats.vipe_maps import ENTRY_NAME, ZIP_FAULTS, opened_archive
+from lyra_data.engine.errors import InputError
 
 _MAX_PATTERNS = 255
 _MAX_HEADER_BYTES = 1 << 20

@@ -13,17 +13,17 @@ from pathlib import Path
 from lyra_data.dataset.convert.lyra_clip import POSES_KEY, ClipSettings, encode_clip
 from lyra_data.dataset.convert.lyra_layout import is_reversed, trajectory_of
 from lyra_data.dataset.convert.lyra_source import LyraScene, LyraSource, as_files
-from lyra_data.dataset.dropped import DroppedView
-from lyra_data.dataset.encoding import EncodedView, Encoding
-from lyra_data.dataset.layout import layout_hash
-from lyra_data.dataset.manifest import Manifest
-from lyra_data.dataset.packed_scene import PackedScene, pack_encoded
-from lyra_data.dataset.writer import assemble_dataset
-from lyra_data.errors import InputError
-from lyra_data.hashing import content_key
-from lyra_data.progress import Progress
-from lyra_data.provenance import code_fingerprint, engine_commit, engine_version
-from lyra_data.scratch import ScratchStore
+from lyra_data.dataset.format.encoding import EncodedView, Encoding
+from lyra_data.dataset.format.layout import layout_hash
+from lyra_data.dataset.format.manifest import Manifest
+from lyra_data.dataset.writing.packed_scene import PackedScene, pack_encoded
+from lyra_data.dataset.writing.writer import assemble_dataset
+from lyra_data.engine.errors import InputError
+from lyra_data.engine.hashing import content_key
+from lyra_data.engine.progress import Progress
+from lyra_data.engine.provenance import code_fingerprint, engine_commit, engine_version
+from lyra_data.engine.scratch import ScratchStore
+from lyra_data.views.dropped import DroppedView
 
 STAGE = "convert"
 FACTS_FILE = "converted.json"
@@ -212,7 +212,9 @@ def _key(scene: LyraScene, settings: FromLyraSettings) -> str:
             settings.skip_broken,
             layout_hash(),
             code_fingerprint(
-                "lyra_data.dataset", "lyra_data.clip_checks", "lyra_data.gen3c.pickled_array"
+                "lyra_data.dataset",
+                "lyra_data.clips.checks",
+                "lyra_data.models.gen3c.pickled_array",
             ),
         ]
     )

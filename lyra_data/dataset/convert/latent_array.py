@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from lyra_data.errors import InputError
-from lyra_data.gen3c.latent_files import read_latent_array
+from lyra_data.engine.errors import InputError
+from lyra_data.models.gen3c.latent_files import read_latent_array
 
 KINDS = ("float16", "float32", "float64")
 

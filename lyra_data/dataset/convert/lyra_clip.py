@@ -14,10 +14,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from lyra_data.cameras import Cameras
-from lyra_data.clip_formats.vipe_cameras import read_indexed
-from lyra_data.dataset import blobs
-from lyra_data.dataset.channel_statistics import PictureStatistics
+from lyra_data.clips.formats.vipe_cameras import read_indexed
 from lyra_data.dataset.convert.depth_halves import UnknownBits, known_of, read_halves
 from lyra_data.dataset.convert.latent_array import read_latents
 from lyra_data.dataset.convert.lyra_layout import (
@@ -27,7 +24,8 @@ from lyra_data.dataset.convert.lyra_layout import (
     trajectory_of,
 )
 from lyra_data.dataset.convert.pose_order import PoseOrder, SeenFrames, frames_to_see, pose_order
-from lyra_data.dataset.encoding import (
+from lyra_data.dataset.format.channel_statistics import PictureStatistics
+from lyra_data.dataset.format.encoding import (
     BITS,
     HALF,
     EncodedView,
@@ -35,14 +33,16 @@ from lyra_data.dataset.encoding import (
     small_picture,
     thumbnail,
 )
-from lyra_data.dataset.fields import Row
-from lyra_data.dataset.media.half_depth import encode_half
-from lyra_data.dataset.media.original_video import OriginalVideo, all_frames, pack_original
-from lyra_data.dataset.media.packed import pack_parts
-from lyra_data.dataset.media.video import pack_video
-from lyra_data.errors import InputError
-from lyra_data.hashing import canonical_json, sha256_of_bytes
-from lyra_data.view_quality import NUMBERS
+from lyra_data.dataset.packing.half_depth import encode_half
+from lyra_data.dataset.packing.original_video import OriginalVideo, all_frames, pack_original
+from lyra_data.dataset.packing.packed import pack_parts
+from lyra_data.dataset.packing.video import pack_video
+from lyra_data.engine.errors import InputError
+from lyra_data.engine.hashing import canonical_json, sha256_of_bytes
+from lyra_data.scene.cameras import Cameras
+from lyra_data.scene.quality import NUMBERS
+from lyra_data.views import blobs
+from lyra_data.views.fields import Row
 
 NEEDED = ("rgb", "pose", "intrinsics", "latent")
 POSES_KEY = "lyra_poses"

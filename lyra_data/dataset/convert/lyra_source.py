@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 
 from lyra_data.dataset.convert.lyra_layout import NUM_FOLDERS, SUFFIXES, PartPlace, place_of
 from lyra_data.dataset.convert.tar_members import tar_members
-from lyra_data.errors import InputError, LyraError
+from lyra_data.engine.errors import InputError, LyraError
 
 _TABLE = """CREATE TABLE parts (
     root TEXT, name TEXT, number INTEGER, part TEXT,

@@ -15,11 +15,11 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
-from lyra_data.cameras import Cameras
-from lyra_data.clip_checks import bounds
-from lyra_data.clip_checks.pairs import SMALL_MOTION, Pair, find_pairs
-from lyra_data.clip_checks.parts import ClipParts
-from lyra_data.clip_checks.readings import Reading
+from lyra_data.clips.checks import bounds
+from lyra_data.clips.checks.pairs import SMALL_MOTION, Pair, find_pairs
+from lyra_data.clips.checks.parts import ClipParts
+from lyra_data.clips.checks.readings import Reading
+from lyra_data.scene.cameras import Cameras
 
 MAX_FRAMES = 32
 """Frames of a clip that are looked at, spread evenly."""

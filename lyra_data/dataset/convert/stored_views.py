@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from lyra_data.dataset.blob_index import BlobIndex
-from lyra_data.dataset.checking import load_index
-from lyra_data.dataset.media.original_video import ORIGINAL, original_file
-from lyra_data.dataset.media.packed import PartTable
-from lyra_data.dataset.media.packet_order import PacketOrder
-from lyra_data.dataset.reader import SceneDataset
+from lyra_data.dataset.format.blob_index import BlobIndex
+from lyra_data.dataset.packing.original_video import ORIGINAL, original_file
+from lyra_data.dataset.packing.packed import PartTable
+from lyra_data.dataset.packing.packet_order import PacketOrder
+from lyra_data.dataset.reading.checking import load_index
+from lyra_data.dataset.reading.reader import SceneDataset
 
 CHUNK = 16
 """Frames that are in memory at a time."""

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-from lyra_data.errors import InputError
-from lyra_data.images import readable
+from lyra_data.engine.errors import InputError
+from lyra_data.media.images import readable
 
 KINDS = {
     tarfile.SYMTYPE: "a symbolic link",

@@ -14,8 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lyra_data.atomic import folder_atomically
-from lyra_data.clip_formats.vipe_writing import _write_indexed
+from lyra_data.clips.formats.vipe_writing import _write_indexed
 from lyra_data.dataset.convert.depth_halves import UnknownFiller, write_halves
 from lyra_data.dataset.convert.latent_array import write_latents
 from lyra_data.dataset.convert.lyra_layout import (
@@ -26,11 +25,12 @@ from lyra_data.dataset.convert.lyra_layout import (
     folder_index,
 )
 from lyra_data.dataset.convert.stored_views import StoredView, StoredViews, plays_backwards
-from lyra_data.dataset.media.original_video import ORIGINAL
-from lyra_data.dataset.media.video import pack_video
-from lyra_data.dataset.reader import SceneDataset
-from lyra_data.errors import InputError
-from lyra_data.progress import Progress
+from lyra_data.dataset.packing.original_video import ORIGINAL
+from lyra_data.dataset.packing.video import pack_video
+from lyra_data.dataset.reading.reader import SceneDataset
+from lyra_data.engine.atomic import folder_atomically
+from lyra_data.engine.errors import InputError
+from lyra_data.engine.progress import Progress
 
 AS_STORED = (ORIGINAL, "compat", "lossless")
 """Encodings whose files FFmpeg's readers take as they are; AV1 is beyond older ones."""

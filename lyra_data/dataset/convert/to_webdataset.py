@@ -20,10 +20,10 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from lyra_data.atomic import folder_atomically
 from lyra_data.dataset.convert.stored_views import StoredView, StoredViews, plays_backwards
-from lyra_data.dataset.reader import SceneDataset
-from lyra_data.progress import Progress
+from lyra_data.dataset.reading.reader import SceneDataset
+from lyra_data.engine.atomic import folder_atomically
+from lyra_data.engine.progress import Progress
 
 SHARD_BYTES = 1 << 30
 """A shard that is as large takes no further sample."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import importlib
 from contextlib import AbstractContextManager
 
-from lyra_data.errors import ExecutorError
+from lyra_data.engine.errors import ExecutorError
+from lyra_data.engine.params import suggestion
 from lyra_data.generation.executors.base import Crew, Executor
 from lyra_data.generation.worker import WorkerSetup
-from lyra_data.params import suggestion
 
 EXECUTORS = {
     "local": "lyra_data.generation.executors.local:open_local",

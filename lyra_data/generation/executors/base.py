@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from lyra_data.engine.placement import Offload
 from lyra_data.generation.worker import Outcome, Task
-from lyra_data.placement import Offload
 
 
 @dataclass(frozen=True)

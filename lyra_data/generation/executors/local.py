@@ -19,10 +19,10 @@ from dataclasses import replace
 from itertools import islice
 from multiprocessing.connection import Connection, wait
 
-from lyra_data.errors import ExecutorError
+from lyra_data.engine.errors import ExecutorError
+from lyra_data.engine.placement import THREAD_VARIABLES, Placement
 from lyra_data.generation.executors.base import Crew, Executor
 from lyra_data.generation.worker import Outcome, Task, Worker, WorkerSetup, lost
-from lyra_data.placement import THREAD_VARIABLES, Placement
 
 READY = "ready"
 PATIENCE_SECONDS = 10.0

@@ -13,10 +13,10 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
-from lyra_data.errors import ExecutorError
+from lyra_data.engine.errors import ExecutorError
+from lyra_data.engine.placement import Placement
 from lyra_data.generation.executors.base import Crew, Executor
 from lyra_data.generation.worker import Outcome, Task, Worker, WorkerSetup, lost
-from lyra_data.placement import Placement
 
 START_CLUSTER = (
     "start one with `ray start --head`, or give the address of its head node; where a cluster "

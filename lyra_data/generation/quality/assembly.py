@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from lyra_data.dataset.dropped import DroppedView
 from lyra_data.generation.params import GenerateParams
 from lyra_data.generation.quality.siblings import compared_frames, sibling_agreements
 from lyra_data.generation.quality_limits import shortfalls
-from lyra_data.view_store import read_row, view_path, write_row
+from lyra_data.views.dropped import DroppedView
+from lyra_data.views.store import read_row, view_path, write_row
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from lyra_data.generation.quality import photometry
 from lyra_data.generation.quality.contrast import contrast_everywhere, local_contrast, reduction
 from lyra_data.generation.quality.displacement import median_displacement
 from lyra_data.generation.quality.pose_check import mean_pose_error
-from lyra_data.view_quality import ViewQuality
+from lyra_data.scene.quality import ViewQuality
 
 NUM_SAMPLES = 8
 """Frames looked at, spread over the view. The first, where every view shows its source, is not."""

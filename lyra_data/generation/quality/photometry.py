@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Int, UInt8
 
-from lyra_data.view_quality import ROUNDING
+from lyra_data.scene.quality import ROUNDING
 
 MIN_PIXELS = 64
 """Fewer pixels tell nothing."""

@@ -19,11 +19,11 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from lyra_data.cache3d.splat import SplatSource, splat
-from lyra_data.cameras import PIXEL_CENTRE, Cameras
-from lyra_data.dataset.fields import FIELD_BY_NAME, Row, row_shape
 from lyra_data.generation.quality import photometry
 from lyra_data.generation.quality.contrast import contrast_everywhere, local_contrast, reduction
 from lyra_data.generation.quality.displacement import median_displacement
+from lyra_data.scene.cameras import PIXEL_CENTRE, Cameras
+from lyra_data.views.fields import FIELD_BY_NAME, Row, row_shape
 
 MIN_SIBLINGS = 2
 """Of two views that disagree nothing tells which one is wrong."""

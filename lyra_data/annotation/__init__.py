@@ -1,0 +1,1 @@
+"""Turn the material of a source into annotated clips: poses, intrinsics, depth."""

@@ -1,0 +1,220 @@
+"""Annotation: from sources to stored clips; a bad scene stops no other.
+
+Pictures from text are painted first, so that the painter is gone before a depth model is loaded.
+Pictures and finished scenes wait in the scratch store, so a kill loses the picture or the scene
+that was being worked on, and no other. Sources are read again by every run, for a scene is found
+by what was read: decoding is cheap beside painting and estimating, which are not repeated.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, SerializeAsAny
+
+from lyra_data.annotation.annotators import ANNOTATORS
+from lyra_data.annotation.finished_scenes import SceneFacts
+from lyra_data.annotation.workers import PICTURES_STAGE, AnnotationSetup, Finished, annotate_all
+from lyra_data.engine.atomic import folder_atomically
+from lyra_data.engine.errors import InputError, ParamsError
+from lyra_data.engine.failures import Failure, check_failures, record_failures
+from lyra_data.engine.params import Params
+from lyra_data.engine.placement import Placement
+from lyra_data.engine.progress import Progress
+from lyra_data.engine.scratch import ScratchStore
+from lyra_data.models.depth import DEPTH_ESTIMATORS
+from lyra_data.models.depth.base import DepthEstimator
+from lyra_data.models.text_to_image import TextToImage, TextToImageParams
+from lyra_data.sources import SOURCES
+from lyra_data.sources.prompt import PromptSource
+
+log = logging.getLogger(__name__)
+
+
+def _parse_source(values: Any) -> Params:
+    return SOURCES.parse(values, where="annotate.sources")
+
+
+def _parse_depth(values: Any) -> Params:
+    return DEPTH_ESTIMATORS.parse(values, where="annotate.depth")
+
+
+def _parse_annotator(values: Any) -> Params:
+    return ANNOTATORS.parse(values, where="annotate.annotator")
+
+
+class AnnotateParams(Params):
+    """Section `annotate` of params.yaml.
+
+    Attributes:
+        sources: what to annotate, each with the `name` of its kind and that kind's keys.
+        text_to_image: how pictures are made of `prompt` sources and of `generate --prompt`.
+        depth: what tells the depth of pictures that come without.
+        annotator: how, with the `name` of its kind and that kind's keys.
+        max_failed_fraction: share of scenes that may fail before the stage does, 0..1.
+    """
+
+    sources: Annotated[
+        list[Annotated[SerializeAsAny[Params], BeforeValidator(_parse_source)]], Field(min_length=1)
+    ]
+    text_to_image: TextToImageParams
+    depth: Annotated[SerializeAsAny[Params], BeforeValidator(_parse_depth)]
+    annotator: Annotated[SerializeAsAny[Params], BeforeValidator(_parse_annotator)]
+    max_failed_fraction: Annotated[float, Field(ge=0, lt=1)]
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """What annotation did.
+
+    Attributes:
+        scenes: those that went well, in the order of their sources.
+        failures: those that did not.
+        made, reused: scenes annotated now, and scenes found finished.
+    """
+
+    scenes: list[SceneFacts] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    made: int = 0
+    reused: int = 0
+
+
+def annotate_sources(
+    params: AnnotateParams,
+    *,
+    root: Path,
+    clips: Path,
+    held_out: Path,
+    scratch: Path,
+    progress: Progress,
+    placement: Placement | None = None,
+    workers: int | None = None,
+) -> Annotation:
+    """Read every source, annotate it, and store its clip and its held-out real views.
+
+    No more than one scene a worker is in memory at a time.
+
+    Args:
+        root: relative paths in params are relative to this folder.
+        clips, held_out: folders to create; each appears whole or not at all.
+        scratch: scratch folder of the whole pipeline; finished scenes wait there.
+        placement: where models run; None: on a GPU where there is one.
+        workers: processes that annotate scenes side by side; None: this one alone.
+
+    Raises:
+        ScenesFailedError: more scenes failed than params allow; lists each reason.
+        ParamsError: two sources share a scene id, an id is no plain name, or a model that is needed
+            is not on this machine.
+        ExecutorError: a worker was killed.
+        StorageError: the disk is full or cannot be written; finished scenes stay in the store.
+    """
+    sources = [SOURCES.create(source, where="annotate.sources") for source in params.sources]
+    names = [source.scene_id for source in sources]
+    _check_scene_ids(names)
+    setup = AnnotationSetup(
+        annotator=params.annotator,
+        depth=params.depth,
+        text_to_image=params.text_to_image,
+        root=root,
+        scratch=scratch,
+        placement=placement or Placement.automatic(root=root),
+    )
+    maker = setup.build()
+    failed = _paint(
+        [source for source in sources if isinstance(source, PromptSource)],
+        TextToImage(params.text_to_image, setup.placement),
+        ScratchStore(scratch, PICTURES_STAGE),
+        estimator=maker.estimator,
+        progress=progress,
+    )
+    todo = [index for index, name in enumerate(names) if name not in failed]
+    done = {
+        index: Finished(index, failure=failed[names[index]])
+        for index in range(len(names))
+        if names[index] in failed
+    }
+    progress.start("Annotating", len(sources), "scenes")
+    progress.advance(len(failed))
+    for finished in annotate_all(setup, [params.sources[index] for index in todo], workers):
+        index = todo[finished.index]
+        done[index] = finished
+        progress.advance(note=f"{names[index]}{' failed' if finished.failure else ''}")
+    scenes, failures = [], []
+    with folder_atomically(clips) as clips_folder, folder_atomically(held_out) as held_out_folder:
+        for index in range(len(names)):  # in the sources' order, whoever was done first
+            if done[index].failure is not None:
+                failures.append(done[index].failure)
+            else:
+                key = done[index].key
+                assert key is not None
+                scenes.append(maker.finished.publish(key, clips_folder, held_out_folder))
+        check_failures(failures, len(sources), params.max_failed_fraction)
+        record_failures(failures, clips_folder)
+    progress.finish()
+    made = sum(finished.is_new for finished in done.values())
+    return Annotation(scenes, failures, made, len(scenes) - made)
+
+
+def _paint(
+    prompts: list[PromptSource],
+    painter: TextToImage,
+    pictures: ScratchStore,
+    *,
+    estimator: DepthEstimator,
+    progress: Progress,
+) -> dict[str, Failure]:
+    """Make the pictures that are not made yet, then give the painter's memory back.
+
+    Returns:
+        The scenes whose picture cannot be made.
+    """
+    if not prompts:
+        return {}
+    failed = {}
+    for source in prompts:
+        _check_depth_is_told(source, estimator)
+        source.paint_with(painter, pictures)
+    _ = estimator.fingerprint  # a depth model that is missing is told before minutes of painting
+    progress.start("Painting", len(prompts), "pictures")
+    for source in prompts:
+        try:
+            source.paint()
+        except InputError as error:
+            log.warning("scene %s failed: %s", source.scene_id, error)
+            failed[source.scene_id] = Failure.of(source.scene_id, error)
+        progress.advance(note=source.scene_id)
+    painter.release()
+    progress.finish()
+    return failed
+
+
+def _check_depth_is_told(source: PromptSource, estimator: DepthEstimator) -> None:
+    """Told before the picture is made, which may take minutes."""
+    if estimator.name == "given":
+        raise ParamsError(
+            f"scene {source.scene_id!r} is made from text and comes without depth, and depth "
+            "estimator 'given' estimates none",
+            where="annotate.depth",
+            fix="choose one that does: moge or transformers",
+        )
+
+
+def _check_scene_ids(scene_ids: list[str]) -> None:
+    for scene_id, count in Counter(scene_ids).items():
+        if not re.fullmatch(r"[A-Za-z0-9_-]+", scene_id):
+            raise ParamsError(
+                f"scene id {scene_id!r} is no plain name",
+                where="annotate.sources",
+                fix="use letters, digits, '_' and '-'",
+            )
+        if count > 1:
+            raise ParamsError(
+                f"two sources have the scene id {scene_id!r}",
+                where="annotate.sources",
+                fix="give one of them another scene_id",
+            )

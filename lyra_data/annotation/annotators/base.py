@@ -1,0 +1,38 @@
+"""The promise of an annotator: raw material in, a Clip with poses and depth out."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Protocol, runtime_checkable
+
+from lyra_data.annotation.annotators.framed import FramedParams
+from lyra_data.scene.clip import Clip
+from lyra_data.scene.material import HeldOutView, SourceMaterial
+
+
+@runtime_checkable
+class Annotator(Protocol):
+    """Adds what the material lacks: poses, intrinsics, depth with a validity mask."""
+
+    name: ClassVar[str]
+
+    @property
+    def params(self) -> FramedParams:
+        """What it was made from, with the keys of framing."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Names the exact method: version, weights and settings that change its numbers."""
+        ...
+
+    def annotate(self, material: SourceMaterial) -> Clip:
+        """A pose and intrinsics for every frame; depth only where it is known.
+
+        Raises:
+            InputError: the material lacks what this annotator cannot make.
+        """
+        ...
+
+    def frame_held_out(self, material: SourceMaterial) -> list[HeldOutView]:
+        """The material's real views for evaluation, cropped and resized as the clip is."""
+        ...

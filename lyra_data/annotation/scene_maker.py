@@ -1,0 +1,97 @@
+"""Annotating one scene: read its source, complete it, make a clip of it, and keep it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lyra_data.annotation.annotators.base import Annotator
+from lyra_data.annotation.annotators.framed import FramedParams
+from lyra_data.annotation.annotators.given import GivenAnnotator, GivenAnnotatorParams
+from lyra_data.annotation.finished_scenes import FinishedScenes, content_of
+from lyra_data.engine.errors import InputError
+from lyra_data.engine.hashing import content_key
+from lyra_data.engine.params import Params
+from lyra_data.engine.provenance import code_fingerprint
+from lyra_data.models.depth.base import DepthEstimator
+from lyra_data.models.depth.completing import complete_depth
+from lyra_data.scene.material import SourceMaterial
+from lyra_data.sources.base import Source
+
+
+@dataclass(frozen=True)
+class SceneMaker:
+    """What all scenes of a run have in common. It keeps no scene: all it leaves is on the disk.
+
+    Attributes:
+        root: relative paths of sources are relative to this folder.
+        depth_params: of the estimator.
+        scratch: scratch folder of the whole pipeline.
+    """
+
+    root: Path
+    annotator: Annotator
+    estimator: DepthEstimator
+    depth_params: Params
+    scratch: Path
+
+    @property
+    def finished(self) -> FinishedScenes:
+        return FinishedScenes(self.scratch)
+
+    def finish(self, source: Source) -> tuple[str, bool]:
+        """Annotate a scene, unless it is found finished; its key, and whether it is new.
+
+        Raises:
+            InputError: its source cannot be read or annotated.
+        """
+        material = _read(source, self.root)
+        annotator = self._annotator_of(material)
+        key = self._key(material, annotator)
+        if self.finished.has(key):
+            return key, False
+        if annotator.name == GivenAnnotator.name:
+            material = complete_depth(material, self.estimator)
+        clip = annotator.annotate(material)
+        self.finished.put(key, clip, annotator.frame_held_out(material))
+        return key, True
+
+    def _annotator_of(self, material: SourceMaterial) -> Annotator:
+        """Nothing is solved anew that was given, and no video annotator is asked about a picture:
+        both are only framed, a picture after the depth estimator has completed it."""
+        is_complete = material.depth is not None and material.cameras is not None
+        if self.annotator.name == GivenAnnotator.name or (
+            len(material.frames) > 1 and not is_complete
+        ):
+            return self.annotator
+        framing = self.annotator.params.model_dump(include=set(FramedParams.model_fields))
+        return GivenAnnotator(GivenAnnotatorParams(name="given", **framing))
+
+    def _key(self, material: SourceMaterial, annotator: Annotator) -> str:
+        """Content key of a scene: what was read, what is done with it, and the code that does it.
+
+        The estimator counts, and its model has to be there, only where it is asked.
+        """
+        shaping = {
+            "material": content_of(material),
+            "annotator": annotator.params.model_dump(mode="json"),
+            "annotator_fingerprint": annotator.fingerprint,
+            "code": code_fingerprint("lyra_data"),
+        }
+        lacks = material.depth is None or material.cameras is None
+        if lacks and annotator.name == GivenAnnotator.name:
+            shaping["depth"] = self.depth_params.model_dump(mode="json")
+            shaping["depth_fingerprint"] = self.estimator.fingerprint
+        return content_key(shaping)
+
+
+def _read(source: Source, root: Path) -> SourceMaterial:
+    """What the source holds; a refusal of the file system is an input's fault, not the output's."""
+    try:
+        return source.read(root)
+    except OSError as error:
+        raise InputError(
+            f"cannot be read: {error.strerror or error}",
+            where=str(error.filename or f"scene {source.scene_id}"),
+            fix="give yourself read permission, or copy the source to another disk",
+        ) from error

@@ -1,0 +1,167 @@
+"""A COLMAP dataset on disk: a sparse model and the pictures it names. See docs/formats.md.
+
+    FOLDER/sparse/0/cameras.bin ...  or .txt; or in sparse; or in FOLDER itself
+    FOLDER/images/NAME               the pictures
+    FOLDER/depth/NAME.npy            z depth, float, 0 where unknown; not COLMAP's, but our export's
+    FOLDER/depth/depth.json          its scale
+    FOLDER/masks/NAME.png            COLMAP's feature masks: 0 where a picture is not to be used
+
+COLMAP's axes are OpenCV's and its pixel centres at +0.5, both as ours; its poses are
+world-to-camera, ours camera-to-world.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lyra_data.clips.formats.colmap_models import find_model, hash_of_model, read_model
+from lyra_data.clips.formats.colmap_writing import DEPTH_INDEX, write_colmap
+from lyra_data.clips.formats.posed_pictures import PosedFrames, PosedPicture, read_posed_pictures
+from lyra_data.clips.formats.undistortion import Lens
+from lyra_data.engine.errors import InputError
+from lyra_data.media.images import readable
+from lyra_data.media.video import FRAME_SUFFIXES
+from lyra_data.scene.clip import DepthScale
+
+__all__ = ["ColmapClip", "read_colmap", "write_colmap"]
+
+log = logging.getLogger(__name__)
+
+LENSES = {
+    "SIMPLE_PINHOLE": ("f", "cx", "cy"),
+    "PINHOLE": ("fx", "fy", "cx", "cy"),
+    "SIMPLE_RADIAL": ("f", "cx", "cy", "k1"),
+    "RADIAL": ("f", "cx", "cy", "k1", "k2"),
+    "OPENCV": ("fx", "fy", "cx", "cy", "k1", "k2", "p1", "p2"),
+    "FULL_OPENCV": ("fx", "fy", "cx", "cy", "k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6"),
+}
+"""Camera models that are read, with the order of their parameters."""
+
+DISTORTION = ("k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6")
+
+
+@dataclass(frozen=True)
+class ColmapClip:
+    """What a dataset holds.
+
+    Attributes:
+        depth_scale: None where there is no depth.
+        facts: for provenance.
+    """
+
+    posed: PosedFrames
+    depth_scale: DepthScale | None
+    facts: dict[str, str]
+
+
+def read_colmap(folder: Path) -> ColmapClip:
+    """Read and check the dataset in `folder`: every picture that the model poses.
+
+    Raises:
+        InputError: a file is missing, cut or damaged, the model is empty, a lens is no pinhole with
+            OpenCV's distortion, or depth is not as our export writes it.
+    """
+    sparse = find_model(folder)
+    model = read_model(sparse)
+    if not model["images"]:
+        raise InputError(
+            "the model poses no picture", where=str(sparse), fix="give a model that COLMAP solved"
+        )
+    if not (folder / "images").is_dir():
+        raise InputError(
+            "there is no such folder",
+            where=str(folder / "images"),
+            fix="put the pictures there, under the names that the model has",
+        )
+    depth_index = _read_depth_index(folder / "depth")
+    pictures = [_picture(image, sparse, folder, depth_index) for image in model["images"]]
+    posed = read_posed_pictures(pictures)
+    found = len(list(_pictures_below(folder / "images")))
+    if found > len(pictures):
+        log.warning("%s: %d of %d pictures have no pose", folder, found - len(pictures), found)
+    facts = {
+        "model": sparse.relative_to(folder).as_posix(),
+        "model_sha256": hash_of_model(sparse),
+        "frames_posed": f"{len(pictures)} of {found}",
+        "sparse_points": str(model["num_points"]),
+        **posed.facts,
+    }
+    scale = None if posed.depth is None or depth_index is None else depth_index["depth_scale"]
+    return ColmapClip(posed, scale, facts)
+
+
+def _picture(
+    image: dict[str, Any], sparse: Path, folder: Path, depth_index: dict[str, Any] | None
+) -> PosedPicture:
+    name, camera = image["name"], image["camera"]
+    where = f"{sparse}: {name}"
+    world_to_camera = np.vstack([image["world_to_camera"], [0.0, 0.0, 0.0, 1.0]])
+    pose = np.eye(4)
+    pose[:3, :3] = world_to_camera[:3, :3].T
+    pose[:3, 3] = -world_to_camera[:3, :3].T @ world_to_camera[:3, 3]
+    has_depth = depth_index is not None and name not in depth_index["unknown"]
+    has_masks = (folder / "masks").is_dir()
+    return PosedPicture(
+        name=name,
+        path=folder / "images" / name,
+        where=where,
+        camera_to_world=pose,
+        lens=_lens(camera, where),
+        size=(camera["width"], camera["height"]),
+        depth=folder / "depth" / f"{name}.npy" if has_depth else None,
+        mask=folder / "masks" / f"{name}.png" if has_masks else None,
+    )
+
+
+def _lens(camera: dict[str, Any], where: str) -> Lens:
+    keys = LENSES.get(camera["model"])
+    if keys is None:
+        raise InputError(
+            f"camera model {camera['model']}: fisheye and panorama lenses are not read",
+            where=where,
+            fix="undistort the pictures first: `colmap image_undistorter`; models that are read: "
+            f"{', '.join(LENSES)}",
+        )
+    values = dict(zip(keys, camera["params"], strict=True))
+    fx, fy = (values[key] if key in values else values["f"] for key in ("fx", "fy"))
+    distortion = tuple(values.get(key, 0.0) for key in DISTORTION)
+    return Lens((fx, fy, values["cx"], values["cy"]), distortion)
+
+
+def _read_depth_index(folder: Path) -> dict[str, Any] | None:
+    """What depth.json says; None where there is no folder of depth."""
+    if not folder.is_dir():
+        return None
+    path = folder / DEPTH_INDEX
+    with readable(path):
+        try:
+            index = json.loads(path.read_bytes())
+        except (ValueError, RecursionError) as error:
+            raise InputError(
+                f"this is no valid JSON: {error}", where=str(path), fix="correct the text"
+            ) from None
+    is_right = (
+        isinstance(index, dict)
+        and set(index) == {"depth_scale", "unknown"}
+        and index["depth_scale"] in ("metric", "up_to_scale")
+        and isinstance(index["unknown"], list)
+        and all(isinstance(name, str) for name in index["unknown"])
+    )
+    if not is_right:
+        raise InputError(
+            "this does not say what the depth maps are",
+            where=str(path),
+            fix='give {"depth_scale": "metric", "unknown": []}, or "up_to_scale"; "unknown" lists '
+            "pictures whose depth is nowhere known",
+        )
+    return index
+
+
+def _pictures_below(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.suffix.lower() in FRAME_SUFFIXES]

@@ -1,0 +1,223 @@
+"""Clips and held-out views on disk: PNG, .npy and JSON, each file with its sha256.
+
+    <scene_id>/                 a clip                  <scene_id>/     held-out views
+        clip.json               all that is no array        held_out.json
+        frames/00000.png        RGB                         <name>.png
+        depth.npy               float32, 0 = unknown        <name>_camera_to_world.npy
+        camera_to_world.npy                                 <name>_intrinsics.npy
+        intrinsics.npy
+        dynamic_mask.npy        where known
+        depth_confidence.npy    float16, where known
+
+The same values give the same bytes. A folder appears whole or not at all, and is read only if
+every file is there and unchanged. Held-out views have a tree of their own, so that of all stages
+only the evaluation depends on them.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lyra_data.engine.atomic import folder_atomically
+from lyra_data.engine.errors import CorruptDataError
+from lyra_data.engine.hashing import sha256_of_bytes, sha256_of_files
+from lyra_data.media.images import read_photo, write_png
+from lyra_data.scene.cameras import Cameras
+from lyra_data.scene.clip import Clip
+from lyra_data.scene.material import HeldOutView
+
+CLIP_INDEX = "clip.json"
+HELD_OUT_INDEX = "held_out.json"
+VERSION = 2
+
+Content = TypeVar("Content")
+
+
+def write_clip(clip: Clip, folder: Path) -> None:
+    """Store a clip as `folder`, in the place of what was there.
+
+    Raises:
+        StorageError: no space, read-only, or no permission.
+    """
+    with folder_atomically(folder) as target:
+        (target / "frames").mkdir()
+        for index, frame in enumerate(clip.frames):
+            write_png(frame, target / frame_name(index))
+        _write_array(clip.depth, target / "depth.npy")
+        _write_array(clip.cameras.camera_to_world, target / "camera_to_world.npy")
+        _write_array(clip.cameras.intrinsics, target / "intrinsics.npy")
+        if clip.dynamic_mask is not None:
+            _write_array(clip.dynamic_mask, target / "dynamic_mask.npy")
+        if clip.depth_confidence is not None:
+            _write_array(clip.depth_confidence.half(), target / "depth_confidence.npy")
+        facts = {
+            "scene_id": clip.scene_id,
+            "num_frames": len(clip),
+            "height": clip.cameras.height,
+            "width": clip.cameras.width,
+            "depth_scale": clip.depth_scale,
+            "fps": clip.fps,
+            "prompt": clip.prompt,
+            "source": clip.source,
+            "has_dynamic_mask": clip.dynamic_mask is not None,
+            "has_depth_confidence": clip.depth_confidence is not None,
+        }
+        write_index(facts, target, CLIP_INDEX)
+
+
+def read_clip(folder: Path) -> Clip:
+    """Read what `write_clip` stored.
+
+    Raises:
+        CorruptDataError: a file is missing, cut, altered or of another version.
+    """
+    return _read(folder, CLIP_INDEX, _clip_from)
+
+
+def clip_hash(folder: Path) -> str:
+    """Names everything a stored clip holds: what is made from it depends on no other file.
+
+    Raises:
+        CorruptDataError: the clip's index is missing, cut or altered.
+    """
+    return _read_index(folder, CLIP_INDEX)["sha256"]
+
+
+def write_held_out(views: Sequence[HeldOutView], folder: Path) -> None:
+    """Store a scene's held-out views (there may be none) as `folder`.
+
+    Raises:
+        StorageError: no space, read-only, or no permission.
+    """
+    with folder_atomically(folder) as target:
+        for view in views:
+            write_png(view.frame, target / f"{view.name}.png")
+            _write_array(view.camera.camera_to_world, target / f"{view.name}_camera_to_world.npy")
+            _write_array(view.camera.intrinsics, target / f"{view.name}_intrinsics.npy")
+        write_index({"names": [view.name for view in views]}, target, HELD_OUT_INDEX)
+
+
+def read_held_out(folder: Path) -> list[HeldOutView]:
+    """Read what `write_held_out` stored.
+
+    Raises:
+        CorruptDataError: a file is missing, cut, altered or of another version.
+    """
+    return _read(folder, HELD_OUT_INDEX, _held_out_from)
+
+
+def scene_folders(root: Path) -> list[Path]:
+    """The folders of all scenes below `root`, in the order of their names."""
+    return sorted(path for path in root.iterdir() if path.is_dir() and path.name[0] != ".")
+
+
+def _clip_from(facts: dict[str, Any], folder: Path) -> Clip:
+    frames = [read_photo(folder / frame_name(index)) for index in range(facts["num_frames"])]
+    depth = _read_array(folder / "depth.npy")
+    mask = _read_array(folder / "dynamic_mask.npy") if facts["has_dynamic_mask"] else None
+    confidence = None
+    if facts["has_depth_confidence"]:
+        confidence = _read_array(folder / "depth_confidence.npy").float()
+    return Clip(
+        scene_id=facts["scene_id"],
+        frames=torch.stack(frames),
+        cameras=Cameras(
+            _read_array(folder / "camera_to_world.npy"),
+            _read_array(folder / "intrinsics.npy"),
+            facts["height"],
+            facts["width"],
+        ),
+        depth=depth,
+        depth_valid=depth > 0,  # a clip's unknown depth is exactly 0
+        depth_scale=facts["depth_scale"],
+        fps=facts["fps"],
+        dynamic_mask=mask,
+        prompt=facts["prompt"],
+        source=facts["source"],
+        depth_confidence=confidence,
+    )
+
+
+def _held_out_from(facts: dict[str, Any], folder: Path) -> list[HeldOutView]:
+    views = []
+    for name in facts["names"]:
+        frame = read_photo(folder / f"{name}.png")
+        camera = Cameras(
+            _read_array(folder / f"{name}_camera_to_world.npy"),
+            _read_array(folder / f"{name}_intrinsics.npy"),
+            *frame.shape[1:],
+        )
+        views.append(HeldOutView(name, frame, camera))
+    return views
+
+
+def frame_name(index: int) -> str:
+    return f"frames/{index:05d}.png"
+
+
+def _write_array(values: Tensor, path: Path) -> None:
+    buffer = io.BytesIO()  # on a full disk NumPy's own write does not say what is wrong
+    np.save(buffer, np.ascontiguousarray(values.numpy()), allow_pickle=False)
+    path.write_bytes(buffer.getbuffer())
+
+
+def _read_array(path: Path) -> Tensor:
+    return torch.from_numpy(np.load(path, allow_pickle=False))
+
+
+def write_index(facts: dict[str, Any], folder: Path, name: str) -> None:
+    """The index names every file beside it with its sha256, and carries one of its own."""
+    index = {"version": VERSION, "facts": facts, "files": sha256_of_files(folder)}
+    index["sha256"] = _hash_of_index(index)
+    text = json.dumps(index, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    (folder / name).write_text(text + "\n", encoding="utf-8")
+
+
+def _hash_of_index(index: dict[str, Any]) -> str:
+    rest = {key: value for key, value in index.items() if key != "sha256"}
+    return sha256_of_bytes(json.dumps(rest, sort_keys=True, allow_nan=False).encode())
+
+
+def _read(folder: Path, name: str, build: Callable[[dict[str, Any], Path], Content]) -> Content:
+    """Check the folder against its index, then build what it holds."""
+    index = _read_index(folder, name)
+    found = sha256_of_files(folder)
+    for file, digest in index["files"].items():
+        if file not in found:
+            raise _corrupt(folder / file, "this file is missing")
+        if found[file] != digest:
+            raise _corrupt(folder / file, "this file is cut or was altered")
+    return build(index["facts"], folder)
+
+
+def _read_index(folder: Path, name: str) -> dict[str, Any]:
+    path = folder / name
+    try:
+        index = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise _corrupt(path, "this file is missing") from None
+    except ValueError as error:
+        raise _corrupt(path, f"this file is cut or was altered ({error})") from None
+    if not isinstance(index, dict) or "version" not in index:
+        raise _corrupt(path, "this file states no version")
+    if index["version"] != VERSION:
+        raise _corrupt(path, f"version {index['version']!r}; this release reads {VERSION}")
+    if index.get("sha256") != _hash_of_index(index):
+        raise _corrupt(path, "this file was altered")
+    return index
+
+
+def _corrupt(path: Path, what: str) -> CorruptDataError:
+    return CorruptDataError(
+        what,
+        where=str(path),
+        fix="make it again with `lyra-data annotate` (or `dvc checkout`, where it is in the cache)",
+    )

@@ -1,0 +1,125 @@
+"""Does a view of reversed motion run backwards? Held against its partner, at equal times.
+
+Frame i of a view and frame N-1-i of the view of the other direction show one moment from two
+places. Moved by depth and cameras they must be more alike than frames of equal number, which show
+two moments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import cv2
+import numpy as np
+from jaxtyping import Float
+
+from lyra_data.clips.checks.readings import Reading
+from lyra_data.dataset.checks import bounds
+from lyra_data.dataset.checks.finding import DatasetFinding, found
+from lyra_data.views.fields import Row
+
+NAMES = ("frames", "depth", "depth_valid", "camera_to_world", "intrinsics")
+"""Fields that are read of some frames of both views."""
+
+MAX_SAMPLES = 20_000
+MIN_SAMPLES = 200
+SAME_DEPTH = 0.05
+"""Share that depth may differ by where both see the same surface."""
+
+
+def partners(rows: Iterable[Row]) -> list[tuple[Row, Row]]:
+    """Views of one path in both directions: forward, reversed."""
+    forward = {row["trajectory"]: row for row in rows if not row["motion_reversed"]}
+    return [
+        (forward[row["trajectory"]], row)
+        for row in rows
+        if row["motion_reversed"] and row["trajectory"] in forward
+    ]
+
+
+def compared_frames(num_frames: int) -> list[int]:
+    """First and last frame, and those of the quarters; the middle is one moment both ways."""
+    last = num_frames - 1
+    return sorted({0, last // 4, last - last // 4, last})
+
+
+def check_directions(
+    row: Row, forward: dict[str, Any], backward: dict[str, Any], num_frames: int
+) -> list[DatasetFinding]:
+    """A reversed view against the forward one, both read at `compared_frames`.
+
+    Args:
+        row: of the reversed view.
+    """
+    frames = compared_frames(num_frames)
+    same, other = [], []
+    for place, frame in enumerate(frames):
+        mirrored = frames.index(num_frames - 1 - frame)
+        if mirrored == place:
+            continue
+        at_same_time = _difference(forward, place, backward, mirrored)
+        at_same_number = _difference(forward, place, backward, place)
+        if at_same_time is not None and at_same_number is not None:
+            same.append(at_same_time)
+            other.append(at_same_number)
+    if not same:
+        return []
+    right, wrong = float(np.mean(same)), float(np.mean(other))
+    if right <= bounds.REVERSED * wrong or right - wrong < bounds.REVERSED_LEVELS:
+        return []
+    message = (
+        f"at equal times it differs by {right:.1f} grey levels from the view that runs forward, "
+        f"at equal frame numbers by {wrong:.1f}"
+    )
+    return [
+        found(
+            "motion-reversed",
+            message,
+            scene=row["scene_id"],
+            view_index=row["view_index"],
+            value=right / max(wrong, 1e-9),
+        )
+    ]
+
+
+def _difference(
+    one: dict[str, Any], first: int, other: dict[str, Any], second: int
+) -> float | None:
+    """Mean difference of grey values where both see the same surface; None: too little is."""
+    known: np.ndarray = np.argwhere(one["depth_valid"][first].numpy())
+    known = known[:: -(-len(known) // MAX_SAMPLES) or 1]
+    if len(known) < MIN_SAMPLES:
+        return None
+    depth = one["depth"][first].double().numpy()[tuple(known.T)]
+    cameras = Reading(
+        np.stack([one["camera_to_world"][first], other["camera_to_world"][second]]).astype(float),
+        np.stack([one["intrinsics"][first], other["intrinsics"][second]]).astype(float),
+    )
+    positions = known[:, ::-1] + 0.5
+    places, carried = cameras.carried(0, 1, positions, depth)
+    seen = other["depth"][second].float().numpy()
+    height, width = seen.shape
+    column, row = places.T
+    inside = (column >= 0.5) & (column <= width - 0.5) & (row >= 0.5) & (row <= height - 0.5)
+    there = _sampled(seen, np.where(inside[:, None], places, 0.5), cv2.INTER_NEAREST)
+    with np.errstate(invalid="ignore"):
+        both = inside & (np.abs(there - carried) < SAME_DEPTH * carried)
+    if both.sum() < MIN_SAMPLES:
+        return None
+    here = _sampled(_grey(one["frames"][first]), positions[both], cv2.INTER_LINEAR)
+    moved = _sampled(_grey(other["frames"][second]), places[both], cv2.INTER_LINEAR)
+    return float(np.abs(here - moved).mean())
+
+
+def _grey(frame: Any) -> Float[np.ndarray, "height width"]:
+    return cv2.GaussianBlur(frame.float().mean(dim=0).numpy(), (0, 0), 1.0)
+
+
+def _sampled(
+    picture: Float[np.ndarray, "height width"], positions: Float[np.ndarray, "point 2"], how: int
+) -> Float[np.ndarray, " point"]:
+    columns, rows = (positions - 0.5).astype(np.float32).T
+    return cv2.remap(
+        picture, columns[:, None], rows[:, None], how, borderMode=cv2.BORDER_REPLICATE
+    )[:, 0].astype(np.float64)

@@ -1,0 +1,72 @@
+"""What only the whole dataset tells: statistics against the manifest, sources against splits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from lyra_data.dataset.checks import bounds
+from lyra_data.dataset.checks.finding import DatasetFinding, found
+from lyra_data.dataset.format.channel_statistics import ChannelStatistics, ChannelSums, add_sums
+from lyra_data.dataset.format.manifest import Manifest, SceneEntry
+from lyra_data.dataset.writing.packed_scene import latent_sums_of, rgb_sums_of
+from lyra_data.engine.hashing import sha256_of_bytes
+from lyra_data.views.fields import Row
+
+
+class Totals:
+    """Sums and sources of all scenes, taken one after another; memory grows by some bytes each."""
+
+    def __init__(self) -> None:
+        self._latents: ChannelSums | None = None
+        self._colours: ChannelSums | None = None
+        self._splits: dict[str, dict[str, str]] = {}
+
+    def add(self, entry: SceneEntry, rows: Sequence[Row], thumbnails: Sequence[bytes]) -> None:
+        """Args: thumbnails: the first frames as small PNGs, a view each."""
+        latents, colours = latent_sums_of(rows), rgb_sums_of(rows)
+        self._latents = latents if self._latents is None else add_sums([self._latents, latents])
+        self._colours = colours if self._colours is None else add_sums([self._colours, colours])
+        pictures = {f"picture {sha256_of_bytes(data)[:16]}" for data in thumbnails}
+        for name in {f"source {row['source_id']}" for row in rows} | pictures:
+            self._splits.setdefault(name, {}).setdefault(entry.split, entry.scene_id)
+
+    def findings(self, manifest: Manifest) -> list[DatasetFinding]:
+        return [
+            *_compared("latents", self._latents, manifest.latent_channels),
+            *_compared("frames", self._colours, manifest.rgb_channels),
+            *self._leaks(),
+        ]
+
+    def _leaks(self) -> list[DatasetFinding]:
+        told: set[tuple[str, ...]] = set()
+        findings = []
+        for name, splits in sorted(self._splits.items(), reverse=True):  # sources before pictures
+            scenes = tuple(sorted(splits.values()))
+            if len(splits) > 1 and scenes not in told:
+                told.add(scenes)
+                where = ", ".join(f"{scene} in {split}" for split, scene in sorted(splits.items()))
+                findings.append(found("split-leak", f"{name}: {where}"))
+        return findings
+
+
+def _compared(
+    what: str, sums: ChannelSums | None, stated: Sequence[ChannelStatistics]
+) -> list[DatasetFinding]:
+    if sums is None:
+        return []
+    ours = np.array([(channel.mean, channel.std) for channel in sums.statistics()])
+    theirs = np.array([(channel.mean, channel.std) for channel in stated])
+    if ours.shape != theirs.shape:
+        message = f"{what}: {len(theirs)} channels are stated, the rows have {len(ours)}"
+        return [found("statistics", message)]
+    off = np.abs(ours - theirs) / np.maximum(ours[:, 1:], 1e-9)
+    if off.max() <= bounds.STATISTICS:
+        return []
+    channel = int(off.max(axis=1).argmax())
+    message = (
+        f"{what}, channel {channel}: mean {theirs[channel, 0]:.6g}, deviation "
+        f"{theirs[channel, 1]:.6g}; the rows give {ours[channel, 0]:.6g} and {ours[channel, 1]:.6g}"
+    )
+    return [found("statistics", message, value=float(off.max()))]

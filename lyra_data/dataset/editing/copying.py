@@ -1,0 +1,183 @@
+"""Copying: scenes of one dataset into another, their blobs as they are, byte for byte."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lyra_data.clips.formats.export_folders import require_free
+from lyra_data.dataset.editing.opened import OpenedDataset
+from lyra_data.dataset.format.encoding import Encoding
+from lyra_data.dataset.format.layout import MODALITIES, VIDEO_TYPE
+from lyra_data.dataset.format.manifest import Manifest, SceneEntry
+from lyra_data.dataset.reading.scene_tables import SceneTables
+from lyra_data.dataset.writing.packed_scene import (
+    LATENT_SUMS,
+    RGB_SUMS,
+    PackedScene,
+    latent_sums_of,
+    rgb_sums_of,
+)
+from lyra_data.dataset.writing.writer import assemble_dataset
+from lyra_data.engine.errors import InputError
+from lyra_data.engine.progress import Progress
+from lyra_data.engine.provenance import engine_commit, engine_version
+from lyra_data.views.dropped import DroppedView
+
+
+class CopiedScene:
+    """Some views of a scene, perhaps under another name.
+
+    Attributes:
+        views: view_index of those to copy.
+        scene_id: what it is to be called.
+        split: that it goes to.
+    """
+
+    def __init__(
+        self,
+        dataset: OpenedDataset,
+        entry: SceneEntry,
+        *,
+        views: Sequence[int],
+        split: str,
+        scene_id: str | None = None,
+    ) -> None:
+        self.dataset, self.entry, self.split = dataset, entry, split
+        self.views = tuple(view for view in entry.view_indices if view in views)
+        self.scene_id = scene_id or entry.scene_id
+
+    def packed(self) -> PackedScene:
+        """Its rows; each modality is read when it is written, and checked."""
+        tables, kept = self.dataset.tables, self.views
+        latent = tables.rows(self.entry, "latent", LATENT_SUMS)
+        preview = tables.rows(self.entry, "preview", RGB_SUMS)
+        return PackedScene(
+            self.scene_id,
+            self.views,
+            self.dataset.manifest.codec,
+            latent_sums_of(row for row in latent if row["view_index"] in kept),
+            rgb_sums_of(row for row in preview if row["view_index"] in kept),
+            _Tables(self),
+            {
+                modality: tables.cuts(self.entry, modality, self.scene_id, self.views)
+                for modality in MODALITIES
+            },
+        )
+
+
+def write_copies(
+    scenes: Sequence[CopiedScene],
+    target: Path,
+    *,
+    command: Mapping[str, Any],
+    inputs: Sequence[OpenedDataset],
+    dropped: Sequence[DroppedView],
+    scenes_per_shard: int,
+    progress: Progress,
+) -> Manifest:
+    """Write scenes as the new dataset `target`; it appears whole or not at all.
+
+    One modality of one scene is in memory at a time. The same scenes in the same shards give the
+    files and the dataset hash that they had.
+
+    Args:
+        command: what was asked for, for the manifest.
+        inputs: the datasets that the scenes are of; all of one encoding and codec.
+
+    Raises:
+        InputError: something stands at `target`, it lies in an input, or nothing is left.
+        CorruptDataError: bytes of an input have changed.
+        StorageError: the disk is full, read-only or not permitted.
+    """
+    require_target(target, inputs)
+    if not scenes:
+        raise InputError(
+            "no view is left", where=str(target), fix="ask for less: nothing was written"
+        )
+    encoding = Encoding(**inputs[0].manifest.encoding)  # type: ignore[arg-type]
+    progress.start("Copying", len(scenes), "scenes")
+
+    def packed() -> Iterator[PackedScene]:
+        for scene in scenes:
+            yield scene.packed()
+            progress.advance(note=scene.scene_id)
+
+    manifest = assemble_dataset(
+        packed(),
+        target,
+        splits={scene.scene_id: scene.split for scene in scenes},
+        scenes_per_shard=scenes_per_shard,
+        provenance={
+            "engine_commit": engine_commit(),
+            "engine_version": engine_version(),
+            "command": dict(command),
+            "inputs": [dataset.as_input() for dataset in inputs],
+        },
+        encoding=encoding,
+        dropped=dropped,
+    )
+    progress.finish()
+    return manifest
+
+
+def require_target(target: Path, inputs: Sequence[OpenedDataset]) -> None:
+    """See that nothing would be replaced, before anything is read.
+
+    Raises:
+        InputError: something stands at `target`, or it lies in an input.
+    """
+    require_free(target)
+    for dataset in inputs:
+        if "://" not in dataset.uri and Path(dataset.uri).resolve() in target.resolve().parents:
+            raise InputError(
+                "a dataset must not lie inside the one it is made of",
+                where=str(target),
+                fix="name a folder elsewhere",
+            )
+
+
+class _Tables(Mapping[str, pa.Table]):
+    """The rows of a copied scene by modality, read when they are asked for and not kept."""
+
+    def __init__(self, scene: CopiedScene) -> None:
+        self._scene = scene
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(MODALITIES)
+
+    def __len__(self) -> int:
+        return len(MODALITIES)
+
+    def __getitem__(self, modality: str) -> pa.Table:
+        scene = self._scene
+        tables: SceneTables = scene.dataset.tables
+        table = tables.table(scene.entry, modality)
+        if scene.views != scene.entry.view_indices:
+            kept = pa.array(scene.views, pa.int32())
+            table = table.filter(pc.is_in(table["view_index"], kept))  # type: ignore[attr-defined]
+        if scene.scene_id != scene.entry.scene_id:
+            table = _renamed(table, scene.entry.scene_id, scene.scene_id)
+        return table
+
+
+def _renamed(table: pa.Table, before: str, after: str) -> pa.Table:
+    """Another name in the column and in the names of videos and pictures; blobs stay."""
+    for number, field in enumerate(table.schema):
+        if field.name == "scene_id":
+            names = pa.array([after] * len(table), field.type)
+            table = table.set_column(number, field, names)
+        elif field.type == VIDEO_TYPE:
+            chunks = [_with_paths(chunk, before, after) for chunk in table[number].chunks]
+            table = table.set_column(number, field, pa.chunked_array(chunks, field.type))
+    return table
+
+
+def _with_paths(chunk: Any, before: str, after: str) -> pa.StructArray:
+    paths = [after + path.removeprefix(before) for path in chunk.field("path").to_pylist()]
+    parts = [chunk.field("bytes"), pa.array(paths, pa.string())]
+    return pa.StructArray.from_arrays(parts, fields=list(VIDEO_TYPE))

@@ -1,0 +1,1 @@
+"""Fetch byte ranges of a dataset's files, local or remote."""

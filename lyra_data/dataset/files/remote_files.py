@@ -1,0 +1,233 @@
+"""A dataset's files afar, by requests for byte ranges: near ones together, the next ones ahead."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from lyra_data.dataset.files.byte_ranges import Range, too_short
+from lyra_data.engine.atomic import write_atomically
+from lyra_data.engine.errors import CorruptDataError, InputError
+from lyra_data.engine.hashing import content_key
+
+JOINED_GAP = 64 * 1024
+"""Ranges of a file that lie nearer to each other are asked for together."""
+
+MAX_AHEAD = 256
+"""Joined ranges that are fetched ahead and not read yet; beyond, the oldest are given up."""
+
+
+class RemoteFiles:
+    """Files anywhere else, through fsspec; a connection is made anew in every process.
+
+    Attributes:
+        num_requests, num_bytes: what was asked for since it was opened, in this process.
+    """
+
+    def __init__(self, uri: str, revision: str | None, cache_dir: Path | None) -> None:
+        self.uri, self.revision = uri, revision
+        self.cache_dir = None if cache_dir is None else Path(cache_dir)
+        self.num_requests = self.num_bytes = 0
+        self._process = -1
+        self._system: Any = None
+        self._ahead = _Ahead()
+        if revision is not None and not uri.startswith("hf://"):
+            raise InputError(
+                f"only hf:// has revisions, not {uri}", where=uri, fix="leave revision out"
+            )
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_process": -1, "_system": None}
+
+    def read(self, ranges: Sequence[Range]) -> list[bytes]:
+        self._connected()
+        held = self._ahead.take(ranges)
+        missing = [part for part in ranges if _holder(part, held) is None]
+        held.update(self._fetch(joined(missing)))
+        return [_cut_out(part, held) for part in ranges]
+
+    def prefetch(self, ranges: Sequence[Range]) -> None:
+        self._connected()
+        self._ahead.begin(joined(ranges), self._fetch)
+
+    def size(self, file: str) -> int:
+        system, root = self._connected()
+        with _remote_errors(self.place(file)):
+            self.num_requests += 1
+            return int(system.info(f"{root}/{file}")["size"])
+
+    def place(self, file: str) -> str:
+        return f"{self.uri}/{file}"
+
+    def whole(self, file: str) -> bytes:
+        """A small file, of any size."""
+        system, root = self._connected()
+        with _remote_errors(self.place(file)):
+            self.num_requests += 1
+            data = system.cat_file(f"{root}/{file}")
+        self.num_bytes += len(data)
+        return data
+
+    def _fetch(self, parts: Sequence[Range]) -> dict[Range, bytes]:
+        """Parts from the cache, and the others in requests that are made at once."""
+        held = {part: data for part in parts if (data := self._cached(part)) is not None}
+        missing = [part for part in parts if part not in held]
+        if not missing:
+            return held
+        system, root = self._connected()
+        with _remote_errors(self.uri):
+            fetched = system.cat_ranges(
+                [f"{root}/{part.file}" for part in missing],
+                [part.begin for part in missing],
+                [part.end for part in missing],
+                on_error="raise",
+            )
+        with self._ahead.lock:
+            self.num_requests += len(missing)
+            self.num_bytes += sum(map(len, fetched))
+        for part, data in zip(missing, fetched, strict=True):
+            if len(data) != part.end - part.begin:
+                raise too_short(self.place(part.file), part.begin + len(data), part)
+            held[part] = bytes(data)
+            self._keep(part, held[part])
+        return held
+
+    def _connected(self) -> tuple[Any, str]:
+        if self._process != os.getpid():
+            import fsspec
+
+            uri = self.uri if self.revision is None else _at_revision(self.uri, self.revision)
+            try:
+                options = {} if uri.startswith("memory://") else {"skip_instance_cache": True}
+                self._system = fsspec.core.url_to_fs(uri, **options)
+            except (ImportError, ValueError) as error:
+                raise InputError(
+                    f"cannot be read: {error}",
+                    where=self.uri,
+                    fix="give a folder, or http(s)://, hf://datasets/OWNER/NAME or s3:// "
+                    "(`pip install s3fs`)",
+                ) from None
+            self._ahead = _Ahead()  # threads do not live on in a fork
+            self._process = os.getpid()
+        return self._system
+
+    def _cached(self, part: Range) -> bytes | None:
+        path = self._cache_file(part)
+        if path is None or not path.is_file():
+            return None
+        data = path.read_bytes()
+        return data if len(data) == part.end - part.begin else None
+
+    def _keep(self, part: Range, data: bytes) -> None:
+        path = self._cache_file(part)
+        if path is not None:
+            with write_atomically(path) as temporary:
+                temporary.write_bytes(data)
+
+    def _cache_file(self, part: Range) -> Path | None:
+        if self.cache_dir is None:
+            return None
+        key = content_key([self.uri, self.revision, part.file, part.begin, part.end])
+        return self.cache_dir / key[:2] / key
+
+
+class _Ahead:
+    """What is being fetched in the background, each joined range until it is read."""
+
+    def __init__(self) -> None:
+        self._coming: OrderedDict[Range, Future[dict[Range, bytes]]] = OrderedDict()
+        self.lock = threading.Lock()
+        self._threads: ThreadPoolExecutor | None = None
+
+    def __reduce__(self) -> tuple[type[_Ahead], tuple[()]]:
+        return _Ahead, ()  # a copy in another process fetches nothing yet
+
+    def begin(self, parts: Sequence[Range], fetch: Any) -> None:
+        with self.lock:
+            new = [part for part in parts if part not in self._coming]
+            if not new:
+                return
+            if self._threads is None:
+                self._threads = ThreadPoolExecutor(4, thread_name_prefix="prefetch")
+            coming = self._threads.submit(fetch, new)
+            self._coming.update(dict.fromkeys(new, coming))
+            while len(self._coming) > MAX_AHEAD:
+                self._coming.popitem(last=False)
+
+    def take(self, ranges: Sequence[Range]) -> dict[Range, bytes]:
+        """What is on its way of these ranges, when it has come.
+
+        A failure is left to the reading that follows, which tells it.
+        """
+        with self.lock:
+            taken = {
+                part: self._coming.pop(part)
+                for part in list(self._coming)
+                if any(_within(wanted, part) for wanted in ranges)
+            }
+        return {
+            part: coming.result()[part]
+            for part, coming in taken.items()
+            if coming.exception() is None
+        }
+
+
+def joined(ranges: Sequence[Range]) -> list[Range]:
+    """Ranges that cover the given ones, fewer and larger, in order."""
+    found: list[Range] = []
+    for part in sorted(set(ranges)):
+        last = found[-1] if found else None
+        if last and last.file == part.file and part.begin <= last.end + JOINED_GAP:
+            found[-1] = Range(last.file, last.begin, max(last.end, part.end))
+        else:
+            found.append(part)
+    return found
+
+
+def _within(part: Range, whole: Range) -> bool:
+    return whole.file == part.file and whole.begin <= part.begin and part.end <= whole.end
+
+
+def _holder(part: Range, held: Mapping[Range, bytes]) -> Range | None:
+    return next((whole for whole in held if _within(part, whole)), None)
+
+
+def _cut_out(part: Range, held: Mapping[Range, bytes]) -> bytes:
+    whole = _holder(part, held)
+    assert whole is not None, part
+    return held[whole][part.begin - whole.begin : part.end - whole.begin]
+
+
+def _at_revision(uri: str, revision: str) -> str:
+    owner, name, *rest = uri.removeprefix("hf://datasets/").split("/")
+    return "hf://datasets/" + "/".join([owner, f"{name}@{revision.replace('/', '%2F')}", *rest])
+
+
+@contextmanager
+def _remote_errors(place: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise CorruptDataError(
+            f"a file is missing ({error})", where=place, fix="see whether the address is right"
+        ) from error
+    except ValueError as error:
+        raise InputError(
+            f"byte ranges cannot be read: {error}",
+            where=place,
+            fix="take a server that answers requests for byte ranges, or download the dataset",
+        ) from error
+    except Exception as error:
+        if isinstance(error, OSError | EOFError) or "ClientError" in str(type(error).__mro__):
+            raise InputError(
+                f"cannot be reached: {type(error).__name__}: {error}",
+                where=place,
+                fix="see whether the address and your rights are right, then try again",
+            ) from error
+        raise

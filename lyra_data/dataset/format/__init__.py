@@ -1,0 +1,1 @@
+"""Describe the layout of a dataset: columns, encodings, manifest, index, splits."""

@@ -1,0 +1,227 @@
+"""The manifest: what a whole dataset consists of. Written last; nothing counts without it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lyra_data.dataset.format.channel_statistics import ChannelStatistics
+from lyra_data.dataset.format.layout import FORMAT_VERSION, layout_hash
+from lyra_data.engine.atomic import write_atomically
+from lyra_data.engine.errors import CorruptDataError
+from lyra_data.engine.hashing import content_key
+from lyra_data.views.dropped import DroppedView
+
+MANIFEST_PATH = Path("meta") / "manifest.json"
+CARD_PATH = Path("README.md")
+PACKAGE_AGAIN = "run `lyra-data package` again"
+FETCH_OR_PACKAGE_AGAIN = f"restore the file (`dvc checkout`), or {PACKAGE_AGAIN}"
+
+
+@dataclass(frozen=True)
+class Codec:
+    """The latent codec of every view: its name in params, and its fingerprint."""
+
+    name: str
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """A file that is no shard: an index, the card.
+
+    Attributes:
+        path: relative to the dataset, "/" between parts.
+        size: bytes.
+        sha256: of the whole file.
+    """
+
+    path: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class ShardEntry:
+    """One file of one modality.
+
+    Attributes:
+        path, size, sha256: as FileEntry's.
+        number: of the shard in its split; shards of all modalities hold the same scenes.
+        footer_size, footer_sha256: of Parquet's footer, which page checksums do not cover.
+    """
+
+    path: str
+    modality: str
+    split: str
+    number: int
+    size: int
+    sha256: str
+    footer_size: int
+    footer_sha256: str
+    num_scenes: int
+    num_rows: int
+
+
+@dataclass(frozen=True)
+class SceneEntry:
+    """One scene: row group `row_group` of shard `shard` of its split, a row a view."""
+
+    scene_id: str
+    split: str
+    shard: int
+    row_group: int
+    view_indices: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """All files and scenes, the scenes in the order they were written.
+
+    Attributes:
+        encoding: how frames, depth and latents are encoded, by params key.
+        latent_channels: statistics of the latents as the codec made them, one a channel.
+        rgb_channels: of red, green and blue before they were encoded, in levels of 255.
+        dropped: views that were made and kept out by the limits of params.yaml.
+        provenance: what made the dataset: engine commit, params hash, ...; of one that was made of
+            others, the command and their hashes and provenance.
+    """
+
+    codec: Codec
+    encoding: dict[str, str]
+    latent_channels: tuple[ChannelStatistics, ...]
+    rgb_channels: tuple[ChannelStatistics, ...]
+    shards: tuple[ShardEntry, ...]
+    files: tuple[FileEntry, ...]
+    scenes: tuple[SceneEntry, ...]
+    dropped: tuple[DroppedView, ...]
+    provenance: dict[str, Any]
+
+    @property
+    def dataset_hash(self) -> str:
+        """One hash for every byte of every shard and for what the manifest says of them.
+
+        Provenance, the card and dropped views stand outside: the same data packaged at another
+        commit has the same hash, and so has data that nothing was dropped from because nothing
+        worse was made.
+        """
+        content = self._content()
+        del content["provenance"], content["dropped"]
+        content["files"] = [
+            entry for entry in content["files"] if entry["path"] != CARD_PATH.as_posix()
+        ]
+        return content_key(content)
+
+    @property
+    def manifest_hash(self) -> str:
+        """Hash of all that the manifest says, provenance included."""
+        return content_key(self._content())
+
+    def write(self, folder: Path) -> None:
+        """Write meta/manifest.json below `folder`."""
+        (folder / MANIFEST_PATH).parent.mkdir(parents=True, exist_ok=True)
+        with write_atomically(folder / MANIFEST_PATH) as temporary:
+            temporary.write_bytes(self.text())
+
+    def text(self) -> bytes:
+        """The one file that says all this: another byte is another manifest."""
+        hashes = {"dataset_hash": self.dataset_hash, "manifest_hash": self.manifest_hash}
+        content = {**hashes, **self._content()}
+        return (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()
+
+    def _content(self) -> dict[str, Any]:
+        return {
+            "format_version": FORMAT_VERSION,
+            "layout_hash": layout_hash(),
+            **dataclasses.asdict(self),
+        }
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of the dataset in `folder`.
+
+    Raises:
+        CorruptDataError: as `parse_manifest`, or it is missing.
+    """
+    path = Path(folder) / MANIFEST_PATH
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError:
+        raise unfinished(str(path)) from None
+    except OSError as error:
+        raise _altered(str(path), f"it cannot be read ({error})") from None
+    return parse_manifest(text, str(path))
+
+
+def unfinished(where: str) -> CorruptDataError:
+    return CorruptDataError(
+        "the dataset has no manifest: it was never finished",
+        where=where,
+        fix="run `lyra-data package`",
+    )
+
+
+def parse_manifest(text: bytes, where: str) -> Manifest:
+    """The manifest that `text` is.
+
+    Raises:
+        CorruptDataError: it is altered, or of a version this release cannot read.
+    """
+    try:
+        content = json.loads(text)
+        stated_hashes = content.pop("dataset_hash"), content.pop("manifest_hash")
+        version = content.pop("format_version")
+        layout = content.pop("schema_hash", None) or content.pop("layout_hash")
+    except (ValueError, KeyError, AttributeError) as error:
+        raise _altered(where, f"it cannot be read ({error})") from None
+    if (version, layout) != (FORMAT_VERSION, layout_hash()):
+        raise CorruptDataError(
+            f"format version {version}, layout {str(layout)[:12]}; this release reads version "
+            f"{FORMAT_VERSION}, layout {layout_hash()[:12]}",
+            where=where,
+            fix=f"{PACKAGE_AGAIN}, or use the release of lyra-data that wrote it",
+        )
+    try:
+        manifest = Manifest(
+            codec=Codec(**content.pop("codec")),
+            encoding=dict(content.pop("encoding")),
+            latent_channels=tuple(
+                ChannelStatistics(**entry) for entry in content.pop("latent_channels")
+            ),
+            rgb_channels=tuple(ChannelStatistics(**entry) for entry in content.pop("rgb_channels")),
+            shards=tuple(ShardEntry(**entry) for entry in content.pop("shards")),
+            files=tuple(FileEntry(**entry) for entry in content.pop("files")),
+            scenes=tuple(
+                SceneEntry(**{**entry, "view_indices": tuple(entry["view_indices"])})
+                for entry in content.pop("scenes")
+            ),
+            dropped=tuple(map(DroppedView.from_json, content.pop("dropped"))),
+            provenance=content.pop("provenance"),
+        )
+        found_hashes = manifest.dataset_hash, manifest.manifest_hash
+        is_as_written = manifest.text() == text
+    except (TypeError, KeyError, AttributeError, ValueError) as error:
+        raise _altered(where, f"it cannot be read ({error})") from None
+    if found_hashes != stated_hashes or content or not is_as_written:
+        raise _altered(where, "its content does not have the hash it states")
+    return manifest
+
+
+def _altered(where: str, what: str) -> CorruptDataError:
+    return CorruptDataError(
+        f"the manifest was cut or altered: {what}", where=where, fix=FETCH_OR_PACKAGE_AGAIN
+    )
+
+
+def footer_of(path: Path) -> bytes:
+    """A Parquet file's footer with its length and closing magic."""
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(size - 8)
+        length = int.from_bytes(file.read(4), "little")
+        assert file.read(4) == b"PAR1" and length + 8 <= size, path
+        file.seek(size - 8 - length)
+        return file.read()

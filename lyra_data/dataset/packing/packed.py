@@ -1,0 +1,62 @@
+"""A blob in parts: what the index remembers, so that single frames are read by their bytes."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lyra_data.dataset.packing.packet_order import PacketOrder
+
+
+@dataclass(frozen=True)
+class PartTable:
+    """How a blob is cut into parts.
+
+    Attributes:
+        ends: where every part ends, counted from the blob's first byte; they cover all of it.
+        num_leading: parts before the first frame's.
+        key_frames: frames that decoding can start at; empty: every frame.
+        shape: size of each axis of the decoded array.
+        codec: name of the encoding.
+        config: what a decoder must know besides the parts.
+    """
+
+    ends: tuple[int, ...]
+    num_leading: int
+    key_frames: tuple[int, ...]
+    shape: tuple[int, ...]
+    codec: str
+    config: bytes
+
+    def bounds(self, part: int) -> tuple[int, int]:
+        """First byte and end of a part."""
+        return (self.ends[part - 1] if part else 0), self.ends[part]
+
+    def part_of(self, frame: int) -> int:
+        return self.num_leading + frame
+
+    def frames_to_decode(self, frames: Sequence[int]) -> list[int]:
+        """The frames and those that decoding them needs, ascending; by number of their part."""
+        if self.codec == "original":
+            return PacketOrder.of(self.config).packets_for(frames, self.key_frames)
+        if not self.key_frames:
+            return sorted(set(frames))
+        needed: set[int] = set()
+        for frame in frames:
+            needed.update(range(max(key for key in self.key_frames if key <= frame), frame + 1))
+        return sorted(needed)
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A blob and how it is cut."""
+
+    data: bytes
+    table: PartTable
+
+
+def pack_parts(parts: Sequence[bytes], shape: Sequence[int], codec: str) -> Packed:
+    """Parts one after another, one a frame."""
+    ends = tuple(itertools.accumulate(map(len, parts)))
+    return Packed(b"".join(parts), PartTable(ends, 0, (), tuple(shape), codec, b""))

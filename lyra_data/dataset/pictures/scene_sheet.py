@@ -1,0 +1,82 @@
+"""Contact sheet of a scene: all its views on one page, some frames each, with depth and masks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PIL import Image, PngImagePlugin
+
+from lyra_data.clips.pictures.canvas import PALE, TEXT, TITLE, Canvas, fitted
+from lyra_data.clips.pictures.panels import colour_legend, swatch_legend
+from lyra_data.clips.pictures.sheet import GAP, MARGIN, MARK, WIDTH
+from lyra_data.dataset.pictures.view_pictures import (
+    INVENTED,
+    common_limits,
+    facts_of_scene,
+    read_frames,
+    spread,
+)
+from lyra_data.dataset.reading.reader import SceneDataset
+from lyra_data.engine.atomic import write_atomically
+from lyra_data.media.colour_maps import DEPTH_MAP, Picture
+
+MAX_COLUMNS = 5
+MAX_HEIGHT = 260
+
+
+def scene_sheet(dataset: SceneDataset, scene_id: str) -> Picture:
+    """The page, RGB; one view's frames are in memory at a time."""
+    views = facts_of_scene(dataset, scene_id)
+    limits = common_limits(dataset, scene_id, views)
+    inner = WIDTH - 2 * MARGIN
+    columns = max(len(spread(facts["num_frames"], MAX_COLUMNS)) for facts in views)
+    cell = (inner - GAP * (columns - 1)) // columns
+    heights = [
+        max(1, min(round(cell * facts["height"] / facts["width"]), MAX_HEIGHT)) for facts in views
+    ]
+    top = MARGIN + TITLE + 2 * TEXT + 36
+    whole = top + sum(3 * (height + 4) + TEXT + 26 for height in heights) + MARGIN
+    canvas = Canvas(WIDTH, whole)
+    canvas.text(fitted(scene_id, inner, TITLE), MARGIN, MARGIN, size=TITLE)
+    canvas.text(_subtitle(views), MARGIN, MARGIN + TITLE + 8, colour=PALE)
+    unit = "m" if views[0]["depth_scale"] == "metric" else "units"
+    line = MARGIN + TITLE + TEXT + 18
+    canvas.text("depth", MARGIN, line)
+    left = colour_legend(canvas, MARGIN + 60, line, DEPTH_MAP, limits, unit, falling=True)
+    swatch_legend(canvas, left, line, None, "unknown")
+    swatch_legend(canvas, left + 120, line, INVENTED, "invented by the teacher")
+    for facts, height in zip(views, heights, strict=True):
+        shown = read_frames(dataset, scene_id, facts, spread(facts["num_frames"], MAX_COLUMNS))
+        wide = min(cell, round(height * facts["width"] / facts["height"]))
+        share = f"{100 * facts['known_fraction']:.1f} % known"
+        frames = f"frames {', '.join(map(str, shown.indices))}"
+        canvas.text(fitted(f"{shown.title}. {frames}; {share}", inner), MARGIN, top)
+        top += TEXT + 8
+        for draw in shown.panels(limits):
+            for place in range(len(shown.indices)):
+                canvas.put(draw(place, height, wide), MARGIN + place * (cell + GAP), top)
+            top += height + 4
+        top += 18
+    return canvas.pixels
+
+
+def write_scene_sheet(dataset: SceneDataset, scene_id: str, path: Path) -> None:
+    """Write the page as a PNG, marked as the pages of clips are; the same scene, the same bytes.
+
+    Raises:
+        StorageError: the disk is full or cannot be written.
+    """
+    facts = PngImagePlugin.PngInfo()
+    facts.add_text(*MARK)
+    page = scene_sheet(dataset, scene_id)
+    with write_atomically(path) as temporary:
+        Image.fromarray(page).save(temporary, format="PNG", pnginfo=facts)
+
+
+def _subtitle(views: list[dict]) -> str:
+    first = views[0]
+    scale = "depth in metres" if first["depth_scale"] == "metric" else "depth up to scale"
+    return (
+        f"{len(views)} view{'s' if len(views) != 1 else ''}, {first['num_frames']} frames at "
+        f"{first['fps']:g}/s, {first['width']} x {first['height']} pixels, {scale}"
+    )

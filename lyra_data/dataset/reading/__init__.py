@@ -1,0 +1,1 @@
+"""Read scenes, frames and latents out of a dataset, near or far."""

@@ -1,0 +1,1 @@
+"""Write a dataset: scenes are packed into shards, with a card and a manifest."""

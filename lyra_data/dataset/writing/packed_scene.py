@@ -1,0 +1,212 @@
+"""A packed scene: its rows of every modality and where its blobs are cut; kept until it is placed.
+
+On the disk it is a folder of Arrow files, read by memory map, so that placing a scene in its shard
+holds none of it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import xxhash
+
+from lyra_data.dataset.format.blob_index import CUT_SCHEMA
+from lyra_data.dataset.format.channel_statistics import ChannelSums, add_sums
+from lyra_data.dataset.format.encoding import EncodedView, Encoding, encode_view
+from lyra_data.dataset.format.layout import MODALITIES, arrow_schema, blob_columns, columns_of
+from lyra_data.dataset.format.manifest import Codec
+from lyra_data.dataset.packing.packed import Packed
+from lyra_data.engine.errors import CorruptDataError
+from lyra_data.views.fields import FIELD_BY_NAME, Row, row_shape
+
+GENERATE_AGAIN = "run `lyra-data generate` again, with one codec for all scenes"
+LATENT_SUMS = ["latent_shape", "latent_mean", "latent_std"]
+RGB_SUMS = ["num_frames", "height", "width", "rgb_mean", "rgb_std"]
+
+
+@dataclass(frozen=True)
+class PackedScene:
+    """One scene's rows.
+
+    Attributes:
+        tables, cuts: by modality; rows of `layout.arrow_schema` and of CUT_SCHEMA.
+        codec: of the latents of all its views.
+        latent_sums, rgb_sums: as the rows state their views' statistics.
+    """
+
+    scene_id: str
+    view_indices: tuple[int, ...]
+    codec: Codec
+    latent_sums: ChannelSums
+    rgb_sums: ChannelSums
+    tables: Mapping[str, pa.Table]
+    cuts: Mapping[str, pa.Table]
+
+    def write(self, folder: Path) -> None:
+        for name, tables in (("rows", self.tables), ("cuts", self.cuts)):
+            for modality, table in tables.items():
+                path = folder / f"{modality}-{name}.arrow"
+                with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as out:
+                    out.write_table(table)
+        facts = {
+            "scene_id": self.scene_id,
+            "view_indices": list(self.view_indices),
+            "codec": dataclasses.asdict(self.codec),
+            "latent_sums": dataclasses.asdict(self.latent_sums),
+            "rgb_sums": dataclasses.asdict(self.rgb_sums),
+        }
+        (folder / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
+
+    @staticmethod
+    def read(folder: Path) -> PackedScene:
+        """What `write` wrote; its bytes stay on the disk until they are used."""
+        facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
+
+        def tables(name: str) -> dict[str, pa.Table]:
+            paths = {modality: folder / f"{modality}-{name}.arrow" for modality in MODALITIES}
+            return {
+                modality: pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+                for modality, path in paths.items()
+            }
+
+        latent_sums, rgb_sums = (
+            ChannelSums(sums["count"], tuple(sums["total"]), tuple(sums["squares"]))
+            for sums in (facts["latent_sums"], facts["rgb_sums"])
+        )
+        return PackedScene(
+            facts["scene_id"],
+            tuple(facts["view_indices"]),
+            Codec(**facts["codec"]),
+            latent_sums,
+            rgb_sums,
+            tables("rows"),
+            tables("cuts"),
+        )
+
+
+def pack_scene(rows: Iterable[Row], encoding: Encoding) -> PackedScene:
+    """Encode the views of one scene, one at a time.
+
+    Raises:
+        CorruptDataError: its latents are of several codecs, or a row's bytes are damaged.
+        InputError: a value does not fit in half floats.
+    """
+    return pack_encoded(_encoded(row, encoding) for row in rows)
+
+
+def pack_encoded(views: Iterable[EncodedView]) -> PackedScene:
+    """Put the encoded views of one scene together, one at a time.
+
+    Raises:
+        CorruptDataError: its latents are of several codecs.
+    """
+    tables: dict[str, list[pa.Table]] = {modality: [] for modality in MODALITIES}
+    cuts: dict[str, list[pa.Table]] = {modality: [] for modality in MODALITIES}
+    indices: list[int] = []
+    scene_id, codec = "", None
+    for view in views:
+        row = view.row
+        scene_id = row["scene_id"]
+        codec = check_codec(codec_of(row), codec, scene_id, row["view_index"])
+        assert row["view_index"] not in indices, f"{scene_id} has view {row['view_index']} twice"
+        indices.append(row["view_index"])
+        for modality in MODALITIES:
+            tables[modality].append(_row_table(view, modality))
+            cuts[modality].append(_cut_table(view, modality))
+    assert codec is not None, "a scene has at least one view"
+    joined = {modality: pa.concat_tables(parts) for modality, parts in tables.items()}
+    return PackedScene(
+        scene_id,
+        tuple(indices),
+        codec,
+        latent_sums_of(joined["latent"].select(LATENT_SUMS).to_pylist()),
+        rgb_sums_of(joined["preview"].select(RGB_SUMS).to_pylist()),
+        joined,
+        {modality: pa.concat_tables(parts) for modality, parts in cuts.items()},
+    )
+
+
+def codec_of(row: Row) -> Codec:
+    """The codec that made a row's latents, from its provenance."""
+    stated = FIELD_BY_NAME["provenance"].decode(row["provenance"], row_shape(row))
+    return Codec(stated["codec"], stated["codec_fingerprint"])
+
+
+def check_codec(found: Codec, codec: Codec | None, scene_id: str, view_index: int) -> Codec:
+    """Raises CorruptDataError where `found` is another codec than the one before."""
+    if codec is not None and found != codec:
+        raise CorruptDataError(
+            f"its latents are of codec {found.name} ({found.fingerprint}), those before of "
+            f"{codec.name} ({codec.fingerprint})",
+            where=f"scene {scene_id}, view {view_index}",
+            fix=GENERATE_AGAIN,
+        )
+    return found
+
+
+def latent_sums_of(rows: Iterable[Row]) -> ChannelSums:
+    """Of the views of these rows of `latent`, of which LATENT_SUMS are read."""
+    return add_sums(
+        ChannelSums.of_row(
+            math.prod(row["latent_shape"][1:]), row["latent_mean"], row["latent_std"]
+        )
+        for row in rows
+    )
+
+
+def rgb_sums_of(rows: Iterable[Row]) -> ChannelSums:
+    """Of the views of these rows of `preview`, of which RGB_SUMS are read."""
+    return add_sums(
+        ChannelSums.of_row(
+            row["num_frames"] * row["height"] * row["width"], row["rgb_mean"], row["rgb_std"]
+        )
+        for row in rows
+    )
+
+
+def _encoded(row: Row, encoding: Encoding) -> EncodedView:
+    try:
+        return encode_view(row, encoding)
+    except ValueError as error:
+        raise CorruptDataError(
+            f"the view cannot be read: {error}",
+            where=f"scene {row['scene_id']}, view {row['view_index']}",
+            fix="run `lyra-data generate` again",
+        ) from error
+
+
+def _row_table(view: EncodedView, modality: str) -> pa.Table:
+    row = {column.name: column.value(view) for column in columns_of(modality)}
+    return pa.Table.from_pylist([row], schema=arrow_schema(modality))
+
+
+def _cut_table(view: EncodedView, modality: str) -> pa.Table:
+    rows = [_cut(view, field, view.media[field]) for field in blob_columns(modality)]
+    return pa.Table.from_pylist(rows, schema=CUT_SCHEMA)
+
+
+def _cut(view: EncodedView, field: str, packed: Packed) -> Row:
+    table, data = packed.table, memoryview(packed.data)
+    assert table.ends[-1] == len(data), (field, table.ends[-1], len(data))
+    return {
+        "scene_id": view.row["scene_id"],
+        "view_index": view.row["view_index"],
+        "field": field,
+        "length": len(data),
+        "part_ends": list(table.ends),
+        "part_xxh3": [
+            xxhash.xxh3_64_intdigest(data[slice(*table.bounds(part))])
+            for part in range(len(table.ends))
+        ],
+        "num_leading": table.num_leading,
+        "key_frames": list(table.key_frames),
+        "shape": list(table.shape),
+        "codec": table.codec,
+        "config": table.config,
+    }

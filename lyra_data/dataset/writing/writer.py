@@ -1,0 +1,244 @@
+"""Writing a dataset: scenes into the shards of every modality, the index, the card, the manifest.
+
+Holds one view and the index of the open shards in memory. The manifest is written last, and the
+folder appears whole or not at all.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from lyra_data.dataset.format.blob_index import INDEX_SCHEMA
+from lyra_data.dataset.format.channel_statistics import ChannelSums, add_sums
+from lyra_data.dataset.format.encoding import Encoding
+from lyra_data.dataset.format.layout import MODALITIES
+from lyra_data.dataset.format.manifest import (
+    CARD_PATH,
+    Codec,
+    FileEntry,
+    Manifest,
+    SceneEntry,
+    ShardEntry,
+    footer_of,
+)
+from lyra_data.dataset.format.splits import TRAIN
+from lyra_data.dataset.writing.card import card_text
+from lyra_data.dataset.writing.packed_scene import PackedScene, check_codec, pack_scene
+from lyra_data.dataset.writing.shards import OpenShard
+from lyra_data.engine.atomic import folder_atomically
+from lyra_data.engine.errors import StageOrderError
+from lyra_data.engine.hashing import sha256_of_bytes, sha256_of_file
+from lyra_data.scene.view import View
+from lyra_data.views.dropped import DroppedView
+from lyra_data.views.fields import Row, row_from_view
+
+
+def write_dataset(
+    views: Iterable[View],
+    folder: Path,
+    *,
+    splits: Mapping[str, str] | None,
+    scenes_per_shard: int,
+    provenance: Mapping[str, str],
+    encoding: Encoding = Encoding(),  # noqa: B008  frozen
+) -> Manifest:
+    """As `assemble_dataset`, from views in memory; the views of a scene one after another."""
+    rows = map(row_from_view, views)
+    return assemble_dataset(
+        pack_scenes(rows, encoding),
+        folder,
+        splits=splits,
+        scenes_per_shard=scenes_per_shard,
+        provenance=provenance,
+        encoding=encoding,
+    )
+
+
+def pack_scenes(rows: Iterable[Row], encoding: Encoding) -> Iterator[PackedScene]:
+    """The scenes of rows that stand side by side; one view is held at a time."""
+    for _, group in itertools.groupby(rows, key=lambda row: row["scene_id"]):
+        yield pack_scene(group, encoding)
+
+
+def assemble_dataset(
+    scenes: Iterable[PackedScene],
+    folder: Path,
+    *,
+    splits: Mapping[str, str] | None,
+    scenes_per_shard: int,
+    provenance: Mapping[str, Any],
+    encoding: Encoding,
+    dropped: Sequence[DroppedView] = (),
+) -> Manifest:
+    """Write packed scenes as `folder`; it appears whole, with its manifest, or not at all.
+
+    The same scenes give the same bytes.
+
+    Args:
+        splits: scene_id -> split, as `splits.split_by_source` gives; None: everything is train.
+        provenance: what made the dataset, for the manifest.
+        dropped: views kept out of it, for the manifest.
+
+    Raises:
+        StageOrderError: there is no scene at all.
+        CorruptDataError: the views were encoded by several codecs.
+        StorageError: the disk is full, read-only or not permitted.
+    """
+    assert scenes_per_shard > 0, scenes_per_shard
+    codec: Codec | None = None
+    latents: ChannelSums | None = None
+    colours: ChannelSums | None = None
+    with folder_atomically(folder) as temporary, _Shards(temporary, scenes_per_shard) as shards:
+        for scene in scenes:
+            codec = check_codec(scene.codec, codec, scene.scene_id, scene.view_indices[0])
+            latents = _added(latents, scene.latent_sums)
+            colours = _added(colours, scene.rgb_sums)
+            shards.add(scene, TRAIN if splits is None else splits[scene.scene_id])
+            del scene  # before the next one is made
+        if codec is None or latents is None or colours is None:
+            raise StageOrderError(
+                "there are no views to package", where=str(folder), fix="run `lyra-data generate`"
+            )
+        entries = shards.finish()
+        (temporary / CARD_PATH).write_text(card_text(entries, shards.scenes, encoding), "utf-8")
+        manifest = Manifest(
+            codec=codec,
+            encoding=encoding.as_json(),
+            latent_channels=latents.statistics(),
+            rgb_channels=colours.statistics(),
+            shards=tuple(entries),
+            files=tuple(
+                _file_entry(temporary, path) for path in (*map(index_path, MODALITIES), CARD_PATH)
+            ),
+            scenes=tuple(shards.scenes),
+            dropped=tuple(dropped),
+            provenance=dict(provenance),
+        )
+        manifest.write(temporary)
+    return manifest
+
+
+def index_path(modality: str) -> Path:
+    """Where a modality's index lies in a dataset."""
+    return Path("meta") / "index" / f"{modality}.parquet"
+
+
+def shard_path(modality: str, split: str, number: int, total: int) -> str:
+    """Where a shard lies in a dataset."""
+    return f"data/{modality}/{split}-{number:05d}-of-{total:05d}.parquet"
+
+
+class _Shards:
+    """The shards of all splits as they are written; how many there are is known at the end."""
+
+    def __init__(self, folder: Path, scenes_per_shard: int) -> None:
+        self.folder, self.scenes_per_shard = folder, scenes_per_shard
+        self.scenes: list[SceneEntry] = []
+        self._seen: set[str] = set()
+        self._open: dict[str, dict[str, OpenShard]] = {}
+        self._num_scenes: dict[str, list[int]] = {}
+        self._num_rows: dict[str, list[int]] = {}
+
+    def __enter__(self) -> _Shards:
+        for modality in MODALITIES:
+            (self.folder / "data" / modality).mkdir(parents=True)
+            (self.folder / index_path(modality)).parent.mkdir(parents=True, exist_ok=True)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for shard in (shard for group in self._open.values() for shard in group.values()):
+            shard.abandon()
+
+    def add(self, scene: PackedScene, split: str) -> None:
+        assert scene.scene_id not in self._seen, f"{scene.scene_id}: its views are not side by side"
+        self._seen.add(scene.scene_id)
+        group = self._open.get(split) or self._start(split)
+        for shard in group.values():
+            shard.add(scene)
+        number = len(self._num_scenes[split]) - 1
+        place = self._num_scenes[split][-1]
+        self.scenes.append(
+            SceneEntry(scene.scene_id, split, number, place, tuple(scene.view_indices))
+        )
+        self._num_scenes[split][-1] += 1
+        self._num_rows[split][-1] += len(scene.view_indices)
+        if self._num_scenes[split][-1] == self.scenes_per_shard:
+            self._finish_shards(split)
+
+    def finish(self) -> list[ShardEntry]:
+        """Give shards their last names and write the index; entries by modality, split, number."""
+        for split in list(self._open):
+            self._finish_shards(split)
+        entries = []
+        for modality in MODALITIES:
+            with pq.ParquetWriter(
+                self.folder / index_path(modality), INDEX_SCHEMA, compression="zstd"
+            ) as index:
+                for split in sorted(self._num_scenes):
+                    entries += self._finish_split(modality, split, index)
+        return entries
+
+    def _finish_split(self, modality: str, split: str, index: pq.ParquetWriter) -> list[ShardEntry]:
+        entries = []
+        total = len(self._num_scenes[split])
+        for number in range(total):
+            part = self._part(modality, split, number)
+            name = shard_path(modality, split, number, total)
+            path = part.with_suffix(".parquet").rename(self.folder / name)
+            rows = pq.read_table(part)
+            names = rows.column_names.index("file")
+            index.write_table(
+                rows.set_column(names, INDEX_SCHEMA.field("file"), [[name] * len(rows)])
+            )
+            part.unlink()
+            footer = footer_of(path)
+            entries.append(
+                ShardEntry(
+                    path=name,
+                    modality=modality,
+                    split=split,
+                    number=number,
+                    size=path.stat().st_size,
+                    sha256=sha256_of_file(path),
+                    footer_size=len(footer),
+                    footer_sha256=sha256_of_bytes(footer),
+                    num_scenes=self._num_scenes[split][number],
+                    num_rows=self._num_rows[split][number],
+                )
+            )
+        return entries
+
+    def _part(self, modality: str, split: str, number: int) -> Path:
+        """The index of one shard until all shards are counted; the shard lies beside it."""
+        return self.folder / "data" / modality / f"{split}-{number:05d}.index"
+
+    def _start(self, split: str) -> dict[str, OpenShard]:
+        number = len(self._num_scenes.setdefault(split, []))
+        self._num_scenes[split].append(0)
+        self._num_rows.setdefault(split, []).append(0)
+        self._open[split] = {
+            modality: OpenShard(
+                self._part(modality, split, number).with_suffix(".parquet"), modality
+            )
+            for modality in MODALITIES
+        }
+        return self._open[split]
+
+    def _finish_shards(self, split: str) -> None:
+        number = len(self._num_scenes[split]) - 1
+        for modality, shard in self._open.pop(split).items():
+            pq.write_table(shard.close(""), self._part(modality, split, number))
+
+
+def _added(sums: ChannelSums | None, more: ChannelSums) -> ChannelSums:
+    return more if sums is None else add_sums([sums, more])
+
+
+def _file_entry(folder: Path, path: Path) -> FileEntry:
+    whole = folder / path
+    return FileEntry(path.as_posix(), whole.stat().st_size, sha256_of_file(whole))

@@ -1,0 +1,85 @@
+"""Provenance: which engine, commit, params and code made a result."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import lyra_data
+from lyra_data.engine.hashing import content_key, sha256_of_file
+from lyra_data.engine.params import Params
+
+UNKNOWN = "unknown"
+ENGINE_PACKAGES = ("lyra_data", "lyra_model", "stages")
+
+
+def engine_version() -> str:
+    """Version of the running lyra_data package."""
+    return lyra_data.__version__
+
+
+@functools.cache
+def engine_commit() -> str:
+    """Commit of the running engine's source; "-dirty" is added where its code was changed since.
+
+    Only the engine's packages count as its code: a run rewrites dvc.lock and params have a hash
+    of their own. "unknown" where the running package is not the one git tracks (installed
+    elsewhere, or no git).
+    """
+    return commit_of(Path(lyra_data.__file__).resolve().parent.parent)
+
+
+def commit_of(folder: Path) -> str:
+    """As `engine_commit`, of the engine whose packages lie in `folder`."""
+    if _git(folder, "ls-files", "--error-unmatch", "lyra_data/__init__.py") is None:
+        return UNKNOWN
+    commit = _git(folder, "rev-parse", "HEAD")
+    if commit is None:
+        return UNKNOWN
+    changes = _git(folder, "status", "--porcelain", "--untracked-files=no", "--", *ENGINE_PACKAGES)
+    return f"{commit}-dirty" if changes else commit
+
+
+def params_hash(params: Params | Mapping[str, Any]) -> str:
+    """Hash of the values of a params section, independent of the order of its keys."""
+    values = params.model_dump(mode="json") if isinstance(params, Params) else dict(params)
+    return content_key(values)
+
+
+@functools.cache
+def code_fingerprint(*names: str) -> str:
+    """Hash of the Python source of packages (with all below them) and modules, by dotted name.
+
+    Part of every scratch key: work done by changed code is never taken for finished.
+    """
+    return content_key({name: sha256_of_file(path) for name, path in _sources(names)})
+
+
+def _sources(names: tuple[str, ...]) -> list[tuple[str, Path]]:
+    sources = set()
+    for name in names:
+        spec = importlib.util.find_spec(name)
+        assert spec is not None, f"no module {name}"
+        if spec.submodule_search_locations is None:
+            assert spec.origin is not None, f"{name} has no source file"
+            sources.add((name, Path(spec.origin)))
+            continue
+        for root in map(Path, spec.submodule_search_locations):
+            for path in root.rglob("*.py"):
+                sources.add((f"{name}/{path.relative_to(root).as_posix()}", path))
+    return sorted(sources)
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    """What git answers, or None where it fails or is not installed."""
+    try:
+        answer = subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=False
+        )
+    except OSError:
+        return None
+    return answer.stdout.strip() if answer.returncode == 0 else None

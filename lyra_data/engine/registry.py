@@ -1,0 +1,62 @@
+"""Registry: the table of the kinds of one component (teachers, codecs, ...), loaded on demand."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Any, Generic, TypeVar
+
+from lyra_data.engine.errors import ParamsError
+from lyra_data.engine.params import Params, suggestion
+
+Component = TypeVar("Component")
+
+
+class Registry(Generic[Component]):
+    """Kinds of one component by name.
+
+    An entry maps a kind's name to "module:Class". The module's file is named after the kind, the
+    class has an inner attribute `Params` (a `Params` of lyra_data/engine/params.py, whose `name`
+    field is the kind), and its constructor takes those params alone. Modules are imported only when
+    their kind is asked for, so that an unused kind costs nothing and needs nothing installed.
+    """
+
+    def __init__(self, noun: str, entries: Mapping[str, str]) -> None:
+        self.noun = noun
+        self.entries = dict(entries)
+
+    def names(self) -> list[str]:
+        return list(self.entries)
+
+    def kind(self, name: str, *, where: str) -> type[Component]:
+        """The class of a kind.
+
+        Raises:
+            ParamsError: the name is not in the table; the known names are listed.
+        """
+        if not isinstance(name, str) or name not in self.entries:
+            raise ParamsError(
+                f"unknown {self.noun} {name!r}",
+                where=where,
+                fix=suggestion(str(name), self.names()),
+            )
+        module, _, attribute = self.entries[name].partition(":")
+        return getattr(importlib.import_module(module), attribute)
+
+    def parse(self, values: Any, *, where: str) -> Params:
+        """Validate a params section whose key `name` chooses the kind."""
+        if isinstance(values, Params):
+            return values
+        if not isinstance(values, Mapping) or "name" not in values:
+            raise ParamsError(
+                f"a {self.noun} needs a name",
+                where=where,
+                fix=f"add `name:` with one of {', '.join(self.names())}",
+            )
+        params_class: type[Params] = self.kind(values["name"], where=where).Params  # type: ignore[attr-defined]
+        return params_class.parse(values, where=where)
+
+    def create(self, values: Any, *, where: str) -> Component:
+        """Build the component that a params section describes."""
+        params = self.parse(values, where=where)
+        return self.kind(params.name, where=where)(params)  # type: ignore[attr-defined, call-arg]

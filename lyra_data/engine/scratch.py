@@ -1,0 +1,96 @@
+"""Scratch store: finished pieces of a stage's work, found again by what they were made from.
+
+An item is a folder `<root>/<stage>/<key>`; the key is `hashing.content_key` of everything the
+item depends on (input, semantic params, code fingerprint). It is built under a temporary name and
+renamed when whole, so a run killed at any moment leaves finished items and nothing else that
+counts. Each item lists the sha256 of its files; an item that no longer agrees is done again.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lyra_data.engine.atomic import partial_folder, publish_folder, remove_leftovers, storage_errors
+from lyra_data.engine.hashing import sha256_of_files
+
+logger = logging.getLogger(__name__)
+
+CONTENTS_FILE = "contents.json"
+
+
+class ScratchStore:
+    """The items of one stage.
+
+    Args:
+        root: scratch folder of the whole pipeline (".work"), ignored by git and DVC.
+        stage: name of the stage.
+    """
+
+    def __init__(self, root: Path, stage: str) -> None:
+        self.folder = Path(root) / stage
+        self._is_swept = False
+
+    def get(self, key: str) -> Path | None:
+        """The folder of a finished item, its files checked; None where it has (still) to be made.
+
+        A damaged item is removed with a warning.
+        """
+        folder = self._item(key)
+        if not folder.is_dir():
+            return None
+        damage = _find_damage(folder)
+        if damage is None:
+            return folder
+        logger.warning("scratch item %s is damaged (%s): it will be made again", folder, damage)
+        with storage_errors(folder):
+            shutil.rmtree(folder)
+        return None
+
+    @contextmanager
+    def put(self, key: str) -> Iterator[Path]:
+        """Yield an empty folder to fill; it becomes the item when the block ends well.
+
+        Where another worker finished the same item meanwhile, that one stays.
+
+        Raises:
+            StorageError: the disk is full, read-only or not permitted.
+        """
+        target = self._item(key)
+        self._sweep()
+        with storage_errors(target), partial_folder(self.folder) as workplace:
+            temporary = workplace / key
+            temporary.mkdir()
+            yield temporary
+            contents = json.dumps(sha256_of_files(temporary), indent=1)
+            (temporary / CONTENTS_FILE).write_text(contents + "\n")
+            if self.get(key) is None:
+                publish_folder(temporary, target)
+
+    def _sweep(self) -> None:
+        """Remove, once, what killed runs left unfinished; running workers keep theirs."""
+        if not self._is_swept and self.folder.is_dir():
+            remove_leftovers(self.folder)
+        self._is_swept = True
+
+    def _item(self, key: str) -> Path:
+        assert key and set(key) <= set("0123456789abcdef"), f"not a content key: {key!r}"
+        return self.folder / key
+
+
+def _find_damage(folder: Path) -> str | None:
+    """What is wrong with an item, or None."""
+    try:
+        expected = json.loads((folder / CONTENTS_FILE).read_text())
+        found = sha256_of_files(folder)
+    except (OSError, ValueError) as error:
+        return str(error)
+    found.pop(CONTENTS_FILE)
+    if found == expected:
+        return None
+    names = sorted(found.keys() | expected.keys())
+    return f"{next(name for name in names if found.get(name) != expected.get(name))} has changed"

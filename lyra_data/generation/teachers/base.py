@@ -1,0 +1,110 @@
+"""The promise of a teacher: it turns what the 3D cache shows of a trajectory into a whole video."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, Protocol, runtime_checkable
+
+from jaxtyping import Bool, Float, UInt8
+from torch import Tensor
+
+from lyra_data.cache3d.cache import CacheRender
+from lyra_data.engine.placement import Placement
+from lyra_data.scene.cameras import Cameras
+
+
+@dataclass(frozen=True)
+class TeacherSpec:
+    """What a teacher needs and gives.
+
+    Attributes:
+        size_multiple: height and width must be multiples of this many pixels.
+        frame_period: the number of frames must be k * frame_period + 1.
+        segment_frames: frames made at a time; a longer path is continued from the last frame
+            made. None: any number at once.
+        max_buffers: how many warped sources it can look at per frame.
+        latent_space: name of the codec whose latents it returns, or None: frames only.
+    """
+
+    size_multiple: int
+    frame_period: int
+    segment_frames: int | None
+    max_buffers: int
+    latent_space: str | None
+
+
+NextSegment = Callable[[Float[Tensor, "3 height width"]], CacheRender]
+"""The last frame made so far, [-1, 1] -> the cache, extended by it, in the next segment's cameras,
+of which the first is that frame's own."""
+
+
+@dataclass(frozen=True)
+class TeacherInput:
+    """One trajectory as the 3D cache shows it.
+
+    Attributes:
+        image: the source image, [-1, 1].
+        warped: the cache rendered into each camera of the first segment, [-1, 1], -1 where `known`
+            is False; buffers newest first.
+        known: True where the cache covers the pixel.
+        depth: z depth of what the cache shows, 0 where `known` is False.
+        cameras: the whole trajectory.
+        next_segment: gives what is shown of the next segment; called once for each but the first.
+        fps: frames per second.
+        prompt: text, or "".
+        seed: derived seed for everything the teacher draws.
+    """
+
+    image: Float[Tensor, "3 height width"]
+    warped: Float[Tensor, "frame buffer 3 height width"]
+    known: Bool[Tensor, "frame buffer height width"]
+    depth: Float[Tensor, "frame buffer height width"]
+    cameras: Cameras
+    fps: float
+    prompt: str
+    seed: int
+    next_segment: NextSegment | None = None
+
+
+@dataclass(frozen=True)
+class TeacherOutput:
+    """What a teacher made.
+
+    Attributes:
+        frames: RGB, 0..255, of the whole trajectory.
+        filled: True where the teacher invented the pixel.
+        latents: of the whole trajectory, in the space `spec.latent_space`, or None.
+    """
+
+    frames: UInt8[Tensor, "frame 3 height width"]
+    filled: Bool[Tensor, "frame height width"]
+    latents: Float[Tensor, "channel latent_frame latent_height latent_width"] | None
+
+
+@runtime_checkable
+class Teacher(Protocol):
+    """Loaded once per worker, then asked for many trajectories."""
+
+    name: ClassVar[str]
+
+    @property
+    def spec(self) -> TeacherSpec: ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Names the exact model: weights and settings that change its frames."""
+        ...
+
+    @property
+    def latents_fingerprint(self) -> str | None:
+        """The fingerprint of the codec whose latents it returns; None: it returns frames only."""
+        ...
+
+    def place(self, placement: Placement) -> None:
+        """Told once, before the first request, where to run."""
+        ...
+
+    def generate(self, request: TeacherInput) -> TeacherOutput:
+        """The whole trajectory's video; results lie on the CPU."""
+        ...

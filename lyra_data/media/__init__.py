@@ -1,0 +1,1 @@
+"""Read and write pictures, depth maps, camera files and videos."""

@@ -1,0 +1,55 @@
+"""Folders of frames: pictures of one size, in the order of the numbers in their names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from lyra_data.engine.errors import InputError
+from lyra_data.media.images import read_photo
+from lyra_data.media.video.reading import check_memory
+
+FRAME_SUFFIXES = (".png", ".jpg", ".jpeg")
+
+
+def frame_files(folder: Path) -> list[Path]:
+    """The pictures of a folder, in the order of the numbers in their names."""
+    paths = [path for path in folder.iterdir() if path.suffix.lower() in FRAME_SUFFIXES]
+    return sorted((path for path in paths if path.name[0] != "."), key=_by_name)
+
+
+def natural_order(name: str) -> tuple[tuple[int, int, str], ...]:
+    """A sort key: frame2 comes before frame10."""
+    parts = re.split(r"([0-9]+)", name)
+    return tuple((0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts)
+
+
+def read_frames(paths: Sequence[Path]) -> UInt8[Tensor, "frame 3 height width"]:
+    """Pictures of one size.
+
+    Raises:
+        InputError: as `read_photo`; sizes differ; they are more than memory is given to.
+    """
+    first = read_photo(paths[0])
+    check_memory(len(paths), *first.shape[1:], where=paths[0].parent)
+    frames = torch.empty((len(paths), *first.shape), dtype=torch.uint8)
+    for index, path in enumerate(paths):
+        frame = read_photo(path)
+        if frame.shape != first.shape:
+            raise InputError(
+                f"this frame has {frame.shape[2]}x{frame.shape[1]} pixels, the first one "
+                f"{first.shape[2]}x{first.shape[1]}",
+                where=str(path),
+                fix="give frames of one size, and nothing else in the folder",
+            )
+        frames[index] = frame
+    return frames
+
+
+def _by_name(path: Path) -> tuple[tuple[int, int, str], ...]:
+    return natural_order(path.name)

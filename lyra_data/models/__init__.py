@@ -1,0 +1,1 @@
+"""Load and run networks that others trained: codecs, depth, GEN3C, text to image."""

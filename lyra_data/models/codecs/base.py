@@ -1,0 +1,63 @@
+"""The promise of a latent codec: video in, 8x8x8-compressed causal latents out, and back."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from lyra_data.engine.placement import Placement
+
+LATENT_CHANNELS = 16
+SPATIAL_FACTOR = 8
+TEMPORAL_FACTOR = 8
+
+
+def num_latent_frames(num_frames: int) -> int:
+    """Latent frames of a video of 8k+1 frames: the first frame alone, then one for every eight."""
+    assert num_frames % TEMPORAL_FACTOR == 1, f"{num_frames} frames is not 8k+1"
+    return (num_frames - 1) // TEMPORAL_FACTOR + 1
+
+
+@runtime_checkable
+class LatentCodec(Protocol):
+    """16 channels, 8x8x8, causal.
+
+    Causal: latent frame j depends on video frames 0..8j only, so the latents of a clip's first
+    8k+1 frames are the first k+1 latent frames of the whole clip.
+    """
+
+    name: ClassVar[str]
+
+    @property
+    def fingerprint(self) -> str:
+        """Names the exact transform: weights and settings that change its numbers."""
+        ...
+
+    def place(self, placement: Placement) -> None:
+        """Told once, before the first video, where to run; results lie on the CPU."""
+        ...
+
+    def encode(
+        self, video: Float[Tensor, "3 frame height width"]
+    ) -> Float[Tensor, "16 latent_frame latent_height latent_width"]:
+        """Latents of a video in [-1, 1]; frames 8k+1, height and width multiples of 8."""
+        ...
+
+    def decode(
+        self, latents: Float[Tensor, "16 latent_frame latent_height latent_width"]
+    ) -> Float[Tensor, "3 frame height width"]:
+        """The video the latents stand for, clamped to [-1, 1]."""
+        ...
+
+
+def reconstruction_psnr(
+    codec: LatentCodec,
+    video: Float[Tensor, "3 frame height width"],
+    latents: Float[Tensor, "16 latent_frame latent_height latent_width"],
+) -> float:
+    """PSNR in decibels of a video in [-1, 1] against what its latents decode to."""
+    error = (codec.decode(latents) - video).double().square().mean()
+    return float(10.0 * torch.log10(4.0 / error))

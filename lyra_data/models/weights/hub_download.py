@@ -1,0 +1,190 @@
+"""Fetch a listed repository, file by file; a cut file goes on where it stopped.
+
+The Hub's own client starts a cut file anew, and GEN3C's network is one large file. So the bytes
+that arrived are kept in a hidden folder beside the target, named after the file's content; the
+next run asks only for the rest, and a file takes its name when its hash is right.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import logging
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+from urllib.parse import urlparse
+
+from lyra_data.engine.atomic import flush_to_disk, storage_errors
+from lyra_data.engine.errors import StorageError
+from lyra_data.engine.hashing import sha256_of_file
+from lyra_data.engine.progress import Progress, silent
+from lyra_data.models.weights.hub_errors import AGAIN, DownloadError, hub_errors
+from lyra_data.models.weights.hub_listing import Listing, RemoteFile
+from lyra_data.models.weights.manifest import FileRecord, Manifest
+
+UNFINISHED = ".unfinished"
+MIB = 2**20
+
+
+def files_to_fetch(listing: Listing, folder: Path) -> list[RemoteFile]:
+    """Files that are not in `folder` yet with the content they should have."""
+    return [file for file in listing.files if not _is_whole(file, folder / file.name)]
+
+
+def bytes_to_fetch(files: list[RemoteFile], folder: Path) -> int:
+    """What the network still has to bring: begun files count for their rest."""
+    return sum(file.size - _begun(file, folder) for file in files)
+
+
+def require_space(files: list[RemoteFile], folder: Path) -> None:
+    """Raises StorageError where the disk has less space than what is to be fetched."""
+    needed = bytes_to_fetch(files, folder)
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.is_dir())
+    free = shutil.disk_usage(existing).free
+    if free < needed:
+        raise StorageError(
+            f"{needed / MIB:,.1f} MiB are needed, {free / MIB:,.1f} MiB are free",
+            where=str(folder),
+            fix="free space on this disk, or choose another one with --output",
+        )
+
+
+def fetch(
+    listing: Listing, files: list[RemoteFile], folder: Path, *, progress: Progress = silent
+) -> Manifest:
+    """Fetch `files` of the listing into `folder`, and state all of its files in weights.json.
+
+    Raises:
+        DownloadError: the Hub refuses or cannot be reached, or bytes arrive altered.
+        StorageError: the disk refuses.
+    """
+    bar = _Bar(progress, bytes_to_fetch(files, folder))
+    with storage_errors(folder):
+        for file in files:
+            with hub_errors(listing.repository, listing.revision):
+                _fetch_file(listing, file, folder, bar)
+        records = {file.name: _record(file, folder / file.name) for file in listing.files}
+        facts = {
+            "repository": listing.repository,
+            "revision": listing.revision,
+            "licence": listing.licence,
+        }
+        manifest = Manifest("download", records, facts=facts)
+        manifest.write(folder)
+        shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
+    progress.finish()
+    return manifest
+
+
+def _fetch_file(listing: Listing, file: RemoteFile, folder: Path, bar: _Bar) -> None:
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+    from huggingface_hub.file_download import http_get
+    from huggingface_hub.utils import build_hf_headers
+
+    url = hf_hub_url(listing.repository, file.name, revision=listing.revision)
+    location = get_hf_file_metadata(url).location
+    headers = build_hf_headers()
+    if urlparse(location).netloc != urlparse(url).netloc:
+        headers.pop("authorization", None)  # the token is for the Hub alone
+    unfinished = _unfinished(file, folder)
+    unfinished.parent.mkdir(parents=True, exist_ok=True)
+    with unfinished.open("ab") as target, _alone(target, folder):
+        begun = target.tell()
+        bar.note = file.name
+        if begun < file.size or file.size == 0:
+            http_get(
+                location,
+                target,
+                resume_size=begun,
+                headers=headers,
+                expected_size=file.size,
+                tqdm_class=bar.listener(),
+            )
+    if not _is_whole(file, unfinished):
+        unfinished.unlink()
+        raise DownloadError(
+            f"{file.name} arrived altered: its hash is not what the Hub states",
+            where=listing.page,
+            fix="run the same command again: this file is fetched anew",
+        )
+    flush_to_disk(unfinished)
+    (folder / file.name).parent.mkdir(parents=True, exist_ok=True)
+    unfinished.replace(folder / file.name)
+
+
+@contextmanager
+def _alone(file: BinaryIO, folder: Path) -> Iterator[None]:
+    """Two processes must not append to one file. The lock goes with the process."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise StorageError(
+            "another process is fetching into this folder",
+            where=str(folder),
+            fix=f"wait until it is done, or stop it; then {AGAIN}",
+        ) from None
+    yield
+
+
+def _is_whole(file: RemoteFile, path: Path) -> bool:
+    """Whether `path` holds exactly the file's bytes."""
+    if not path.is_file() or path.stat().st_size != file.size:
+        return False
+    if file.sha256 is not None:
+        return sha256_of_file(path) == file.sha256
+    content = path.read_bytes()
+    name = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+    return file.git_hash in (None, name)
+
+
+def _unfinished(file: RemoteFile, folder: Path) -> Path:
+    content = file.sha256 or file.git_hash or "unknown"
+    return folder / UNFINISHED / f"{file.name.replace('/', '__')}.{content[:16]}"
+
+
+def _begun(file: RemoteFile, folder: Path) -> int:
+    with contextlib.suppress(FileNotFoundError):
+        return min(_unfinished(file, folder).stat().st_size, file.size)
+    return 0
+
+
+def _record(file: RemoteFile, path: Path) -> FileRecord:
+    return FileRecord(file.size, file.sha256 or sha256_of_file(path))
+
+
+class _Bar:
+    """Bytes of all files as one bar of whole MiB."""
+
+    def __init__(self, progress: Progress, num_bytes: int) -> None:
+        self.note = ""
+        self._progress = progress
+        self._num_bytes = 0
+        progress.start("Downloading", max(num_bytes // MIB, 1), "MiB")
+
+    def add(self, num_bytes: int) -> None:
+        before = self._num_bytes // MIB
+        self._num_bytes += num_bytes
+        self._progress.advance(self._num_bytes // MIB - before, self.note)
+
+    def listener(self) -> Any:
+        """A class that the Hub's client takes for its bar."""
+        bar = self
+
+        class Listener:
+            def __init__(self, *_: Any, **__: Any) -> None:
+                pass
+
+            def update(self, num_bytes: float | None = 1) -> None:
+                bar.add(int(num_bytes or 0))
+
+            def __enter__(self) -> Listener:
+                return self
+
+            def __exit__(self, *_: object) -> None:
+                logging.getLogger(__name__).debug("%s: stream closed", bar.note)
+
+        return Listener

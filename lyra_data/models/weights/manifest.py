@@ -1,0 +1,159 @@
+"""weights.json: what a folder of weights holds, byte by byte, and what it was made from."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lyra_data import __version__
+from lyra_data.engine.errors import CorruptDataError, InputError
+from lyra_data.engine.hashing import content_key, sha256_of_file
+
+MANIFEST = "weights.json"
+FORMAT_VERSION = 1
+FINGERPRINT_DIGITS = 16
+
+
+@dataclass(frozen=True)
+class FileRecord:
+    """Length in bytes and hash of one file."""
+
+    size: int
+    sha256: str
+
+    @classmethod
+    def of(cls, path: Path) -> FileRecord:
+        return cls(path.stat().st_size, sha256_of_file(path))
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What weights.json says.
+
+    Attributes:
+        kind: "gen3c", "cosmos-tokenizer", "lyra-decoder", "download".
+        files: every file of the folder, by path relative to it.
+        sources: the files it was made from, by role, e.g. "network/model.pt".
+        facts: what else there is to know: options, names left out, repository and revision.
+        converter: the release that wrote it.
+    """
+
+    kind: str
+    files: dict[str, FileRecord]
+    sources: dict[str, FileRecord] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+    converter: str = f"lyra-data {__version__}"
+
+    def write(self, folder: Path) -> None:
+        values = {"format_version": FORMAT_VERSION, **asdict(self)}
+        text = json.dumps(values, indent=2, sort_keys=True) + "\n"
+        (folder / MANIFEST).write_text(text, encoding="utf-8")
+
+
+def stays_inside(name: str) -> bool:
+    """Whether a path relative to a folder leads to a file below it, whoever wrote the name."""
+    return bool(name) and name[0] != "/" and "\0" not in name and ".." not in name.split("/")
+
+
+def files_of(folder: Path) -> list[str]:
+    """Files below `folder` by relative path, sorted; hidden ones and weights.json do not count."""
+    paths = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    return sorted(
+        path.as_posix()
+        for path in paths
+        if not any(part.startswith(".") for part in path.parts) and path.as_posix() != MANIFEST
+    )
+
+
+def hash_files(folder: Path) -> dict[str, FileRecord]:
+    """Length and hash of every file below `folder`."""
+    return {name: FileRecord.of(folder / name) for name in files_of(folder)}
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """What weights.json of `folder` says.
+
+    Raises:
+        InputError: the folder or its weights.json is not there.
+        CorruptDataError: weights.json cannot be read, names a file outside the folder, or a later
+            release wrote it.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        what = f"has no {MANIFEST}" if folder.is_dir() else "there is no such folder"
+        raise InputError(
+            what,
+            where=str(folder),
+            fix="give a folder that `lyra-data weights convert` or `pull` has written",
+        )
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        version = values.pop("format_version")
+        if version == FORMAT_VERSION:
+            for group in ("files", "sources"):
+                values[group] = {
+                    name: FileRecord(**record) for name, record in values[group].items()
+                }
+            manifest = Manifest(**values)
+            _refuse_outside(manifest, path)
+            return manifest
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CorruptDataError(
+            "cannot be read", where=str(path), fix="convert or pull the weights again"
+        ) from error
+    raise CorruptDataError(
+        f"has format {version!r}, this release reads {FORMAT_VERSION}",
+        where=str(path),
+        fix="use the release that wrote it, or convert the weights again",
+    )
+
+
+def _refuse_outside(manifest: Manifest, path: Path) -> None:
+    outside = [name for name in manifest.files if not stays_inside(name)]
+    if outside:
+        raise CorruptDataError(
+            f"names a file outside its folder, {outside[0]!r}",
+            where=str(path),
+            fix="do not use this folder; convert or pull the weights again",
+        )
+
+
+def weights_fingerprint(folder: Path) -> str:
+    """A short name for the exact bytes of the weights in `folder`: "weights-" and 16 digits.
+
+    It takes the hashes of weights.json, in `folder` or in the folder above it (then of one part,
+    e.g. `vae`), as long as names and lengths of the files agree with it; else every file is hashed.
+    Both ways lead to the same name.
+
+    Raises:
+        InputError: there are no files in `folder`.
+    """
+    names = files_of(folder) if folder.is_dir() else []
+    if not names:
+        raise InputError(
+            "there are no weights",
+            where=str(folder),
+            fix="get them with `lyra-data weights pull` and `lyra-data weights convert`",
+        )
+    records = _known_records(folder, names) or hash_files(folder)
+    hashes = {name: record.sha256 for name, record in records.items()}
+    return f"weights-{content_key(hashes)[:FINGERPRINT_DIGITS]}"
+
+
+def _known_records(folder: Path, names: list[str]) -> dict[str, FileRecord] | None:
+    """What a manifest says of exactly these files, or None where none does."""
+    for owner, prefix in ((folder, ""), (folder.parent, f"{folder.name}/")):
+        if not (owner / MANIFEST).is_file():
+            continue
+        records = {
+            name.removeprefix(prefix): record
+            for name, record in read_manifest(owner).files.items()
+            if name.startswith(prefix)
+        }
+        if sorted(records) == names and all(
+            (folder / name).stat().st_size == record.size for name, record in records.items()
+        ):
+            return records
+    return None

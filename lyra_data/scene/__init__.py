@@ -1,0 +1,1 @@
+"""Hold what travels through the pipeline: cameras, clips, views and their quality."""

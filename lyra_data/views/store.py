@@ -1,0 +1,174 @@
+"""Views between generate and package: one self-checking file each, encoded as in the dataset.
+
+`<folder>/<scene_id>/<view_index>_<trajectory>.parquet` is a shard of one row. Its metadata holds
+the hash of the row's content, so it needs no manifest to be trusted, and package copies rows
+without decoding them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lyra_data.engine.atomic import write_atomically
+from lyra_data.engine.errors import CorruptDataError, StageOrderError
+from lyra_data.engine.hashing import canonical_json
+from lyra_data.scene.view import View
+from lyra_data.views.fields import FIELDS, Row, row_from_view, view_from_row
+from lyra_data.views.schema import (
+    FORMAT_VERSION,
+    arrow_schema,
+    open_parquet_writer,
+    schema_hash,
+)
+
+COLUMNS = [field.name for field in FIELDS]
+GENERATE_AGAIN = "run `lyra-data generate` again"
+
+
+def view_path(folder: Path, scene_id: str, view_index: int, trajectory: str) -> Path:
+    """Where a view belongs below the store's folder."""
+    return Path(folder) / scene_id / f"{view_index:03d}_{trajectory}.parquet"
+
+
+def view_files(folder: Path) -> list[Path]:
+    """All view files of a store, by scene_id and then view_index.
+
+    Raises:
+        StageOrderError: there are none.
+    """
+    files = sorted(
+        Path(folder).glob("[!.]*/[0-9]*_*.parquet"),
+        key=lambda path: (path.parent.name, int(path.stem.partition("_")[0])),
+    )
+    if not files:
+        raise StageOrderError("there are no views", where=str(folder), fix=GENERATE_AGAIN)
+    return files
+
+
+def write_view(path: Path, view: View) -> None:
+    """Write a view; the file appears whole or not at all. The same view gives the same bytes.
+
+    Raises:
+        StorageError: the disk is full, read-only or not permitted.
+    """
+    write_row(path, row_from_view(view))
+
+
+def write_row(path: Path, row: Row) -> None:
+    """Write a view as `read_row` gives it, of which any column may have changed.
+
+    Raises:
+        StorageError: as `write_view`.
+    """
+    metadata = {
+        "lyra_format_version": str(FORMAT_VERSION),
+        "lyra_schema_hash": schema_hash(),
+        "lyra_content_sha256": _content_sha256(row),
+    }
+    with write_atomically(path) as temporary, open_parquet_writer(temporary, metadata) as writer:
+        writer.write_table(pa.Table.from_pylist([row], schema=arrow_schema()))
+
+
+def read_view(path: Path) -> View:
+    """The view in a file.
+
+    Raises:
+        CorruptDataError: as `read_row`.
+    """
+    return view_from_row(read_row(path))
+
+
+def read_row(path: Path) -> Row:
+    """The view in a file as stored, every value checked.
+
+    Raises:
+        CorruptDataError: the file is missing, cut, altered, or of another version.
+    """
+    with _refusing_damage(path):
+        row, metadata = _read(path, COLUMNS)
+        if _content_sha256(row).encode() != metadata.get(b"lyra_content_sha256"):
+            raise ValueError("its content does not have the hash it states")
+    return row
+
+
+def read_columns(path: Path, names: Sequence[str]) -> Row:
+    """Some columns of the view in a file; nothing else of it is read.
+
+    The pages' checksums are verified. The content's hash is not: that takes the whole row.
+
+    Raises:
+        CorruptDataError: the file is missing, cut, of another version, or these columns altered.
+    """
+    with _refusing_damage(path):
+        return _read(path, names)[0]
+
+
+def content_hash(path: Path) -> str:
+    """The hash that a view file states of its content; `read_row` compares them.
+
+    Raises:
+        CorruptDataError: the file is missing, cut or of another version.
+    """
+    with _refusing_damage(path):
+        metadata = pq.read_schema(path).metadata or {}
+        _check_version(path, metadata)
+        return metadata[b"lyra_content_sha256"].decode()
+
+
+def _read(path: Path, names: Sequence[str]) -> tuple[Row, dict[bytes, bytes]]:
+    """The one row, and the file's metadata."""
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        metadata = file.schema_arrow.metadata or {}
+        _check_version(path, metadata)
+        if file.schema_arrow.names != COLUMNS or file.metadata.num_rows != 1:
+            raise ValueError("it does not hold one view")
+        rows = file.read(columns=list(names), use_threads=False).to_pylist()
+    return {name: rows[0][name] for name in names}, metadata
+
+
+@contextmanager
+def _refusing_damage(path: Path) -> Iterator[None]:
+    """Whatever reading a damaged file runs into becomes one error that names it."""
+    try:
+        yield
+    except (OSError, ValueError, TypeError, KeyError, MemoryError, pa.ArrowException) as error:
+        raise CorruptDataError(
+            f"the view was cut or altered: {error}", where=str(path), fix=GENERATE_AGAIN
+        ) from error
+
+
+def _check_version(path: Path, metadata: dict[bytes, bytes]) -> None:
+    found = tuple(metadata.get(key, b"?") for key in (b"lyra_format_version", b"lyra_schema_hash"))
+    known = (str(FORMAT_VERSION).encode(), schema_hash().encode())
+    if found != known:
+        version, schema = (part.decode(errors="replace") for part in found)
+        raise CorruptDataError(
+            f"format version {version}, schema {schema[:12]}; this release reads version "
+            f"{FORMAT_VERSION}, schema {schema_hash()[:12]}",
+            where=str(path),
+            fix=GENERATE_AGAIN,
+        )
+
+
+def _content_sha256(row: Row) -> str:
+    """Hash of every value with its column's name and its length, whatever the file around it."""
+    digest = hashlib.sha256()
+    for name, value in row.items():
+        _feed(digest, name.encode())
+        parts = value if isinstance(value, list) else [value]
+        _feed(digest, str(len(parts)).encode())
+        for part in parts:
+            _feed(digest, part if isinstance(part, bytes) else canonical_json(part).encode())
+    return digest.hexdigest()
+
+
+def _feed(digest: Any, data: bytes) -> None:
+    digest.update(len(data).to_bytes(8, "little"))
+    digest.update(data)

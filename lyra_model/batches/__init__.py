@@ -1,0 +1,1 @@
+"""Turn scenes of a dataset into training steps."""

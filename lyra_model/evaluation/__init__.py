@@ -1,0 +1,1 @@
+"""Score decoders against held-out frames and photos, and write the report."""

@@ -1,0 +1,137 @@
+"""Baselines that need no learning: the nearest input frame copied, or warped by its depth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from lyra_data.cache3d import Cache3D, Cache3DParams
+from lyra_data.generation.teachers.base import Teacher, TeacherInput
+from lyra_data.scene.cameras import PIXEL_CENTRE, Cameras
+from lyra_model.batches.loading import Targets
+
+NUM_PROBE_POINTS = 1024
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a method says the target cameras see; depth is 0 where it says nothing."""
+
+    rgb: Float[Tensor, "frame 3 height width"]
+    depth: Float[Tensor, "frame height width"]
+
+
+def copy_nearest(inputs: Targets, wanted: Wanted) -> Prediction:
+    """For every camera the input frame that is nearest in the picture, as it is."""
+    nearest = nearest_frames(inputs, wanted).indices
+    return Prediction(inputs.rgb[nearest], inputs.depth[nearest])
+
+
+def warp_nearest(
+    inputs: Targets, wanted: Wanted, cache: Cache3DParams, teacher: Teacher
+) -> Prediction:
+    """For every camera the nearest input frame moved by its depth, holes filled by the teacher."""
+    rgb, depth = [], []
+    cameras = wanted.cameras
+    for index, source in enumerate(nearest_frames(inputs, wanted).indices.tolist()):
+        chosen = inputs[[source]]
+        image = chosen.rgb * 2.0 - 1.0
+        path = Cameras.concatenate(
+            [chosen.cameras, cameras[[index]]]
+        )  # teachers start at the image
+        cached = Cache3D.build(
+            image, chosen.depth, chosen.depth_valid, chosen.cameras, cache
+        ).render(path)
+        made = teacher.generate(
+            TeacherInput(
+                image=image[0],
+                warped=cached.frames,
+                known=cached.known,
+                depth=cached.depth,
+                cameras=path,
+                fps=1.0,
+                prompt="",
+                seed=0,
+            )
+        )
+        rgb.append(made.frames[1:].float() / 255.0)
+        depth.append(cached.depth[1:, 0])
+    return Prediction(torch.cat(rgb), torch.cat(depth))
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Pictures that are asked for.
+
+    Attributes:
+        times: the moment each is to show, as `Targets.times`; None where the scene stands still.
+    """
+
+    cameras: Cameras
+    times: Float[Tensor, " frame"] | None
+
+
+@dataclass(frozen=True)
+class NearestFrames:
+    """For every camera the input frame that looks most like its picture would.
+
+    Attributes:
+        indices: of the input frames.
+        displacement: how far, in pixels, the scene moved between the two pictures (median).
+    """
+
+    indices: Int[Tensor, " frame"]
+    displacement: Float[Tensor, " frame"]
+
+
+def nearest_frames(inputs: Targets, wanted: Wanted) -> NearestFrames:
+    """The nearest input frame of every camera; where moments are wanted, one of that moment.
+
+    Nearest is the smallest median displacement, in pixels, of the points that the first input
+    frame shows, between the two pictures: it weighs turning and moving as the eye does. An input
+    of another moment is taken only where none shows the moment that is wanted.
+    """
+    points = _probe_points(inputs)
+    seen_by_inputs = project(points, inputs.cameras)
+    seen_by_targets = project(points, wanted.cameras)
+    apart = torch.stack(
+        [(seen - seen_by_inputs).norm(dim=-1).median(dim=-1).values for seen in seen_by_targets]
+    )
+    if wanted.times is not None:
+        late = (wanted.times[:, None] - inputs.times[None]).abs()
+        apart = torch.where(late == late.amin(dim=1, keepdim=True), apart, torch.inf)
+    displacement, indices = apart.min(dim=1)
+    return NearestFrames(indices, displacement)
+
+
+def project(points: Float[Tensor, "point 3"], cameras: Cameras) -> Float[Tensor, "frame point 2"]:
+    """Pixel positions of world points; points at or behind a camera land far outside."""
+    world_to_camera = cameras.world_to_camera
+    inside = torch.einsum("fij,pj->fpi", world_to_camera[:, :3, :3], points)
+    inside = inside + world_to_camera[:, None, :3, 3]
+    x, y, z = inside.unbind(-1)
+    fx, fy, cx, cy = (value[:, None] for value in cameras.intrinsics.unbind(-1))
+    z = z.clamp(min=1e-6)
+    return torch.stack([fx * x / z + cx, fy * y / z + cy], dim=-1)
+
+
+def _probe_points(inputs: Targets) -> Float[Tensor, "point 3"]:
+    """World points of an even choice of the first input frame's known pixels."""
+    rows, columns = torch.nonzero(inputs.depth_valid[0], as_tuple=True)
+    assert len(rows) > 0, "the first input frame has no known depth"
+    chosen = torch.linspace(0, len(rows) - 1, min(NUM_PROBE_POINTS, len(rows))).long()
+    rows, columns = rows[chosen], columns[chosen]
+    depth = inputs.depth[0, rows, columns]
+    fx, fy, cx, cy = inputs.cameras.intrinsics[0]
+    x = (columns + PIXEL_CENTRE - cx) / fx * depth
+    y = (rows + PIXEL_CENTRE - cy) / fy * depth
+    camera_to_world = inputs.cameras.camera_to_world[0]
+    return torch.stack([x, y, depth], dim=-1) @ camera_to_world[:3, :3].T + camera_to_world[:3, 3]
+
+
+def flatten_views(views: list[Targets], num_frames: int) -> Targets:
+    """The leading frames of all views as one list: the frames a decoder reads."""
+    return Targets.concatenate([view[list(range(num_frames))] for view in views])

@@ -1,0 +1,142 @@
+"""Results: what an evaluation found, as plain values for evaluation.json and dvc plots."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lyra_model.evaluation.evaluator import (
+    COPIED,
+    DECODER,
+    FIRST_PHASE,
+    WARPED,
+    Comparison,
+    SceneEvaluation,
+)
+from lyra_model.evaluation.scoring import pooled
+from lyra_model.phases.checkpoints import Checkpoint
+
+METHOD_TITLES = {
+    DECODER: "decoder, final phase",
+    FIRST_PHASE: "decoder, first phase",
+    COPIED: "nearest input frame, copied",
+    WARPED: "nearest input frame, warped",
+}
+IN_WORDS = {
+    FIRST_PHASE: "its own first phase",
+    COPIED: "the copied nearest frame",
+    WARPED: "the depth warp",
+}
+
+
+def results_as_json(
+    scenes: list[SceneEvaluation], splits: Mapping[str, str], provenance: dict[str, Any]
+) -> dict[str, Any]:
+    """Every figure of an evaluation: over all scenes, for each split and scene, and where it
+    comes from."""
+    return {
+        **_over_split(scenes),
+        "splits": {
+            split: _over_split([scene for scene in scenes if splits[scene.scene_id] == split])
+            for split in dict.fromkeys(splits.values())
+        },
+        "scenes": {
+            scene.scene_id: {
+                "split": splits[scene.scene_id],
+                **_over_split([scene]),
+                "num_gaussians": len(scene.gaussians),
+            }
+            for scene in scenes
+        },
+        "provenance": provenance,
+    }
+
+
+def _over_split(scenes: list[SceneEvaluation]) -> dict[str, Any]:
+    """Scenes of one split: those that were trained on do not mix with those that were not."""
+    return {
+        "held_out_frames": _over_scenes([scene.held_out for scene in scenes]),
+        "real_photos": _over_scenes([scene.real for scene in scenes if scene.real is not None]),
+    }
+
+
+def _over_scenes(comparisons: list[Comparison]) -> dict[str, dict[str, float | int | None]]:
+    if not comparisons:
+        return {}
+    return {
+        method: {
+            name: _plain(value)
+            for name, value in pooled([c.scores[method] for c in comparisons]).summary().items()
+        }
+        for method in comparisons[0].scores
+    }
+
+
+def _plain(value: float | int) -> float | int | None:
+    """JSON has no infinity and no NaN; figures carry six significant digits."""
+    if isinstance(value, int):
+        return value
+    return float(f"{value:.6g}") if math.isfinite(value) else None
+
+
+def findings(results: dict[str, Any]) -> list[str]:
+    """Verdicts in words: who wins, by how much, also where that is not the decoder."""
+    sentences = []
+    for key, what in (
+        ("held_out_frames", "On held-out frames"),
+        ("real_photos", "On the real photo"),
+    ):
+        scores = {m: v["psnr_db"] for m, v in results[key].items() if v["psnr_db"] is not None}
+        if DECODER not in scores:
+            continue
+        sentences += [
+            _verdict(what, scores[DECODER] - scores[other], other)
+            for other in (COPIED, FIRST_PHASE, WARPED)
+            if other in scores
+        ]
+    if results["held_out_frames"]:
+        sentences.append(
+            "The depth warp made the generated frames in the first place and is given the depth "
+            "maps, which the decoder never sees: on held-out frames it is close to an upper bound."
+        )
+    return sentences
+
+
+def _verdict(what: str, difference: float, other: str) -> str:
+    if difference > 0:
+        return f"{what} the decoder beats {IN_WORDS[other]} by {difference:.2f} dB."
+    return f"{what} {IN_WORDS[other]} is still {-difference:.2f} dB better than the decoder."
+
+
+def write_training_curve(checkpoints: dict[str, Checkpoint], path: Path) -> None:
+    """One row a step, counted over all phases: step, phase, loss, psnr, learning_rate."""
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["step", "phase", "loss", "psnr_db", "learning_rate"])
+        before = 0
+        for name, checkpoint in checkpoints.items():
+            for row in checkpoint.history:
+                step = before + int(row["step"])
+                writer.writerow([step, name, row["loss"], row["psnr"], row["learning_rate"]])
+            before += len(checkpoint.history)
+
+
+def write_held_out_curve(scenes: list[SceneEvaluation], path: Path) -> None:
+    """Mean PSNR of every method, a row for every distance from the last frame it read."""
+    methods = list(scenes[0].held_out.scores)
+    table: dict[int, dict[str, list[float]]] = {}
+    for scene in scenes:
+        for method in methods:
+            values = scene.held_out.scores[method].psnr_db.values.tolist()
+            for (_, frame), value in zip(scene.held_out.labels, values, strict=True):
+                row = table.setdefault(frame - scene.num_input_frames + 1, {})
+                row.setdefault(method, []).append(value)
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["frames_past_input", *methods])
+        for distance, row in sorted(table.items()):
+            means = (sum(row[method]) / len(row[method]) for method in methods)
+            writer.writerow([distance, *(f"{mean:.4f}" for mean in means)])

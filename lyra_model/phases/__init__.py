@@ -1,0 +1,1 @@
+"""Describe the phases of a training run and keep their checkpoints."""

@@ -1,0 +1,1 @@
+"""Train the decoder phase by phase, resumably."""

@@ -1,0 +1,88 @@
+"""Training: the decoder, phase by phase, each from the checkpoint of the one before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from lyra_data.dataset.reading.reader import SceneDataset
+from lyra_data.engine.placement import Placement
+from lyra_data.engine.progress import Progress
+from lyra_data.engine.provenance import engine_commit
+from lyra_model.batches.data_checks import codec_of, readable_frames
+from lyra_model.phases.checkpoints import Checkpoint, save_checkpoint
+from lyra_model.phases.phase_params import RANDOM_WEIGHTS
+from lyra_model.phases.train_params import TrainParams
+from lyra_model.training.phase_trainer import PhaseTrainer
+from lyra_model.training.processes import Processes
+from lyra_model.training.starts import load_start
+from lyra_model.training.states import Upkeep
+from lyra_model.training.trackers import TrackerName, require_trackers
+
+
+def train_phases(
+    params: TrainParams,
+    names: list[str],
+    *,
+    seed: int,
+    dataset: SceneDataset,
+    validation: SceneDataset,
+    models: Path,
+    scratch: Path,
+    root: Path,
+    upkeep: Upkeep,
+    device: str,
+    trackers: Sequence[TrackerName] = (),
+    progress: Progress,
+) -> dict[str, Checkpoint]:
+    """Train phases in order and write each as `<models>/<name>`.
+
+    Args:
+        dataset: the scenes to train on.
+        validation: scenes that are only looked at, none of them in `dataset`; may be empty.
+        root: the folder that relative paths of weights start from.
+        scratch: where states, logs and sample pictures lie.
+        device: where decoder and codec run, as torch spells it.
+        trackers: what shows the log's figures besides.
+
+    Raises:
+        StageOrderError: the phase that one of them starts from has not been trained, or with
+            another decoder or codec.
+        InputError: a tracker is not installed, or a folder from elsewhere that a phase starts from
+            is missing or of another decoder or codec.
+        MemoryShortageError: a step needs more memory than there is.
+        ParamsError: the data is of another codec, has fewer frames than a phase asks for, or
+            training diverged.
+        CorruptDataError: a shard, a checkpoint or the newest state is cut or altered.
+        StorageError: the disk is full or cannot be written; the last state stays in scratch.
+    """
+    require_trackers(trackers)
+    processes = Processes(device)
+    codec = codec_of(params, dataset, Placement(str(processes.device), root=root))
+    trained = {}
+    for name in names:
+        readable_frames(dataset, name, params.phases[name], params.held_out_frames)
+    for name in names:
+        is_fresh = params.phases[name].start_from == RANDOM_WEIGHTS
+        start = None if is_fresh else load_start(name, params, dataset, models)
+        trainer = PhaseTrainer(
+            params,
+            name,
+            seed=seed,
+            dataset=dataset,
+            codec=codec,
+            start=start,
+            scratch=scratch,
+            upkeep=upkeep,
+            validation=validation,
+            root=root,
+            processes=processes,
+            trackers=trackers,
+        )
+        trained[name] = trainer.run(progress)
+        config = {**trained[name].config, "trained_at_commit": engine_commit()}
+        if processes.is_main:
+            save_checkpoint(replace(trained[name], config=config), models / name)
+        processes.wait()  # the next phase starts from it
+    return trained

@@ -1,0 +1,112 @@
+"""annotate INPUT...: clips of files named on the command line, beside the pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+from rich.text import Text
+
+from lyra_data.annotation.annotate import AnnotateParams, annotate_sources
+from lyra_data.annotation.annotators.framed import FramedParams
+from lyra_data.clips.store import CLIP_INDEX
+from lyra_data.engine.atomic import partial_folder, publish_folder
+from lyra_data.engine.errors import InputError
+from lyra_data.engine.placement import Offload, Placement
+from lyra_data.engine.progress import Progress, silent
+from lyra_data.sources.detection import source_params_of_all
+from stages.params import load_yaml
+from stages.presets import preset_file
+from stages.summary import Summary
+from stages.workspace import Workspace
+
+VIDEO_PRESET = "video"
+"""Whose annotator solves videos where params.yaml names `given`, which solves nothing."""
+
+TO_KEEP = "to make them part of the pipeline, add to annotate.sources in params.yaml:"
+
+
+def run_annotate_inputs(
+    params_file: Path,
+    inputs: Sequence[Path],
+    *,
+    output: Path | None = None,
+    device: str | None = None,
+    offload: Offload = "none",
+    workers: int | None = None,
+    progress: Progress = silent,
+) -> Summary:
+    """Make a clip of every input: a video, a folder of frames, a ViPE, nerfstudio or COLMAP result.
+
+    Settings are those of section `annotate` of params.yaml, its sources put aside; where its
+    annotator is `given`, videos are solved by the preset's, at the size of params.yaml. Scenes are
+    found finished in .work as the stage finds them.
+
+    Args:
+        output: folder that every clip is put into under its scene's name; None: outputs/annotated
+            beside params.yaml.
+    """
+    workspace = Workspace(params_file.resolve().parent)
+    sources = source_params_of_all([path.absolute() for path in inputs])
+    values = load_yaml(params_file).get("annotate") or {}
+    note = ""
+    annotator = values.get("annotator") or {}
+    if annotator.get("name") == "given":
+        framing = {key: annotator[key] for key in FramedParams.model_fields if key in annotator}
+        values = {**values, "annotator": {**_video_annotator(), **framing}}
+        note = f", videos by the annotator of preset {VIDEO_PRESET}"
+    params = AnnotateParams.parse({**values, "sources": sources}, where="annotate")
+    target = output or workspace.root / "outputs" / "annotated"
+    _check_replaceable([target / source["scene_id"] for source in sources])
+    with partial_folder(target) as workplace:
+        annotation = annotate_sources(
+            params,
+            root=workspace.root,
+            clips=workplace / "clips",
+            held_out=workplace / "held_out",
+            scratch=workspace.scratch,
+            progress=progress,
+            placement=Placement.asked_for(device, offload, workspace.root),
+            workers=workers,
+        )
+        for scene in annotation.scenes:
+            publish_folder(workplace / "clips" / scene.scene_id, target / scene.scene_id)
+    entries = yaml.safe_dump(sources, sort_keys=False, allow_unicode=True, width=10**6)
+    known = min(scene.depth_known_fraction for scene in annotation.scenes)
+    return Summary(
+        "annotate",
+        f"{len(annotation.scenes)} clips in {target} ({annotation.reused} found finished{note}), "
+        f"depth known for {known:.0%} of pixels or more, {len(annotation.failures)} failed",
+        {
+            "made": annotation.made,
+            "reused": annotation.reused,
+            "scenes": [scene.as_json() for scene in annotation.scenes],
+            "clips": [str(target / scene.scene_id) for scene in annotation.scenes],
+            "failures": [failure.as_json() for failure in annotation.failures],
+            "sources": sources,
+        },
+        (
+            *(Text(str(failure), style="red") for failure in annotation.failures),
+            Text(f"{TO_KEEP}\n{entries}".rstrip()),
+        ),
+    )
+
+
+def _video_annotator() -> dict:
+    return load_yaml(preset_file(VIDEO_PRESET))["annotate"]["annotator"]
+
+
+def _check_replaceable(folders: Sequence[Path]) -> None:
+    """Only clips are replaced.
+
+    Raises:
+        InputError: something else stands where a clip is to be put.
+    """
+    for folder in folders:
+        if folder.exists() and not (folder / CLIP_INDEX).is_file():
+            raise InputError(
+                "something that is no clip stands where one is to be put",
+                where=str(folder),
+                fix="move it away, or give another --output",
+            )

@@ -1,0 +1,224 @@
+"""check: the rules for clips and datasets, held against what lies on a disk or elsewhere.
+
+No DVC stage: it makes nothing.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from stages.counting import counted
+from stages.running import guarded
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from lyra_data.clips.checks import CheckedClip, Finding
+    from lyra_data.dataset.checks import CheckedDataset, DatasetFinding
+    from stages.summary import Summary
+
+WIDTH = 80
+COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
+SAMPLED_VIEWS = 12
+SHOWN_FINDINGS = 40
+"""Of one thing, in the table; --json has all."""
+
+
+class FailOn(StrEnum):
+    """The least severity that makes the exit code 1."""
+
+    error = "error"
+    warning = "warning"
+    never = "never"
+
+
+def check(
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="CLIP|DATASET...",
+            help="Folders of clips, e.g. outputs/clips/SCENE, or folders of such: outputs/clips; "
+            "datasets: outputs/dataset, hf://datasets/OWNER/NAME, http(s)://, s3://.",
+            show_default=False,
+        ),
+    ] = None,
+    fail_on: Annotated[
+        FailOn,
+        typer.Option(help="Exit with 1 where findings of this severity, or a worse one, exist."),
+    ] = FailOn.error,
+    sample: Annotated[
+        str,
+        typer.Option(
+            metavar="N|all",
+            help="Views of a dataset whose frames and depth are looked at; the same N every time. "
+            "Bytes, rows, cameras and latents are checked of all.",
+        ),
+    ] = str(SAMPLED_VIEWS),
+    list_rules: Annotated[
+        bool, typer.Option("--rules", help="List all rules with their bounds, check nothing.")
+    ] = False,
+    json_output: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object on standard output, no bars.")
+    ] = False,
+) -> None:
+    """Hold clips or packaged datasets against the rules: files, poses, depth, masks, pictures.
+
+    Whatever made them. In videos, points are followed from picture to picture, and depth and poses
+    must lead to the same places. Of a dataset every byte is compared with its hashes first.
+    Exit codes: 0 nothing of the named severity found, 1 found, 2 there is nothing to check.
+    Nothing is written. docs/checks.md explains every rule.
+    """
+    worst: list[str | None] = []
+
+    def work(progress: Any) -> Summary:
+        if list_rules:
+            return _rules()
+        from lyra_data.dataset.checks import check_dataset, is_dataset
+        from lyra_data.engine.errors import InputError
+
+        if not paths:
+            raise InputError(
+                "no clip and no dataset was named",
+                where="lyra-data check",
+                fix="name folders: lyra-data check outputs/clips, lyra-data check outputs/dataset",
+            )
+        number = number_of_views(sample)
+        clips = _checked_clips([Path(path) for path in paths if not is_dataset(path)], progress)
+        datasets = [
+            check_dataset(path, sample=number, progress=progress)
+            for path in paths
+            if is_dataset(path)
+        ]
+        worst.extend(checked.worst for checked in (*clips, *datasets))
+        return _told(clips, datasets)
+
+    guarded(work, json_output)
+    from lyra_data.clips.checks import SEVERITIES
+
+    counted = () if fail_on is FailOn.never else SEVERITIES[: SEVERITIES.index(fail_on.value) + 1]
+    if any(severity in counted for severity in worst):
+        raise typer.Exit(1)
+
+
+def _checked_clips(paths: list[Path], progress: Any) -> list[CheckedClip]:
+    from lyra_data.clips.checks import check_clip_folder, find_clips
+
+    folders = [folder for path in paths for folder in find_clips(path)]
+    checked = []
+    if folders:
+        progress.start("Checking", len(folders), "clips")
+    for folder in folders:
+        checked.append(check_clip_folder(folder))
+        progress.advance(note=folder.name)
+    progress.finish()
+    return checked
+
+
+def number_of_views(sample: str) -> int | None:
+    """What `--sample` says; None: all.
+
+    Raises:
+        InputError: it is neither a number nor "all".
+    """
+    from lyra_data.engine.errors import InputError
+
+    if sample == "all":
+        return None
+    if not (sample.isascii() and sample.isdigit()):
+        raise InputError(
+            f"{sample!r} is no number of views", where="--sample", fix="give a number, or all"
+        )
+    return int(sample)
+
+
+def _told(clips: list[CheckedClip], datasets: list[CheckedDataset]) -> Summary:
+    from lyra_data.clips.checks import SEVERITIES
+    from stages.summary import Summary
+
+    findings = [finding for checked in (*clips, *datasets) for finding in checked.findings]
+    counts = {
+        severity: sum(finding.severity == severity for finding in findings)
+        for severity in SEVERITIES
+    }
+    told = ", ".join(counted(count, severity) for severity, count in counts.items())
+    kinds = {"clips": clips, "datasets": datasets}
+    facts = {
+        **{
+            kind: [checked.as_json() for checked in checks]
+            for kind, checks in kinds.items()
+            if checks
+        },
+        **{f"num_{severity}s": count for severity, count in counts.items()},
+    }
+    what = " and ".join(counted(len(checks), kind[:-1]) for kind, checks in kinds.items() if checks)
+    both = f"{len(clips) + len(datasets)}" if clips and datasets else what
+    clean = sum(checked.worst in (None, "note") for checked in (*clips, *datasets))
+    closing = (
+        *(_looked_at(dataset) for dataset in datasets),
+        f"{clean} of {both} without errors and warnings",
+    )
+    named = [(clip.clip, clip.findings) for clip in clips]
+    named += [(dataset.uri, dataset.findings) for dataset in datasets]
+    tables = [_table(name, listed) for name, listed in named if listed]
+    return Summary("check", f"{what}: {told}", facts, (*tables, *closing))
+
+
+def _looked_at(dataset: CheckedDataset) -> str:
+    views = counted(dataset.num_views, "view")
+    return (
+        f"{counted(dataset.num_scenes, 'scene')}, {views}; frames and depth of "
+        f"{dataset.num_looked_at} looked at"
+    )
+
+
+def _table(name: str, findings: tuple[Finding, ...] | tuple[DatasetFinding, ...]) -> Table:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(width=WIDTH, title=escape(name), title_justify="left", show_lines=True)
+    table.add_column("rule, severity", width=20, overflow="fold")
+    table.add_column("where", width=13, overflow="fold")
+    table.add_column("what was found, and what to do", overflow="fold")
+    for finding in findings[:SHOWN_FINDINGS]:
+        colour = COLOURS[finding.severity]
+        table.add_row(
+            f"[bold]{finding.rule}[/]\n[{colour}]{finding.severity}[/]",
+            escape(finding.where),
+            f"{escape(finding.message)}\n[dim]bound: {escape(finding.bound)}[/]\n"
+            f"[green]{escape(finding.remedy)}[/]",
+        )
+    if len(findings) > SHOWN_FINDINGS:
+        table.caption = f"{len(findings) - SHOWN_FINDINGS} more: --json has all"
+    return table
+
+
+def _rules() -> Summary:
+    from dataclasses import asdict
+
+    from rich.markup import escape
+    from rich.table import Table
+
+    from lyra_data.clips.checks import RULES
+    from lyra_data.dataset.checks import DATASET_RULES
+    from stages.summary import Summary
+
+    tables = []
+    for kind, rules in (("clips", RULES), ("datasets", DATASET_RULES)):
+        table = Table(width=WIDTH, show_lines=True, title=f"rules for {kind}", title_justify="left")
+        table.add_column("rule, severity", width=20, overflow="fold")
+        table.add_column("what a finding means, and what passes", overflow="fold")
+        for rule in rules.values():
+            colour = COLOURS[rule.severity]
+            table.add_row(
+                f"[bold]{rule.name}[/]\n[{colour}]{rule.severity}[/]",
+                f"{escape(rule.meaning)}\n[dim]bound: {escape(rule.bound)}[/]",
+            )
+        tables.append(table)
+    every = [*RULES.values(), *DATASET_RULES.values()]
+    facts = {"rules": [asdict(rule) for rule in every]}
+    told = f"{len(RULES)} rules for clips, {len(DATASET_RULES)} for datasets"
+    return Summary("check", told, facts, tuple(tables))

@@ -1,0 +1,288 @@
+"""convert: between the dataset and other layouts of such data. No DVC stage."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from stages.counting import counted
+from stages.options import JsonOption
+from stages.running import guarded
+
+if TYPE_CHECKING:
+    from stages.summary import Summary
+
+
+class Layout(StrEnum):
+    """What is written."""
+
+    lyra = "lyra"
+    webdataset = "webdataset"
+    lyra_data = "lyra-data"
+
+
+class Repair(StrEnum):
+    """What is mended on the way."""
+
+    flipped_poses = "flipped-poses"
+
+
+class Latents(StrEnum):
+    """How latents of Lyra's are kept."""
+
+    half = "half"
+    lossless = "lossless"
+
+
+def convert(
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="A folder or a tar in the layout of Lyra 1's data, or a dataset of lyra-data "
+            "(also https://, s3://, hf://).",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Argument(help="The folder to write; new or empty.", show_default=False)
+    ],
+    to: Annotated[
+        Layout | None,
+        typer.Option(
+            help="lyra-data (from Lyra's layout), lyra or webdataset (from a dataset). Not given: "
+            "lyra-data of Lyra's layout, lyra of a dataset.",
+            metavar="LAYOUT",
+            show_default=False,
+        ),
+    ] = None,
+    repair: Annotated[
+        Repair | None,
+        typer.Option(
+            help="flipped-poses: turn poses around that run backwards in clips of reversed motion.",
+            metavar="WHAT",
+            show_default=False,
+        ),
+    ] = None,
+    latents: Annotated[
+        Latents,
+        typer.Option(help="How latents are kept: half, or lossless (float32).", metavar="KIND"),
+    ] = Latents.half,
+    scenes_per_shard: Annotated[
+        int, typer.Option(help="Scenes in one file of every modality.", min=1)
+    ] = 8,
+    skip_broken: Annotated[
+        bool,
+        typer.Option(
+            "--skip-broken",
+            help="Leave out clips that cannot be read, and record them in the manifest.",
+        ),
+    ] = False,
+    json_output: JsonOption = False,
+) -> None:
+    """Turn Lyra 1's released data into a dataset, and a dataset into that layout or WebDataset.
+
+    Videos keep their bytes, depth its half floats, cameras their numbers; docs/convert.md says
+    what else is kept and what is lost. Tars are read in place. Poses are held against the pictures
+    of every clip that has depth. Nothing is replaced; the output appears whole or not at all. Run
+    the same command again after a kill: scenes that were read are kept in .work/convert beside
+    the output until it is whole.
+    """
+
+    def work(progress: Any) -> Summary:
+        return run_convert(
+            source,
+            output,
+            to=None if to is None else to.value,
+            repair=None if repair is None else repair.value,
+            latents=latents.value,
+            scenes_per_shard=scenes_per_shard,
+            skip_broken=skip_broken,
+            progress=progress,
+        )
+
+    guarded(work, json_output)
+
+
+def run_convert(
+    source: str,
+    output: Path,
+    *,
+    to: str | None,
+    repair: str | None,
+    latents: Any,
+    scenes_per_shard: int,
+    skip_broken: bool,
+    progress: Any,
+) -> Summary:
+    """Convert `source` into the new folder `output`.
+
+    Raises:
+        InputError: the source is neither of the two, cannot become what is asked for, or is
+            damaged; or something stands at `output`.
+        CorruptDataError: the dataset is cut or was altered.
+        StorageError: no space, read-only, or no permission.
+    """
+    from lyra_data.clips.formats.export_folders import require_free
+    from lyra_data.engine.errors import InputError
+
+    require_free(output)
+    is_dataset = _is_dataset(source)
+    _require_apart(source, output)
+    to = to or ("lyra" if is_dataset else "lyra-data")
+    if is_dataset == (to == "lyra-data"):
+        raise InputError(
+            f"{'a dataset of lyra-data' if is_dataset else 'data in the layout of Lyra'} is not "
+            f"converted to {to}",
+            where=source,
+            fix="use --to lyra or --to webdataset, or read it as it is"
+            if is_dataset
+            else "convert it to a dataset first (--to lyra-data), then that to webdataset",
+        )
+    if not is_dataset:
+        return _from_lyra(
+            Path(source), output, repair, latents, scenes_per_shard, skip_broken, progress
+        )
+    if repair or skip_broken:
+        raise InputError(
+            "--repair and --skip-broken are for sources in the layout of Lyra",
+            where=source,
+            fix="leave them out; or convert the original data again",
+        )
+    return (
+        _to_lyra(source, output, progress) if to == "lyra" else _to_shards(source, output, progress)
+    )
+
+
+def _from_lyra(
+    source: Path,
+    output: Path,
+    repair: str | None,
+    latents: Any,
+    scenes_per_shard: int,
+    skip_broken: bool,
+    progress: Any,
+) -> Summary:
+    from lyra_data.dataset.convert.from_lyra import FromLyraSettings, convert_from_lyra
+    from lyra_data.dataset.convert.lyra_clip import ClipSettings
+    from lyra_data.dataset.convert.lyra_source import LyraSource
+    from stages.summary import Summary
+
+    clips = ClipSettings(repair_poses=repair == "flipped-poses", latents=latents)
+    settings = FromLyraSettings(clips, scenes_per_shard, skip_broken)
+    scratch = output.resolve().parent / ".work"
+    with LyraSource(source) as found:
+        manifest, told = convert_from_lyra(
+            found, output, settings, scratch=scratch, progress=progress
+        )
+    num_views = sum(told.poses.values())
+    details = [
+        f"poses {kind} in {told.poses[kind]} of {num_views} views"
+        for kind in ("backwards", "repaired", "unknown")
+        if told.poses[kind]
+    ]
+    if told.poses["backwards"]:
+        details.append(
+            f"their poses run against their pictures: {', '.join(told.flagged)}"
+            f"{', ...' * (told.poses['backwards'] > len(told.flagged))}; "
+            "--repair flipped-poses turns those of reversed motion around"
+        )
+    if told.inexact_latents:
+        details.append(
+            f"latents of {told.inexact_latents} views were rounded to half floats "
+            "(latent_source_exact is false); --latents lossless keeps them"
+        )
+    if told.without_depth:
+        details.append(f"{counted(told.without_depth, 'view')} without depth")
+    if told.dropped:
+        clips = counted(len(told.dropped), "clip")
+        details.append(f"{clips} could not be read, first {told.dropped[0]}")
+    facts = {
+        "source": str(source),
+        "output": str(output),
+        "to": "lyra-data",
+        "num_scenes": len(manifest.scenes),
+        "num_views": num_views,
+        "num_bytes": _size(output),
+        "dataset_hash": manifest.dataset_hash,
+        "poses": dict(told.poses),
+        "views_with_flipped_poses": told.flagged,
+        "views_with_rounded_latents": told.inexact_latents,
+        "views_without_depth": told.without_depth,
+        "dropped": [view.as_json() for view in told.dropped],
+    }
+    headline = _what(num_views, len(manifest.scenes), output)
+    return Summary("convert", f"{headline} ({_size(output) / 1e6:.1f} MB)", facts, tuple(details))
+
+
+def _what(num_views: int, num_scenes: int, output: Path) -> str:
+    return f"{counted(num_views, 'view')} of {counted(num_scenes, 'scene')} in {output}"
+
+
+def _to_lyra(source: str, output: Path, progress: Any) -> Summary:
+    from lyra_data.dataset.convert.to_lyra import convert_to_lyra
+    from lyra_data.dataset.reading.reader import SceneDataset
+    from stages.summary import Summary
+
+    told = convert_to_lyra(SceneDataset(source), output, progress)
+    details = [f"videos: {told.kept_videos} kept to the byte"]
+    details += [f"videos: {count} encoded {how}" for how, count in told.encoded_videos.items()]
+    if told.rounded_depth:
+        details.append(f"depth of {counted(told.rounded_depth, 'view')} was rounded to half floats")
+    if told.num_left_out:
+        views = counted(told.num_left_out, "view")
+        details.append(f"{views} without a folder in this layout, first {told.left_out[0]}")
+    facts = {
+        "source": source,
+        "output": str(output),
+        "to": "lyra",
+        **vars(told),
+        "encoded_videos": dict(told.encoded_videos),
+        "num_bytes": _size(output),
+    }
+    headline = _what(told.num_views, told.num_scenes, output)
+    details = [*details, *told.remarks]
+    return Summary("convert", f"{headline} ({_size(output) / 1e6:.1f} MB)", facts, tuple(details))
+
+
+def _to_shards(source: str, output: Path, progress: Any) -> Summary:
+    from lyra_data.dataset.convert.to_webdataset import convert_to_webdataset
+    from lyra_data.dataset.reading.reader import SceneDataset
+    from stages.summary import Summary
+
+    told = convert_to_webdataset(SceneDataset(source), output, progress)
+    facts = {
+        "source": source,
+        "output": str(output),
+        "to": "webdataset",
+        "num_samples": told.num_samples,
+        "num_shards": told.num_shards,
+        "num_bytes": _size(output),
+    }
+    shards = counted(told.num_shards, "shard")
+    headline = f"{counted(told.num_samples, 'sample')} in {shards} in {output}"
+    return Summary("convert", f"{headline} ({_size(output) / 1e6:.1f} MB)", facts)
+
+
+def _is_dataset(source: str) -> bool:
+    return "://" in source or (Path(source) / "meta" / "manifest.json").is_file()
+
+
+def _require_apart(source: str, output: Path) -> None:
+    from lyra_data.engine.errors import InputError
+
+    if "://" in source:
+        return
+    given, target = Path(source).resolve(), output.resolve()
+    if given == target or given in target.parents or target in given.parents:
+        raise InputError(
+            "the output must not lie inside the source, nor around it",
+            where=str(output),
+            fix="name a folder elsewhere",
+        )
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -1,0 +1,129 @@
+"""export: a clip as other tools read it. No DVC stage: nothing here goes on from what it writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from stages.running import guarded
+
+if TYPE_CHECKING:
+    from lyra_data.scene.clip import Clip
+    from stages.summary import Summary
+
+Kind = Literal["vipe", "nerfstudio", "colmap"]
+
+
+def run_export(clip_folder: Path, output: Path, *, kind: Kind) -> Summary:
+    """Write the clip in `clip_folder` as the new folder `output`.
+
+    Raises:
+        InputError: there is no clip, or something stands at `output` or would lie in the clip.
+        CorruptDataError: the clip is cut or was altered.
+        StorageError: no space, read-only, or no permission.
+    """
+    from lyra_data.clips.formats.export_folders import require_free
+    from lyra_data.clips.store import read_clip
+    from lyra_data.engine.errors import InputError
+    from stages.summary import Summary
+
+    _require_clip(clip_folder)
+    require_free(output)
+    if clip_folder.resolve() in output.resolve().parents:
+        raise InputError(
+            "an export must not lie inside the clip it is made of",
+            where=str(output),
+            fix="name a folder elsewhere, e.g. exports/" + clip_folder.resolve().name,
+        )
+    clip = read_clip(clip_folder)
+    _write(clip, output, kind)
+    files = [path for path in output.rglob("*") if path.is_file()]
+    num_bytes = sum(path.stat().st_size for path in files)
+    left_out = _left_out(clip, kind)
+    facts = {
+        "clip": str(clip_folder),
+        "output": str(output),
+        "format": kind,
+        "scene_id": clip.scene_id,
+        "num_frames": len(clip),
+        "num_files": len(files),
+        "num_bytes": num_bytes,
+        "left_out": left_out,
+    }
+    details = (f"this format has no place for: {', '.join(left_out)}",) if left_out else ()
+    frames = f"{len(clip)} frame{'s' if len(clip) != 1 else ''}"
+    headline = f"{frames} of {clip.scene_id} as {kind} in {output} ({num_bytes / 1e6:.1f} MB)"
+    return Summary("export", headline, facts, details)
+
+
+def export(
+    clip: Annotated[Path, typer.Argument(help="A clip's folder, e.g. outputs/clips/SCENE.")],
+    output: Annotated[Path, typer.Argument(help="The folder to write; new or empty.")],
+    kind: Annotated[
+        Kind,
+        typer.Option(
+            "--format",
+            help="vipe, nerfstudio or colmap.",
+            metavar="KIND",
+            show_default=False,
+        ),
+    ],
+    json_output: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object on standard output, no bars.")
+    ] = False,
+) -> None:
+    """Write a clip as ViPE, nerfstudio or COLMAP keep theirs: frames, cameras, depth, masks.
+
+    Axes and pixel centres are those of the format; distances keep the clip's unit. Nothing is
+    replaced. What is written is read again by a source of the same name (docs/formats.md).
+    """
+
+    def work(_: Any) -> Summary:
+        return run_export(clip, output, kind=kind)
+
+    guarded(work, json_output)
+
+
+def _write(clip: Clip, output: Path, kind: Kind) -> None:
+    if kind == "vipe":
+        from lyra_data.clips.formats.vipe import write_vipe
+
+        write_vipe(clip, output, clip.scene_id)
+    elif kind == "nerfstudio":
+        from lyra_data.clips.formats.nerfstudio import write_nerfstudio
+
+        write_nerfstudio(clip, output)
+    else:
+        from lyra_data.clips.formats.colmap import write_colmap
+
+        write_colmap(clip, output)
+
+
+def _left_out(clip: Clip, kind: Kind) -> list[str]:
+    """What the clip knows and the format has no place for."""
+    parts = {
+        "prompt": bool(clip.prompt),
+        "depth confidence": clip.depth_confidence is not None,
+        "source": clip.source is not None,
+        "rate": kind != "vipe" and len(clip) > 1,
+        "depth scale": kind == "vipe" and clip.depth_scale != "metric",
+    }
+    return [part for part, is_known in parts.items() if is_known]
+
+
+def _require_clip(folder: Path) -> None:
+    from lyra_data.clips.store import CLIP_INDEX
+    from lyra_data.engine.errors import InputError
+
+    if not folder.is_dir():
+        raise InputError(
+            "there is no such folder", where=str(folder), fix="give a folder of outputs/clips"
+        )
+    if not (folder / CLIP_INDEX).is_file():
+        raise InputError(
+            f"this folder holds no clip (no {CLIP_INDEX})",
+            where=str(folder),
+            fix="give the folder of one clip, e.g. outputs/clips/SCENE",
+        )

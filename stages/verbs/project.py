@@ -1,0 +1,134 @@
+"""A project of the user's own: made from a preset and an input, and run from end to end."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.text import Text
+
+from lyra_data.engine.atomic import folder_atomically, link_or_copy
+from lyra_data.engine.errors import InputError
+from lyra_data.engine.progress import Progress, silent
+from lyra_data.sources.detection import source_params_of_all
+from stages.presets import REPOSITORY, preset_file
+from stages.running import run_timed
+from stages.summary import Summary
+from stages.workspace import STAGES, Workspace
+
+CODE = ("lyra_data/", "lyra_model/", "stages/")
+"""Dependencies of dvc.yaml that lie in the repository and not in a project."""
+
+SOURCES_BLOCK = re.compile(r"^  sources:\n(?:    .*\n)+", re.MULTILINE)
+
+
+def init_project(folder: Path, inputs: Sequence[Path], *, preset: str) -> Summary:
+    """Make a project: the preset's params.yaml with these inputs as sources, dvc.yaml, inputs/.
+
+    Files are linked into inputs/, or copied where the file system cannot link.
+
+    Raises:
+        InputError: the folder is not empty, or an input is missing or of no known kind.
+        ParamsError: there is no such preset.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(
+            "this folder is not empty",
+            where=str(folder),
+            fix="name a new one; a project that is there goes on with `lyra-data run`",
+        )
+    text = preset_file(preset).read_text(encoding="utf-8")
+    sources = source_params_of_all([path.absolute() for path in inputs])
+    with folder_atomically(folder) as made:
+        (made / "inputs").mkdir()
+        local = [
+            _brought_in(source, path, made / "inputs")
+            for source, path in zip(sources, inputs, strict=True)
+        ]
+        block = yaml.safe_dump(local, sort_keys=False, allow_unicode=True, width=10**6)
+        indented = "".join(f"    {line}\n" for line in block.splitlines())
+        assert SOURCES_BLOCK.search(text), f"preset {preset} has no block of sources"
+        (made / "params.yaml").write_text(
+            SOURCES_BLOCK.sub(lambda _: f"  sources:\n{indented}", text, count=1), encoding="utf-8"
+        )
+        (made / "dvc.yaml").write_text(_pipeline_without_code(), encoding="utf-8")
+        shutil.copyfile(REPOSITORY / ".dvcignore", made / ".dvcignore")
+        start = Path("outputs") / "models" / "random_weights"
+        (made / start).mkdir(parents=True)
+        shutil.copyfile(REPOSITORY / start / "README.md", made / start / "README.md")
+    return Summary(
+        "init",
+        f"{folder} made from preset {preset} with {len(sources)} inputs",
+        {"project": str(folder), "preset": preset, "sources": local},
+        (Text(f"next: lyra-data run --project {folder}"),),
+    )
+
+
+def run_project(folder: Path, *, progress: Progress = silent, **options: Any) -> Summary:
+    """Run every stage in order; what is finished is found again.
+
+    Args:
+        options: of `lyra-data annotate` and `generate`: device, offload, workers. The
+            device is that of `train` and `evaluate` too.
+
+    Raises:
+        InputError: the folder holds no params.yaml.
+        LyraError: as the stage that fails.
+    """
+    params_file = folder / "params.yaml"
+    if not params_file.is_file():
+        raise InputError(
+            "there is no project here",
+            where=str(folder),
+            fix="give an input, and a project is made of it: lyra-data run VIDEO",
+        )
+    workspace = Workspace(folder.resolve())
+    summaries = {}
+    for stage in STAGES:
+        accepted = options if stage in ("annotate", "generate") else {}
+        if stage in ("train", "evaluate") and "device" in options:
+            accepted = {"device": options["device"]}
+        summaries[stage] = run_timed(stage, params_file, progress=progress, **accepted)
+    evaluated = summaries["evaluate"]
+    return Summary(
+        "run",
+        f"report: {workspace.reports / 'report.html'}",
+        {"project": str(folder), **{name: done.as_json() for name, done in summaries.items()}},
+        (
+            *(Text(f"{name}: {done.headline}") for name, done in summaries.items()),
+            *evaluated.details,
+        ),
+    )
+
+
+def default_folder(inputs: Sequence[Path]) -> Path:
+    """runs/NAME, of the first input's name."""
+    name = re.sub(r"[^A-Za-z0-9_-]+", "_", inputs[0].stem or inputs[0].resolve().name)
+    return Path("runs") / name
+
+
+def _brought_in(source: dict[str, Any], path: Path, inputs: Path) -> dict[str, Any]:
+    """The source's params with its file or folder inside the project's inputs/."""
+    target = inputs / path.resolve().name
+    if target.exists():
+        raise InputError(
+            f"two inputs are called {path.name}", where=str(path), fix="rename one of them"
+        )
+    if path.is_dir():
+        shutil.copytree(path, target, copy_function=link_or_copy)
+    else:
+        link_or_copy(path, target)
+    key = "path" if "path" in source else "folder"
+    return {**source, key: f"inputs/{target.name}"}
+
+
+def _pipeline_without_code() -> str:
+    """The repository's dvc.yaml for a project elsewhere: its code is the installed one."""
+    lines = (REPOSITORY / "dvc.yaml").read_text(encoding="utf-8").splitlines()
+    kept = [line for line in lines if not line.strip().removeprefix("- ").startswith(CODE)]
+    note = "# The code is not among the dependencies: after an upgrade, `dvc repro --force`."
+    return "\n".join([note, *kept]) + "\n"

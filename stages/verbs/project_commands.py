@@ -1,0 +1,76 @@
+"""init and run: a project of the user's own, from the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lyra_data.engine.errors import InputError
+from stages.options import DeviceOption, JsonOption, OffloadOption, PresetOption, WorkersOption
+from stages.running import guarded
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(help="The project's folder; new or empty.")],
+    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="What it is made of.")],
+    preset: PresetOption = "video",
+    json_output: JsonOption = False,
+) -> None:
+    """Make a project: a preset's params.yaml and dvc.yaml around inputs of your own.
+
+    Writes FOLDER/params.yaml, FOLDER/dvc.yaml and FOLDER/inputs. Then `lyra-data run --project
+    FOLDER` runs every stage, as does `dvc repro` in it once `dvc init` (with `--no-scm` outside
+    of git, `--subdir` inside) has been run there.
+    """
+
+    def work(_: Any) -> Any:
+        from stages.verbs.project import init_project
+
+        return init_project(folder, inputs, preset=preset)
+
+    guarded(work, json_output)
+
+
+def run(
+    inputs: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="INPUT",
+            help="Videos (or what else `annotate` takes) of a new project.",
+            show_default=False,
+        ),
+    ] = None,
+    project: Annotated[
+        Path | None,
+        typer.Option(help="The project's folder; not given: runs/NAME of the first input."),
+    ] = None,
+    preset: PresetOption = "video",
+    json_output: JsonOption = False,
+    workers: WorkersOption = None,
+    device: DeviceOption = None,
+    offload: OffloadOption = "none",
+) -> None:
+    """Run all stages on inputs of your own, from annotate to the report.
+
+    Makes a project as `init` does, unless it is there, and runs annotate, generate, package, train
+    and evaluate in it. A killed run goes on when it is started again.
+    """
+
+    def work(progress: Any) -> Any:
+        from stages.verbs.project import default_folder, init_project, run_project
+
+        if not inputs and project is None:
+            raise InputError(
+                "neither an input nor a project is given",
+                where="lyra-data run",
+                fix="give a video, or --project FOLDER",
+            )
+        folder = project or default_folder(inputs or [])
+        if inputs and not (folder / "params.yaml").is_file():
+            init_project(folder, inputs, preset=preset)
+        options = {"workers": workers, "device": device, "offload": offload}
+        return run_project(folder, progress=progress, **options)
+
+    guarded(work, json_output)
