@@ -13,9 +13,9 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import BeforeValidator, Field, SerializeAsAny
+from pydantic import Field
 
 from lyra_data.annotation.annotators import ANNOTATORS
 from lyra_data.annotation.finished_scenes import SceneFacts
@@ -36,18 +36,6 @@ from lyra_data.sources.prompt import PromptSource
 log = logging.getLogger(__name__)
 
 
-def _parse_source(values: Any) -> Params:
-    return SOURCES.parse(values, where="annotate.sources")
-
-
-def _parse_depth(values: Any) -> Params:
-    return DEPTH_ESTIMATORS.parse(values, where="annotate.depth")
-
-
-def _parse_annotator(values: Any) -> Params:
-    return ANNOTATORS.parse(values, where="annotate.annotator")
-
-
 class AnnotateParams(Params):
     """Section `annotate` of params.yaml.
 
@@ -60,11 +48,11 @@ class AnnotateParams(Params):
     """
 
     sources: Annotated[
-        list[Annotated[SerializeAsAny[Params], BeforeValidator(_parse_source)]], Field(min_length=1)
+        list[Annotated[Params, SOURCES.field("annotate.sources")]], Field(min_length=1)
     ]
     text_to_image: TextToImageParams
-    depth: Annotated[SerializeAsAny[Params], BeforeValidator(_parse_depth)]
-    annotator: Annotated[SerializeAsAny[Params], BeforeValidator(_parse_annotator)]
+    depth: Annotated[Params, DEPTH_ESTIMATORS.field("annotate.depth")]
+    annotator: Annotated[Params, ANNOTATORS.field("annotate.annotator")]
     max_failed_fraction: Annotated[float, Field(ge=0, lt=1)]
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from typing import Any, Generic, TypeVar
+from dataclasses import dataclass
+from typing import Annotated, Any, Generic, TypeVar
+
+from pydantic import BeforeValidator, GetCoreSchemaHandler, SerializeAsAny
 
 from lyra_data.engine.errors import ParamsError
 from lyra_data.engine.params import Params, suggestion
@@ -60,3 +63,40 @@ class Registry(Generic[Component]):
         """Build the component that a params section describes."""
         params = self.parse(values, where=where)
         return self.kind(params.name, where=where)(params)  # type: ignore[attr-defined, call-arg]
+
+    def field(self, where: str) -> KindField:
+        """Mark a params field that holds the params of one of these kinds.
+
+        Usage: `codec: Annotated[Params, CODECS.field("generate.codec")]`, or inside a list.
+
+        Args:
+            where: dotted params key of the field, used in messages.
+        """
+        return KindField(self, where)
+
+
+@dataclass(frozen=True)
+class KindField:
+    """Tells pydantic how to read and write a field whose key `name` chooses a kind.
+
+    A mapping becomes the params of the kind that it names; params of any kind are dumped with all
+    of their own keys, not with those of the base class that the field is annotated with.
+
+    Attributes:
+        registry: the kinds to choose from.
+        where: dotted params key of the field, used in messages.
+    """
+
+    registry: Registry[Any]
+    where: str
+
+    def __get_pydantic_core_schema__(
+        self,
+        annotated: Any,  # noqa: ARG002
+        handler: GetCoreSchemaHandler,
+    ) -> Any:
+        kind = Annotated[SerializeAsAny[Params], BeforeValidator(self._parse)]
+        return handler.generate_schema(kind)
+
+    def _parse(self, values: Any) -> Params:
+        return self.registry.parse(values, where=self.where)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, SerializeAsAny
+from pydantic import AfterValidator, Field
 
 from lyra_data.cache3d import Cache3DParams
 from lyra_data.engine.params import Params
@@ -14,14 +14,6 @@ from lyra_data.generation.teachers import TEACHERS
 from lyra_data.generation.trajectories import TrajectoryParams
 from lyra_data.models.codecs import CODECS
 from lyra_data.scene.frame_selection import FrameSelectionParams
-
-
-def _parse_teacher(values: Any) -> Params:
-    return TEACHERS.parse(values, where="generate.teacher")
-
-
-def _parse_codec(values: Any) -> Params:
-    return CODECS.parse(values, where="generate.codec")
 
 
 def _is_8k_plus_1(num_frames: int) -> int:
@@ -51,7 +43,7 @@ class GenerateParams(Params):
     trajectories: TrajectoryParams
     cache: Cache3DParams
     extension: ExtensionParams
-    teacher: Annotated[SerializeAsAny[Params], BeforeValidator(_parse_teacher)]
-    codec: Annotated[SerializeAsAny[Params], BeforeValidator(_parse_codec)]
+    teacher: Annotated[Params, TEACHERS.field("generate.teacher")]
+    codec: Annotated[Params, CODECS.field("generate.codec")]
     quality: QualityParams
     max_failed_fraction: Annotated[float, Field(ge=0, lt=1)]

@@ -8,11 +8,10 @@ gen3c_dynamic.py (autoregressive generation), cache_3d.py (update_cache).
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 from jaxtyping import Float, UInt8
-from pydantic import BeforeValidator, SerializeAsAny
 from torch import Tensor
 
 from lyra_data.cache3d import Cache3D
@@ -25,10 +24,6 @@ from lyra_data.models.depth.base import DepthEstimator
 from lyra_data.scene.cameras import Cameras
 
 
-def _parse_depth(values: Any) -> Params:
-    return DEPTH_ESTIMATORS.parse(values, where="generate.extension.depth")
-
-
 class ExtensionParams(Params):
     """How a path is continued that is longer than what the teacher makes at a time.
 
@@ -38,7 +33,7 @@ class ExtensionParams(Params):
             those and then a smooth scale per pixel.
     """
 
-    depth: Annotated[SerializeAsAny[Params], BeforeValidator(_parse_depth)]
+    depth: Annotated[Params, DEPTH_ESTIMATORS.field("generate.extension.depth")]
     alignment: Alignment
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import torch
-from pydantic import BeforeValidator, Field, SerializeAsAny
+from pydantic import Field
 
 from lyra_data.cache3d import Cache3D, Cache3DParams
 from lyra_data.dataset.reading.reader import SceneDataset
@@ -40,10 +40,6 @@ from lyra_model.rendering.base import RenderingParams
 DECODER, FIRST_PHASE, COPIED, WARPED = "decoder", "first_phase", "copied", "warped"
 
 
-def _parse_teacher(values: Any) -> Params:
-    return TEACHERS.parse(values, where="evaluate.warp_baseline")
-
-
 class EvaluateParams(Params):
     """Section `evaluate` of params.yaml.
 
@@ -59,7 +55,7 @@ class EvaluateParams(Params):
     phase: str
     split: Literal["all", "train", "validation"]
     min_displacement_pixels: Annotated[float, Field(ge=0)]
-    warp_baseline: Annotated[SerializeAsAny[Params], BeforeValidator(_parse_teacher)]
+    warp_baseline: Annotated[Params, TEACHERS.field("evaluate.warp_baseline")]
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, SerializeAsAny, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from lyra_data.engine.errors import ParamsError
 from lyra_data.engine.params import Params
@@ -14,10 +14,6 @@ from lyra_model.losses import PerceptualParams
 from lyra_model.phases.phase_params import PhaseParams, check_phases
 from lyra_model.phases.view_sampling import TargetBias
 from lyra_model.rendering.base import RenderingParams
-
-
-def _parse_codec(values: Any) -> Params:
-    return CODECS.parse(values, where="train.codec")
 
 
 class OptimiserParams(Params):
@@ -60,7 +56,7 @@ class TrainParams(Params):
     held_out_frames: Annotated[int, Field(ge=1)]
     target_bias: TargetBias
     scene_order: Literal["independent", "epochs"]
-    codec: Annotated[SerializeAsAny[Params], BeforeValidator(_parse_codec)]
+    codec: Annotated[Params, CODECS.field("train.codec")]
     decoder: DecoderParams
     rendering: RenderingParams
     optimiser: OptimiserParams

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 
 from lyra_data.engine.errors import ParamsError
+from lyra_data.engine.params import Params
 from lyra_data.engine.registry import Registry
 from lyra_data.models.codecs import CODECS
 from lyra_data.models.codecs.dct import DctCodec, DctCodecParams
@@ -67,3 +68,23 @@ def test_a_kind_is_imported_only_when_it_is_asked_for() -> None:
         "assert kind not in sys.modules; CODECS.kind('dct', where=''); assert kind in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+class _Section(Params):
+    codec: Annotated[Params, CODECS.field("stage.codec")]
+    sources: list[Annotated[Params, SOURCES.field("stage.sources")]]
+
+
+FILES = {"name": "files", "folder": "inputs/x", "scene_id": "x"}
+
+
+def test_a_field_of_a_kind_reads_its_params_and_dumps_all_of_their_keys() -> None:
+    section = _Section.parse({"codec": {"name": "dct"}, "sources": [FILES]}, where="stage")
+    assert section.codec == DctCodecParams(name="dct")
+    assert section.model_dump() == {"codec": {"name": "dct"}, "sources": [FILES]}
+
+
+def test_a_field_of_a_kind_refuses_with_the_key_it_was_declared_for() -> None:
+    with pytest.raises(ParamsError) as caught:
+        _Section.parse({"codec": {"name": "dtc"}, "sources": []}, where="stage")
+    assert caught.value.where == "stage.codec"
