@@ -31,7 +31,7 @@ from lyra_data.models.depth import DEPTH_ESTIMATORS
 from lyra_data.models.depth.base import DepthEstimator
 from lyra_data.models.text_to_image import TextToImage, TextToImageParams
 from lyra_data.sources import SOURCES
-from lyra_data.sources.prompt import PromptSource
+from lyra_data.sources.base import Source
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +114,7 @@ def annotate_sources(
     )
     maker = setup.build()
     failed = _paint(
-        [source for source in sources if isinstance(source, PromptSource)],
+        [source for source in sources if source.needs_painter],
         TextToImage(params.text_to_image, setup.placement),
         ScratchStore(scratch, PICTURES_STAGE),
         estimator=maker.estimator,
@@ -149,7 +149,7 @@ def annotate_sources(
 
 
 def _paint(
-    prompts: list[PromptSource],
+    prompts: list[Source],
     painter: TextToImage,
     pictures: ScratchStore,
     *,
@@ -181,9 +181,9 @@ def _paint(
     return failed
 
 
-def _check_depth_is_told(source: PromptSource, estimator: DepthEstimator) -> None:
+def _check_depth_is_told(source: Source, estimator: DepthEstimator) -> None:
     """Told before the picture is made, which may take minutes."""
-    if estimator.name == "given":
+    if not estimator.has_model:
         raise ParamsError(
             f"scene {source.scene_id!r} is made from text and comes without depth, and depth "
             "estimator 'given' estimates none",

@@ -50,7 +50,7 @@ class SceneMaker:
         key = self._key(material, annotator)
         if self.finished.has(key):
             return key, False
-        if annotator.name == GivenAnnotator.name:
+        if not annotator.solves:
             material = complete_depth(material, self.estimator)
         clip = annotator.annotate(material)
         self.finished.put(key, clip, annotator.frame_held_out(material))
@@ -60,9 +60,7 @@ class SceneMaker:
         """Nothing is solved anew that was given, and no video annotator is asked about a picture:
         both are only framed, a picture after the depth estimator has completed it."""
         is_complete = material.depth is not None and material.cameras is not None
-        if self.annotator.name == GivenAnnotator.name or (
-            len(material.frames) > 1 and not is_complete
-        ):
+        if not self.annotator.solves or (len(material.frames) > 1 and not is_complete):
             return self.annotator
         framing = self.annotator.params.model_dump(include=set(FramedParams.model_fields))
         return GivenAnnotator(GivenAnnotatorParams(name="given", **framing))
@@ -79,7 +77,7 @@ class SceneMaker:
             "code": code_fingerprint("lyra_data"),
         }
         lacks = material.depth is None or material.cameras is None
-        if lacks and annotator.name == GivenAnnotator.name:
+        if lacks and not annotator.solves:
             shaping["depth"] = self.depth_params.model_dump(mode="json")
             shaping["depth_fingerprint"] = self.estimator.fingerprint
         return content_key(shaping)

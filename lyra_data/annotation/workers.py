@@ -26,7 +26,6 @@ from lyra_data.engine.scratch import ScratchStore
 from lyra_data.models.depth import DEPTH_ESTIMATORS
 from lyra_data.models.text_to_image import TextToImage, TextToImageParams
 from lyra_data.sources import SOURCES
-from lyra_data.sources.prompt import PromptSource
 
 log = logging.getLogger(__name__)
 
@@ -55,8 +54,7 @@ class AnnotationSetup:
         annotator = ANNOTATORS.create(self.annotator, where="annotate.annotator")
         estimator = DEPTH_ESTIMATORS.create(self.depth, where="annotate.depth")
         estimator.place(self.placement)
-        if hasattr(annotator, "keep_in"):  # annotators whose own results are worth keeping
-            annotator.keep_in(self.scratch)  # type: ignore[attr-defined]
+        annotator.keep_in(self.scratch)
         return SceneMaker(self.root, annotator, estimator, self.depth, self.scratch)
 
 
@@ -132,9 +130,8 @@ def _finish_in_worker(index: int, source: Params) -> Finished:
 
 def _finish(maker: SceneMaker, setup: AnnotationSetup, index: int, params: Params) -> Finished:
     source = SOURCES.create(params, where="annotate.sources")
-    if isinstance(source, PromptSource):
-        pictures = ScratchStore(setup.scratch, PICTURES_STAGE)
-        source.paint_with(TextToImage(setup.text_to_image, setup.placement), pictures)
+    pictures = ScratchStore(setup.scratch, PICTURES_STAGE)
+    source.paint_with(TextToImage(setup.text_to_image, setup.placement), pictures)
     try:
         key, is_new = maker.finish(source)
     except InputError as error:

@@ -92,7 +92,7 @@ class KindField:
 
     def __get_pydantic_core_schema__(
         self,
-        annotated: Any,  # noqa: ARG002
+        annotated: Any,
         handler: GetCoreSchemaHandler,
     ) -> Any:
         kind = Annotated[SerializeAsAny[Params], BeforeValidator(self._parse)]

@@ -71,7 +71,7 @@ class CacheRollout:
         self._depth: list[Tensor] = []
         self._pictures: list[Tensor] = []
         assert self._step >= 1, "a segment has at least two frames"
-        if self.num_segments > 1 and self._grows and estimator.name == "given":
+        if self.num_segments > 1 and self._grows and not estimator.has_model:
             raise ParamsError(
                 f"{len(cameras)} frames are made in {self.num_segments} segments, and depth "
                 "'given' cannot tell the depth of the frames between them",

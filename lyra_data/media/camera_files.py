@@ -53,8 +53,11 @@ class Intrinsics(BaseModel):
     height: int
     pixel_centre: Annotated[Finite, AfterValidator(_half_or_zero)] = PIXEL_CENTRE
 
+    def check_pose(self, path: Path) -> None:
+        """Refuse an impossible pose; a file without one has none to refuse."""
+
     def cameras(self, camera_to_world: torch.Tensor) -> Cameras:
-        """One camera, in the project's convention."""
+        """Return one camera, in the project's convention."""
         shift = PIXEL_CENTRE - self.pixel_centre
         intrinsics = torch.tensor([[self.fx, self.fy, self.cx + shift, self.cy + shift]])
         return Cameras(camera_to_world[None], intrinsics, self.height, self.width)
@@ -84,6 +87,14 @@ class PosedIntrinsics(Intrinsics):
 
     camera_to_world: Annotated[list[Row], Field(min_length=4, max_length=4)]
 
+    def check_pose(self, path: Path) -> None:
+        """Refuse a pose that is not rigid.
+
+        Raises:
+            InputError: it scales, shears or mirrors.
+        """
+        _check_rigid(torch.tensor(self.camera_to_world, dtype=torch.float64), path)
+
 
 Kind = TypeVar("Kind", bound=Intrinsics)
 
@@ -109,8 +120,7 @@ def read_intrinsics(path: Path, kind: type[Kind], *, height: int, width: int) ->
     except ValidationError as error:
         raise _explained(error, kind, path) from None
     _check_possible(intrinsics, path, height=height, width=width)
-    if isinstance(intrinsics, PosedIntrinsics):
-        _check_rigid(torch.tensor(intrinsics.camera_to_world, dtype=torch.float64), path)
+    intrinsics.check_pose(path)
     return intrinsics
 
 

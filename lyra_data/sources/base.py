@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import Annotated, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
+from pydantic import Field
+
+from lyra_data.engine.scratch import ScratchStore
+from lyra_data.models.text_to_image import TextToImage
 from lyra_data.scene.material import SourceMaterial
+
+SceneId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
+"""Name of a scene in all results: letters, digits, "_" and "-"."""
+
+FramesPerSecond = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 @runtime_checkable
@@ -14,8 +23,25 @@ class Source(Protocol):
 
     name: ClassVar[str]
 
+    needs_painter: ClassVar[bool]
+    """True where a text-to-image model makes the picture. Such a scene comes without depth, and
+    `paint_with` is called before `paint` and `read`."""
+
     @property
     def scene_id(self) -> str: ...
+
+    def paint_with(self, painter: TextToImage, pictures: ScratchStore) -> None:
+        """Take the model that makes pictures and the store that keeps them."""
+        ...
+
+    def paint(self) -> bool:
+        """Make the picture, unless it is kept from before, and return whether it was made now.
+
+        Raises:
+            ParamsError, InputError: as TextToImage.paint.
+            StorageError: the disk is full, read-only or not permitted.
+        """
+        ...
 
     def read(self, root: Path) -> SourceMaterial:
         """Read and check the material.
@@ -27,3 +53,33 @@ class Source(Protocol):
             InputError: a file is missing, cut, of another size, or holds impossible values.
         """
         ...
+
+
+class SceneParams(Protocol):
+    """Params of a source: among them the name of its scene."""
+
+    @property
+    def scene_id(self) -> str: ...
+
+
+ParamsOfKind = TypeVar("ParamsOfKind", bound=SceneParams)
+
+
+class SceneSource(Generic[ParamsOfKind]):
+    """The part that all sources share: params that name the scene, and nothing to paint."""
+
+    needs_painter: ClassVar[bool] = False
+
+    def __init__(self, params: ParamsOfKind) -> None:
+        self.params = params
+
+    @property
+    def scene_id(self) -> str:
+        return self.params.scene_id
+
+    def paint_with(self, painter: TextToImage, pictures: ScratchStore) -> None:
+        """Do nothing: the picture is there."""
+
+    def paint(self) -> bool:
+        """Make no picture, and return False."""
+        return False

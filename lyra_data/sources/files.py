@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, NoReturn
+from typing import ClassVar, Literal, NoReturn
 
 import torch
-from pydantic import Field
 
 from lyra_data.engine.errors import InputError
 from lyra_data.engine.hashing import sha256_of_file
@@ -19,6 +18,7 @@ from lyra_data.media.camera_files import PosedIntrinsics, SceneIntrinsics, read_
 from lyra_data.media.depth_files import DEPTH_SUFFIXES, DepthMap, read_depth
 from lyra_data.media.images import read_photo
 from lyra_data.scene.material import HeldOutView, SourceMaterial
+from lyra_data.sources.base import SceneId, SceneSource
 
 log = logging.getLogger(__name__)
 
@@ -36,21 +36,14 @@ class FilesParams(Params):
 
     name: Literal["files"]
     folder: str
-    scene_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
+    scene_id: SceneId
 
 
-class FilesSource:
+class FilesSource(SceneSource[FilesParams]):
     """image.(png|jpg|jpeg) and, if there, depth.(png|exr|npy), intrinsics.json and held_out/."""
 
     Params = FilesParams
     name: ClassVar[str] = "files"
-
-    def __init__(self, params: FilesParams) -> None:
-        self.params = params
-
-    @property
-    def scene_id(self) -> str:
-        return self.params.scene_id
 
     def read(self, root: Path = Path()) -> SourceMaterial:
         """Read and check the folder.

@@ -19,6 +19,7 @@ from lyra_data.engine.hashing import sha256_of_bytes
 from lyra_data.engine.params import Params
 from lyra_data.scene.cameras import PIXEL_CENTRE, Cameras
 from lyra_data.scene.material import HeldOutView, SourceMaterial
+from lyra_data.sources.base import SceneSource
 
 # Calibration of the 741x500 pair, from the docstring of skimage.data.stereo_motorcycle; pixel
 # centres are integers there.
@@ -43,19 +44,16 @@ class MotorcycleParams(Params):
 
     name: Literal["motorcycle"]
 
+    @property
+    def scene_id(self) -> str:
+        return "motorcycle"
 
-class MotorcycleSource:
+
+class MotorcycleSource(SceneSource[MotorcycleParams]):
     """See the module's docstring."""
 
     Params = MotorcycleParams
     name: ClassVar[str] = "motorcycle"
-
-    def __init__(self, params: MotorcycleParams) -> None:
-        self.params = params
-
-    @property
-    def scene_id(self) -> str:
-        return "motorcycle"
 
     def read(self, root: Path = Path()) -> SourceMaterial:  # noqa: ARG002 - reads no files
         """The left photo, its depth in metres, and the right photo held out."""

@@ -6,13 +6,13 @@ See docs/formats.md.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from pydantic import Field
-
+from lyra_data.clips.formats.imported_clip import ImportedClip
 from lyra_data.clips.formats.nerfstudio import read_nerfstudio
 from lyra_data.engine.params import Params
-from lyra_data.scene.material import SourceMaterial
+from lyra_data.sources.base import FramesPerSecond, SceneId
+from lyra_data.sources.datasets import DatasetSource
 
 
 class NerfstudioParams(Params):
@@ -26,44 +26,15 @@ class NerfstudioParams(Params):
 
     name: Literal["nerfstudio"]
     folder: str
-    scene_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
-    fps: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    scene_id: SceneId
+    fps: FramesPerSecond
 
 
-class NerfstudioSource:
+class NerfstudioSource(DatasetSource[NerfstudioParams]):
     """All frames of transforms.json, in the natural order of their names."""
 
     Params = NerfstudioParams
     name: ClassVar[str] = "nerfstudio"
 
-    def __init__(self, params: NerfstudioParams) -> None:
-        self.params = params
-
-    @property
-    def scene_id(self) -> str:
-        return self.params.scene_id
-
-    def read(self, root: Path = Path()) -> SourceMaterial:
-        """Read and check the dataset.
-
-        Args:
-            root: the folder that a relative `folder` starts from.
-
-        Raises:
-            InputError: as `read_nerfstudio`.
-        """
-        folder = root / self.params.folder
-        clip = read_nerfstudio(folder)
-        posed = clip.posed
-        return SourceMaterial(
-            scene_id=self.scene_id,
-            frames=posed.frames,
-            fps=self.params.fps if len(posed.frames) > 1 else None,
-            cameras=posed.cameras,
-            depth=posed.depth,
-            depth_valid=posed.depth_valid,
-            depth_scale=clip.depth_scale,
-            dynamic_mask=posed.dynamic_mask,
-            provenance={"kind": self.name, **clip.facts, "licence": "not stated"},
-            location=str(folder),
-        )
+    def _import(self, folder: Path) -> ImportedClip:
+        return read_nerfstudio(folder).at_rate(self.params.fps)

@@ -15,6 +15,7 @@ from lyra_data.engine.scratch import ScratchStore
 from lyra_data.media.images import read_photo, write_png
 from lyra_data.models.text_to_image import TextToImage, TextToImageParams
 from lyra_data.scene.material import SourceMaterial
+from lyra_data.sources.base import SceneId, SceneSource
 
 PICTURE_FILE = "picture.png"
 """Name of a picture in its scratch item."""
@@ -37,43 +38,37 @@ class PromptParams(Params):
     """
 
     name: Literal["prompt"]
-    scene_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
+    scene_id: SceneId
     text: Annotated[str, AfterValidator(_not_empty)]
     negative_text: str
     seed: Annotated[int, Field(ge=0)]
 
 
-class PromptSource:
+class PromptSource(SceneSource[PromptParams]):
     """See the module's docstring."""
 
     Params = PromptParams
     name: ClassVar[str] = "prompt"
+    needs_painter: ClassVar[bool] = True
 
     def __init__(self, params: PromptParams) -> None:
-        self.params = params
+        super().__init__(params)
         self._painter: TextToImage | None = None
         self._pictures: ScratchStore | None = None
 
-    @property
-    def scene_id(self) -> str:
-        return self.params.scene_id
-
     def paint_with(self, painter: TextToImage, pictures: ScratchStore) -> None:
-        """Told before the rest which model makes the picture, and where pictures are kept."""
+        """Take the model that makes pictures and the store that keeps them."""
         self._painter, self._pictures = painter, pictures
 
     def paint(self) -> bool:
-        """Make the picture, unless it is kept from before.
-
-        Returns:
-            Whether it was made now.
+        """Make the picture, unless it is kept from before, and return whether it was made now.
 
         Raises:
             ParamsError: as TextToImage.paint.
             InputError: as TextToImage.paint.
             StorageError: the disk is full, read-only or not permitted.
         """
-        painter, pictures, params = *self._told(), self.params
+        painter, pictures, params = *self._tools(), self.params
         key = self._key(painter)
         if pictures.get(key) is not None:
             return False
@@ -83,13 +78,13 @@ class PromptSource:
         return True
 
     def read(self, root: Path = Path()) -> SourceMaterial:  # noqa: ARG002 - reads no files of root
-        """The picture, made now where it is not kept.
+        """Return the picture as a scene, made now where it is not kept.
 
         Raises:
             ParamsError, InputError, StorageError: as `paint`.
         """
         self.paint()
-        painter, pictures, params = *self._told(), self.params
+        painter, pictures, params = *self._tools(), self.params
         picture = read_photo(pictures.folder / self._key(painter) / PICTURE_FILE)
         settings = painter.params.model_dump(mode="json", exclude={"model", "revision"})
         return SourceMaterial(
@@ -109,8 +104,10 @@ class PromptSource:
         )
 
     def _key(self, painter: TextToImage) -> str:
-        """Content key of the picture: words, settings, weights and code. Its scene's name and the
-        device do not shape it."""
+        """Return the content key of the picture: its words, settings, weights and code.
+
+        Its scene's name and the device do not shape it.
+        """
         return content_key(
             {
                 "scene": self.params.model_dump(mode="json", exclude={"scene_id"}),
@@ -121,13 +118,13 @@ class PromptSource:
             }
         )
 
-    def _told(self) -> tuple[TextToImage, ScratchStore]:
+    def _tools(self) -> tuple[TextToImage, ScratchStore]:
         assert self._painter is not None and self._pictures is not None, "paint_with was not called"
         return self._painter, self._pictures
 
 
 def prompt_scene(text: str, settings: TextToImageParams, *, seed: int) -> PromptParams:
-    """The scene of a text, named by a hash of all that its picture depends on.
+    """Make a scene of a text, named by a hash of all that its picture depends on.
 
     (The reference makes the text itself a file name, so long texts and ones with a slash fail.)
     """

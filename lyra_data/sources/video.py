@@ -15,6 +15,7 @@ from lyra_data.media.images import readable
 from lyra_data.media.shots import cuts_in, shot_ranges
 from lyra_data.media.video import VideoFrames, frame_files, read_frames, read_video
 from lyra_data.scene.material import SourceMaterial
+from lyra_data.sources.base import SceneId, SceneSource
 
 log = logging.getLogger(__name__)
 
@@ -37,25 +38,18 @@ class VideoParams(Params):
 
     name: Literal["video"]
     path: str
-    scene_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
+    scene_id: SceneId
     first: Annotated[int, Field(ge=0)]
     stride: Annotated[int, Field(ge=1)]
     max_frames: Annotated[int, Field(ge=2)] | None
     fps: Annotated[float, Field(gt=0)] | None
 
 
-class VideoSource:
+class VideoSource(SceneSource[VideoParams]):
     """Frames alone: an annotator adds poses, intrinsics and depth."""
 
     Params = VideoParams
     name: ClassVar[str] = "video"
-
-    def __init__(self, params: VideoParams) -> None:
-        self.params = params
-
-    @property
-    def scene_id(self) -> str:
-        return self.params.scene_id
 
     def read(self, root: Path = Path()) -> SourceMaterial:
         """Read the frames, and see that they are one shot.

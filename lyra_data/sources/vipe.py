@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
-from pydantic import Field
 
+from lyra_data.clips.formats.imported_clip import ImportedClip
 from lyra_data.clips.formats.vipe import DEPTH_SCALE, read_vipe
 from lyra_data.clips.formats.vipe_reference import ReferenceSettings, load_as_reference
 from lyra_data.engine.errors import InputError
 from lyra_data.engine.params import Params
 from lyra_data.scene.cameras import Cameras, invert_rigid
 from lyra_data.scene.material import SourceMaterial
+from lyra_data.sources.base import SceneId
+from lyra_data.sources.datasets import DatasetSource
 
 RELEASED = ReferenceSettings()
 """What the released models were trained on was loaded with the reference's own defaults."""
@@ -36,50 +38,33 @@ class VipeParams(Params):
     name: Literal["vipe"]
     folder: str
     clip: str | None
-    scene_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
+    scene_id: SceneId
     loading: Literal["native", "reference"]
 
 
-class VipeSource:
+class VipeSource(DatasetSource[VipeParams]):
     """See the module's docstring."""
 
     Params = VipeParams
     name: ClassVar[str] = "vipe"
 
-    def __init__(self, params: VipeParams) -> None:
-        self.params = params
-
-    @property
-    def scene_id(self) -> str:
-        return self.params.scene_id
-
     def read(self, root: Path = Path()) -> SourceMaterial:
-        """Read and check the clip.
+        """Read and check the clip, and load it as the params say.
 
         Args:
             root: the folder that a relative `folder` starts from.
 
         Raises:
-            InputError: as `read_vipe`.
+            InputError: as `read_vipe`; or no depth is known in the part the reference loads.
         """
-        folder = root / self.params.folder
-        clip = read_vipe(folder, self.params.clip)
-        material = SourceMaterial(
-            scene_id=self.scene_id,
-            frames=clip.frames,
-            fps=clip.fps,
-            cameras=clip.cameras,
-            depth=clip.depth,
-            depth_valid=clip.depth_valid,
-            depth_scale=DEPTH_SCALE,
-            dynamic_mask=clip.dynamic_mask,
-            provenance={"kind": self.name, **clip.facts, "licence": "not stated"},
-            location=str(folder),
-        )
+        material = super().read(root)
         return self._as_reference(material) if self.params.loading == "reference" else material
 
+    def _import(self, folder: Path) -> ImportedClip:
+        return read_vipe(folder, self.params.clip)
+
     def _as_reference(self, checked: SourceMaterial) -> SourceMaterial:
-        """The reference's frames, once the clip as a whole was found in order."""
+        """Return the reference's frames; the clip as a whole has been checked before."""
         folder = Path(checked.location)
         loaded = load_as_reference(folder, RELEASED, clip=self.params.clip)
         depth = loaded.depth[:, 0]

@@ -9,6 +9,7 @@ import yaml
 from rich.text import Text
 
 from lyra_data.annotation.annotate import AnnotateParams, annotate_sources
+from lyra_data.annotation.annotators import ANNOTATORS
 from lyra_data.annotation.annotators.framed import FramedParams
 from lyra_data.clips.store import CLIP_INDEX
 from lyra_data.engine.atomic import partial_folder, publish_folder
@@ -52,7 +53,8 @@ def run_annotate_inputs(
     values = load_yaml(params_file).get("annotate") or {}
     note = ""
     annotator = values.get("annotator") or {}
-    if annotator.get("name") == "given":
+    name = annotator.get("name")
+    if name in ANNOTATORS.names() and not ANNOTATORS.kind(name, where="annotate.annotator").solves:
         framing = {key: annotator[key] for key in FramedParams.model_fields if key in annotator}
         values = {**values, "annotator": {**_video_annotator(), **framing}}
         note = f", videos by the annotator of preset {VIDEO_PRESET}"

@@ -24,6 +24,7 @@ class ConstantDepth:
     """Says three metres everywhere but in the first row; counts what it is asked."""
 
     name: ClassVar[str] = "constant"
+    has_model: ClassVar[bool] = True
     fingerprint = "constant-3"
 
     def __init__(self, intrinsics: torch.Tensor | None = OWN) -> None:

@@ -68,6 +68,7 @@ class WallDepth:
     """Tells of every picture the depth of a slanted wall, twice as far as the cache says."""
 
     name = "wall"
+    has_model = True
     fingerprint = "wall"
 
     def __init__(self):

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import pytest
 
+from lyra_data.annotation.annotators import ANNOTATORS
+from lyra_data.annotation.annotators.base import Annotator
 from lyra_data.engine.errors import ParamsError
 from lyra_data.engine.params import Params
 from lyra_data.engine.registry import Registry
 from lyra_data.models.codecs import CODECS
 from lyra_data.models.codecs.dct import DctCodec, DctCodecParams
+from lyra_data.models.depth import DEPTH_ESTIMATORS
+from lyra_data.models.depth.base import DepthEstimator
 from lyra_data.sources import SOURCES
+from lyra_data.sources.base import Source
 
 
 def test_a_component_is_built_from_its_section() -> None:
@@ -88,3 +93,25 @@ def test_a_field_of_a_kind_refuses_with_the_key_it_was_declared_for() -> None:
     with pytest.raises(ParamsError) as caught:
         _Section.parse({"codec": {"name": "dtc"}, "sources": []}, where="stage")
     assert caught.value.where == "stage.codec"
+
+
+@pytest.mark.parametrize(
+    ("registry", "promise"),
+    [(SOURCES, Source), (ANNOTATORS, Annotator), (DEPTH_ESTIMATORS, DepthEstimator)],
+)
+def test_every_kind_has_what_its_promise_names(registry: Registry[Any], promise: type) -> None:
+    promised = {*promise.__annotations__, *vars(promise)} - set(vars(Protocol))
+    public = {name for name in promised if not name.startswith("_")} - {"params"}
+    for name in registry.names():
+        lacking = public - set(dir(registry.kind(name, where="test")))
+        assert not lacking, f"{registry.noun} {name!r} lacks {sorted(lacking)}"
+
+
+def test_only_the_kinds_that_add_nothing_say_so() -> None:
+    def of(registry: Registry[Any], attribute: str) -> set[str]:
+        kinds = {name: registry.kind(name, where="test") for name in registry.names()}
+        return {name for name, kind in kinds.items() if getattr(kind, attribute)}
+
+    assert of(SOURCES, "needs_painter") == {"prompt"}
+    assert of(ANNOTATORS, "solves") == {"colmap", "vipe"}
+    assert of(DEPTH_ESTIMATORS, "has_model") == {"moge", "transformers"}

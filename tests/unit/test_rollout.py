@@ -31,6 +31,7 @@ class DistortedDepth:
     """Knows the truth, but tells it at another scale and shift of inverse depth."""
 
     name: ClassVar[str] = "distorted"
+    has_model: ClassVar[bool] = True
     fingerprint = "distorted"
 
     def __init__(self, truth: Tensor | None = None, *, scale: float = 0.5, shift: float = 0.04):

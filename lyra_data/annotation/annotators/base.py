@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar, Protocol, runtime_checkable
 
 from lyra_data.annotation.annotators.framed import FramedParams
@@ -15,6 +16,10 @@ class Annotator(Protocol):
 
     name: ClassVar[str]
 
+    solves: ClassVar[bool]
+    """True where it finds poses and depth by itself. False: it only frames what came with the
+    material, completed by a depth estimator where that is a picture."""
+
     @property
     def params(self) -> FramedParams:
         """What it was made from, with the keys of framing."""
@@ -23,6 +28,13 @@ class Annotator(Protocol):
     @property
     def fingerprint(self) -> str:
         """Names the exact method: version, weights and settings that change its numbers."""
+        ...
+
+    def keep_in(self, scratch: Path) -> None:
+        """Keep results that are worth it in the pipeline's scratch folder.
+
+        Called before the first material; does nothing where all is made again.
+        """
         ...
 
     def annotate(self, material: SourceMaterial) -> Clip:

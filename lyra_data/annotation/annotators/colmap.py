@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 import cv2
@@ -105,6 +106,7 @@ class ColmapAnnotator:
 
     Params = ColmapAnnotatorParams
     name: ClassVar[str] = "colmap"
+    solves: ClassVar[bool] = True
 
     def __init__(self, params: ColmapAnnotatorParams) -> None:
         self.params = params
@@ -118,6 +120,9 @@ class ColmapAnnotator:
             f"-neighbours{params.num_neighbours}-correlation{params.least_correlation:g}"
             f"-agreeing{params.least_agreeing}-seed{params.seed}-{params.framing_fingerprint}"
         )
+
+    def keep_in(self, scratch: Path) -> None:
+        """Keep nothing: finished scenes are kept whole."""
 
     def annotate(self, material: SourceMaterial) -> Clip:
         """A pose for every frame, and depth where several frames agree on it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar, Literal
 
 from lyra_data.annotation.annotators.framed import FramedParams, framed_clip, framed_held_out
@@ -28,6 +29,7 @@ class GivenAnnotator:
 
     Params = GivenAnnotatorParams
     name: ClassVar[str] = "given"
+    solves: ClassVar[bool] = False
 
     def __init__(self, params: GivenAnnotatorParams) -> None:
         self.params = params
@@ -35,6 +37,9 @@ class GivenAnnotator:
     @property
     def fingerprint(self) -> str:
         return f"given-{self.params.framing_fingerprint}"
+
+    def keep_in(self, scratch: Path) -> None:
+        """Keep nothing: framing is done again in no time."""
 
     def annotate(self, material: SourceMaterial) -> Clip:
         """The material at the working size.

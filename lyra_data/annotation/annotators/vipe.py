@@ -17,7 +17,8 @@ from pydantic import AfterValidator, Field
 
 from lyra_data.annotation.annotators.framed import FramedParams, framed_clip, framed_held_out
 from lyra_data.annotation.annotators.vipe_command import parse_command, run_vipe, version_of
-from lyra_data.clips.formats.vipe import DEPTH_SCALE, VipeClip, read_vipe
+from lyra_data.clips.formats.imported_clip import ImportedClip
+from lyra_data.clips.formats.vipe import read_vipe
 from lyra_data.engine.errors import InputError
 from lyra_data.engine.hashing import content_key, sha256_of_bytes
 from lyra_data.engine.scratch import ScratchStore
@@ -69,6 +70,7 @@ class VipeAnnotator:
 
     Params = VipeAnnotatorParams
     name: ClassVar[str] = "vipe"
+    solves: ClassVar[bool] = True
 
     def __init__(self, params: VipeAnnotatorParams) -> None:
         self.params = params
@@ -77,7 +79,7 @@ class VipeAnnotator:
         self._version: str | None = None
 
     def keep_in(self, scratch: Path) -> None:
-        """Told before the rest where ViPE's results are kept: the pipeline's scratch folder."""
+        """Keep ViPE's results in the pipeline's scratch folder, and take them from there."""
         self._results = ScratchStore(scratch, STAGE)
 
     @property
@@ -126,7 +128,7 @@ class VipeAnnotator:
             cameras=result.cameras,
             depth=result.depth,
             depth_valid=result.depth_valid,
-            depth_scale=DEPTH_SCALE,
+            depth_scale=result.depth_scale,
             depth_confidence=None,
             dynamic_mask=result.dynamic_mask,
             provenance=provenance,
@@ -137,7 +139,7 @@ class VipeAnnotator:
         """The material's held-out views at the working size, framed as the clip is."""
         return framed_held_out(material, self.params)
 
-    def _result_of(self, material: SourceMaterial) -> VipeClip:
+    def _result_of(self, material: SourceMaterial) -> ImportedClip:
         """What ViPE finds, or found before; only a result that can be read is kept."""
         if self._results is None:
             with tempfile.TemporaryDirectory(prefix="vipe-") as folder:
@@ -189,7 +191,7 @@ class VipeAnnotator:
         )
 
 
-def _checked(material: SourceMaterial, folder: Path) -> VipeClip:
+def _checked(material: SourceMaterial, folder: Path) -> ImportedClip:
     """The result, if it is whole and of the material's frames."""
     try:
         result = read_vipe(folder, VIDEO_NAME)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +22,14 @@ import numpy as np
 
 from lyra_data.clips.formats.colmap_models import find_model, hash_of_model, read_model
 from lyra_data.clips.formats.colmap_writing import DEPTH_INDEX, write_colmap
-from lyra_data.clips.formats.posed_pictures import PosedFrames, PosedPicture, read_posed_pictures
+from lyra_data.clips.formats.imported_clip import ImportedClip
+from lyra_data.clips.formats.posed_pictures import PosedPicture, read_posed_pictures
 from lyra_data.clips.formats.undistortion import Lens
 from lyra_data.engine.errors import InputError
 from lyra_data.media.images import readable
 from lyra_data.media.video import FRAME_SUFFIXES
-from lyra_data.scene.clip import DepthScale
 
-__all__ = ["ColmapClip", "read_colmap", "write_colmap"]
+__all__ = ["read_colmap", "write_colmap"]
 
 log = logging.getLogger(__name__)
 
@@ -46,21 +46,7 @@ LENSES = {
 DISTORTION = ("k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6")
 
 
-@dataclass(frozen=True)
-class ColmapClip:
-    """What a dataset holds.
-
-    Attributes:
-        depth_scale: None where there is no depth.
-        facts: for provenance.
-    """
-
-    posed: PosedFrames
-    depth_scale: DepthScale | None
-    facts: dict[str, str]
-
-
-def read_colmap(folder: Path) -> ColmapClip:
+def read_colmap(folder: Path) -> ImportedClip:
     """Read and check the dataset in `folder`: every picture that the model poses.
 
     Raises:
@@ -81,19 +67,20 @@ def read_colmap(folder: Path) -> ColmapClip:
         )
     depth_index = _read_depth_index(folder / "depth")
     pictures = [_picture(image, sparse, folder, depth_index) for image in model["images"]]
-    posed = read_posed_pictures(pictures)
-    found = len(list(_pictures_below(folder / "images")))
-    if found > len(pictures):
-        log.warning("%s: %d of %d pictures have no pose", folder, found - len(pictures), found)
+    scale = None if depth_index is None else depth_index["depth_scale"]
+    clip = read_posed_pictures(pictures, scale)
+    num_files = len(list(_pictures_below(folder / "images")))
+    if num_files > len(pictures):
+        num_left = num_files - len(pictures)
+        log.warning("%s: %d of %d pictures have no pose", folder, num_left, num_files)
     facts = {
         "model": sparse.relative_to(folder).as_posix(),
         "model_sha256": hash_of_model(sparse),
-        "frames_posed": f"{len(pictures)} of {found}",
+        "frames_posed": f"{len(pictures)} of {num_files}",
         "sparse_points": str(model["num_points"]),
-        **posed.facts,
+        **clip.facts,
     }
-    scale = None if posed.depth is None or depth_index is None else depth_index["depth_scale"]
-    return ColmapClip(posed, scale, facts)
+    return replace(clip, facts=facts)
 
 
 def _picture(

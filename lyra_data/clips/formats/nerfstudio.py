@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
 
+from lyra_data.clips.formats.imported_clip import ImportedClip
 from lyra_data.clips.formats.nerfstudio_values import Section
 from lyra_data.clips.formats.nerfstudio_writing import (
     DEPTH_IS_UNKNOWN,
@@ -25,7 +26,6 @@ from lyra_data.clips.formats.nerfstudio_writing import (
     write_nerfstudio,
 )
 from lyra_data.clips.formats.posed_pictures import (
-    PosedFrames,
     PosedPicture,
     read_posed_pictures,
     require_folder,
@@ -34,9 +34,8 @@ from lyra_data.clips.formats.undistortion import Lens
 from lyra_data.engine.errors import InputError
 from lyra_data.engine.hashing import sha256_of_file
 from lyra_data.media.images import read_photo, readable
-from lyra_data.scene.clip import DepthScale
 
-__all__ = ["NerfstudioClip", "read_nerfstudio", "write_nerfstudio"]
+__all__ = ["read_nerfstudio", "write_nerfstudio"]
 
 PERSPECTIVE = ("OPENCV", "PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL")
 """Values of camera_model that are a pinhole with OpenCV's distortion, or without any."""
@@ -51,21 +50,7 @@ PNG_UNIT = 0.001
 """Metres: depth PNGs hold millimetres unless the dataset says otherwise."""
 
 
-@dataclass(frozen=True)
-class NerfstudioClip:
-    """What a dataset holds.
-
-    Attributes:
-        depth_scale: None where there is no depth.
-        facts: for provenance.
-    """
-
-    posed: PosedFrames
-    depth_scale: DepthScale | None
-    facts: dict[str, str]
-
-
-def read_nerfstudio(folder: Path) -> NerfstudioClip:
+def read_nerfstudio(folder: Path) -> ImportedClip:
     """Read and check the dataset in `folder`.
 
     Raises:
@@ -87,14 +72,14 @@ def read_nerfstudio(folder: Path) -> NerfstudioClip:
         _check_lens_kind(frame)
         pictures.append(_picture(frame, folder))
     _check_depth_is_of_all(pictures, entries, str(path))
-    posed = read_posed_pictures(pictures)
     scale = shared.choice(DEPTH_SCALE, ("metric", "up_to_scale"), "metric")
-    facts = {"transforms": path.name, "transforms_sha256": sha256_of_file(path), **posed.facts}
+    clip = read_posed_pictures(pictures, scale)
+    facts = {"transforms": path.name, "transforms_sha256": sha256_of_file(path), **clip.facts}
     for key in ("applied_transform", "applied_scale"):
         if key in shared.values:
-            # How these poses were made from others: told, and nothing to undo.
+            # It says how these poses were made from others; there is nothing to undo.
             facts[key] = json.dumps(shared.values[key])
-    return NerfstudioClip(posed, None if posed.depth is None else scale, facts)
+    return replace(clip, facts=facts)
 
 
 def _picture(frame: Section, folder: Path) -> PosedPicture:

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float64, UInt8
+from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
+from lyra_data.clips.formats.imported_clip import ImportedClip
 from lyra_data.clips.formats.undistortion import Lens, Undistortion
 from lyra_data.engine.errors import InputError
 from lyra_data.engine.hashing import content_key, sha256_of_file
@@ -23,6 +24,7 @@ from lyra_data.media.depth_files import read_depth
 from lyra_data.media.images import opened_image
 from lyra_data.media.video import natural_order, read_frames
 from lyra_data.scene.cameras import Cameras
+from lyra_data.scene.clip import DepthScale
 
 MASK_MODES = ("L", "1")
 """Pillow's modes of one grey channel."""
@@ -54,22 +56,6 @@ class PosedPicture:
     mask: Path | None = None
 
 
-@dataclass(frozen=True)
-class PosedFrames:
-    """Pictures of one size with their cameras; fields as in SourceMaterial.
-
-    Attributes:
-        facts: hashes of the files, and what was done to the pictures, for provenance.
-    """
-
-    frames: UInt8[Tensor, "frame 3 height width"]
-    cameras: Cameras
-    depth: Float[Tensor, "frame height width"] | None
-    depth_valid: Bool[Tensor, "frame height width"] | None
-    dynamic_mask: Bool[Tensor, "frame height width"] | None
-    facts: dict[str, str]
-
-
 def require_folder(folder: Path) -> None:
     """See that a dataset is there at all.
 
@@ -84,8 +70,13 @@ def require_folder(folder: Path) -> None:
         )
 
 
-def read_posed_pictures(pictures: Sequence[PosedPicture]) -> PosedFrames:
+def read_posed_pictures(
+    pictures: Sequence[PosedPicture], depth_scale: DepthScale | None
+) -> ImportedClip:
     """Read all pictures in the natural order of their names; distorted ones are straightened.
+
+    Args:
+        depth_scale: of the depth maps that the pictures name.
 
     Raises:
         InputError: a picture is named twice, or is missing, cut or of another size than the rest or
@@ -120,7 +111,7 @@ def read_posed_pictures(pictures: Sequence[PosedPicture]) -> PosedFrames:
         for picture, change in zip(ordered, changes, strict=True)
     ]
     poses = np.stack([picture.camera_to_world for picture in ordered])
-    return PosedFrames(
+    return ImportedClip(
         frames=frames,
         cameras=Cameras(
             torch.from_numpy(poses).float(),
@@ -130,6 +121,7 @@ def read_posed_pictures(pictures: Sequence[PosedPicture]) -> PosedFrames:
         ),
         depth=depth,
         depth_valid=None if depth is None else depth > 0,
+        depth_scale=None if depth is None else depth_scale,
         dynamic_mask=_read_all_masks(ordered, changes, height=height, width=width),
         facts=_facts(ordered, changes),
     )

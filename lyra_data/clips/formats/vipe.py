@@ -13,12 +13,9 @@ NAME_info.pkl in FOLDER/vipe is a pickle and never opened. Flow is not read.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from jaxtyping import Bool, Float, UInt8
-from torch import Tensor
-
+from lyra_data.clips.formats.imported_clip import ImportedClip
 from lyra_data.clips.formats.vipe_cameras import read_vipe_cameras
 from lyra_data.clips.formats.vipe_maps import read_vipe_depth, read_vipe_masks
 from lyra_data.clips.formats.vipe_paths import VipePaths, find_vipe_clip
@@ -26,35 +23,15 @@ from lyra_data.clips.formats.vipe_writing import write_vipe
 from lyra_data.engine.errors import InputError
 from lyra_data.engine.hashing import sha256_of_file
 from lyra_data.media.video import VideoFrames, read_video
-from lyra_data.scene.cameras import Cameras
 from lyra_data.scene.clip import DepthScale
 
-__all__ = ["DEPTH_SCALE", "VipeClip", "read_vipe", "vipe_facts", "write_vipe"]
+__all__ = ["DEPTH_SCALE", "read_vipe", "vipe_facts", "write_vipe"]
 
 DEPTH_SCALE: DepthScale = "metric"
 """ViPE brings its map to the scale of a metric depth model, and calls the result metric."""
 
 
-@dataclass(frozen=True)
-class VipeClip:
-    """What a result holds; each field is as that of a Clip.
-
-    Attributes:
-        fps: frames per second; None for a single frame.
-        dynamic_mask: what may move; None where the result has no masks.
-        facts: file names, sha256 of their bytes, and what is to be said of them.
-    """
-
-    frames: UInt8[Tensor, "frame 3 height width"]
-    cameras: Cameras
-    depth: Float[Tensor, "frame height width"]
-    depth_valid: Bool[Tensor, "frame height width"]
-    fps: float | None
-    dynamic_mask: Bool[Tensor, "frame height width"] | None
-    facts: dict[str, str] = field(default_factory=dict)
-
-
-def read_vipe(folder: Path, name: str | None = None) -> VipeClip:
+def read_vipe(folder: Path, name: str | None = None) -> ImportedClip:
     """Read and check the clip `name`, or the only one in the folder.
 
     Raises:
@@ -69,11 +46,12 @@ def read_vipe(folder: Path, name: str | None = None) -> VipeClip:
     cameras = read_vipe_cameras(paths, **size)
     depth, valid = read_vipe_depth(paths.depth, **size)
     has_masks = paths.mask.exists()
-    return VipeClip(
+    return ImportedClip(
         frames=video.frames,
         cameras=cameras,
         depth=depth,
         depth_valid=valid,
+        depth_scale=DEPTH_SCALE,
         fps=video.fps if frames > 1 else None,
         dynamic_mask=read_vipe_masks(paths.mask, paths.phrases, **size) if has_masks else None,
         facts=vipe_facts(paths),

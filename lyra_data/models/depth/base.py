@@ -63,13 +63,17 @@ class DepthEstimator(Protocol):
 
     name: ClassVar[str]
 
+    has_model: ClassVar[bool]
+    """False: nothing is estimated, so depth has to come with the picture, and `estimate` refuses
+    what has none."""
+
     @property
     def fingerprint(self) -> str:
         """Names the exact model: weights and settings that change its depth."""
         ...
 
     def place(self, placement: Placement) -> None:
-        """Told once, before the first picture, where to run."""
+        """Take where to run; called once, before the first picture."""
         ...
 
     def estimate(

@@ -62,7 +62,7 @@ def complete_depth(material: SourceMaterial, estimator: DepthEstimator) -> Sourc
 
 def _estimate(material: SourceMaterial, estimator: DepthEstimator, where: str) -> DepthEstimate:
     given = None if material.cameras is None else material.cameras.intrinsics[0]
-    if material.depth is not None and estimator.name == "given":
+    if material.depth is not None and not estimator.has_model:
         # All that is missing are the intrinsics, and this estimator would speak of depth.
         return DepthEstimate(material.depth[0], material.depth[0] > 0, "metric", None)
     try:

@@ -24,6 +24,7 @@ class GivenDepth:
 
     Params = GivenDepthParams
     name: ClassVar[str] = "given"
+    has_model: ClassVar[bool] = False
 
     def __init__(self, params: GivenDepthParams) -> None:
         self.params = params

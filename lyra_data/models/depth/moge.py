@@ -69,6 +69,7 @@ class Moge:
 
     Params = MogeParams
     name: ClassVar[str] = "moge"
+    has_model: ClassVar[bool] = True
 
     def __init__(self, params: MogeParams) -> None:
         self.params = params

@@ -66,6 +66,7 @@ class TransformersDepth:
 
     Params = TransformersDepthParams
     name: ClassVar[str] = "transformers"
+    has_model: ClassVar[bool] = True
 
     def __init__(self, params: TransformersDepthParams) -> None:
         self.params = params
