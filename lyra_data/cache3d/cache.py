@@ -24,6 +24,7 @@ from lyra_data.engine.errors import InputError
 from lyra_data.engine.params import Params
 from lyra_data.scene.cameras import Cameras
 from lyra_data.scene.clip import Clip
+from lyra_data.scene.pixel_values import signed_from_bytes
 
 REFERENCE_CHUNK = 2
 """Images that the reference warps at a time, and so share a depth normaliser."""
@@ -128,7 +129,7 @@ class Cache3D:
 
     @classmethod
     def from_clip(cls, clip: Clip, params: Cache3DParams) -> Cache3D:
-        frames = clip.frames.float() / 127.5 - 1
+        frames = signed_from_bytes(clip.frames)
         return cls.build(frames, clip.depth, clip.depth_valid, clip.cameras, params)
 
     @classmethod

@@ -22,6 +22,7 @@ from lyra_data.engine.params import Params
 from lyra_data.models.depth import DEPTH_ESTIMATORS
 from lyra_data.models.depth.base import DepthEstimator
 from lyra_data.scene.cameras import Cameras
+from lyra_data.scene.pixel_values import bytes_from_signed
 
 
 class ExtensionParams(Params):
@@ -111,7 +112,7 @@ class CacheRollout:
         assert start + 1 < len(self._cameras), "the path has no further segment"
         camera = self._cameras[[start]]
         if self._grows:
-            pixels = ((last_frame.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+            pixels = bytes_from_signed(last_frame)
             told = self._estimator.estimate(pixels, camera.intrinsics[0])
             self._cache = self._cache.update(
                 last_frame[None],
@@ -128,7 +129,7 @@ class CacheRollout:
         cameras = replace(cameras, camera_to_world=cameras.camera_to_world.contiguous())
         shown = self._cache.render(cameras, start_frame=start)
         merged = shown.merged()
-        pictures = ((merged.frames[:, 0].clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+        pictures = bytes_from_signed(merged.frames[:, 0])
         new = slice(1 if start else 0, None)
         self._depth.append(merged.depth[new, 0])
         self._pictures.append(pictures[new])

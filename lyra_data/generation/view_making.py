@@ -24,6 +24,7 @@ from lyra_data.models.depth.base import DepthEstimator
 from lyra_data.scene.cameras import Cameras
 from lyra_data.scene.clip import Clip
 from lyra_data.scene.frame_selection import select_frames
+from lyra_data.scene.pixel_values import signed_from_bytes
 from lyra_data.scene.view import View
 
 
@@ -81,7 +82,7 @@ class ViewMaker:
         cached = rollout.first()
         made = self.teacher.generate(
             TeacherInput(
-                image=moving.frames[0].float() / 127.5 - 1.0,
+                image=signed_from_bytes(moving.frames[0]),
                 warped=cached.frames,
                 known=cached.known,
                 depth=cached.depth,
@@ -132,7 +133,7 @@ class ViewMaker:
         if made.latents is not None and self.teacher.spec.latent_space == self.codec.name:
             return made.latents
         video = rearrange(made.frames, "frame channel height width -> channel frame height width")
-        return self.codec.encode(video.float() / 127.5 - 1.0)
+        return self.codec.encode(signed_from_bytes(video))
 
     def _provenance(self, clip: Clip, job: Job, clip_frames: int) -> dict[str, str]:
         source = clip.source or {}

@@ -55,6 +55,7 @@ class Source(Protocol):
         ...
 
 
+@runtime_checkable
 class SceneParams(Protocol):
     """Params of a source: among them the name of its scene."""
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import ClassVar, Protocol, TypeVar
+from typing import ClassVar, Protocol, TypeVar, runtime_checkable
 
 from lyra_data.clips.formats.imported_clip import ImportedClip
 from lyra_data.scene.material import SourceMaterial
 from lyra_data.sources.base import SceneParams, SceneSource
 
 
+@runtime_checkable
 class DatasetParams(SceneParams, Protocol):
     """Params of a source that is a folder."""
 

@@ -14,6 +14,7 @@ from lyra_data.engine.errors import InputError
 from lyra_data.engine.params import Params
 from lyra_data.scene.cameras import Cameras, invert_rigid
 from lyra_data.scene.material import SourceMaterial
+from lyra_data.scene.pixel_values import bytes_from_signed
 from lyra_data.sources.base import SceneId
 from lyra_data.sources.datasets import DatasetSource
 
@@ -81,7 +82,7 @@ class VipeSource(DatasetSource[VipeParams]):
         )
         return SourceMaterial(
             scene_id=checked.scene_id,
-            frames=(127.5 * (loaded.image + 1)).round().clamp(0, 255).to(torch.uint8),
+            frames=bytes_from_signed(loaded.image),
             fps=checked.fps,
             cameras=Cameras(
                 invert_rigid(loaded.world_to_camera), intrinsics, *loaded.image.shape[-2:]

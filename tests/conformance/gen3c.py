@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 from lyra_data.models.gen3c.conditioning import Condition
-from lyra_data.models.gen3c.images import reference_image
 from lyra_data.models.gen3c.sampling import Guidance, Step, sample
 from lyra_data.models.gen3c.scheduler import create_scheduler
 from lyra_data.models.gen3c.segments import segment_layout
@@ -28,6 +27,7 @@ from tests.conformance.gen3c_models import (
     load_vae,
     pipeline_of,
 )
+from tests.conformance.gen3c_pictures import reference_image
 from tests.conformance.gen3c_runs import (
     check_conditioning,
     check_end_to_end,

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from lyra_data.models.gen3c.conditioning import MAX_BUFFERS, Condition, encode_cache, encode_image
-from lyra_data.models.gen3c.images import reference_bytes
 from lyra_data.models.gen3c.latent_files import dataset_latents, read_latent_file
 from lyra_data.models.gen3c.noise import reference_augmentation_noise
 from lyra_data.models.gen3c.pipeline import Gen3CPipeline
@@ -28,6 +27,7 @@ from tests.conformance.gen3c_models import (
     load_transformer,
     load_vae,
 )
+from tests.conformance.gen3c_pictures import reference_bytes
 from tests.factories_gen3c import tiny_transformer
 
 Case = dict[str, Any]

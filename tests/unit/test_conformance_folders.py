@@ -10,10 +10,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from lyra_data.models.gen3c.images import reference_image
 from tests.conformance.__main__ import main
 from tests.conformance.base import as_numpy, check_entry, find_entry, load_entries
 from tests.conformance.gen3c_models import load_vae
+from tests.conformance.gen3c_pictures import reference_image
 from tests.conformance.made_cases import conditioning_case, sampler_case
 from tests.factories import make_frames
 from tests.goldens import goldens_or_skip

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from lyra_data.engine.errors import ParamsError
-from lyra_data.models.gen3c.images import from_bytes, to_bytes
 from lyra_data.models.gen3c.noise import starting_noise
 from lyra_data.models.gen3c.outputs import OUTPUT_TYPES
 from lyra_data.models.gen3c.pipeline import Gen3CPipeline
 from lyra_data.models.gen3c.scheduler import create_scheduler
+from lyra_data.scene.pixel_values import bytes_from_signed, signed_from_bytes
 from tests.factories_gen3c import tiny_pipeline, tiny_transformer, tiny_vae
 
 HEIGHT, WIDTH, FRAMES = 16, 32, 9
@@ -147,7 +147,7 @@ def test_later_segments_go_on_from_the_last_frame_as_it_is_stored(pipeline):
     assert torch.equal(made.latents[:, :, :2], first.latents)
 
     (last,) = asked
-    assert torch.equal(last, from_bytes(to_bytes(first.frames[:, :, -1])))
+    assert torch.equal(last, signed_from_bytes(bytes_from_signed(first.frames[:, :, -1])))
     noise = starting_noise([1], 1, (16, 2, HEIGHT // 8, WIDTH // 8))
     second = pipeline(last, *later, latents=noise, **options)
     assert torch.equal(made.frames[:, :, 9:], second.frames[:, :, 1:])
@@ -174,7 +174,7 @@ def test_every_output_type_shows_the_same_video(pipeline, output_type):
     made = pipeline(*inputs, seed=1, output_type=output_type, **STEPS)
     assert torch.equal(made.latents, expected.latents)
     decoded = expected.frames[0].transpose(0, 1)
-    frame = to_bytes(decoded)[3]
+    frame = bytes_from_signed(decoded)[3]
     if output_type == "latent":
         assert made.frames is None
     elif output_type == "pil":
@@ -192,7 +192,7 @@ def test_every_output_type_shows_the_same_video(pipeline, output_type):
 
 def test_bytes_come_back_as_they_were():
     every = torch.arange(256).to(torch.uint8)
-    assert torch.equal(to_bytes(from_bytes(every)), every)
+    assert torch.equal(bytes_from_signed(signed_from_bytes(every)), every)
 
 
 def test_a_size_that_does_not_fit_names_the_nearest_that_do(pipeline):

@@ -17,7 +17,7 @@ from lyra_data.generation.runner import generate_views
 from lyra_data.generation.teachers import TEACHERS
 from lyra_data.generation.view_making import ViewMaker
 from lyra_data.models.depth.base import DepthEstimate
-from lyra_data.models.gen3c.images import to_bytes
+from lyra_data.scene.pixel_values import bytes_from_signed
 from lyra_data.views.store import read_view, view_files
 from tests.factories import make_clip
 from tests.factories_gen3c import tiny_pipeline
@@ -128,7 +128,7 @@ def test_every_pixel_the_cache_does_not_show_is_marked_as_filled(made):
 def test_a_view_s_latents_decode_to_its_first_segment(made):
     maker, _, _, view = made
     video = maker.codec.decode(view.latents[:, :2])
-    frames = to_bytes(video.transpose(0, 1))
+    frames = bytes_from_signed(video.transpose(0, 1))
     assert int((frames.int() - view.frames[:9].int()).abs().max()) <= 1
 
 

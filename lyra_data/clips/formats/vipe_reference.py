@@ -30,6 +30,7 @@ from lyra_data.clips.formats.vipe_maps import (
 from lyra_data.clips.formats.vipe_paths import VipePaths, find_vipe_clip
 from lyra_data.engine.errors import InputError
 from lyra_data.media.video import read_video
+from lyra_data.scene.pixel_values import signed_from_unit, unit_from_bytes
 
 Size = tuple[int, int]
 """Height, width in pixels."""
@@ -92,13 +93,13 @@ def load_as_reference(
     start = min(settings.start, total - 1)
     frames = [min(start + index, total - 1) for index in range(settings.num_frames)]
 
-    image = _resized(video[frames].float() / 255.0, settings, mode="bilinear")
+    image = _resized(unit_from_bytes(video[frames]), settings, mode="bilinear")
     depth = _resized(_depth(paths, frames, height * width), settings, mode="bilinear")
     is_read = settings.read_mask and paths.mask.exists()
     mask = _mask(paths, frames, height, width) if is_read else torch.ones(len(frames), 1, 1, 1)
     poses, matrices = _entries(paths.pose, frames), _entries(paths.intrinsics, frames)
     return ReferenceClip(
-        image=image * 2.0 - 1.0,
+        image=signed_from_unit(image),
         depth=depth,
         mask=_resized(mask, settings, mode="nearest"),
         world_to_camera=torch.linalg.inv(_transforms(poses, paths.pose)),

@@ -23,6 +23,7 @@ from lyra_data.generation.quality import photometry
 from lyra_data.generation.quality.contrast import contrast_everywhere, local_contrast, reduction
 from lyra_data.generation.quality.displacement import median_displacement
 from lyra_data.scene.cameras import PIXEL_CENTRE, Cameras
+from lyra_data.scene.pixel_values import bytes_from_signed, signed_from_bytes
 from lyra_data.views.fields import FIELD_BY_NAME, Row, row_shape
 
 MIN_SIBLINGS = 2
@@ -129,7 +130,7 @@ def _moved(
     """A view's frames in another's cameras, and where both know the same surface."""
     sources = [
         SplatSource(
-            frame=view.frames[time].float() / 127.5 - 1.0,
+            frame=signed_from_bytes(view.frames[time]),
             depth=view.depth[time],
             shown=view.valid[time],
             occluding=view.valid[time],
@@ -139,8 +140,7 @@ def _moved(
     ]
     frames, known, depth = splat(sources, other.cameras, pixel_centre=PIXEL_CENTRE)
     same = (depth - other.depth).abs() <= SAME_SURFACE * other.depth
-    pixels = ((frames.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-    return pixels, known & other.valid & same
+    return bytes_from_signed(frames), known & other.valid & same
 
 
 def _reduced(

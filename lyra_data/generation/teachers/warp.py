@@ -23,6 +23,7 @@ from lyra_data.engine.placement import Placement
 from lyra_data.generation.teachers.background import background_depth
 from lyra_data.generation.teachers.base import TeacherInput, TeacherOutput, TeacherSpec
 from lyra_data.scene.cameras import PIXEL_CENTRE, Cameras
+from lyra_data.scene.pixel_values import bytes_from_signed
 
 METHODS = {"telea": cv2.INPAINT_TELEA, "navier_stokes": cv2.INPAINT_NS}
 
@@ -105,7 +106,7 @@ class WarpTeacher:
         """
         is_blank = holes.flatten(1).all(dim=1)
         frames[is_blank] = 0.0
-        pixels = frames.clamp_(-1, 1).add_(1).mul_(127.5).round_().to(torch.uint8)
+        pixels = bytes_from_signed(frames, overwrite=True)
         to_fill = torch.nonzero(holes.flatten(1).any(dim=1) & ~is_blank)[:, 0].tolist()
 
         def fill(frame: int) -> None:

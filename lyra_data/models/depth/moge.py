@@ -26,6 +26,7 @@ from lyra_data.engine.params import Params
 from lyra_data.engine.placement import Placement
 from lyra_data.models.depth.base import DepthEstimate, check_size
 from lyra_data.models.folders import ModelFolder, fetching_command, find_model
+from lyra_data.scene.pixel_values import unit_from_bytes
 
 INSTALL = "pip install git+https://github.com/microsoft/MoGe.git"
 CHECKPOINT = "model.pt"
@@ -125,7 +126,7 @@ class Moge:
             rows, columns = REFERENCE_SIZE
             pixels = cv2.resize(image.permute(1, 2, 0).contiguous().numpy(), (columns, rows))
             image = torch.from_numpy(pixels).permute(2, 0, 1)
-        return image.float() / 255.0
+        return unit_from_bytes(image)
 
     @cached_property
     def _folder(self) -> ModelFolder:

@@ -26,6 +26,7 @@ from lyra_data.engine.placement import Placement
 from lyra_data.media.images import image_of, tensor_of
 from lyra_data.models.depth.base import DepthEstimate, central_intrinsics, check_size
 from lyra_data.models.folders import ModelFolder, fetching_command, find_model
+from lyra_data.scene.pixel_values import unit_from_bytes
 
 PREPROCESSING = ("size", "image_mean", "image_std")
 KINDS = {
@@ -234,4 +235,4 @@ def _normalised(
     mean, std = (
         torch.tensor(preprocessor[key])[:, None, None] for key in ("image_mean", "image_std")
     )
-    return (image.float() / 255.0 - mean) / std
+    return (unit_from_bytes(image) - mean) / std

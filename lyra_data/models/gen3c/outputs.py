@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lyra_data.engine.errors import ParamsError
 from lyra_data.engine.params import suggestion
-from lyra_data.models.gen3c.images import from_bytes, to_bytes
+from lyra_data.scene.pixel_values import bytes_from_signed, signed_from_bytes
 
 OUTPUT_TYPES = ["uint8", "pt", "np", "pil", "decoded", "latent"]
 
@@ -46,7 +46,7 @@ def kept_frames(
 ) -> Shaped[Tensor, "batch frame 3 height width"]:
     """What has to be kept of a segment's decoded video: bytes where bytes are wanted."""
     video = rearrange(decoded, "b c f h w -> b f c h w")
-    return to_bytes(video) if output_type in ("uint8", "pil") else video
+    return bytes_from_signed(video) if output_type in ("uint8", "pil") else video
 
 
 def convert_frames(parts: list[Tensor], output_type: str) -> Any:
@@ -72,4 +72,4 @@ def stored_as_bytes(
     decoded: Float[Tensor, "batch 3 height width"],
 ) -> Float[Tensor, "batch 3 height width"]:
     """A frame as it is after being stored in 8 bits: what a later segment starts from."""
-    return from_bytes(to_bytes(decoded))
+    return signed_from_bytes(bytes_from_signed(decoded))

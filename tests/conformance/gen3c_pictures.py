@@ -1,4 +1,4 @@
-"""Pictures in and out: bytes to [-1, 1] and back, ours and exactly as the reference does it."""
+"""Pictures in and out of GEN3C exactly as the reference makes them, where ours differ: ADR 0009."""
 
 from __future__ import annotations
 
@@ -8,24 +8,14 @@ from jaxtyping import BFloat16, Float, UInt8
 from torch import Tensor
 
 
-def from_bytes(image: UInt8[Tensor, "*size"]) -> Float[Tensor, "*size"]:
-    """0..255 to [-1, 1]: 255 becomes 1."""
-    return image.float() / 127.5 - 1.0
-
-
-def to_bytes(video: Float[Tensor, "*size"]) -> UInt8[Tensor, "*size"]:
-    """[-1, 1] to 0..255, rounded, so that `from_bytes` is undone; beyond the range is clipped."""
-    return ((video.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-
-
 def reference_image(
     image: UInt8[Tensor, "height width channel"], *, height: int, width: int
 ) -> BFloat16[Tensor, "1 3 {height} {width}"]:
-    """The conditioning picture as the reference prepares its first one.
+    """Return the conditioning picture as the reference prepares its first one.
 
     RGBA is laid over white in double precision and cut to 8 bits; then v / 128 - 1, so that 255
     becomes 0.992; rounded to bfloat16, resized (bicubic, antialiased, not clipped), rounded again.
-    Ours is `from_bytes` of a picture that already has its size: see ADR 0009.
+    Ours is `signed_from_bytes` of a picture that already has its size: see ADR 0009.
     Source: GEN3C's inference_utils.read_video_or_image_into_frames_BCTHW and resize.
     """
     pixels = image.double()
@@ -45,5 +35,5 @@ def reference_image(
 
 
 def reference_bytes(video: Float[Tensor, "*size"]) -> UInt8[Tensor, "*size"]:
-    """[-1, 1] to 0..255 as the reference does it: the fraction is dropped."""
+    """Turn [-1, 1] into 0..255 as the reference does it: the fraction is dropped."""
     return ((1.0 + video).clamp(0, 2) * 127.5).to(torch.uint8)
