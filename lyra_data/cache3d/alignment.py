@@ -13,9 +13,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from lyra_data.cache3d.unproject import pixel_directions, transform_points
 from lyra_data.engine.errors import InputError
 from lyra_data.scene.cameras import Cameras
+from lyra_data.scene.projection import pixel_directions, transform_points
 
 Alignment = Literal["rigid", "non_rigid"]
 

@@ -19,12 +19,12 @@ from lyra_data.cache3d.alignment import Alignment, align_depth
 from lyra_data.cache3d.occlusion import reliable_depth, reliable_depth_reference
 from lyra_data.cache3d.reference_warp import warp_reference
 from lyra_data.cache3d.splat import SplatSource, splat
-from lyra_data.cache3d.unproject import unproject
 from lyra_data.engine.errors import InputError
 from lyra_data.engine.params import Params
 from lyra_data.scene.cameras import Cameras
 from lyra_data.scene.clip import Clip
 from lyra_data.scene.pixel_values import signed_from_bytes
+from lyra_data.scene.projection import unproject
 
 REFERENCE_CHUNK = 2
 """Images that the reference warps at a time, and so share a depth normaliser."""

@@ -12,8 +12,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate, max_pool2d
 
-from lyra_data.cache3d.unproject import pixel_directions, project
 from lyra_data.scene.cameras import Cameras
+from lyra_data.scene.projection import pixel_directions, project_as_reference
 
 WINDOW = 5
 MESH_STEP = 4
@@ -140,7 +140,7 @@ def _pixel_boxes(
     width: int,
 ) -> Int[Tensor, "face 4"]:
     """First and last row and column that a triangle may cover; all of them if it passes z = 0."""
-    position = project(triangles[None], intrinsics)[0]
+    position = project_as_reference(triangles[None], intrinsics)[0]
     low = (position.amin(dim=1) - 1).floor().clamp(-1, max(height, width)).long()
     high = (position.amax(dim=1) + 1).ceil().clamp(-1, max(height, width)).long()
     in_front = (triangles[..., 2] > 1e-6).all(dim=-1)

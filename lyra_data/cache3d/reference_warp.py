@@ -15,8 +15,8 @@ from torch import Tensor
 
 from lyra_data.cache3d.occlusion import hidden_behind_mesh
 from lyra_data.cache3d.reference_splat import HOLE, splat_reference_with_depth
-from lyra_data.cache3d.unproject import DIVISION_GUARD
 from lyra_data.scene.cameras import Cameras
+from lyra_data.scene.projection import DIVISION_GUARD
 
 GUARD = np.float32(DIVISION_GUARD)
 
@@ -95,8 +95,11 @@ def _project(
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 @no_type_check
 def _project_frame(world_points, world_to_camera, intrinsics, camera_points, position, flow):
-    """`transform_points` and `project` of unproject.py, to the last bit, and the way back from
-    flow to positions, which rounds as the reference does: that matters where little moves."""
+    """Compute what `transform_points` and `project_as_reference` of scene/projection.py compute.
+
+    Positions go by way of the flow, position minus pixel, and back, which rounds as the reference
+    does: where little moves, a position that lands exactly on a pixel counts four times there.
+    """
     fx, fy, cx, cy = intrinsics
     for row in range(world_points.shape[0]):
         for column in range(world_points.shape[1]):

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 from lyra_data.engine.errors import ExecutorError
 
 Offload = Literal["none", "model", "group", "sequential"]
-OFFLOADS: tuple[str, ...] = get_args(Offload)
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",

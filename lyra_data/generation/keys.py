@@ -38,21 +38,15 @@ class KeyMaker:
         }
 
     def view(self, job: Job, clip_content: str) -> str:
-        """The clip, the job, the params, the models and all code that shape a view.
+        """Return the key of a view: its clip, job, params, models and all code that shape it.
 
-        But not its place among the scene's views: another trajectory moves the reversed ones, and
+        But not its index among the scene's views: another trajectory moves the reversed ones, and
         is no reason to make them again.
         """
-        told = {name: value for name, value in job.as_json().items() if name != "view_index"}
-        return content_key({"clip": clip_content, "job": told, **self._of_views})
+        shaping = {name: value for name, value in job.as_json().items() if name != "view_index"}
+        return content_key({"clip": clip_content, "job": shaping, **self._of_views})
 
     def scene(self, views: Mapping[int, str]) -> str:
-        """The views that a scene is assembled from (keys by view_index), and what chooses among
-        them."""
+        """Return the key of a scene: its views' keys by view_index, and what chooses among them."""
         numbered = [[index, key] for index, key in sorted(views.items())]
         return content_key({"views": numbered, **self._of_scenes})
-
-
-def view_key(job: Job, params: GenerateParams, clip_key: str, fingerprints: dict[str, str]) -> str:
-    """Content key of one view: the clip, the job, every param and all code that shape it."""
-    return KeyMaker(params, fingerprints).view(job, clip_key)

@@ -11,6 +11,7 @@ from torch import Tensor
 from lyra_data.cache3d import Cache3D, Cache3DParams
 from lyra_data.generation.teachers.base import Teacher, TeacherInput
 from lyra_data.scene.cameras import PIXEL_CENTRE, Cameras
+from lyra_data.scene.projection import project
 from lyra_model.batches.loading import Targets
 
 NUM_PROBE_POINTS = 1024
@@ -105,17 +106,6 @@ def nearest_frames(inputs: Targets, wanted: Wanted) -> NearestFrames:
         apart = torch.where(late == late.amin(dim=1, keepdim=True), apart, torch.inf)
     displacement, indices = apart.min(dim=1)
     return NearestFrames(indices, displacement)
-
-
-def project(points: Float[Tensor, "point 3"], cameras: Cameras) -> Float[Tensor, "frame point 2"]:
-    """Pixel positions of world points; points at or behind a camera land far outside."""
-    world_to_camera = cameras.world_to_camera
-    inside = torch.einsum("fij,pj->fpi", world_to_camera[:, :3, :3], points)
-    inside = inside + world_to_camera[:, None, :3, 3]
-    x, y, z = inside.unbind(-1)
-    fx, fy, cx, cy = (value[:, None] for value in cameras.intrinsics.unbind(-1))
-    z = z.clamp(min=1e-6)
-    return torch.stack([fx * x / z + cx, fy * y / z + cy], dim=-1)
 
 
 def _probe_points(inputs: Targets) -> Float[Tensor, "point 3"]:

@@ -21,8 +21,13 @@ from lyra_data.cache3d.occlusion import (
 )
 from lyra_data.cache3d.reference_splat import splat_reference
 from lyra_data.cache3d.reference_warp import ReferenceWarp, warp_reference
-from lyra_data.cache3d.unproject import pixel_positions, project, transform_points, unproject
 from lyra_data.scene.cameras import Cameras
+from lyra_data.scene.projection import (
+    pixel_positions,
+    project_as_reference,
+    transform_points,
+    unproject,
+)
 from tests.conformance.base import Comparison, Result, load_arrays, skip
 from tests.conformance.trajectories import cameras_from
 
@@ -56,7 +61,7 @@ def check_unproject_project(comparison: Comparison, arrays: Arrays) -> None:
     comparison.add("target_cam_points", camera_points, arrays["out_target_cam_points"])
     homogeneous = arrays["out_projected_homogeneous"][..., 0]
     in_front = homogeneous[..., 2] > 1e-3
-    positions = project(camera_points, target.intrinsics).numpy()
+    positions = project_as_reference(camera_points, target.intrinsics).numpy()
     expected = homogeneous[..., :2] / (homogeneous[..., 2:] + 1e-7)
     comparison.add("projected", positions[in_front], expected[in_front])
 

@@ -5,11 +5,11 @@ import torch
 
 from lyra_data.cache3d import Cache3DParams
 from lyra_data.generation.teachers import TEACHERS
+from lyra_data.scene.projection import project
 from lyra_model.evaluation.baselines import (
     Wanted,
     copy_nearest,
     nearest_frames,
-    project,
     warp_nearest,
 )
 from tests.factories import make_cameras, make_targets

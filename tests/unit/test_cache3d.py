@@ -12,7 +12,6 @@ from torch import Tensor
 from lyra_data.cache3d import Cache3D, Cache3DParams
 from lyra_data.cache3d.alignment import align_depth
 from lyra_data.cache3d.occlusion import reliable_depth
-from lyra_data.cache3d.unproject import pixel_directions, project, unproject
 from lyra_data.engine.errors import InputError
 from lyra_data.generation.trajectories import (
     MULTI_VIEW_TRAJECTORIES,
@@ -20,6 +19,7 @@ from lyra_data.generation.trajectories import (
     create_trajectory,
 )
 from lyra_data.scene.cameras import Cameras
+from lyra_data.scene.projection import pixel_directions, project_as_reference, unproject
 
 HEIGHT, WIDTH = 72, 96
 BOX_DEPTH, WALL_DEPTH = 2.0, 4.0
@@ -257,7 +257,7 @@ def test_projecting_unprojected_depth_gives_back_the_pixels(pixel_centre: float)
     points = unproject(depth, depth > 0, source, pixel_centre=pixel_centre)
     in_camera = points - source.centres[:, None, None]
     in_camera = torch.einsum("fji,fhwj->fhwi", source.camera_to_world[:, :3, :3], in_camera)
-    position = project(in_camera, source.intrinsics)
+    position = project_as_reference(in_camera, source.intrinsics)
     assert torch.allclose(position[0, 7, 11], torch.tensor([11.0, 7.0]) + pixel_centre, atol=1e-3)
     assert torch.allclose(in_camera[..., 2], depth, atol=1e-4)
 

@@ -18,7 +18,7 @@ from lyra_data.engine.seeds import derive_seed
 from lyra_data.generation import runner, worker
 from lyra_data.generation.costs import read_costs
 from lyra_data.generation.jobs import plan_jobs, read_facts
-from lyra_data.generation.keys import view_key
+from lyra_data.generation.keys import KeyMaker
 from lyra_data.generation.params import GenerateParams
 from lyra_data.generation.runner import Generation, generate_views
 from lyra_data.generation.teachers.base import TeacherSpec
@@ -27,9 +27,9 @@ from lyra_data.generation.trajectories import CAMERA_PATHS
 from lyra_data.generation.view_making import ViewMaker
 from lyra_data.models.codecs import CODECS
 from lyra_data.models.depth.given import GivenDepth
+from lyra_data.scene.projection import project
 from lyra_data.views.dropped import read_dropped
 from lyra_data.views.store import read_view, view_files
-from lyra_model.evaluation.baselines import project
 from tests.factories import make_clip
 from tests.generation_stubs import TEACHER, StubMaker, stub_params, write_clips
 from tests.goldens import REPOSITORY
@@ -131,18 +131,18 @@ def test_the_key_of_a_view_names_everything_that_shapes_it():
     params, clip = make_params(), make_clip()
     job = plan_jobs(clip, params.trajectories, seed=42)[0]
     prints = ViewMaker(params, Placement("cpu")).fingerprints
-    base = view_key(job, params, "clip", prints)
+    base = KeyMaker(params, prints).view(job, "clip")
     other_cache = make_params(cache={**params.cache.model_dump(), "filter_threshold": 0.05})
-    assert view_key(job, params, "another clip", prints) != base
-    assert view_key(job, other_cache, "clip", prints) != base
-    assert view_key(job, make_params(num_frames=17), "clip", prints) != base
-    assert view_key(job, params, "clip", {**prints, "codec_fingerprint": "x"}) != base
+    assert KeyMaker(params, prints).view(job, "another clip") != base
+    assert KeyMaker(other_cache, prints).view(job, "clip") != base
+    assert KeyMaker(make_params(num_frames=17), prints).view(job, "clip") != base
+    assert KeyMaker(params, {**prints, "codec_fingerprint": "x"}).view(job, "clip") != base
     frames = {**params.frames.model_dump(), "first": 1}
-    assert view_key(job, make_params(frames=frames), "clip", prints) != base
+    assert KeyMaker(make_params(frames=frames), prints).view(job, "clip") != base
     quality = {**params.quality.model_dump(), "min_cache_psnr_db": 1.0}
-    assert view_key(job, make_params(quality=quality), "clip", prints) == base
+    assert KeyMaker(make_params(quality=quality), prints).view(job, "clip") == base
     other_job = plan_jobs(clip, params.trajectories, seed=43)[0]
-    assert view_key(other_job, params, "clip", prints) != base
+    assert KeyMaker(params, prints).view(other_job, "clip") != base
 
 
 def test_dropping_a_trajectory_makes_no_other_view_again(tmp_path):
@@ -164,7 +164,7 @@ def test_a_depth_model_that_is_never_asked_is_neither_needed_nor_part_of_a_key()
 
     def key(maker: ViewMaker) -> str:
         job = plan_jobs(clip, maker.params.trajectories, seed=42)[0]
-        return view_key(job, maker.params, "clip", maker.fingerprints)
+        return KeyMaker(maker.params, maker.fingerprints).view(job, "clip")
 
     extension = make_params().extension.model_dump()
     depth = {"name": "moge", "model": "weights/nowhere", "revision": None, "version": "v1"}
@@ -186,7 +186,7 @@ def test_the_depth_model_is_part_of_the_key_where_paths_are_longer_than_a_segmen
         maker = ViewMaker(make_params(extension=extension), Placement("cpu"))
         job = plan_jobs(make_clip(), maker.params.trajectories, seed=42)[0]
         told = maker.fingerprints.get("extension_depth_fingerprint", "absent")
-        return told, view_key(job, maker.params, "clip", maker.fingerprints)
+        return told, KeyMaker(maker.params, maker.fingerprints).view(job, "clip")
 
     one_segment = made(9, "depth-1")
     assert one_segment[0] == "absent"

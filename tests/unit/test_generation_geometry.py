@@ -16,7 +16,6 @@ import torch
 import yaml
 from torch import Tensor
 
-from lyra_data.cache3d.unproject import unproject
 from lyra_data.engine.placement import Placement
 from lyra_data.generation.jobs import Job, plan_jobs
 from lyra_data.generation.params import GenerateParams
@@ -25,6 +24,7 @@ from lyra_data.generation.view_making import ViewMaker
 from lyra_data.models.codecs import CODECS
 from lyra_data.models.codecs.base import reconstruction_psnr
 from lyra_data.scene.clip import Clip
+from lyra_data.scene.projection import unproject
 from lyra_data.scene.view import View
 from lyra_data.views.store import read_view, view_path, write_view
 from tests.goldens import REPOSITORY

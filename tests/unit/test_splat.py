@@ -13,8 +13,13 @@ from lyra_data.cache3d.occlusion import nearest_hit, pixel_rays
 from lyra_data.cache3d.reference_splat import splat_reference, splat_reference_with_depth
 from lyra_data.cache3d.reference_warp import warp_reference
 from lyra_data.cache3d.splat import SplatSource, splat
-from lyra_data.cache3d.unproject import pixel_positions, project, transform_points, unproject
 from lyra_data.scene.cameras import Cameras
+from lyra_data.scene.projection import (
+    pixel_positions,
+    project_as_reference,
+    transform_points,
+    unproject,
+)
 
 HEIGHT, WIDTH = 24, 36
 
@@ -257,7 +262,7 @@ def test_the_reference_warp_moves_points_as_its_formulas_to_the_last_bit() -> No
     world_to_camera = torch.linalg.inv(targets.camera_to_world.double()).float()
     in_camera = transform_points(points, world_to_camera)
     grid = pixel_positions(HEIGHT, WIDTH, pixel_centre=0.0, like=points)
-    flow = project(in_camera, targets.intrinsics) - grid
+    flow = project_as_reference(in_camera, targets.intrinsics) - grid
     assert torch.equal(warp.flow, flow.permute(0, 3, 1, 2))
     frames, known, depth = splat_reference_with_depth(
         given.frame.expand(2, -1, -1, -1),

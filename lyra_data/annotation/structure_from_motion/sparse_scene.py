@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float64, Int32
 
+from lyra_data.scene.projection import to_pixels
+
 
 @dataclass(frozen=True)
 class SparseScene:
@@ -55,9 +57,9 @@ class SparseScene:
         pose = self.world_to_camera[frame]
         local = seen @ pose[:3, :3].T + pose[:3, 3]
         local = local[local[:, 2] > 0]
+        x, y, z = local.T
         fx, fy, cx, cy = self.intrinsics[frame]
-        x, y = local[:, 0] / local[:, 2] * fx + cx, local[:, 1] / local[:, 2] * fy + cy
-        return np.stack([x, y], -1), local[:, 2]
+        return np.stack(to_pixels((x, y, z), (fx, fy, cx, cy)), -1), z
 
     def normalised(self) -> SparseScene:
         """The same scene with the first camera as the world and unit length chosen such that the

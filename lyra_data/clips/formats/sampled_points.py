@@ -67,7 +67,7 @@ def sample_points(clip: Clip) -> SampledPoints:
         colours=np.ascontiguousarray(colours, dtype=np.uint8),
         observed_point=np.concatenate([points for points, _ in seen]),
         observed_frame=np.repeat(np.arange(len(clip)), [len(points) for points, _ in seen]),
-        observed_at=np.concatenate([places for _, places in seen]),
+        observed_at=np.concatenate([positions for _, positions in seen]),
     )
 
 
@@ -83,14 +83,15 @@ def _seen_by(
     world_to_camera = clip.cameras.world_to_camera[index].double().numpy()
     local = positions @ world_to_camera[:3, :3].T + world_to_camera[:3, 3]
     fx, fy, cx, cy = clip.cameras.intrinsics[index].double().numpy()
-    z = local[:, 2]
+    x, y, z = local.T
     in_front = z > 0
     divisor = np.where(in_front, z, 1.0)
-    place = np.stack([fx * local[:, 0] / divisor + cx, fy * local[:, 1] / divisor + cy], -1)
+    position = np.stack(to_pixels((x, y, divisor), (fx, fy, cx, cy)), -1)
     height, width = depth.shape
-    inside = in_front & (place >= 0).all(1) & (place[:, 0] < width) & (place[:, 1] < height)
-    column, row = np.where(inside[:, None], place, 0.0).astype(np.int64).T
+    inside = (position >= 0).all(1) & (position[:, 0] < width) & (position[:, 1] < height)
+    inside = in_front & inside
+    column, row = np.where(inside[:, None], position, 0.0).astype(np.int64).T
     agrees = np.abs(depth[row, column] - z) <= AGREEMENT * z
     seen = (inside & usable[row, column] & agrees) | (taken_from == index)
     points = np.nonzero(seen)[0]
-    return points, place[points]
+    return points, position[points]
