@@ -28,7 +28,7 @@ FramingStyle = Literal["centred", "reference"]
 
 @dataclass(frozen=True)
 class Framing:
-    """From a picture's size to the working size.
+    """The way from a picture's size to the working size.
 
     Attributes:
         source_height, source_width: the picture as it is.
@@ -64,7 +64,7 @@ class Framing:
         return self.height > self.window_height or self.width > self.window_width
 
     def __str__(self) -> str:
-        """For provenance, e.g. "741x500, window 741x494 at (0, 3), to 288x192"."""
+        """Describe the framing for provenance: "741x500, window 741x494 at (0, 3), to 288x192"."""
         return (
             f"{self.source_width}x{self.source_height}, window {self.window_width}x"
             f"{self.window_height} at ({self.left}, {self.top}), to {self.width}x{self.height}"
@@ -95,20 +95,21 @@ class Framing:
         return cropped.resized(self.height, self.width)
 
     def _picked(self, values: Tensor) -> Tensor:
-        """The values under the centres of the new pixels."""
+        """Return the values under the centres of the new pixels."""
         rows = self.top + _centres(self.height, self.window_height)
         columns = self.left + _centres(self.width, self.window_width)
         return values[:, rows][:, :, columns]
 
 
 def _centres(new_size: int, old_size: int) -> Tensor:
-    """Old index of the pixel that holds each new pixel's centre: floor((i + 0.5) * old / new)."""
+    """Return the old index of the pixel that holds each new pixel's centre, floor((i + 0.5) old /
+    new)."""
     return (2 * torch.arange(new_size) + 1) * old_size // (2 * new_size)
 
 
 @dataclass(frozen=True)
 class ReferenceFraming(Framing):
-    """As the reference resizes for its decoder (data.py, ImageTransform).
+    """The reference's resize for its decoder (data.py, ImageTransform).
 
     Window sides are rounded down and its corner half to even. Colours are bilinear, antialiased.
     Depth is picked at the corners of the new pixels, not at their centres. The principal point
@@ -135,7 +136,7 @@ class ReferenceFraming(Framing):
     def of_colours(
         self, frames: Float[Tensor, "frame 3 source_height source_width"]
     ) -> Float[Tensor, "frame 3 height width"]:
-        """Frames of any range."""
+        """Frame pictures of any range."""
         size = (self.height, self.width)
         return F.interpolate(self._window(frames), size, mode="bilinear", antialias=True)
 
@@ -166,4 +167,4 @@ class ReferenceFraming(Framing):
 
 
 FRAMINGS: dict[FramingStyle, type[Framing]] = {"centred": Framing, "reference": ReferenceFraming}
-"""By the name in params."""
+"""The styles of framing by their names in params."""

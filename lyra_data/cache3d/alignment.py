@@ -39,7 +39,7 @@ def align_depth(
     pixel_centre: float,
     reference: bool,
 ) -> Float[Tensor, "height width"]:
-    """The new depth at the known depth's scale; 0 where `valid` is False.
+    """Return the new depth at the known depth's scale; 0 where `valid` is False.
 
     Args:
         depth: the new z depth at `camera`.
@@ -80,7 +80,7 @@ def _align_rigidly(
     *,
     num_trims: int,
 ) -> Float[Tensor, "height width"]:
-    """1 / (scale / depth + shift), fitted between the 10 % and 90 % quantiles of both maps.
+    """Return 1 / (scale / depth + shift), fitted between the 10 % and 90 % quantiles of both maps.
 
     Along silhouettes the maps show different surfaces; `num_trims` times the fit is repeated
     without the pixels that miss it by more than three times the median.
@@ -102,7 +102,7 @@ def _align_rigidly(
 
 
 def _fit_line(x: Float[Tensor, " pixel"], y: Float[Tensor, " pixel"]) -> tuple[Tensor, Tensor]:
-    """Least-squares slope and intercept."""
+    """Return the least-squares slope and intercept."""
     design = torch.stack([x, torch.ones_like(x)], dim=-1)
     slope, intercept = torch.linalg.lstsq(design, y[:, None]).solution[:, 0]
     return slope, intercept
@@ -127,7 +127,7 @@ def _refine(
     pixel_centre: float,
     reference: bool,
 ) -> Float[Tensor, "height width"]:
-    """`depth` times a smooth scale that draws its points to the known ones (Adam, L1).
+    """Return `depth` times a smooth scale that draws its points to the known ones (Adam, L1).
 
     Both points of a pixel lie on one ray, so their L1 distance is the difference of the depths
     times the L1 length of the ray's direction with z = 1.

@@ -35,7 +35,7 @@ FARTHEST_FIRST, FARTHEST_UPDATE = 100.0, 1e4
 
 
 class Cache3DParams(Params):
-    """How the cache is shown.
+    """The way the cache is shown.
 
     Attributes:
         filter_threshold: pixels whose depth varies by more than this share within 5x5 pixels are
@@ -78,7 +78,7 @@ class CacheEntry:
         return self.valid & self.reliable
 
     def reference_points(self, *, pixel_centre: float) -> Float[Tensor, "source height width 3"]:
-        """World points; the origin where depth is not positive."""
+        """Return world points; the origin where depth is not positive."""
         # Poses are world_to_camera in the reference, inverted in float32: round as it does.
         world_to_camera = torch.linalg.inv(self.cameras.camera_to_world.double()).float()
         cameras = replace(
@@ -87,7 +87,7 @@ class CacheEntry:
         return unproject(self.depth, self.depth > 0, cameras, pixel_centre=pixel_centre)
 
     def source_index(self, num_frames: int, start_frame: int) -> list[int]:
-        """The source frame that each target frame shows."""
+        """Return the index of the source frame that each target frame shows."""
         if len(self.frames) == 1:
             return [0] * num_frames
         assert start_frame + num_frames <= len(self.frames), "more targets than source frames"
@@ -109,7 +109,7 @@ class CacheRender:
     depth: Float[Tensor, "frame buffer height width"]
 
     def merged(self) -> CacheRender:
-        """All buffers as one: at every pixel the nearest known surface."""
+        """Return all buffers as one: at every pixel the nearest known surface."""
         distance = torch.where(self.known, self.depth, torch.inf)
         chosen = distance.argmin(dim=1, keepdim=True)
         frames = self.frames.gather(
@@ -141,7 +141,7 @@ class Cache3D:
         cameras: Cameras,
         params: Cache3DParams,
     ) -> Cache3D:
-        """A cache of one buffer.
+        """Make a cache of one buffer.
 
         Raises:
             InputError: no pixel has a known, positive, finite depth.
@@ -205,7 +205,7 @@ class Cache3D:
         return Cache3D(self.params, (newest, *self.entries)[: self.params.max_buffers])
 
     def _render_reference(self, cameras: Cameras, start_frame: int) -> CacheRender:
-        """Frames x buffers in one row, buffers fastest, warped two at a time."""
+        """Warp frames x buffers in one row, buffers fastest, two at a time."""
         num_frames, num_buffers = len(cameras), len(self.entries)
         indices = [entry.source_index(num_frames, start_frame) for entry in self.entries]
 

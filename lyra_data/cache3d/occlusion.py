@@ -1,4 +1,4 @@
-"""Which depths can be trusted, and what the surfaces between them hide."""
+"""Reliability of depth, and the surfaces between unreliable pixels that hide what lies behind."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def reliable_depth(
     threshold: float,
     window: int = WINDOW,
 ) -> Bool[Tensor, "frame height width"]:
-    """True where the known depth varies little in a window: (max - min) / mean < threshold.
+    """Return True where known depth varies little in a window: (max - min) / mean < threshold.
 
     Only known depths inside the picture take part, so neither the border nor a hole makes its
     neighbours unreliable.
@@ -47,7 +47,7 @@ def reliable_depth(
 def reliable_depth_reference(
     depth: Float[Tensor, "frame height width"], *, threshold: float, window: int = WINDOW
 ) -> Bool[Tensor, "frame height width"]:
-    """The reference's rule: unknown depth counts as 0, and so does the outside, in the mean only.
+    """Judge by the reference's rule: unknown depth is 0, and so is the outside, in the mean only.
 
     Source: forward_warp_utils_pytorch.py, reliable_depth_mask_range_batch.
     """
@@ -61,7 +61,7 @@ def _range(
     counted: Bool[Tensor, "frame height width"],
     window: int,
 ) -> tuple[Float[Tensor, "frame height width"], Float[Tensor, "frame height width"]]:
-    """Lowest and highest counted depth in the window around each pixel."""
+    """Return the lowest and the highest counted depth in the window around each pixel."""
     low = torch.where(counted, -depth, -math.inf)[:, None]
     high = torch.where(counted, depth, -math.inf)[:, None]
     lowest = -max_pool2d(low, window, stride=1, padding=window // 2)[:, 0]
@@ -74,7 +74,7 @@ def hidden_behind_mesh(
     depth: Float[Tensor, "frame height width"],
     cameras: Cameras,
 ) -> Bool[Tensor, "frame height width"]:
-    """Where a warped depth lies behind the surface that spans the source's depth edges.
+    """Return True where a warped depth lies behind the surface that spans the source's depth edges.
 
     Args:
         camera_points: the source's points in the target camera.
@@ -92,7 +92,7 @@ def hidden_behind_mesh(
 
 
 def pixel_rays(cameras: Cameras) -> Float[Tensor, "frame height width 3"]:
-    """Unit directions through integer pixel positions, in the camera."""
+    """Return unit directions through integer pixel positions, in the camera."""
     directions = pixel_directions(cameras, pixel_centre=0.0)
     x, y, z = directions.unbind(-1)
     return directions / (x * x + y * y + z * z).sqrt_()[..., None]  # normalize() is far slower
@@ -101,7 +101,7 @@ def pixel_rays(cameras: Cameras) -> Float[Tensor, "frame height width 3"]:
 def boundary_mesh(
     points: Float[Tensor, "height width 3"], boundary: Bool[Tensor, "height width"]
 ) -> tuple[Float[Tensor, "vertex 3"], Int[Tensor, "face 3"]]:
-    """Triangles of the coarse cells that touch the boundary."""
+    """Return the triangles of the coarse cells that touch the boundary."""
     height, width = (size // MESH_STEP for size in boundary.shape)
     channels_first = points.permute(2, 0, 1)[None]
     vertices = interpolate(channels_first, size=(height, width), mode="bilinear")[0]
@@ -126,7 +126,8 @@ def nearest_hit(
     faces: Int[Tensor, "face 3"],
     intrinsics: Float[Tensor, "1 4"],
 ) -> Float[Tensor, "height width"]:
-    """Distance along each pixel's ray, from the camera, to the nearest triangle; 0 for none."""
+    """Return the distance along each pixel's ray, from the camera, to the nearest triangle; 0 for
+    none."""
     boxes = _pixel_boxes(vertices[faces], intrinsics, *rays.shape[:2])
     distance = np.zeros(rays.shape[:2], dtype=np.float64)
     _intersect(rays.double().numpy(), vertices[faces].double().numpy(), boxes.numpy(), distance)
@@ -139,7 +140,8 @@ def _pixel_boxes(
     height: int,
     width: int,
 ) -> Int[Tensor, "face 4"]:
-    """First and last row and column that a triangle may cover; all of them if it passes z = 0."""
+    """Return the first and last row and column that a triangle may cover; all if it passes z =
+    0."""
     position = project_as_reference(triangles[None], intrinsics)[0]
     low = (position.amin(dim=1) - 1).floor().clamp(-1, max(height, width)).long()
     high = (position.amax(dim=1) + 1).ceil().clamp(-1, max(height, width)).long()
@@ -154,7 +156,7 @@ def _pixel_boxes(
 @numba.njit(nogil=True, cache=True)
 @no_type_check
 def _intersect(rays, triangles, boxes, distance):
-    """Moeller and Trumbore's test of every ray in a triangle's box; keeps the nearest.
+    """Intersect every ray in a triangle's box by Moeller and Trumbore's test; keep the nearest.
 
     All rays start at the camera, so most of their formulas is the same for a whole triangle: with
     its first corner a, the determinant is ray . (edge2 x edge1), and times it u is

@@ -61,7 +61,7 @@ def splat_reference_with_depth(
     Bool[Tensor, "frame height width"],
     Float[Tensor, "frame height width"],
 ]:
-    """`splat_reference` of the frames as images, and of the depth, in one go.
+    """Splat the frames as images, and the depth, in one go; see `splat_reference`.
 
     Returns:
         frames, where they are known, z depth (0 where unknown).
@@ -74,7 +74,7 @@ def splat_reference_with_depth(
 def _nearness(
     depth: Float[Tensor, "frame height width"], weights: Float[Tensor, "frame height width"]
 ) -> Float[Tensor, "frame height width"]:
-    """The weights, falling with depth: relative to the farthest pixel of all frames."""
+    """Return the weights, falling with depth: relative to the farthest pixel of all frames."""
     log_depth = depth.clamp(min=0).log1p_()
     farthest = log_depth.max() + 1e-7
     exponent = log_depth.mul_(DEPTH_SHARPNESS).div_(farthest).clamp_(max=LARGEST_EXPONENT)
@@ -88,7 +88,8 @@ def _splat(
     num_colours: int,
     num_views: int,
 ) -> tuple[Float[Tensor, "target channel height width"], Bool[Tensor, "target height width"]]:
-    """The mean of the values that arrive at each pixel; the first `num_colours` are colours."""
+    """Return the mean of the values that arrive at each pixel; the first `num_colours` are
+    colours."""
     num_frames, height, width = nearness.shape
     num_targets = num_frames // num_views
     result = torch.empty(num_targets, len(channels), height, width)
@@ -130,7 +131,7 @@ def _scatter(corner, values, x, y, nearness, sums):
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 @no_type_check
 def _approach(corner, x, y, nearness, height, places, weights):
-    """Which pixel of the padded target each pixel of a row goes to, and with what weight.
+    """Choose the pixel of the padded target that each pixel of a row goes to, and its weight there.
 
     A loop of its own and without branches, so that it compiles to vector instructions.
     """

@@ -70,8 +70,8 @@ def _project(
     Float[Tensor, "frame 2 height width"],
     Float[Tensor, "frame 2 height width"],
 ]:
-    """Points in the target cameras, their positions in pixels, how far these are from where they
-    were; frames are shared among torch's number of threads."""
+    """Return points in the target cameras, their positions in pixels, and how far these are from
+    where they were; frames are shared among torch's number of threads."""
     num_frames, height, width = world_points.shape[:3]
     camera_points = torch.empty(num_frames, 3, height, width)
     positions = torch.empty(num_frames, 2, height, width)

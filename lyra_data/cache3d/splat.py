@@ -92,7 +92,8 @@ def splat(
 def _geometry(
     source: Cameras, target: Cameras, pixel_centre: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Of one camera each, what `splat_frame` takes from `projection` to `focal_ratio`."""
+    """Return the arguments of `splat_frame` from `projection` to `focal_ratio`, of one camera
+    each."""
     fx, fy, cx, cy = source.intrinsics[0].double().numpy()
     across = (np.arange(source.width) + pixel_centre - cx) / fx
     down = (np.arange(source.height) + pixel_centre - cy) / fy

@@ -73,7 +73,7 @@ def splat_frame(
     known,
     depth,
 ):
-    """One frame; writes into the last three arguments, and works in the two before.
+    """Splat one frame: write into the last three arguments, and work in the two before.
 
     Args:
         source_frame, source_depth, shown, occluding: see SplatSource.
@@ -156,7 +156,7 @@ def _land(row, source_depth, occluding, projection, across, down, landing):
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 @no_type_check
 def _reach(row, landing, focal_ratio, spans, slopes, weights):
-    """The tents of a row that has landed, as have its neighbours above and below.
+    """Compute the tents of a row that has landed, as have its neighbours above and below.
 
     Args:
         spans: [4, width + 2], int32: first and end column, first and end row of each tent.
@@ -200,7 +200,8 @@ def _tents(
     first_weight,
     second_weight,
 ):
-    """Along one axis of the target: the pixels inside each tent and the slope of its weight."""
+    """Compute, along one axis of the target, the pixels inside each tent and the slope of its
+    weight."""
     for column in range(1, len(position_here) - 1):
         position, depth = position_here[column], depth_here[column]
         along = _stretch(
@@ -236,7 +237,8 @@ def _tents(
 @numba.njit(inline="always", error_model="numpy")
 @no_type_check
 def _stretch(position, depth, next_position, next_depth, last_position, last_depth):
-    """Distance to the next neighbour on the same surface, or else to the last, or else -1."""
+    """Return the distance to the next neighbour on the same surface, or else to the last, or else
+    -1."""
     limit = SAME_SURFACE * depth
     to_next, to_last = abs(next_position - position), abs(last_position - position)
     found = to_last if abs(last_depth - depth) <= limit else NOT_FOUND
@@ -339,7 +341,7 @@ def _add(sums, front, row, column, here, inverse, colour, weight):
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 @no_type_check
 def _resolve(front, sums, frame, known, depth):
-    """From sums to averages."""
+    """Turn sums into averages."""
     height, width = known.shape
     for row in range(height):
         for column in range(width):

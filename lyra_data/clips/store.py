@@ -83,7 +83,8 @@ def read_clip(folder: Path) -> Clip:
 
 
 def clip_hash(folder: Path) -> str:
-    """Names everything a stored clip holds: what is made from it depends on no other file.
+    """Return the hash that names everything a stored clip holds: what is made from it depends on no
+    other file.
 
     Raises:
         CorruptDataError: the clip's index is missing, cut or altered.
@@ -115,7 +116,7 @@ def read_held_out(folder: Path) -> list[HeldOutView]:
 
 
 def scene_folders(root: Path) -> list[Path]:
-    """The folders of all scenes below `root`, in the order of their names."""
+    """Return the folders of all scenes below `root`, in the order of their names."""
     return sorted(path for path in root.iterdir() if path.is_dir() and path.name[0] != ".")
 
 
@@ -174,7 +175,8 @@ def _read_array(path: Path) -> Tensor:
 
 
 def write_index(facts: dict[str, Any], folder: Path, name: str) -> None:
-    """The index names every file beside it with its sha256, and carries one of its own."""
+    """Write the index, which names every file beside it with its sha256, and carries one of its
+    own."""
     index = {"version": VERSION, "facts": facts, "files": sha256_of_files(folder)}
     index["sha256"] = _hash_of_index(index)
     text = json.dumps(index, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)

@@ -110,7 +110,8 @@ def publish_folder(temporary_folder: Path, target: Path) -> None:
 
 @contextmanager
 def partial_folder(parent: Path) -> Iterator[Path]:
-    """A fresh, locked `.partial-*` folder inside `parent`, removed with its content at the end."""
+    """Make a fresh, locked `.partial-*` folder inside `parent`, removed with its content at the
+    end."""
     parent.mkdir(parents=True, exist_ok=True)
     folder, lock = _make_locked(parent)
     try:
@@ -132,7 +133,7 @@ def remove_leftovers(parent: Path) -> None:
 
 
 def flush_to_disk(path: Path) -> None:
-    """fsync a file or a folder; a full disk may show itself only here."""
+    """Flush a file or a folder by fsync; a full disk may show itself only here."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -141,14 +142,15 @@ def flush_to_disk(path: Path) -> None:
 
 
 def flush_all_to_disk(folder: Path) -> None:
-    """fsync a folder and everything below it."""
+    """Flush a folder and everything below it by fsync."""
     for path in sorted(folder.rglob("*")):
         flush_to_disk(path)
     flush_to_disk(folder)
 
 
 def _final(path: Path) -> Path:
-    """Where a path inside unfinished folders will be: those are gone when the error is read."""
+    """Return where a path inside unfinished folders will be: those are gone when the error is
+    read."""
     return Path(*(part for part in path.parts if not part.startswith(PARTIAL_PREFIX)))
 
 
@@ -174,7 +176,8 @@ def _is_still(folder: Path, descriptor: int) -> bool:
 
 
 def _try_lock(folder: Path) -> int | None:
-    """A descriptor holding the only lock on `folder`, or None where another process lives in it."""
+    """Return a descriptor holding the only lock on `folder`, or None where another process lives
+    there."""
     try:
         descriptor = os.open(folder, os.O_RDONLY)
     except OSError:
@@ -188,7 +191,7 @@ def _try_lock(folder: Path) -> int | None:
 
 
 def link_or_copy(source: Path | str, target: Path | str) -> None:
-    """The same file under a second name; a copy where the file system refuses that."""
+    """Link the same file under a second name; copy it where the file system refuses that."""
     try:
         os.link(source, target)
     except OSError:  # another file system, one without links, or too many of them

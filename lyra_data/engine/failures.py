@@ -37,7 +37,8 @@ class Failure:
 
     @staticmethod
     def unexpected(item: str, error: Exception) -> Failure:
-        """A fault of the program: its type and its last line; the traceback belongs in a log."""
+        """Describe a fault of the program: its type and its last line; the traceback belongs in a
+        log."""
         last_line = (str(error).strip().splitlines() or ["(no message)"])[-1]
         kind = type(error).__name__
         return Failure(item, kind, f"{kind}: {last_line}")
@@ -46,7 +47,7 @@ class Failure:
         return asdict(self)
 
     def __str__(self) -> str:
-        """Item, reason and fix, in lines of which all but the first are indented."""
+        """Return item, reason and fix, in lines of which all but the first are indented."""
         reason, *more = self.reason.splitlines()
         often = f" ({self.attempts} attempts)" if self.attempts > 1 else ""
         lines = [f"{self.item}: {reason}{often}", *more]

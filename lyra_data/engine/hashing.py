@@ -9,18 +9,19 @@ from typing import Any
 
 
 def sha256_of_bytes(data: bytes) -> str:
-    """64 hexadecimal digits."""
+    """Return the sha256 of `data` as 64 hexadecimal digits."""
     return hashlib.sha256(data).hexdigest()
 
 
 def sha256_of_file(path: Path) -> str:
-    """sha256 of a file's bytes, read in pieces."""
+    """Return the sha256 of a file's bytes, read in pieces."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def sha256_of_files(folder: Path) -> dict[str, str]:
-    """sha256 of every file below `folder`, by path relative to it ("/" between parts), sorted."""
+    """Return the sha256 of every file below `folder`, sorted by path relative to it ("/" between
+    parts)."""
     folder = Path(folder)
     files = sorted(
         (path.relative_to(folder).as_posix(), path) for path in folder.rglob("*") if path.is_file()
@@ -29,12 +30,13 @@ def sha256_of_files(folder: Path) -> dict[str, str]:
 
 
 def sha256_of_folder(folder: Path) -> str:
-    """One hash for the names and bytes of every file below `folder`."""
+    """Return one hash for the names and bytes of every file below `folder`."""
     return content_key(sha256_of_files(folder))
 
 
 def canonical_json(value: Any) -> str:
-    """The one JSON text of a value: keys sorted, no spaces, finite numbers; a tuple is a list.
+    """Return the one JSON text of a value: keys sorted, no spaces, finite numbers; a tuple is a
+    list.
 
     Raises:
         TypeError: a value that JSON has no word for, or a key that is not a string.
@@ -47,12 +49,13 @@ def canonical_json(value: Any) -> str:
 
 
 def content_key(value: Any) -> str:
-    """sha256 of `canonical_json(value)`: names a piece of work by everything it depends on."""
+    """Return the sha256 of `canonical_json(value)`: it names work by everything the work depends
+    on."""
     return sha256_of_bytes(canonical_json(value).encode())
 
 
 def _refuse_foreign_keys(value: Any) -> None:
-    """json.dumps would turn 1 and "1" into one key."""
+    """Refuse keys that are no text: json.dumps would turn 1 and "1" into one key."""
     if isinstance(value, dict):
         for key, item in value.items():
             if not isinstance(key, str):

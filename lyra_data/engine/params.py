@@ -71,16 +71,16 @@ def _explain(error: ValidationError, section: type[Params], where: str) -> Param
 
 
 VALUE_ERROR = "Value error, "
-"""What pydantic puts before the message of a ValueError of ours."""
+"""Pydantic's words before the message of a ValueError of ours."""
 
 
 def _shown(value: Any) -> str:
-    """The offending value; a whole section would bury the message."""
+    """Return the offending value for a message; a whole section would bury it."""
     return "" if isinstance(value, Mapping) else f" = {value!r}"
 
 
 def _fields_at(section: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
-    """Names of the keys known at a nested location, as far as the types tell."""
+    """Return names of the keys known at a nested location, as far as the types say."""
     current: Any = section
     for part in location:
         if _is_section(current):
@@ -102,7 +102,7 @@ def _is_section(annotation: Any) -> bool:
 
 
 def suggestion(word: str, known: list[str]) -> str:
-    """'did you mean x? known: a, b, x', for an error's `fix`."""
+    """Return 'did you mean x? known: a, b, x', for an error's `fix`."""
     close = difflib.get_close_matches(word, known, n=1)
     start = f"did you mean {close[0]!r}? " if close else ""
     return f"{start}known: {', '.join(known)}" if known else f"remove {word!r}"

@@ -25,7 +25,7 @@ THREAD_VARIABLES = (
 
 @dataclass(frozen=True)
 class Placement:
-    """Where models run.
+    """A device for models, and the rule by which they leave it.
 
     Attributes:
         device: as torch spells it: "cpu", "cuda", "cuda:1".
@@ -41,14 +41,14 @@ class Placement:
 
     @staticmethod
     def automatic(offload: Offload = "none", root: Path = Path()) -> Placement:
-        """The first CUDA device where there is one, else the CPU."""
+        """Choose the first CUDA device where there is one, else the CPU."""
         import torch
 
         return Placement("cuda" if torch.cuda.is_available() else "cpu", offload, root)
 
     @staticmethod
     def asked_for(device: str | None, offload: Offload, root: Path) -> Placement:
-        """What --device and --offload ask for; nothing is put there yet.
+        """Return what --device and --offload ask for; nothing is moved there yet.
 
         Args:
             device: None: a GPU where there is one.

@@ -14,11 +14,11 @@ class Progress(Protocol):
         ...
 
     def advance(self, count: int = 1, note: str = "") -> None:
-        """`count` more units are done; `note` is a short state, e.g. "loss 0.021"."""
+        """Advance by `count` units; `note` is a short state, e.g. "loss 0.021"."""
         ...
 
     def finish(self) -> None:
-        """The piece of work is over."""
+        """Finish the piece of work."""
         ...
 
 

@@ -18,13 +18,14 @@ ENGINE_PACKAGES = ("lyra_data", "lyra_model", "stages")
 
 
 def engine_version() -> str:
-    """Version of the running lyra_data package."""
+    """Return the version of the running lyra_data package."""
     return lyra_data.__version__
 
 
 @functools.cache
 def engine_commit() -> str:
-    """Commit of the running engine's source; "-dirty" is added where its code was changed since.
+    """Return the commit of the running engine's source; "-dirty" is added where its code was
+    changed since.
 
     Only the engine's packages count as its code: a run rewrites dvc.lock and params have a hash
     of their own. "unknown" where the running package is not the one git tracks (installed
@@ -34,7 +35,7 @@ def engine_commit() -> str:
 
 
 def commit_of(folder: Path) -> str:
-    """As `engine_commit`, of the engine whose packages lie in `folder`."""
+    """Return what `engine_commit` does, of the engine whose packages lie in `folder`."""
     if _git(folder, "ls-files", "--error-unmatch", "lyra_data/__init__.py") is None:
         return UNKNOWN
     commit = _git(folder, "rev-parse", "HEAD")
@@ -75,7 +76,7 @@ def _sources(names: tuple[str, ...]) -> list[tuple[str, Path]]:
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
-    """What git answers, or None where it fails or is not installed."""
+    """Return git's answer, or None where it fails or is not installed."""
     try:
         answer = subprocess.run(
             ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=False

@@ -32,7 +32,7 @@ class Registry(Generic[Component]):
         return list(self.entries)
 
     def kind(self, name: str, *, where: str) -> type[Component]:
-        """The class of a kind.
+        """Return the class of a kind.
 
         Raises:
             ParamsError: the name is not in the table; the known names are listed.

@@ -36,7 +36,7 @@ class ScratchStore:
         self._is_swept = False
 
     def get(self, key: str) -> Path | None:
-        """The folder of a finished item, its files checked; None where it has (still) to be made.
+        """Return the folder of a finished item, its files checked; None where it has to be made.
 
         A damaged item is removed with a warning.
         """
@@ -83,7 +83,7 @@ class ScratchStore:
 
 
 def _find_damage(folder: Path) -> str | None:
-    """What is wrong with an item, or None."""
+    """Return what is wrong with an item, or None."""
     try:
         expected = json.loads((folder / CONTENTS_FILE).read_text())
         found = sha256_of_files(folder)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def derive_seed(seed: int, scene_id: str, purpose: str) -> int:
-    """A 63-bit seed for one purpose in one scene.
+    """Derive a 63-bit seed for one purpose in one scene.
 
     The same three values give the same seed on every machine and Python version; any difference
     in one of them gives an unrelated seed.
@@ -21,14 +21,14 @@ def derive_seed(seed: int, scene_id: str, purpose: str) -> int:
 
 
 def numpy_generator(seed: int, scene_id: str, purpose: str) -> np.random.Generator:
-    """A NumPy generator seeded by `derive_seed` (PCG64)."""
+    """Make a NumPy generator seeded by `derive_seed` (PCG64)."""
     import numpy as np
 
     return np.random.Generator(np.random.PCG64(derive_seed(seed, scene_id, purpose)))
 
 
 def torch_generator(seed: int, scene_id: str, purpose: str) -> torch.Generator:
-    """A torch CPU generator seeded by `derive_seed`."""
+    """Make a torch CPU generator seeded by `derive_seed`."""
     import torch
 
     generator = torch.Generator()

@@ -26,7 +26,7 @@ from lyra_data.scene.pixel_values import bytes_from_signed
 
 
 class ExtensionParams(Params):
-    """How a path is continued that is longer than what the teacher makes at a time.
+    """The way a path is continued that is longer than what the teacher makes at a time.
 
     Attributes:
         depth: what tells the depth of a segment's last frame, which joins the cache.
@@ -87,7 +87,7 @@ class CacheRollout:
 
     @property
     def depth(self) -> Float[Tensor, "frame height width"]:
-        """z depth of the nearest known surface in all frames shown so far; 0 where unknown."""
+        """z depth of the nearest known surface in all frames rendered so far; 0 where unknown."""
         return torch.cat(self._depth)
 
     @property
@@ -96,11 +96,11 @@ class CacheRollout:
         return torch.cat(self._pictures)
 
     def first(self) -> CacheRender:
-        """The first segment."""
+        """Return the first segment."""
         return self._show(start=0)
 
     def next(self, last_frame: Float[Tensor, "3 height width"]) -> CacheRender:
-        """The next segment, from the frame made last on.
+        """Return the next segment, which starts from the frame made last.
 
         Args:
             last_frame: [-1, 1], seen from the camera where the last segment ended.

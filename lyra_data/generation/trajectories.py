@@ -28,7 +28,7 @@ from lyra_data.scene.cameras import Cameras, invert_rigid
 Rotation = Literal["center_facing", "no_rotation", "trajectory_aligned"]
 
 TARGET_SHIFT: dict[str, float] = {"center_facing": 0, "no_rotation": 1, "trajectory_aligned": 2}
-"""How far the point looked at moves, in units of the camera's own offset."""
+"""Shift of the point looked at, in units of the camera's own offset."""
 
 
 class SpiralParams(Params):
@@ -158,7 +158,7 @@ def _along(progress: Tensor, direction: tuple[float, float, float]) -> Tensor:
 
 
 def _ellipse(progress: Tensor, spiral: SpiralParams, *, side: float) -> Tensor:
-    """Circles in the image plane that start and end at the source camera."""
+    """Return circles in the image plane that start and end at the source camera."""
     angle = 2 * math.pi * spiral.num_circles * progress
     x = side * spiral.radius_x_factor * (torch.cos(angle) - 1)
     y = spiral.radius_y_factor * torch.sin(angle)
@@ -176,7 +176,7 @@ def create_trajectory(
     spiral: SpiralParams,
     reference_cameras: bool,
 ) -> Cameras:
-    """Cameras of one trajectory; the first is the source camera itself.
+    """Return the cameras of one trajectory; the first is the source camera itself.
 
     Linear paths reach movement_distance x centre_depth at the last frame; with one frame the
     camera stays where it is.
@@ -232,7 +232,7 @@ def look_at(
     *,
     reference_translation: bool,
 ) -> Float[Tensor, "frame 4 4"]:
-    """World-to-camera transforms of cameras at `positions` that face `targets`.
+    """Return world-to-camera transforms of cameras at `positions` that face `targets`.
 
     The camera's y axis stays in the plane of the world's y (down) and the view direction, which
     must not be parallel. `reference_translation` leaves the translation unrotated.
@@ -287,7 +287,8 @@ def draw_movement_distance(
 def median_centre_depth(
     depth: Float[Tensor, "height width"], depth_valid: Bool[Tensor, "height width"]
 ) -> float:
-    """Centre depth of a scene whose depth has a scale of its own: the median of what is known.
+    """Return the centre depth of a scene whose depth has a scale of its own: the median of what is
+    known.
 
     Raises:
         InputError: no depth is known.
@@ -298,7 +299,7 @@ def median_centre_depth(
 
 
 def find_path(name: str, *, where: str) -> CameraPath:
-    """The camera path of a name.
+    """Return the camera path of a name.
 
     Raises:
         ParamsError: the name is unknown; the known ones are listed.

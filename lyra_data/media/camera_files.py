@@ -20,7 +20,7 @@ MIN_FOCAL_PER_WIDTH = 0.05
 MAX_FOCAL_PER_WIDTH = 200.0
 """A field of view of 0.3 degrees."""
 RIGID_TOLERANCE = 1e-3
-"""How far a rotation times its transpose may be from the identity."""
+"""Largest difference of a rotation times its transpose from the identity."""
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Row = Annotated[list[Finite], Field(min_length=4, max_length=4)]
@@ -33,7 +33,7 @@ def _half_or_zero(pixel_centre: float) -> float:
 
 
 class Intrinsics(BaseModel):
-    """What intrinsics.json holds, in pixels of the picture beside it.
+    """The content of intrinsics.json, in pixels of the picture beside it.
 
     Attributes:
         fx, fy: focal lengths.

@@ -23,7 +23,7 @@ _SAVE_AGAIN = "export the picture again as an 8-bit RGB PNG or JPEG"
 
 
 def read_photo(path: Path) -> UInt8[Tensor, "3 height width"]:
-    """RGB, 0..255, of a PNG or JPEG file. Grey becomes three equal channels.
+    """Read RGB, 0..255, of a PNG or JPEG file. Grey becomes three equal channels.
 
     Raises:
         InputError: the file is missing, cut, no PNG or JPEG, has more than 8 bits a channel, is
@@ -57,12 +57,12 @@ def write_png(image: UInt8[Tensor, "3 height width"], path: Path) -> None:
 
 
 def tensor_of(image: Image.Image) -> UInt8[Tensor, "3 height width"]:
-    """The pixels of an RGB image of Pillow's."""
+    """Return the pixels of an RGB image of Pillow's."""
     return torch.from_numpy(rearrange(np.array(image), "y x channel -> channel y x").copy())
 
 
 def image_of(pixels: UInt8[Tensor, "3 height width"]) -> Image.Image:
-    """An RGB image of Pillow's with these pixels."""
+    """Return an RGB image of Pillow's with these pixels."""
     return Image.fromarray(rearrange(pixels.numpy(), "channel y x -> y x channel").copy())
 
 

@@ -38,7 +38,7 @@ NEIGHBOURS = 4
 
 
 class Change(NamedTuple):
-    """From one frame to the next.
+    """The change from one frame to the next.
 
     Attributes:
         lost: share of pixels that do not come back.
@@ -50,7 +50,7 @@ class Change(NamedTuple):
 
 
 def cuts_in(frames: UInt8[Tensor, "frame 3 height width"]) -> list[int]:
-    """Indices of the frames that a new shot begins with; empty where all is one shot.
+    """Return indices of the frames that a new shot begins with; empty where all is one shot.
 
     Fades and dissolves are not found.
     """
@@ -70,13 +70,13 @@ def cuts_in(frames: UInt8[Tensor, "frame 3 height width"]) -> list[int]:
 
 
 def shot_ranges(cuts: list[int], num_frames: int) -> list[tuple[int, int]]:
-    """First frame and number of frames of every shot."""
+    """Return the first frame and the number of frames of every shot."""
     starts = [0, *cuts]
     return [(start, end - start) for start, end in zip(starts, [*cuts, num_frames], strict=True)]
 
 
 def _usual_around(lost: Float[np.ndarray, " pair"], index: int) -> float:
-    """Median of the neighbours; 0 where there are none."""
+    """Return the median of the neighbours; 0 where there are none."""
     before, after = lost[max(0, index - NEIGHBOURS) : index], lost[index + 1 :][:NEIGHBOURS]
     around = np.concatenate([before, after])
     return float(np.median(around)) if len(around) else 0.0
@@ -115,7 +115,7 @@ def _grey(frame: UInt8[Tensor, "3 height width"]) -> UInt8[np.ndarray, "small_he
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """OpenCV's flow depends on the number of its threads."""
+    """Run OpenCV on one thread, for its flow depends on the number of threads."""
     former = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:

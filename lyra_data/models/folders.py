@@ -35,7 +35,7 @@ class ModelFolder:
 
 
 def find_model(model: str, revision: str | None, *, root: Path, where: str) -> ModelFolder:
-    """The folder of a model: the user's own, one that was pulled, or the Hub's cache.
+    """Find the folder of a model: the user's own, one that was pulled, or the Hub's cache.
 
     Args:
         model: a folder (absolute, or relative to `root`), or OWNER/NAME on the Hub.
@@ -75,7 +75,7 @@ def find_model(model: str, revision: str | None, *, root: Path, where: str) -> M
 
 
 def fetching_command(model: str, revision: str | None) -> str:
-    """What a user types to get a model of the Hub."""
+    """Return the command that gets a model of the Hub."""
     option = "" if revision is None else f" --revision {revision}"
     name = _catalogue_name(model)
     command = f"hf download {model}" if name is None else f"lyra-data weights pull {name}"
@@ -98,7 +98,8 @@ def _pulled(model: str, revision: str | None, root: Path) -> ModelFolder | None:
 
 
 def _in_hub_cache(model: str, revision: str | None) -> ModelFolder | None:
-    """The snapshot's folder is named by its commit. The network is not asked."""
+    """Find a snapshot in the Hub's cache, whose folder is named by its commit. The network is not
+    asked."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 

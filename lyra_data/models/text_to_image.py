@@ -41,7 +41,7 @@ Size = Annotated[int, AfterValidator(_multiple_of_sixteen)]
 
 
 class TextToImageParams(Params):
-    """How pictures are made from text.
+    """The way pictures are made from text.
 
     Attributes:
         model: Hub repository or folder of a diffusers pipeline that makes pictures from text.
@@ -78,7 +78,7 @@ class TextToImage:
         return self._folder.identity
 
     def paint(self, text: str, *, negative_text: str, seed: int) -> UInt8[Tensor, "3 height width"]:
-        """A picture of the text.
+        """Make a picture of the text.
 
         Args:
             negative_text: what the picture is to keep away from, or "".
@@ -180,7 +180,7 @@ class TextToImage:
 
 
 def _placed(pipeline: Any, placement: Placement) -> Any:
-    """The pipeline on its device, or on its way there and back where memory is short."""
+    """Return the pipeline on its device, or on its way there and back where memory is short."""
     device = torch.device(placement.device)
     if device.type == "cpu" or placement.offload == "none":
         return pipeline.to(device)

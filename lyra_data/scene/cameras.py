@@ -45,7 +45,7 @@ class Cameras:
         return len(self.camera_to_world)
 
     def __getitem__(self, frames: slice | list[int] | Tensor) -> Cameras:
-        """The cameras of some frames, in that order; a single index needs a list."""
+        """Return the cameras of some frames, in that order; a single index needs a list."""
         return replace(
             self, camera_to_world=self.camera_to_world[frames], intrinsics=self.intrinsics[frames]
         )
@@ -67,14 +67,15 @@ class Cameras:
         return torch.stack(rows, dim=-1).reshape(-1, 3, 3)
 
     def resized(self, height: int, width: int) -> Cameras:
-        """Cameras of the same images resized to `height` x `width` pixels."""
+        """Return cameras of the same images resized to `height` x `width` pixels."""
         scale = self.intrinsics.new_tensor(
             [width / self.width, height / self.height, width / self.width, height / self.height]
         )
         return replace(self, intrinsics=self.intrinsics * scale, height=height, width=width)
 
     def cropped(self, top: int, left: int, height: int, width: int) -> Cameras:
-        """Cameras of the same images cropped to the window that starts at (left, top) pixels."""
+        """Return cameras of the same images cropped to the window that starts at (left, top)
+        pixels."""
         shift = self.intrinsics.new_tensor([0.0, 0.0, float(left), float(top)])
         return replace(self, intrinsics=self.intrinsics - shift, height=height, width=width)
 
@@ -86,12 +87,13 @@ class Cameras:
         )
 
     def relative_to(self, world_from_reference: Float[Tensor, "4 4"]) -> Cameras:
-        """The same cameras in the frame of a reference camera (its camera_to_world given)."""
+        """Return the same cameras in the frame of a reference camera (its camera_to_world
+        given)."""
         reference_from_world = invert_rigid(world_from_reference[None])[0]
         return replace(self, camera_to_world=reference_from_world @ self.camera_to_world)
 
     def to(self, *args, **kwargs) -> Cameras:
-        """As torch.Tensor.to, for both tensors."""
+        """Move or convert both tensors, as torch.Tensor.to."""
         return replace(
             self,
             camera_to_world=self.camera_to_world.to(*args, **kwargs),
@@ -100,7 +102,7 @@ class Cameras:
 
     @staticmethod
     def concatenate(parts: list[Cameras]) -> Cameras:
-        """All frames of several cameras of one image size, in order."""
+        """Join all frames of several cameras of one image size, in order."""
         sizes = {(part.height, part.width) for part in parts}
         assert len(sizes) == 1, f"cameras of several image sizes: {sizes}"
         return replace(
@@ -111,7 +113,7 @@ class Cameras:
 
 
 def invert_rigid(transform: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch 4 4"]:
-    """Inverse of rigid transforms: exact transpose of the rotation, no matrix solve."""
+    """Invert rigid transforms: the rotation is transposed exactly, no matrix is solved."""
     rotation = transform[..., :3, :3].transpose(-1, -2)
     translation = -(rotation @ transform[..., :3, 3:])
     top = torch.cat([rotation, translation], dim=-1)

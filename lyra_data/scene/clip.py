@@ -63,7 +63,7 @@ class Clip:
         return len(self) > 1
 
     def taking(self, frames: list[int]) -> Clip:
-        """The clip of these frames, in this order: every per-frame field moves together.
+        """Return the clip of these frames, in this order: every per-frame field moves together.
 
         An index may come several times; none may be negative or beyond the end.
         """
@@ -80,5 +80,5 @@ class Clip:
         )
 
     def reversed_in_time(self) -> Clip:
-        """The clip played backwards."""
+        """Return the clip played backwards."""
         return self.taking(list(reversed(range(len(self)))))

@@ -1,4 +1,4 @@
-"""Which frames of a video become views: from where, how densely, and what a short one does.
+"""The frames of a video that become views: from where, how densely, and what a short one does.
 
 Every view has the same number of frames; videos do not. A longer video is cut, a shorter one is
 played forwards and backwards, held at its end, or refused. Why mirroring is the default:
@@ -36,7 +36,8 @@ class FrameSelectionParams(Params):
 
 
 def select_frames(clip: Clip, num_frames: int, params: FrameSelectionParams) -> Clip:
-    """The clip with exactly `num_frames` frames, its source naming them; a still image as it is.
+    """Return the clip with exactly `num_frames` frames, its source naming them; a still image as it
+    is.
 
     Raises:
         InputError: the video has no frame `first`, or is too short and short ones are refused.
@@ -67,7 +68,7 @@ def select_frames(clip: Clip, num_frames: int, params: FrameSelectionParams) -> 
 
 
 def mirrored(num_frames: int, clip_length: int, *, first: int = 0, stride: int = 1) -> list[int]:
-    """0, 1, ..., n-1, n-2, ..., 0, 1, ...: end frames are not repeated. Entered at `first`.
+    """Return 0, 1, ..., n-1, n-2, ..., 0, 1, ...: end frames are not repeated. Entered at `first`.
 
     Source: data.py, mirror_frame_indices. There the sequence is finite, and some starts beyond a
     short clip's end raise an IndexError; here it has no end.
@@ -78,12 +79,12 @@ def mirrored(num_frames: int, clip_length: int, *, first: int = 0, stride: int =
 
 
 def held(num_frames: int, clip_length: int, *, first: int = 0, stride: int = 1) -> list[int]:
-    """0, 1, ..., n-1, n-1, n-1, ...: stands still at the end. Entered at `first`."""
+    """Return 0, 1, ..., n-1, n-1, n-1, ...: stands still at the end. Entered at `first`."""
     return [min(first + index * stride, clip_length - 1) for index in range(num_frames)]
 
 
 def spelt_out(indices: list[int]) -> str:
-    """Indices as runs, e.g. "0..8, 7..0, 1..3", each with its step where that is not 1."""
+    """Write indices as runs, e.g. "0..8, 7..0, 1..3", each with its step where that is not 1."""
     runs: list[list[int]] = []
     for index in indices:
         run = runs[-1] if runs else []

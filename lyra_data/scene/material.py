@@ -27,7 +27,7 @@ class HeldOutView:
 
 @dataclass(frozen=True)
 class SourceMaterial:
-    """What a source holds, at its own size. What is not known is None; annotators add it.
+    """The content of a source, at its own size. Unknown things are None; annotators add them.
 
     Attributes:
         scene_id: letters, digits, "_" and "-".

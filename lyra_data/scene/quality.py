@@ -19,7 +19,8 @@ MAX_PSNR_DB = round(10.0 * math.log10(255.0**2 / ROUNDING), 2)
 
 
 def _number(group: str, title: str, unit: str, meaning: str) -> Any:
-    """A number's headings, its unit ("" if it has none), and what it is, with its range."""
+    """Declare a number: its headings, its unit ("" if it has none), and what it is, with its
+    range."""
     return field(metadata={"group": group, "title": title, "unit": unit, "meaning": meaning})
 
 
@@ -100,7 +101,7 @@ class ViewQuality:
 
 @dataclass(frozen=True)
 class Number:
-    """What one number of ViewQuality is called and means."""
+    """The name and meaning of one number of ViewQuality."""
 
     name: str
     group: str

@@ -16,7 +16,7 @@ from lyra_data.sources.files import PHOTO_SUFFIXES
 log = logging.getLogger(__name__)
 
 ASSUMED_FPS = 24.0
-"""Of folders of frames and of datasets that say nothing of time."""
+"""Frames per second of folders of frames and of datasets that say nothing of time."""
 
 ACCEPTED = (
     f"a video ({', '.join(VIDEO_SUFFIXES)}), a folder of frames, a ViPE result (rgb, pose, "
@@ -26,7 +26,7 @@ ACCEPTED = (
 
 
 def source_params_of_all(paths: Sequence[Path]) -> list[dict[str, Any]]:
-    """`source_params_of` every path, with scene ids that differ.
+    """Return params of the sources of all paths, with scene ids that differ.
 
     Raises:
         InputError: as `source_params_of`; a path is given twice.
@@ -48,7 +48,7 @@ def source_params_of_all(paths: Sequence[Path]) -> list[dict[str, Any]]:
 
 
 def source_params_of(path: Path) -> dict[str, Any]:
-    """Params of the source that reads `path`, as they stand in params.yaml.
+    """Return params of the source that reads `path`, as they stand in params.yaml.
 
     Raises:
         InputError: nothing is there, or nothing that a source reads; what is accepted is listed.
@@ -87,7 +87,7 @@ def _of_folder(path: Path, scene_id: str) -> dict[str, Any]:
 
 
 def _assumed_fps(path: Path) -> float:
-    """Frames per second of what does not say it; the caller's params tell the user."""
+    """Return frames per second of what does not say it; the caller's params tell the user."""
     log.warning("%s does not say its rate: taken to have %g frames per second", path, ASSUMED_FPS)
     return ASSUMED_FPS
 

@@ -97,7 +97,7 @@ class FilesSource(SceneSource[FilesParams]):
 
 
 def _read_held_out(folder: Path) -> tuple[HeldOutView, ...]:
-    """Every picture in the folder, in the order of their names; each needs its NAME.json."""
+    """Read every picture in the folder, in the order of their names; each needs its NAME.json."""
     if not folder.is_dir():
         return ()
     paths = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
@@ -133,12 +133,13 @@ def _depth_scale(depth: DepthMap | None, intrinsics: SceneIntrinsics | None) -> 
 
 
 def _depth_path(folder: Path) -> Path | None:
-    """The depth map; one of an unknown kind is not left out, for then depth would be estimated."""
+    """Find the depth map; one of an unknown kind is not left out, for then depth would be
+    estimated."""
     return _only_or_none(folder, "depth", DEPTH_SUFFIXES) or next(folder.glob("depth.*"), None)
 
 
 def _only(folder: Path, stem: str, suffixes: tuple[str, ...]) -> Path:
-    """The one file `stem` with one of the suffixes."""
+    """Return the one file `stem` with one of the suffixes."""
     found = _only_or_none(folder, stem, suffixes)
     if found is None:
         raise InputError(

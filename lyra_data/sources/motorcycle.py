@@ -27,7 +27,7 @@ FOCAL_PIXELS = 994.978
 LEFT_CENTRE_X = 311.193
 CENTRE_Y = 254.877
 CENTRE_OFFSET_PIXELS = 31.086
-"""How much further right the principal point lies in the right photo ("doffs")."""
+"""Offset of the principal point in the right photo, to the right of the left photo's ("doffs")."""
 BASELINE_METRES = 0.193001
 
 CITATION = (
@@ -56,7 +56,7 @@ class MotorcycleSource(SceneSource[MotorcycleParams]):
     name: ClassVar[str] = "motorcycle"
 
     def read(self, root: Path = Path()) -> SourceMaterial:  # noqa: ARG002 - reads no files
-        """The left photo, its depth in metres, and the right photo held out."""
+        """Return the left photo, its depth in metres, and the right photo held out."""
         from skimage.data import stereo_motorcycle
 
         left, right, disparity = stereo_motorcycle()
@@ -100,7 +100,7 @@ class MotorcycleSource(SceneSource[MotorcycleParams]):
 
 
 def _camera(centre_x: float, *, position_x: float, height: int, width: int) -> Cameras:
-    """A camera of the rectified pair: no rotation, `position_x` metres to the right."""
+    """Return a camera of the rectified pair: no rotation, `position_x` metres to the right."""
     camera_to_world = torch.eye(4)
     camera_to_world[0, 3] = position_x
     centre = (centre_x + PIXEL_CENTRE, CENTRE_Y + PIXEL_CENTRE)

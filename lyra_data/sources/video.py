@@ -20,7 +20,7 @@ from lyra_data.sources.base import SceneId, SceneSource
 log = logging.getLogger(__name__)
 
 MOST_SHOTS = 12
-"""That a message lists."""
+"""Number of shots that a message lists."""
 
 
 class VideoParams(Params):
@@ -158,5 +158,5 @@ def _shortened(parts: list[str], separator: str) -> str:
 
 
 def _hash_of_folder(folder: Path) -> str:
-    """Of the names and bytes of all frames."""
+    """Hash the names and bytes of all frames."""
     return content_key({path.name: sha256_of_file(path) for path in frame_files(folder)})

@@ -19,7 +19,7 @@ from lyra_data.sources.base import SceneId
 from lyra_data.sources.datasets import DatasetSource
 
 RELEASED = ReferenceSettings()
-"""What the released models were trained on was loaded with the reference's own defaults."""
+"""The released models' training data were loaded with the reference's own defaults."""
 
 
 class VipeParams(Params):

@@ -22,7 +22,7 @@ class Annotator(Protocol):
 
     @property
     def params(self) -> FramedParams:
-        """What it was made from, with the keys of framing."""
+        """The params it was made from, with the keys of framing."""
         ...
 
     @property
@@ -38,7 +38,7 @@ class Annotator(Protocol):
         ...
 
     def annotate(self, material: SourceMaterial) -> Clip:
-        """A pose and intrinsics for every frame; depth only where it is known.
+        """Return a clip with a pose and intrinsics for every frame; depth only where it is known.
 
         Raises:
             InputError: the material lacks what this annotator cannot make.
@@ -46,5 +46,5 @@ class Annotator(Protocol):
         ...
 
     def frame_held_out(self, material: SourceMaterial) -> list[HeldOutView]:
-        """The material's real views for evaluation, cropped and resized as the clip is."""
+        """Return the material's real views for evaluation, cropped and resized as the clip is."""
         ...

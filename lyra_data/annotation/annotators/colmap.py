@@ -44,11 +44,12 @@ LEAST_ANGLE_DEGREES = 1.5
 """Median over the points of the widest angle they are seen under: below it there is no parallax."""
 
 AGREEMENT_PIXELS, AGREEMENT_RATIO = 1.5, 0.02
-"""How far a neighbour's depth may lead from the pixel, and from its depth, to confirm it."""
+"""A neighbour's depth confirms a pixel's if it leads no further from the pixel, and from its
+depth."""
 
 
 class ColmapAnnotatorParams(FramedParams):
-    """How frames are solved, matched and framed.
+    """The way frames are solved, matched and framed.
 
     Attributes:
         height, width: working size in pixels, multiples of 16.
@@ -125,7 +126,7 @@ class ColmapAnnotator:
         """Keep nothing: finished scenes are kept whole."""
 
     def annotate(self, material: SourceMaterial) -> Clip:
-        """A pose for every frame, and depth where several frames agree on it.
+        """Return a clip with a pose for every frame, and depth where several frames agree on it.
 
         Depth is up to scale: the first camera is the world, and the median depth of the sparse
         points it sees is 1. Where cameras are given, poses, intrinsics and unit are theirs.
@@ -161,15 +162,16 @@ class ColmapAnnotator:
         return framed_clip(complete, self.params, self.fingerprint)
 
     def frame_held_out(self, material: SourceMaterial) -> list[HeldOutView]:
-        """The material's real views, where its cameras were given. Where they are solved, the pose
-        of a view from elsewhere is in another unit: then there are none, with a warning."""
+        """Return the material's real views, framed, where its cameras were given. Where they are
+        solved, the pose of a view from elsewhere is in another unit: then there are none, with a
+        warning."""
         if material.held_out and material.cameras is None:
             log.warning("%s: held-out views have poses of another unit", material.scene_id)
             return []
         return framed_held_out(material, self.params)
 
     def _check(self, material: SourceMaterial, where: str) -> None:
-        """What can be told before minutes of work."""
+        """Refuse what can be seen to fail before minutes of work."""
         if len(material.frames) == 1:
             raise InputError(
                 "a single frame has no parallax: annotator 'colmap' finds depth by comparing "
@@ -240,7 +242,7 @@ class ColmapAnnotator:
         return dense_depth(views, neighbours, seeds, settings)
 
     def _told(self, solved: _Solved, material: SourceMaterial, share: float) -> dict[str, str]:
-        """For the clip's source."""
+        """Return facts of the solving for the clip's source."""
         scene, (height, width) = solved.scene, solved.frames.shape[-2:]
         by_mapper, total = int(scene.by_mapper.sum()), len(scene)
         poses = "given" if material.cameras is not None else self.params.mapper
@@ -256,7 +258,7 @@ class ColmapAnnotator:
 
 
 def _solving_framing(material: SourceMaterial, solve_height: int) -> Framing:
-    """To the solving size; a picture that is smaller stays as it is."""
+    """Return the framing to the solving size; a picture that is smaller stays as it is."""
     height, width = material.frames.shape[-2:]
     new_height = min(height, solve_height)
     return Framing.centred(height, width, new_height, max(1, round(width * new_height / height)))

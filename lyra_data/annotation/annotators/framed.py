@@ -34,7 +34,7 @@ Size = Annotated[int, AfterValidator(_multiple_of_sixteen)]
 
 
 class FramedParams(Params):
-    """How clips are framed: keys that every annotator has.
+    """The way clips are framed: keys that every annotator has.
 
     Attributes:
         height, width: working size in pixels, multiples of 16.
@@ -55,7 +55,7 @@ class FramedParams(Params):
 
 
 def framed_clip(material: SourceMaterial, params: FramedParams, fingerprint: str) -> Clip:
-    """The material at the working size; every field moves together.
+    """Return the material as a clip of the working size; every field moves together.
 
     Args:
         fingerprint: of the annotator, kept in the clip's source.
@@ -91,7 +91,7 @@ def framed_clip(material: SourceMaterial, params: FramedParams, fingerprint: str
 
 
 def framed_held_out(material: SourceMaterial, params: FramedParams) -> list[HeldOutView]:
-    """The material's held-out views at the working size, framed as the clip is."""
+    """Return the material's held-out views at the working size, framed as the clip is."""
     framed = []
     for view in material.held_out:
         framing = _framing(params, f"{material.scene_id}/{view.name}", *view.frame.shape[-2:])

@@ -12,7 +12,7 @@ from lyra_data.scene.material import HeldOutView, SourceMaterial
 
 
 class GivenAnnotatorParams(FramedParams):
-    """How clips are framed.
+    """The way clips are framed.
 
     Attributes:
         height, width: working size in pixels, multiples of 16.
@@ -42,7 +42,7 @@ class GivenAnnotator:
         """Keep nothing: framing is done again in no time."""
 
     def annotate(self, material: SourceMaterial) -> Clip:
-        """The material at the working size.
+        """Return the material at the working size.
 
         Raises:
             InputError: the material has no cameras or depth, or none of the depth that is known
@@ -55,7 +55,7 @@ class GivenAnnotator:
         return framed_clip(material, self.params, self.fingerprint)
 
     def frame_held_out(self, material: SourceMaterial) -> list[HeldOutView]:
-        """The material's held-out views at the working size, framed as the clip is."""
+        """Return the material's held-out views at the working size, framed as the clip is."""
         return framed_held_out(material, self.params)
 
 

@@ -29,13 +29,14 @@ from lyra_data.scene.material import HeldOutView, SourceMaterial
 log = logging.getLogger(__name__)
 
 STAGE = "annotate_vipe"
-"""Of the scratch store: what ViPE made."""
+"""The stage of the scratch store that keeps what ViPE made."""
 
 VIDEO_NAME = "clip"
 RESULT = "result"
 
 ASSUMED_FPS = 24.0
-"""Of material that says nothing of time; ViPE takes a keyframe mask every two seconds."""
+"""Frames per second of material that says nothing of time; ViPE takes a keyframe mask every two
+seconds."""
 
 MAX_COLOUR_DIFFERENCE = 24.0
 """Mean of 0..255 between a frame and ViPE's lossy copy of it; two photos of a place differ more."""
@@ -47,7 +48,7 @@ def _command(command: str) -> str:
 
 
 class VipeAnnotatorParams(FramedParams):
-    """How ViPE is run, and how clips are framed.
+    """The way ViPE is run, and clips are framed.
 
     Attributes:
         height, width: working size in pixels, multiples of 16.
@@ -84,7 +85,7 @@ class VipeAnnotator:
 
     @property
     def version(self) -> str:
-        """Of the user's ViPE, asked once; "unknown" where it does not tell.
+        """The version of the user's ViPE, asked once; "unknown" where it does not say.
 
         Raises:
             ParamsError: ViPE cannot be started.
@@ -96,12 +97,12 @@ class VipeAnnotator:
 
     @property
     def fingerprint(self) -> str:
-        """Names ViPE's version and pipeline. A version that ViPE does not tell is "unknown": then
+        """Names ViPE's version and pipeline. A version that ViPE does not say is "unknown": then
         another release is not noticed, unless `command` tells them apart."""
         return f"vipe-{self.version}-{self.params.pipeline}-{self.params.framing_fingerprint}"
 
     def annotate(self, material: SourceMaterial) -> Clip:
-        """ViPE's result at the working size, or the one that is kept from before.
+        """Return ViPE's result at the working size, computed now or kept from before.
 
         Raises:
             InputError: the material is a single picture, ViPE fails, or its result is incomplete
@@ -136,11 +137,12 @@ class VipeAnnotator:
         return framed_clip(complete, self.params, self.fingerprint)
 
     def frame_held_out(self, material: SourceMaterial) -> list[HeldOutView]:
-        """The material's held-out views at the working size, framed as the clip is."""
+        """Return the material's held-out views at the working size, framed as the clip is."""
         return framed_held_out(material, self.params)
 
     def _result_of(self, material: SourceMaterial) -> ImportedClip:
-        """What ViPE finds, or found before; only a result that can be read is kept."""
+        """Return ViPE's result, computed now or kept from before; only one that can be read is
+        kept."""
         if self._results is None:
             with tempfile.TemporaryDirectory(prefix="vipe-") as folder:
                 self._run(material, Path(folder))
@@ -176,8 +178,9 @@ class VipeAnnotator:
         video.unlink()
 
     def _key(self, material: SourceMaterial) -> str:
-        """Content key of a result: ViPE's input and settings. How it is read is not part of it:
-        reading is done anew each time, and hours of computing outlive a change of the reader."""
+        """Return the content key of a result: ViPE's input and settings. The code that reads it is
+        not part of it: reading is done anew each time, and hours of computing outlive a change of
+        the reader."""
         frames = material.frames.contiguous().numpy()
         return content_key(
             {
@@ -192,7 +195,7 @@ class VipeAnnotator:
 
 
 def _checked(material: SourceMaterial, folder: Path) -> ImportedClip:
-    """The result, if it is whole and of the material's frames."""
+    """Return the result, if it is whole and of the material's frames."""
     try:
         result = read_vipe(folder, VIDEO_NAME)
     except InputError as error:

@@ -26,7 +26,7 @@ _INSTALL = (
 
 
 def parse_command(command: str) -> tuple[str, ...]:
-    """The words of a command, as a shell splits them; no shell ever sees it.
+    """Split a command into words as a shell does; no shell ever sees it.
 
     Raises:
         ValueError: it is empty, a quotation mark is left open, or its program has a relative path.
@@ -63,7 +63,7 @@ def run_vipe(words: tuple[str, ...], arguments: list[str], folder: Path, *, told
 
 
 def version_of(words: tuple[str, ...], folder: Path) -> str:
-    """What `vipe --version` says, or "unknown".
+    """Return what `vipe --version` prints, or "unknown".
 
     Raises:
         ParamsError: as `run_vipe`.

@@ -23,10 +23,10 @@ SECONDS_BETWEEN_UPDATES = 5.0
 """A progress bar, redrawn many times a second, is told of this often."""
 
 SECONDS_TO_STOP = 10.0
-"""What a program is given to end by itself when it is told to, before it is killed."""
+"""Time that a program has to end by itself once it is asked to; then it is killed."""
 
 FOREIGN_VARIABLES = ("PYTHONPATH", "PYTHONHOME")
-"""Of our Python; another one in another environment would find the wrong modules by them."""
+"""Variables of our Python, by which one in another environment would find the wrong modules."""
 
 _WATCHER = f"""
 import os, signal, sys, time
@@ -42,7 +42,7 @@ _LINE_ENDS = re.compile(rb"[\r\n]")
 
 
 class Ended(NamedTuple):
-    """How a program ended: its exit code, negative for a signal, and the last lines it wrote."""
+    """The end of a program: its exit code, negative for a signal, and the last lines it wrote."""
 
     exit_code: int
     last_lines: tuple[str, ...]
@@ -92,7 +92,7 @@ def run_to_end(command: Sequence[str], folder: Path, *, told_as: str) -> Ended:
 
 
 class _Lines:
-    """What a program writes, cut into lines; a carriage return ends one, as progress bars do."""
+    """Output of a program, cut into lines; a carriage return ends one, as progress bars do."""
 
     def __init__(self, told_as: str) -> None:
         self.kept: deque[str] = deque(maxlen=NUM_LINES_KEPT)
@@ -147,7 +147,8 @@ def _listen(process: subprocess.Popen[bytes], lines: _Lines) -> None:
 
 
 def _watch_over(process: subprocess.Popen[bytes]) -> subprocess.Popen[bytes]:
-    """A process that outlives this one, for as long as it takes to end the program's group."""
+    """Start a process that outlives this one, for as long as it takes to end the program's
+    group."""
     return subprocess.Popen(
         [sys.executable, "-I", "-S", "-c", _WATCHER, str(process.pid)],
         stdin=subprocess.PIPE,
@@ -158,7 +159,8 @@ def _watch_over(process: subprocess.Popen[bytes]) -> subprocess.Popen[bytes]:
 
 
 def _dismiss(watcher: subprocess.Popen[bytes]) -> None:
-    """End it before its input is closed: the number of the group may be another's by now."""
+    """End the watching process before its input is closed: the group's number may be another's by
+    now."""
     watcher.kill()
     watcher.wait()
     if watcher.stdin is not None:
@@ -166,7 +168,7 @@ def _dismiss(watcher: subprocess.Popen[bytes]) -> None:
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:
-    """End what is left of the program's group: first asked, then killed."""
+    """End what is left of the program's group: ask first, then kill."""
     if _signal(process, signal.SIGTERM):
         try:
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -177,7 +179,7 @@ def _end_group(process: subprocess.Popen[bytes]) -> None:
 
 
 def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> bool:
-    """Send it to the whole group; False where nothing is left of it."""
+    """Send a signal to the whole group, and return False where nothing is left of it."""
     try:
         os.killpg(process.pid, number)
     except (ProcessLookupError, PermissionError):

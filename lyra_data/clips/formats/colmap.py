@@ -122,7 +122,7 @@ def _lens(camera: dict[str, Any], where: str) -> Lens:
 
 
 def _read_depth_index(folder: Path) -> dict[str, Any] | None:
-    """What depth.json says; None where there is no folder of depth."""
+    """Return the content of depth.json; None where there is no folder of depth."""
     if not folder.is_dir():
         return None
     path = folder / DEPTH_INDEX

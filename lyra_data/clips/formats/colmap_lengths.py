@@ -13,7 +13,8 @@ from lyra_data.engine.errors import InputError
 from lyra_data.media.images import readable
 
 NUM_PARAMS = (3, 4, 4, 5, 8, 8, 12, 5, 4, 5, 12, 16)
-"""Of each camera model, by its number: SIMPLE_PINHOLE 0 to RAD_TAN_THIN_PRISM_FISHEYE 11."""
+"""Number of parameters of each camera model, by its number: SIMPLE_PINHOLE 0 to
+RAD_TAN_THIN_PRISM_FISHEYE 11."""
 
 POSE_BYTES = 56
 """A quaternion and a translation, as doubles."""
@@ -27,7 +28,7 @@ class _Walk:
         self.place = 0
 
     def take(self, layout: str) -> int:
-        """The next value; IndexError or struct.error beyond the end."""
+        """Return the next value; IndexError or struct.error beyond the end."""
         (value,) = struct.unpack_from(f"<{layout}", self.data, self.place)
         self.place += struct.calcsize(f"<{layout}")
         return value

@@ -23,7 +23,7 @@ FILES = ("cameras", "images", "points3D")
 
 
 def find_model(folder: Path) -> Path:
-    """The folder of the model: sparse/0, sparse, or `folder` itself.
+    """Find the folder of the model: sparse/0, sparse, or `folder` itself.
 
     Raises:
         InputError: there is none, several, or one that lacks a file.
@@ -52,13 +52,13 @@ def find_model(folder: Path) -> Path:
 
 
 def hash_of_model(sparse: Path) -> str:
-    """Of the names and bytes of the model's files, whatever else lies there."""
+    """Hash the names and bytes of the model's files, whatever else lies there."""
     files = [path for path in sparse.iterdir() if path.suffix in (".bin", ".txt")]
     return content_key({path.name: sha256_of_file(path) for path in files if path.is_file()})
 
 
 def read_model(sparse: Path) -> dict[str, Any]:
-    """What colmap_process.py tells of a model.
+    """Return what colmap_process.py reads of a model.
 
     Raises:
         InputError: a file is cut, damaged or of another version, or pycolmap does not end.

@@ -88,7 +88,8 @@ def _write(file: Path, sparse: Path) -> None:
 
 
 def _tracks(scene: dict[str, np.ndarray]) -> list[pycolmap.Track]:
-    """Which image sees a point, and as the how manyth of that image's points."""
+    """List, for every point, the images that see it, each with the index among that image's
+    points."""
     tracks = [pycolmap.Track() for _ in scene["positions"]]
     counts = np.zeros(len(scene["names"]), dtype=np.int64)
     for point, frame in zip(scene["observed_point"], scene["observed_frame"], strict=True):

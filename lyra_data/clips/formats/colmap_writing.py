@@ -74,7 +74,7 @@ def _write_depth(clip: Clip, folder: Path) -> None:
 
 
 def _inverse(poses: np.ndarray) -> np.ndarray:
-    """Of rigid transforms, in double precision."""
+    """Invert rigid transforms, in double precision."""
     inverse = poses.copy()
     inverse[:, :3, :3] = poses[:, :3, :3].transpose(0, 2, 1)
     inverse[:, :3, 3] = -np.einsum("fji,fj->fi", poses[:, :3, :3], poses[:, :3, 3])

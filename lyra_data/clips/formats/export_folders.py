@@ -45,7 +45,7 @@ def picture_name(index: int) -> str:
 
 
 def write_pictures(clip: Clip, folder: Path) -> None:
-    """Every frame as `images/`picture_name."""
+    """Write every frame as `images/`picture_name."""
     (folder / "images").mkdir()
     for index, frame in enumerate(clip.frames):
         write_png(frame, folder / "images" / picture_name(index))

@@ -107,7 +107,8 @@ def _picture(frame: Section, folder: Path) -> PosedPicture:
 
 
 def _found(path: Path) -> Path:
-    """The picture; its name may lack the suffix. A missing one is refused when it is read."""
+    """Return the path of a picture whose name may lack the suffix. A missing one is refused when it
+    is read."""
     if path.is_file():
         return path
     for suffix in PICTURE_SUFFIXES:
@@ -118,7 +119,7 @@ def _found(path: Path) -> Path:
 
 
 def _pose(frame: Section) -> Float64[np.ndarray, "4 4"]:
-    """camera_to_world with OpenCV axes."""
+    """Return camera_to_world with OpenCV axes."""
     rows = frame.values.get("transform_matrix")
     is_matrix = (
         isinstance(rows, list)
@@ -170,13 +171,14 @@ def _focal_of(frame: Section, key: str, size: int) -> float:
 
 
 def _size_of(path: Path) -> tuple[int, int]:
-    """Width and height of a picture whose dataset states neither."""
+    """Read the width and height of a picture whose dataset states neither."""
     height, width = read_photo(path).shape[1:]
     return width, height
 
 
 def _depth_unit(frame: Section, depth: Path) -> float:
-    """What makes metres (or the poses' unit) of what read_depth makes of a file."""
+    """Return the factor that makes metres (or the poses' unit) of what read_depth makes of a
+    file."""
     is_png = depth.suffix.lower() == ".png"
     if frame.has(DEPTH_UNIT):
         unit = frame.number(DEPTH_UNIT)
@@ -196,7 +198,7 @@ def _depth_unit(frame: Section, depth: Path) -> float:
 def _check_depth_is_of_all(
     pictures: list[PosedPicture], entries: list[dict[str, Any]], where: str
 ) -> None:
-    """As nerfstudio asks: depth of every picture or of none."""
+    """Refuse depth of some pictures only: nerfstudio asks for depth of every picture or of none."""
     lacking = [
         picture.name
         for picture, entry in zip(pictures, entries, strict=True)

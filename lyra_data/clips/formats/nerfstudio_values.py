@@ -26,7 +26,7 @@ class Section:
         return key in self.values or (self.shared is not None and self.shared.has(key))
 
     def number(self, key: str) -> float:
-        """A finite number.
+        """Return a finite number.
 
         Raises:
             InputError: the key is missing, or its value is something else.
@@ -38,7 +38,7 @@ class Section:
         return float(value)
 
     def whole(self, key: str) -> int:
-        """A positive whole number; 1920.0 is one.
+        """Return a positive whole number; 1920.0 is one.
 
         Raises:
             InputError: as `number`.
@@ -49,7 +49,7 @@ class Section:
         return int(value)
 
     def text(self, key: str) -> str:
-        """A text that is not empty.
+        """Return a text that is not empty.
 
         Raises:
             InputError: as `number`.
@@ -60,7 +60,7 @@ class Section:
         return value
 
     def choice(self, key: str, choices: tuple[str, ...], default: str) -> Any:
-        """One of the choices.
+        """Return one of the choices.
 
         Raises:
             InputError: the value is none of them.

@@ -134,7 +134,7 @@ def _read_all_depth(
     height: int,
     width: int,
 ) -> Float[Tensor, "frame height width"] | None:
-    """0 where unknown; None where no picture has depth."""
+    """Read depth, 0 where unknown; None where no picture has depth."""
     if not any(picture.depth for picture in pictures):
         return None
     depth = torch.zeros((len(pictures), height, width))
@@ -178,7 +178,7 @@ def _read_all_masks(
 
 
 def _read_mask(path: Path) -> Bool[Tensor, "height width"]:
-    """True where the picture is not to be used."""
+    """Read a mask: True where the picture is not to be used."""
     with opened_image(path, formats=("PNG",)) as image:
         if image.mode not in MASK_MODES:
             raise InputError(

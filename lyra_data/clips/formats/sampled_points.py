@@ -15,7 +15,7 @@ from lyra_data.scene.cameras import PIXEL_CENTRE
 from lyra_data.scene.clip import Clip
 
 MOST_POINTS = 20_000
-"""Of all frames together: enough to start from, little enough to be shown."""
+"""Points of all frames together: enough to start from, few enough to be shown."""
 
 AGREEMENT = 0.02
 """A frame sees a point where its own depth differs from the point's by no more than this share."""
@@ -40,7 +40,7 @@ class SampledPoints:
 
 
 def sample_points(clip: Clip) -> SampledPoints:
-    """Pixels on a regular grid, the same in every frame, at most MOST_POINTS in all."""
+    """Choose pixels on a regular grid, the same in every frame, at most MOST_POINTS in all."""
     height, width = clip.cameras.height, clip.cameras.width
     usable = clip.depth_valid.numpy().copy()
     if clip.dynamic_mask is not None:
@@ -79,7 +79,8 @@ def _seen_by(
     usable: np.ndarray,
     clip: Clip,
 ) -> tuple[Int64[np.ndarray, " seen"], Float64[np.ndarray, "seen 2"]]:
-    """The points that a frame sees, and where: its own, and others that its depth confirms."""
+    """Return the points that a frame sees, and where: its own, and others that its depth
+    confirms."""
     world_to_camera = clip.cameras.world_to_camera[index].double().numpy()
     local = positions @ world_to_camera[:3, :3].T + world_to_camera[:3, 3]
     fx, fy, cx, cy = clip.cameras.intrinsics[index].double().numpy()

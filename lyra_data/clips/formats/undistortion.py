@@ -42,7 +42,7 @@ class Lens:
 
 @dataclass(frozen=True)
 class Undistortion:
-    """From a distorted picture to a pinhole's of the same size.
+    """The way from a distorted picture to a pinhole's of the same size.
 
     Attributes:
         columns, rows: where in the distorted picture each pixel's centre comes from, in pixels.
@@ -58,7 +58,7 @@ class Undistortion:
 
     @classmethod
     def of(cls, lens: Lens, *, height: int, width: int, where: str) -> Undistortion:
-        """The pinhole with the shortest focal length whose every pixel the picture shows.
+        """Find the pinhole with the shortest focal length whose every pixel the picture shows.
 
         Raises:
             InputError: the distortion folds the picture, or hardly any of it would be left.
@@ -93,7 +93,7 @@ class Undistortion:
         return fx * x + cx, fy * y + cy
 
     def of_frame(self, frame: UInt8[Tensor, "3 height width"]) -> UInt8[Tensor, "3 height width"]:
-        """Colours, bicubic."""
+        """Straighten colours, bicubic."""
         height, width = frame.shape[1:]
         grid = torch.stack([2 * self.columns / width - 1, 2 * self.rows / height - 1], -1)[None]
         pixels = frame[None].double()
@@ -103,7 +103,8 @@ class Undistortion:
         return colours[0].round().clamp(0, 255).to(torch.uint8)
 
     def picked(self, values: Shaped[Tensor, "height width"]) -> Shaped[Tensor, "height width"]:
-        """Depth or a mask: the value of the pixel each centre comes from, never mixed."""
+        """Straighten depth or a mask: take the value of the pixel each centre comes from, never a
+        mix."""
         height, width = values.shape
         rows = self.rows.floor().long().clamp(0, height - 1)
         columns = self.columns.floor().long().clamp(0, width - 1)
@@ -116,7 +117,7 @@ class Undistortion:
 
 
 def distorted(x: Tensor, y: Tensor, distortion: tuple[float, ...]) -> tuple[Tensor, Tensor]:
-    """Where the lens shows what a pinhole shows at x, y (over z)."""
+    """Return where the lens shows what a pinhole shows at x, y (over z)."""
     padded = (*distortion, *[0.0] * (NUM_COEFFICIENTS - len(distortion)))
     k1, k2, p1, p2, k3, k4, k5, k6 = padded
     square = x * x + y * y
@@ -129,13 +130,14 @@ def distorted(x: Tensor, y: Tensor, distortion: tuple[float, ...]) -> tuple[Tens
 
 
 def _is_inside(columns: Tensor, rows: Tensor, height: int, width: int) -> bool:
-    """All of it lies in the picture, whose pixels reach from 0 to its width and height."""
+    """Return True if all of it lies in the picture, whose pixels reach from 0 to its width and
+    height."""
     in_columns = (columns >= 0) & (columns <= width)
     return bool((in_columns & (rows >= 0) & (rows <= height)).all())
 
 
 def _is_one_to_one(columns: Tensor, rows: Tensor) -> bool:
-    """No two places come from one: the map turns nothing over, as a lens does not."""
+    """Return True if no two points come from one: a lens turns nothing over."""
     across_x, across_y = columns.diff(dim=1)[:-1], rows.diff(dim=1)[:-1]
     down_x, down_y = columns.diff(dim=0)[:, :-1], rows.diff(dim=0)[:, :-1]
     return bool((across_x * down_y - across_y * down_x > 0).all())

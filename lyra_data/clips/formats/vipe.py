@@ -59,7 +59,7 @@ def read_vipe(folder: Path, name: str | None = None) -> ImportedClip:
 
 
 def vipe_facts(paths: VipePaths) -> dict[str, str]:
-    """Names and hashes of the files that are read, and what was found out about them."""
+    """Return names and hashes of the files that are read, and what is known of them."""
     used = {
         "video": paths.rgb,
         "poses": paths.pose,
@@ -81,7 +81,8 @@ def vipe_facts(paths: VipePaths) -> dict[str, str]:
 
 
 def _check_rate(video: VideoFrames, path: Path) -> None:
-    """A video at a varying rate is read with frames repeated or left out: poses would not fit."""
+    """Refuse a video at a varying rate: it is read with frames repeated or left out, so that poses
+    would not fit."""
     if "rate" in video.facts:
         raise InputError(
             f"this video has a variable frame rate: {video.facts['rate']}",

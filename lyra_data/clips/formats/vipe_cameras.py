@@ -27,13 +27,13 @@ PINHOLE = "PINHOLE"
 CAMERA_TYPES = (PINHOLE, "MEI", "SIMPLE_DIVISIONAL", "PANORAMA")
 
 NPZ_FAULTS = (*ZIP_FAULTS, AttributeError, SyntaxError, tokenize.TokenError, MemoryError)
-"""What NumPy raises at a damaged archive, or at an array whose header is."""
+"""Errors that NumPy raises at a damaged archive, or at an array whose header is."""
 
 _RUN_AGAIN = "run ViPE again on the whole video"
 
 
 def read_vipe_cameras(paths: VipePaths, *, num_frames: int, height: int, width: int) -> Cameras:
-    """The cameras of all frames.
+    """Read the cameras of all frames.
 
     Raises:
         InputError: a file is missing, cut or of another form, a frame has no camera or two, a pose
@@ -62,7 +62,7 @@ def read_vipe_cameras(paths: VipePaths, *, num_frames: int, height: int, width: 
 
 
 def read_indexed(path: Path) -> tuple[Int[np.ndarray, " entry"], Float[np.ndarray, "entry ..."]]:
-    """`inds` and `data` of an .npz: frame numbers, and what belongs to each.
+    """Read `inds` and `data` of an .npz: frame numbers, and what belongs to each.
 
     Raises:
         InputError: the file is missing, cut, no archive of arrays, or lacks one of the two.
@@ -101,7 +101,7 @@ def read_indexed(path: Path) -> tuple[Int[np.ndarray, " entry"], Float[np.ndarra
 
 
 def _of_every_frame(path: Path, num_frames: int, noun: str) -> Float[Tensor, "frame ..."]:
-    """The entries in the order of their frames: one for each, and none besides."""
+    """Return the entries in the order of their frames: one for each, and none besides."""
     inds, data = read_indexed(path)
     numbers = inds.tolist()
     missing = sorted(set(range(num_frames)) - set(numbers))
@@ -133,7 +133,7 @@ def _of_every_frame(path: Path, num_frames: int, noun: str) -> Float[Tensor, "fr
 
 
 def _check_camera_types(path: Path, num_frames: int) -> None:
-    """Lines "NUMBER: TYPE". Where the file is missing ViPE takes pinholes, and so do we."""
+    """Check lines "NUMBER: TYPE". Where the file is missing ViPE takes pinholes, and so do we."""
     if not path.exists():
         return
     with readable(path):
@@ -195,7 +195,7 @@ def _check_possible(
 
 
 def _frames(numbers: list[int]) -> str:
-    """ "frame 3", or "frames 3, 4, 5, ... (20 in all)"."""
+    """Name frames: "frame 3", or "frames 3, 4, 5, ... (20 in all)"."""
     if len(numbers) == 1:
         return f"frame {numbers[0]}"
     shown = ", ".join(map(str, numbers[:5]))

@@ -25,10 +25,10 @@ from lyra_data.media.images import readable
 log = logging.getLogger(__name__)
 
 SKY = "sky"
-"""What ViPE calls the instance that is the sky; it does not move."""
+"""ViPE's name of the instance that is the sky; it does not move."""
 
 ENTRY_NAME = "{:05d}.{}"
-"""Of a frame's picture in its archive."""
+"""Name of a frame's picture in its archive."""
 
 ZIP_FAULTS = (
     zipfile.BadZipFile,
@@ -39,7 +39,7 @@ ZIP_FAULTS = (
     RuntimeError,
     ValueError,
 )
-"""What Python's reader raises at a damaged or encrypted archive."""
+"""Errors that Python's reader raises at a damaged or encrypted archive."""
 
 MAX_BYTES_PER_PIXEL = 16
 """A depth map has 2; an archive that unpacks to more was not written by ViPE."""
@@ -49,7 +49,7 @@ MAX_HEADER_BYTES = 1 << 20
 def read_vipe_depth(
     path: Path, *, num_frames: int, height: int, width: int
 ) -> tuple[Float[Tensor, "frame height width"], Bool[Tensor, "frame height width"]]:
-    """z depth of all frames, exactly 0 where it is unknown, and where it is known.
+    """Read z depth of all frames, exactly 0 where it is unknown, and where it is known.
 
     NaN, infinity and 0 mean unknown, as in ViPE's own reader; nothing is filled in.
 
@@ -88,8 +88,8 @@ def read_vipe_depth(
 def read_vipe_masks(
     path: Path, phrases_path: Path, *, num_frames: int, height: int, width: int
 ) -> Bool[Tensor, "frame height width"]:
-    """True on what may move: every instance that ViPE tracked (people, animals, cars, ...), but
-    not the sky, as far as the file of phrases names it.
+    """Read masks: True on what may move, which is every instance that ViPE tracked (people,
+    animals, cars, ...) but the sky, as far as the file of phrases names it.
 
     Raises:
         InputError: the archive is damaged, a frame has no mask, one is unreadable or of another
@@ -114,7 +114,7 @@ def read_vipe_masks(
 
 
 def read_phrases(path: Path) -> dict[int, str]:
-    """What each instance is; nothing where there is no such file.
+    """Read the phrase of each instance; none where there is no such file.
 
     Raises:
         InputError: a line is no "NUMBER: PHRASE".
@@ -136,7 +136,7 @@ def read_phrases(path: Path) -> dict[int, str]:
 
 @contextmanager
 def opened_archive(path: Path) -> Iterator[zipfile.ZipFile]:
-    """A zip archive.
+    """Open a zip archive.
 
     Raises:
         InputError: it is missing, not permitted, cut or damaged.
@@ -156,7 +156,7 @@ def opened_archive(path: Path) -> Iterator[zipfile.ZipFile]:
 def read_exr_entry(
     archive: zipfile.ZipFile, path: Path, entry: str, *, num_pixels: int
 ) -> Float[np.ndarray, "height width"]:
-    """The channel Z of an EXR picture, half or float.
+    """Read the channel Z of an EXR picture, half or float.
 
     Raises:
         InputError: there is no such entry, it is damaged, or it is no such picture.
@@ -183,7 +183,7 @@ def read_exr_entry(
 def read_png_entry(
     archive: zipfile.ZipFile, path: Path, entry: str, *, num_pixels: int
 ) -> Integer[np.ndarray, "height width *channel"]:
-    """Instance numbers of a PNG, with a last axis of channels where there are several.
+    """Read instance numbers of a PNG, with a last axis of channels where there are several.
 
     Raises:
         InputError: there is no such entry, or it is no such picture.
@@ -223,7 +223,7 @@ def _unpacked(archive: zipfile.ZipFile, path: Path, entry: str, num_pixels: int)
 def _check_entries(
     archive: zipfile.ZipFile, path: Path, num_frames: int, *, suffix: str, noun: str
 ) -> None:
-    """One picture a frame, and nothing besides."""
+    """Check that there is one picture a frame, and nothing besides."""
     names = archive.namelist()
     expected = [ENTRY_NAME.format(index, suffix) for index in range(num_frames)]
     missing = sorted(set(expected) - set(names))

@@ -1,4 +1,4 @@
-"""Where the files of one clip lie in a folder of ViPE results."""
+"""Paths of the files of one clip in a folder of ViPE results."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class VipePaths:
 
 
 def find_vipe_clip(folder: Path, name: str | None) -> VipePaths:
-    """The clip `name`, or the only one where None is given.
+    """Find the clip `name`, or the only one where None is given.
 
     Raises:
         InputError: there is no such folder or clip, there are several to choose from, or the clip

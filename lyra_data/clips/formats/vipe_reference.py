@@ -37,7 +37,7 @@ Size = tuple[int, int]
 
 
 class ReferenceSettings(NamedTuple):
-    """How much of a clip is loaded, at which size; the defaults are the reference's own.
+    """The part of a clip that is loaded, and its size; the defaults are the reference's own.
 
     Attributes:
         start: number of the first frame; one beyond the end is taken to be the last.
@@ -56,7 +56,7 @@ class ReferenceSettings(NamedTuple):
 
 @dataclass(frozen=True)
 class ReferenceClip:
-    """What load_vipe_data returns, under names of our own.
+    """The values that load_vipe_data returns, under names of our own.
 
     Attributes:
         image: -1..1.
@@ -112,7 +112,8 @@ def load_as_reference(
 def adjusted_intrinsics(
     matrices: Float[Tensor, "*batch 3 3"], source: Size, resize: Size, crop: Size
 ) -> Float[Tensor, "*batch 3 3"]:
-    """Intrinsics after a resize and a centred crop; no half-pixel term, whole pixels cut off."""
+    """Return intrinsics after a resize and a centred crop; no half-pixel term, whole pixels cut
+    off."""
     adjusted = matrices.clone()
     for row, axis in ((0, 1), (1, 0)):
         scale = resize[axis] / source[axis]
@@ -123,7 +124,7 @@ def adjusted_intrinsics(
 
 
 def decoded_as_reference(path: Path) -> UInt8[Tensor, "frame 3 height width"]:
-    """Frames in the colours that FFmpeg's conversion gives when it is asked for nothing.
+    """Decode frames in the colours that FFmpeg's conversion gives when it is asked for nothing.
 
     The only difference to `read_video`, which does all checking: edges of colour in 4:2:0 video
     are rounder there.
@@ -173,7 +174,7 @@ def _depth(
 def _mask(
     paths: VipePaths, frames: list[int], height: int, width: int
 ) -> Float[Tensor, "frame 1 source_height source_width"]:
-    """1 on instances; a frame that the archive lacks is 1 everywhere."""
+    """Read a mask: 1 on instances; a frame that the archive lacks is 1 everywhere."""
     masks = []
     with opened_archive(paths.mask) as archive:
         names = set(archive.namelist())
@@ -191,7 +192,7 @@ def _mask(
 def _stacked(
     maps: list[Float[Tensor, "map_height map_width"]], path: Path
 ) -> Float[Tensor, "frame 1 source_height source_width"]:
-    """Maps of one size, which need not be that of the video."""
+    """Stack maps of one size, which need not be that of the video."""
     sizes = sorted({f"{one.shape[1]}x{one.shape[0]}" for one in maps})
     if len(sizes) > 1:
         raise InputError(
@@ -216,7 +217,7 @@ def _entries(path: Path, frames: list[int]) -> Float[Tensor, "frame ..."]:
 
 
 def _transforms(values: Float[Tensor, "frame ..."], path: Path) -> Float[Tensor, "frame 4 4"]:
-    """Poses as matrices; flat ones are taken too."""
+    """Return poses as matrices; flat ones are taken too."""
     if values.shape[1:] not in ((4, 4), (16,)):
         raise InputError(
             f"poses of shape {list(values.shape[1:])} instead of [4, 4] or [16]",

@@ -26,7 +26,7 @@ MOVING_INSTANCE, MOVING_PHRASE = 1, "moving"
 """A clip knows what moves, but not what it is: all of it becomes one instance."""
 
 ZIP_DATE = (1980, 1, 1, 0, 0, 0)
-"""Of every entry, so that the same clip gives the same bytes."""
+"""Date of every entry, so that the same clip gives the same bytes."""
 
 
 def write_vipe(clip: Clip, folder: Path, name: str) -> None:

@@ -25,7 +25,7 @@ MARGIN, HEAD, FOOT = 16, 28, 30
 
 @dataclass(frozen=True)
 class CameraPath:
-    """What every camera of a clip sees, as pyramids of one length.
+    """A clip's cameras and what they see, to be drawn as pyramids of one length.
 
     Attributes:
         pyramids: the camera's centre and the four corners of its picture, in the world.
@@ -47,7 +47,7 @@ class CameraPath:
 
 @dataclass(frozen=True)
 class Side:
-    """From where the path is looked at: the world's axes that point right and up.
+    """A direction to look at the path from: the world's axes that point right and up.
 
     Attributes:
         right, up: an axis (0 x, 1 y, 2 z) and its sign; y points down in the world.
@@ -67,7 +67,7 @@ SIDES = (
 def draw_path(
     path: CameraPath, side: Side, height: int, width: int, *, current: int | None = None
 ) -> Picture:
-    """One view of the path: first camera green, last blue, the current one red."""
+    """Draw one view of the path: first camera green, last blue, the current one red."""
     pyramids = [_flat(pyramid, side) for pyramid in path.pyramids]
     place, scale = _placement(np.concatenate(pyramids), height, width)
     fine = Canvas(FINE * width, FINE * height)
@@ -93,7 +93,7 @@ def draw_path(
 
 
 def _shown(num_frames: int, current: int | None) -> list[int]:
-    """Cameras that are drawn as pyramids, the most important one last, on top."""
+    """Choose the cameras that are drawn as pyramids, the most important one last, on top."""
     spread = np.linspace(0, num_frames - 1, min(MAX_PYRAMIDS, num_frames)).round().astype(int)
     shown = [int(index) for index in np.unique(spread)]
     return [index for index in shown if index != current] + ([] if current is None else [current])
@@ -108,7 +108,8 @@ def _look(index: int, num_frames: int, current: int | None) -> tuple[tuple[int, 
 
 
 def _reach(clip: Clip) -> float:
-    """Length of a pyramid: a quarter of the path's extent; of the depth where none moves."""
+    """Return the length of a pyramid: a quarter of the path's extent; of the depth where none
+    moves."""
     centres = clip.cameras.centres.double().numpy()
     extent = float(np.ptp(centres, axis=0).max())
     known = clip.depth[clip.depth_valid]
@@ -134,7 +135,7 @@ def _flat(points: Float[np.ndarray, "point 3"], side: Side) -> Float[np.ndarray,
 def _placement(
     points: Float[np.ndarray, "point 2"], height: int, width: int
 ) -> tuple[Callable[[Float[np.ndarray, "corner 2"]], list[tuple[float, float]]], float]:
-    """A function from the world to the fine canvas, and how many pixels a unit has."""
+    """Return a function from the world to the fine canvas, and the number of pixels of a unit."""
     low, high = points.min(axis=0), points.max(axis=0)
     room = np.array([width - 2 * MARGIN, height - HEAD - FOOT - MARGIN], float)
     scale = float((room / np.maximum(high - low, 1e-9)).min())
@@ -149,7 +150,7 @@ def _placement(
 
 
 def _legend(canvas: Canvas, current: int | None) -> None:
-    """What the colours say, in the lower right corner."""
+    """Draw what the colours say, in the lower right corner."""
     named = {"first": FIRST, "last": LAST}
     if current is not None:
         named["this frame"] = CURRENT
@@ -170,7 +171,7 @@ def _scale_bar(canvas: Canvas, scale: float, unit: str) -> None:
 
 
 def _round_length(longest: float) -> float:
-    """The largest 1, 2 or 5 times a power of ten that is no longer."""
+    """Return the largest 1, 2 or 5 times a power of ten that is no longer."""
     power = 10.0 ** math.floor(math.log10(longest))
     steps: Sequence[float] = (5.0, 2.0, 1.0)
     return next(step * power for step in steps if step * power <= longest)

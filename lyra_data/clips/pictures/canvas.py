@@ -41,16 +41,16 @@ class Canvas:
         colour: tuple[int, int, int] = INK,
         anchor: str = "la",
     ) -> None:
-        """A line of text; `anchor` is Pillow's, by default the text's upper left corner."""
+        """Draw a line of text; `anchor` is Pillow's, by default the text's upper left corner."""
         self.draw.text((left, top), text, fill=colour, font=font(size), anchor=anchor)
 
     def bar(self, colour_map: int, left: int, top: int, width: int, *, falling: bool) -> None:
-        """A colour bar of one line's height, its values rising to the right."""
+        """Draw a colour bar of one line's height, its values rising to the right."""
         level = np.linspace(1, 0, width) if falling else np.linspace(0, 1, width)
         self.put(coloured(np.tile(level, (TEXT, 1)), colour_map), left, top)
 
     def swatch(self, left: int, top: int, colour: tuple[int, int, int] | None = None) -> None:
-        """A square of a colour; None: hatched."""
+        """Draw a square of a colour; None: hatched."""
         square = np.full((TEXT, TEXT, 3), colour or PAPER, np.uint8)
         blank = np.full((TEXT, TEXT), colour is None)
         self.put(hatched(square, blank), left, top)
@@ -61,12 +61,12 @@ def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 
 def text_width(text: str, size: int = TEXT) -> int:
-    """Pixels."""
+    """Return the width of a text in pixels."""
     return round(font(size).getlength(text))
 
 
 def fitted(text: str, width: int, size: int = TEXT) -> str:
-    """The text, cut with "..." if it is wider than so many pixels."""
+    """Return the text, cut with "..." if it is wider than so many pixels."""
     if text_width(text, size) <= width:
         return text
     while text and text_width(f"{text}...", size) > width:
@@ -75,7 +75,7 @@ def fitted(text: str, width: int, size: int = TEXT) -> str:
 
 
 def resized(picture: Picture, height: int, width: int, *, smooth: bool) -> Picture:
-    """Smooth for photos; picked pixels for depth and masks, so that no value is made up."""
+    """Resize smoothly for photos; pick pixels for depth and masks, so that no value is made up."""
     if not smooth:
         return cv2.resize(picture, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
     is_smaller = height < picture.shape[0]

@@ -60,7 +60,7 @@ class ClipFacts:
 
 
 def unit_of(clip: Clip) -> str:
-    """Short, for labels: "m", or "units" where the scale is arbitrary."""
+    """Return a short label of the unit: "m", or "units" where the scale is arbitrary."""
     return "m" if clip.depth_scale == "metric" else "units"
 
 
@@ -102,7 +102,7 @@ def facts_of(clip: Clip) -> ClipFacts:
 
 
 def _largest_angle(differences: Float[Tensor, "pair 3 3"]) -> float:
-    """Degrees between two rotations, from their difference; 0 of no pairs."""
+    """Return degrees between two rotations, from their difference; 0 of no pairs."""
     chords = differences.flatten(1).norm(dim=1)
     angles = torch.rad2deg(2 * torch.asin((chords / math.sqrt(8)).clamp(max=1)))
     return max(angles.tolist(), default=0.0)

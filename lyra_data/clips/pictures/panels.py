@@ -41,7 +41,7 @@ class Panel:
 
 
 def panels_of(clip: Clip) -> list[Panel]:
-    """Frames and depth; moving things and confidence where the clip tells them."""
+    """Return frames and depth; moving things and confidence where the clip has them."""
     panels = [Panel("frames", lambda *place: _frame(clip, *place), None), _depth(clip)]
     if clip.depth_confidence is not None:
         panels.append(_confidence(clip))
@@ -104,7 +104,7 @@ def _moving(clip: Clip) -> Panel:
 def tinted(
     picture: Picture, where: Bool[np.ndarray, "height width"], colour: tuple[int, int, int]
 ) -> Picture:
-    """The picture in pale grey, coloured where the mask is true."""
+    """Return the picture in pale grey, coloured where the mask is true."""
     grey = picture.mean(axis=2, keepdims=True) * 0.6 + 70
     coloured = 0.45 * grey + 0.55 * np.array(colour)
     shown = np.where(where[..., None], coloured, np.broadcast_to(grey, picture.shape))
@@ -129,7 +129,7 @@ def colour_legend(
     *,
     falling: bool,
 ) -> int:
-    """A colour bar between its two values; returns where the legend goes on."""
+    """Draw a colour bar between its two values, and return where the legend goes on."""
     low, high = (f"{value:.3g} {unit}".strip() for value in (limits.low, limits.high))
     canvas.text(low, left, top)
     left += text_width(low) + 8

@@ -24,7 +24,7 @@ MAX_HEIGHT, PATH_HEIGHT = 440, 300
 
 
 def path_video(clip: Clip) -> UInt8[Tensor, "frame 3 height width"]:
-    """A picture for every frame; sides are even, as video needs them."""
+    """Draw a picture for every frame; sides are even, as video needs them."""
     panels, path = panels_of(clip), CameraPath.of(clip)
     drawn = [torch.from_numpy(_page(clip, panels, path, index)) for index in range(len(clip))]
     return rearrange(torch.stack(drawn), "frame y x channel -> frame channel y x").contiguous()

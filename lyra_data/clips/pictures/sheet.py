@@ -21,13 +21,14 @@ WIDTH = 1200
 MARGIN, GAP = 20, 8
 MAX_COLUMNS = 5
 MAX_HEIGHT = 480
-"""Of a picture; those of upright clips are narrower than their column."""
+"""Height of a picture; those of upright clips are narrower than their column."""
 
 PATH_HEIGHT = 340
 
 
 def contact_sheet(clip: Clip) -> Picture:
-    """The page, RGB: a row for each kind of picture; of a single frame all kinds side by side."""
+    """Draw the page, RGB: a row for each kind of picture; of a single frame all kinds side by
+    side."""
     shown, panels = sheet_frames(len(clip)), panels_of(clip)
     if len(shown) > 1:
         rows = [[(panel, index) for index in shown] for panel in panels]
@@ -64,7 +65,7 @@ def contact_sheet(clip: Clip) -> Picture:
 
 
 def sheet_frames(num_frames: int) -> list[int]:
-    """Frames on the page, spread evenly, the first and the last among them."""
+    """Choose the frames on the page, spread evenly, the first and the last among them."""
     spread = np.linspace(0, num_frames - 1, min(MAX_COLUMNS, num_frames)).round().astype(int)
     return [int(index) for index in np.unique(spread)]
 
@@ -82,7 +83,7 @@ def write_sheet(clip: Clip, path: Path) -> None:
 
 
 def is_sheet(path: Path) -> bool:
-    """Whether a file is a page that `write_sheet` wrote."""
+    """Return whether a file is a page that `write_sheet` wrote."""
     try:
         with Image.open(path, formats=("PNG",)) as image:
             image.load()

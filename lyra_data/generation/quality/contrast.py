@@ -27,7 +27,8 @@ UNIT = 40.0
 
 
 def reduction(height: int, width: int) -> int:
-    """Pixels along a side that become one where pictures of this size are looked at."""
+    """Return the number of pixels along a side that become one where pictures of this size are
+    compared."""
     return -(-max(height, width) // LONGEST_SIDE)
 
 
@@ -37,7 +38,7 @@ def local_contrast(
 ) -> tuple[
     Int8[np.ndarray, "frame low_height low_width"], Bool[np.ndarray, "frame low_height low_width"]
 ]:
-    """Local contrast of every picture, and where it is known.
+    """Return the local contrast of every picture, and where it is known.
 
     Args:
         known: True where a picture shows something; None: everywhere. Unknown pixels have part in
@@ -56,7 +57,8 @@ def contrast_everywhere(
     pictures: UInt8[np.ndarray, "frame 3 height width"],
     known: Bool[np.ndarray, "frame height width"],
 ) -> Int8[np.ndarray, "frame low_height low_width"]:
-    """Local contrast of pictures that show something everywhere, to compare with some that do not.
+    """Return the local contrast of pictures that show something everywhere, to compare with some
+    that do not.
 
     Where `known`, only known pixels have part in it, as in the others: bright sky beyond a roof
     would else change how the roof looks.
@@ -69,7 +71,7 @@ def contrast_everywhere(
 def _reduced(
     picture: UInt8[np.ndarray, "3 height width"], mask: Bool[np.ndarray, "height width"]
 ) -> tuple[Float[np.ndarray, "low_height low_width"], Bool[np.ndarray, "low_height low_width"]]:
-    """Grey values 0..255 at the size that is looked at; known where every pixel beneath is."""
+    """Return grey values 0..255 at the size of comparison; known where every pixel beneath is."""
     grey = luma(picture)
     factor = reduction(*mask.shape)
     if factor > 1:

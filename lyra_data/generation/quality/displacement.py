@@ -1,4 +1,5 @@
-"""How far one picture's points lie from where another picture has them, in pixels."""
+"""Displacement: the distance of one picture's points from where another picture has them, in
+pixels."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ def median_displacement(
     known: Bool[np.ndarray, "height width"],
     found: Int8[np.ndarray, "height width"],
 ) -> float | None:
-    """Median distance in pixels of the corners of `expected` from their places in `found`.
+    """Return the median distance in pixels of the corners of `expected` from where `actual` has
+    them.
 
     Corners are followed by pyramidal Lucas-Kanade (Bouguet 2001), there and back again. Those that
     are not found again count as farther than all others; if they are the majority, the pictures do

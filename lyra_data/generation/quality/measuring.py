@@ -1,4 +1,4 @@
-"""What is measured of a view while it is made: its frames against the cache's pictures."""
+"""Measuring a view while it is made: its frames against the cache's pictures."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def measure_view(
     pictures: UInt8[Tensor, "frame 3 height width"],
     known: Bool[Tensor, "frame height width"],
 ) -> ViewQuality:
-    """Every number of a view but those that need the scene's other views.
+    """Measure every number of a view but those that need the scene's other views.
 
     Args:
         frames: what the teacher made.
@@ -56,6 +56,7 @@ def measure_view(
 
 
 def sampled_frames(num_frames: int) -> list[int]:
-    """Evenly spread frames, the last among them and the first not, unless it is the only one."""
+    """Return indices of evenly spread frames, the last among them and the first not, unless it is
+    the only one."""
     spread = np.linspace(0, num_frames - 1, NUM_SAMPLES + 1).round().astype(int)
     return sorted({int(frame) for frame in spread[1:]})

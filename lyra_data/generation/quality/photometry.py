@@ -23,7 +23,8 @@ Masks = Bool[np.ndarray, "sample height width"]
 
 
 def psnr_db(found: Pictures, expected: Pictures, counted: Masks) -> float | None:
-    """Over the counted pixels of all pictures together, dB; None: too few are counted."""
+    """Return the PSNR over the counted pixels of all pictures together, dB; None: too few are
+    counted."""
     num_pixels = int(counted.sum())
     if num_pixels < MIN_PIXELS:
         return None
@@ -35,7 +36,7 @@ def psnr_db(found: Pictures, expected: Pictures, counted: Masks) -> float | None
 
 
 def luminance_drift(found: Pictures, expected: Pictures, counted: Masks) -> float | None:
-    """Of the frame that drifts farthest: its mean luma less the expected one, -1..1."""
+    """Return the mean luma less the expected one, -1..1, of the frame that drifts farthest."""
     drifts = []
     for one, other, mask in zip(found, expected, counted, strict=True):
         if mask.sum() >= MIN_PIXELS:
@@ -45,7 +46,8 @@ def luminance_drift(found: Pictures, expected: Pictures, counted: Masks) -> floa
 
 
 def clipped_excess(found: Pictures, expected: Pictures, counted: Masks) -> float | None:
-    """Share of the counted pixels with a channel at its end, less that of the expected ones.
+    """Return the share of the counted pixels with a channel at its end, less that of the expected
+    ones.
 
     Where nothing is known nothing counts: sky, which has no depth, may be white in the photo too.
     """
@@ -57,20 +59,21 @@ def clipped_excess(found: Pictures, expected: Pictures, counted: Masks) -> float
 
 
 def sharpness_ratio(found: Pictures, expected: Pictures, counted: Masks) -> float | None:
-    """Rms Laplacian of `found` over that of `expected`, on the same pixels."""
+    """Return the rms Laplacian of `actual` over that of `expected`, on the same pixels."""
     inside = _inner(counted)
     energy, base = _laplacian_energy(found, inside), _laplacian_energy(expected, inside)
     return None if energy is None or not base else math.sqrt(energy / base)
 
 
 def filled_sharpness_ratio(found: Pictures, filled: Masks) -> float | None:
-    """Rms Laplacian of the filled pixels over that of the others, in the same pictures."""
+    """Return the rms Laplacian of the filled pixels over that of the others, in the same
+    pictures."""
     energy, base = (_laplacian_energy(found, _inner(mask)) for mask in (filled, ~filled))
     return None if energy is None or not base else math.sqrt(energy / base)
 
 
 def luma(picture: UInt8[np.ndarray, "3 height width"]) -> UInt8[np.ndarray, "height width"]:
-    """Luma of BT.601, 0..255."""
+    """Return the luma of BT.601, 0..255."""
     return cv2.cvtColor(cv2.merge(list(picture)), cv2.COLOR_RGB2GRAY)
 
 
@@ -79,7 +82,8 @@ def _clipped(pictures: Pictures) -> Masks:
 
 
 def _inner(masks: Masks) -> Masks:
-    """Pixels all of whose neighbours are in the mask too: what a Laplacian may look at."""
+    """Return the pixels all of whose neighbours are in the mask too, on which a Laplacian is
+    defined."""
     window = np.ones((3, 3), np.uint8)
     return np.stack([cv2.erode(mask.astype(np.uint8), window, borderValue=0) for mask in masks]) > 0
 

@@ -15,7 +15,8 @@ MIN_CORRELATION = 0.2
 """A frame that resembles no picture more than this was seen from no camera of the path."""
 
 TIE = 0.03
-"""Of what a picture leaves unexplained, how much more another may leave and be no worse."""
+"""Share by which another picture may leave more of a frame unexplained than the best one and still
+be no worse."""
 
 MIN_KNOWN = 0.05
 """A picture of which less is known tells nothing."""
@@ -27,7 +28,7 @@ def mean_pose_error(
     pictures: Int8[np.ndarray, "frame height width"],
     known: Bool[np.ndarray, "frame height width"],
 ) -> float | None:
-    """Mean distance, in frames, between a frame's place in the video and in the path.
+    """Return the mean distance, in frames, between a frame's index in the video and on the path.
 
     Where several cameras fit alike, as on a path that comes back, the one nearest to the frame's
     own counts. A frame that fits no camera counts as the whole path away.
@@ -59,7 +60,8 @@ def _correlations(
     pictures: Int8[np.ndarray, "frame height width"],
     known: Bool[np.ndarray, "frame height width"],
 ) -> Float[np.ndarray, "sample frame"]:
-    """Of every frame with every picture where that is known, -1..1; NaN where too little is."""
+    """Correlate every frame with every picture where that is known, -1..1; NaN where too little
+    is."""
     flat = frames.reshape(len(frames), -1).astype(np.float64)
     squared = flat * flat
     columns = []

@@ -27,7 +27,8 @@ from lyra_data.scene.pixel_values import bytes_from_signed, signed_from_bytes
 from lyra_data.views.fields import FIELD_BY_NAME, Row, row_shape
 
 MIN_SIBLINGS = 2
-"""Of two views that disagree nothing tells which one is wrong."""
+"""Smallest number of views to compare with: between two that disagree, none shows which is
+wrong."""
 
 SAME_SURFACE = 0.02
 """Depths that differ by no more than this share are of one surface."""
@@ -53,14 +54,16 @@ class ComparedFrames:
 
 @dataclass(frozen=True)
 class SiblingAgreement:
-    """Of one view with the others; None: fewer than MIN_SIBLINGS have anything in common."""
+    """Agreement of one view with the others; None: fewer than MIN_SIBLINGS have anything in
+    common."""
 
     psnr_db: float | None
     displacement_pixels: float | None
 
 
 def compared_frames(row: Row) -> ComparedFrames:
-    """What is compared of a stored view. In a reversed view the same times come in reverse."""
+    """Return what is compared of a stored view. In a reversed view the same times come in
+    reverse."""
     shape = row_shape(row)
     last = shape.num_frames - 1
     times = sorted({round(last / 3), round(2 * last / 3), last})
@@ -83,7 +86,8 @@ def compared_frames(row: Row) -> ComparedFrames:
 
 
 def sibling_agreements(views: list[ComparedFrames]) -> list[SiblingAgreement]:
-    """Every view with the others: the median over them, so one bad sibling does not count.
+    """Compare every view with the others, and return the median, so that one bad sibling does not
+    count.
 
     Of two middle values the better: in a scene of three views one bad sibling is half of them.
     """
@@ -105,7 +109,8 @@ def sibling_agreements(views: list[ComparedFrames]) -> list[SiblingAgreement]:
 
 
 def _compare(view: ComparedFrames, other: ComparedFrames) -> tuple[float | None, float | None]:
-    """PSNR in dB over all times, and the worst time's displacement in pixels of the views."""
+    """Return the PSNR in dB over all times, and the worst time's displacement in pixels of the
+    views."""
     moved, shared = _moved(view, other)
     enough = shared.flatten(1).float().mean(dim=1) >= MIN_SHARED
     if not bool(enough.any()):
@@ -127,7 +132,7 @@ def _compare(view: ComparedFrames, other: ComparedFrames) -> tuple[float | None,
 def _moved(
     view: ComparedFrames, other: ComparedFrames
 ) -> tuple[UInt8[Tensor, "time 3 height width"], Bool[Tensor, "time height width"]]:
-    """A view's frames in another's cameras, and where both know the same surface."""
+    """Return a view's frames in another's cameras, and where both know the same surface."""
     sources = [
         SplatSource(
             frame=signed_from_bytes(view.frames[time]),

@@ -6,7 +6,7 @@ import numpy as np
 
 
 def background_depth(depth: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Depth [height width] with every gap closed by the farther of its two ends.
+    """Return depth [height width] with every gap closed by the farther of its two ends.
 
     Stereo and structured light lose a pixel where something nearer hid it from one eye, so the
     farther surface is the likely one. Of the gap's row and column the shorter stretch decides; at
@@ -22,8 +22,8 @@ def background_depth(depth: np.ndarray, known: np.ndarray) -> np.ndarray:
 
 
 def _farther_end(depth: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Per pixel: the larger depth of the known neighbours left and right (0 where there is none),
-    and the length of the gap."""
+    """Return per pixel the larger depth of the known neighbours left and right (0 where there is
+    none), and the length of the gap."""
     width = depth.shape[1]
     column = np.arange(width)[None]
     left = np.maximum.accumulate(np.where(known, column, -1), axis=1)

@@ -16,7 +16,7 @@ from lyra_data.scene.cameras import Cameras
 
 @dataclass(frozen=True)
 class TeacherSpec:
-    """What a teacher needs and gives.
+    """The needs of a teacher, and what it returns.
 
     Attributes:
         size_multiple: height and width must be multiples of this many pixels.
@@ -69,7 +69,7 @@ class TeacherInput:
 
 @dataclass(frozen=True)
 class TeacherOutput:
-    """What a teacher made.
+    """The result of a teacher.
 
     Attributes:
         frames: RGB, 0..255, of the whole trajectory.
@@ -102,9 +102,9 @@ class Teacher(Protocol):
         ...
 
     def place(self, placement: Placement) -> None:
-        """Told once, before the first request, where to run."""
+        """Take where to run; called once, before the first request."""
         ...
 
     def generate(self, request: TeacherInput) -> TeacherOutput:
-        """The whole trajectory's video; results lie on the CPU."""
+        """Make the whole trajectory's video; results lie on the CPU."""
         ...

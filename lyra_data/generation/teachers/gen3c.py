@@ -122,7 +122,7 @@ class Gen3CTeacher:
         return tokenizer_fingerprint(self._folder / "vae")
 
     def generate(self, request: TeacherInput) -> TeacherOutput:
-        """The whole path, segment by segment.
+        """Make the whole path, segment by segment.
 
         Raises:
             ParamsError: there are no weights, or the picture's size does not fit the network.

@@ -29,7 +29,7 @@ METHODS = {"telea": cv2.INPAINT_TELEA, "navier_stokes": cv2.INPAINT_NS}
 
 
 class WarpTeacherParams(Params):
-    """How holes are filled.
+    """The way holes are filled.
 
     Attributes:
         inpainting: OpenCV's fast marching (Telea 2004) or Navier-Stokes (Bertalmio 2001).
@@ -66,7 +66,7 @@ class WarpTeacher:
         return None
 
     def place(self, placement: Placement) -> None:
-        """Runs on the CPU, whatever else there is."""
+        """Do nothing: it runs on the CPU, whatever else there is."""
 
     @property
     def fingerprint(self) -> str:
@@ -77,7 +77,7 @@ class WarpTeacher:
         )
 
     def generate(self, request: TeacherInput) -> TeacherOutput:
-        """The nearest known surface of all buffers; invented where there is none.
+        """Return the nearest known surface of all buffers; invented where there is none.
 
         The first frame is seen from the source camera, so there the source picture itself fills
         the holes; those pixels are not invented.
@@ -100,7 +100,8 @@ class WarpTeacher:
         frames: Float[Tensor, "frame 3 height width"],
         holes: Bool[Tensor, "frame height width"],
     ) -> UInt8[Tensor, "frame 3 height width"]:
-        """The frames in bytes, their holes filled; grey if nothing is known. Overwrites `frames`.
+        """Return the frames in bytes, their holes filled; grey if nothing is known. Overwrites
+        `frames`.
 
         Frames are shared among torch's number of threads.
         """
@@ -130,7 +131,7 @@ def _carry(
     lost: Bool[Tensor, "height width"],
     cameras: Cameras,
 ) -> tuple[Float[Tensor, "frame 3 height width"], Bool[Tensor, "frame height width"]]:
-    """Source pixels of unknown depth, shown in all frames as if they lay in the background.
+    """Carry source pixels of unknown depth into all frames, as if they lay in the background.
 
     The cache never shows them, and nor does the view's depth; but where it has a hole, their true
     colours at a guessed place are nearer the truth than colours that are guessed too, and are the

@@ -18,19 +18,19 @@ FRAME_SUFFIXES = (".png", ".jpg", ".jpeg")
 
 
 def frame_files(folder: Path) -> list[Path]:
-    """The pictures of a folder, in the order of the numbers in their names."""
+    """Return the pictures of a folder, in the order of the numbers in their names."""
     paths = [path for path in folder.iterdir() if path.suffix.lower() in FRAME_SUFFIXES]
     return sorted((path for path in paths if path.name[0] != "."), key=_by_name)
 
 
 def natural_order(name: str) -> tuple[tuple[int, int, str], ...]:
-    """A sort key: frame2 comes before frame10."""
+    """Return a sort key by which frame2 comes before frame10."""
     parts = re.split(r"([0-9]+)", name)
     return tuple((0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts)
 
 
 def read_frames(paths: Sequence[Path]) -> UInt8[Tensor, "frame 3 height width"]:
-    """Pictures of one size.
+    """Read pictures of one size.
 
     Raises:
         InputError: as `read_photo`; sizes differ; they are more than memory is given to.

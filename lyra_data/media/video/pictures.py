@@ -95,7 +95,7 @@ def check_frame(frame: av.VideoFrame, index: int, path: Path, *, width: int, hei
 
 
 def rgb(frame: av.VideoFrame) -> UInt8[np.ndarray, "height width 3"]:
-    """8-bit RGB, from the frame's own colour matrix, range and depth."""
+    """Convert a frame to 8-bit RGB by its own colour matrix, range and depth."""
     matrix = _matrix(frame)
     if matrix is None:
         return frame.to_ndarray(format="rgb24")
@@ -110,7 +110,7 @@ def rgb(frame: av.VideoFrame) -> UInt8[np.ndarray, "height width 3"]:
 def upright(
     picture: UInt8[np.ndarray, "height width 3"], frame: av.VideoFrame, path: Path
 ) -> np.ndarray:
-    """The picture turned and mirrored as it is to be shown (the file's display matrix).
+    """Turn and mirror a picture as it is to be displayed (the file's display matrix).
 
     Raises:
         InputError: it is to be shown turned by something else than quarter turns.
@@ -129,7 +129,7 @@ def upright(
 
 
 def facts_of(frame: av.VideoFrame) -> dict[str, str]:
-    """What a user would want to know of the colours and of how the frame is turned."""
+    """Return what a user would want to know of the colours and of how the frame is turned."""
     matrix = _matrix(frame)
     told = "none: RGB" if matrix is None else matrix.name
     if matrix is not None and int(frame.colorspace) not in MATRICES:
@@ -141,7 +141,8 @@ def facts_of(frame: av.VideoFrame) -> dict[str, str]:
 
 
 def _matrix(frame: av.VideoFrame) -> Colorspace | None:
-    """The colour matrix: the file's own, else the usual one of its size; None where it is RGB."""
+    """Return the colour matrix: the file's own, else the usual one of its size; None where it is
+    RGB."""
     if frame.format.is_rgb:
         return None
     named = MATRICES.get(int(frame.colorspace))
@@ -152,7 +153,7 @@ def _matrix(frame: av.VideoFrame) -> Colorspace | None:
 
 
 def _display_matrix(frame: av.VideoFrame) -> tuple[int, int, int, int]:
-    """a, b, c, d of x' = a x + c y, y' = b x + d y, in 1/65536; x right, y down."""
+    """Return a, b, c, d of x' = a x + c y, y' = b x + d y, in 1/65536; x right, y down."""
     # PyAV's stub takes strings alone, its code the kind.
     data = frame.side_data.get(Type.DISPLAYMATRIX)  # type: ignore
     if data is None:

@@ -26,7 +26,8 @@ VIDEO_SUFFIXES = (
 )  # fmt: skip
 
 MAX_BYTES = 12 * 2**30
-"""Of decoded frames: more are refused before they are decoded. A minute of 1080p has 10.4 GiB."""
+"""Limit on decoded frames: more are refused before they are decoded. A minute of 1080p has 10.4
+GiB."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class VideoFrames:
 def read_video(
     path: Path, *, first: int = 0, stride: int = 1, max_frames: int | None = None
 ) -> VideoFrames:
-    """Every stride-th frame from `first` on, at most `max_frames`.
+    """Read every stride-th frame from `first` on, at most `max_frames`.
 
     Raises:
         InputError: the file is missing, no video, cut or damaged, interlaced, HDR, partly
@@ -87,7 +88,7 @@ def check_memory(num_frames: int, height: int, width: int, where: Path) -> None:
 
 
 def _stream(container: InputContainer, path: Path) -> av.VideoStream:
-    """The first track of moving pictures; the cover of a piece of music is none."""
+    """Return the first track of moving pictures; the cover of a piece of music is none."""
     for stream in container.streams.video:
         if not stream.disposition & Disposition.attached_pic:
             return stream
@@ -101,7 +102,7 @@ def _stream(container: InputContainer, path: Path) -> av.VideoStream:
 def _decode(
     decoded: Iterator[av.VideoFrame], selection: Selection, num_frames: int, path: Path
 ) -> tuple[UInt8[Tensor, "frame 3 height width"], dict[str, str]]:
-    """The selected frames as RGB, upright, and what is to be said of their colours."""
+    """Decode the selected frames as RGB, upright, and say what there is to say of their colours."""
     places: dict[int, list[int]] = {}
     for place, index in enumerate(selection.indices):
         places.setdefault(index, []).append(place)
@@ -139,7 +140,7 @@ def _damaged(path: Path, index: int, num_frames: int, why: str) -> InputError:
 
 @contextmanager
 def _refused(path: Path) -> Iterator[None]:
-    """What FFmpeg says of a file it cannot open."""
+    """Turn FFmpeg's refusal of a file into an InputError."""
     try:
         yield
     except FFmpegError as error:

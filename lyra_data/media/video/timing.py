@@ -24,7 +24,7 @@ MAX_REPEATS = 10
 """A constant rate may need so many times the frames that there are; more is no video."""
 
 CUT_TOLERANCE_SECONDS = 0.25
-"""How much earlier than it says a video may end, and still be taken for whole."""
+"""Time that a video may end earlier than it says and still count as whole."""
 
 SAME_RATE = "give it at a constant rate: ffmpeg -i INPUT -fps_mode cfr -r 24 OUTPUT.mp4"
 
@@ -42,7 +42,7 @@ class FrameTimes:
 
 @dataclass(frozen=True)
 class Selection:
-    """Which frames are taken.
+    """The frames that are taken.
 
     Attributes:
         indices: of decoded frames, ascending; one may repeat.
@@ -58,7 +58,7 @@ class Selection:
 
 
 def frame_times(container: InputContainer, stream: av.VideoStream, path: Path) -> FrameTimes:
-    """When frames are shown, read without decoding any.
+    """Read when frames are displayed, without decoding any.
 
     Raises:
         InputError: the file is cut, has no frames, or does not say when they are shown.
@@ -88,7 +88,8 @@ def frame_times(container: InputContainer, stream: av.VideoStream, path: Path) -
 def select(
     times: FrameTimes, path: Path, *, first: int, stride: int, max_frames: int | None
 ) -> Selection:
-    """Frames at a constant rate; of a video whose rate varies, those nearest to regular moments.
+    """Choose frames at a constant rate; of a video whose rate varies, those nearest to regular
+    moments.
 
     Raises:
         InputError: there is no frame `first`, or times that no constant rate comes near to.
@@ -126,7 +127,7 @@ def select(
 
 
 def _nearest(seconds: np.ndarray, step: float, path: Path) -> np.ndarray:
-    """Index of the frame that is nearest to each of the moments `step` seconds apart."""
+    """Return the index of the frame that is nearest to each of the moments `step` seconds apart."""
     if seconds[-1] - seconds[0] > MAX_REPEATS * len(seconds) * step:
         raise InputError(
             f"its {len(seconds)} frames, most of them {step:.4g} s apart, are spread over "
@@ -157,7 +158,7 @@ def _check_end(
 
 
 def _seconds_in(duration: str) -> float | None:
-    """Of Matroska's "00:00:04.070000000"."""
+    """Parse Matroska's "00:00:04.070000000" into seconds; None for anything else."""
     try:
         hours, minutes, rest = duration.split(":")
         return 3600 * int(hours) + 60 * int(minutes) + float(rest)

@@ -16,7 +16,8 @@ TEMPORAL_FACTOR = 8
 
 
 def num_latent_frames(num_frames: int) -> int:
-    """Latent frames of a video of 8k+1 frames: the first frame alone, then one for every eight."""
+    """Return the latent frames of a video of 8k+1 frames: one for the first frame, then one for
+    every eight."""
     assert num_frames % TEMPORAL_FACTOR == 1, f"{num_frames} frames is not 8k+1"
     return (num_frames - 1) // TEMPORAL_FACTOR + 1
 
@@ -37,19 +38,19 @@ class LatentCodec(Protocol):
         ...
 
     def place(self, placement: Placement) -> None:
-        """Told once, before the first video, where to run; results lie on the CPU."""
+        """Take where to run; called once, before the first video. Results lie on the CPU."""
         ...
 
     def encode(
         self, video: Float[Tensor, "3 frame height width"]
     ) -> Float[Tensor, "16 latent_frame latent_height latent_width"]:
-        """Latents of a video in [-1, 1]; frames 8k+1, height and width multiples of 8."""
+        """Return latents of a video in [-1, 1]; frames 8k+1, height and width multiples of 8."""
         ...
 
     def decode(
         self, latents: Float[Tensor, "16 latent_frame latent_height latent_width"]
     ) -> Float[Tensor, "3 frame height width"]:
-        """The video the latents stand for, clamped to [-1, 1]."""
+        """Return the video the latents stand for, clamped to [-1, 1]."""
         ...
 
 
@@ -58,6 +59,6 @@ def reconstruction_psnr(
     video: Float[Tensor, "3 frame height width"],
     latents: Float[Tensor, "16 latent_frame latent_height latent_width"],
 ) -> float:
-    """PSNR in decibels of a video in [-1, 1] against what its latents decode to."""
+    """Return the PSNR in decibels of a video in [-1, 1] against what its latents decode to."""
     error = (codec.decode(latents) - video).double().square().mean()
     return float(10.0 * torch.log10(4.0 / error))

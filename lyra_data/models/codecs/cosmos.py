@@ -22,7 +22,7 @@ from lyra_data.models.codecs.base import SPATIAL_FACTOR, TEMPORAL_FACTOR
 
 
 class CosmosCodecParams(Params):
-    """Which weights.
+    """The weights to use.
 
     Attributes:
         weights: folder of the autoencoder, from the folder of params.yaml.
@@ -59,13 +59,14 @@ class CosmosCodec:
         return self._fingerprint
 
     def place(self, placement: Placement) -> None:
-        """Told where to run. It is small, and stays there whatever is offloaded."""
+        """Take where to run. It is small, and stays there whatever is offloaded."""
         self._placement = placement
 
     def encode(
         self, video: Float[Tensor, "3 frame height width"]
     ) -> Float[Tensor, "16 latent_frame latent_height latent_width"]:
-        """Latents of a video in [-1, 1]: the posterior's mean, which is all this network gives.
+        """Return latents of a video in [-1, 1]: the posterior's mean, which is all this network
+        gives.
 
         Raises:
             ParamsError: the frames are not 8k+1, a side is not a multiple of 8 pixels, or there
@@ -79,7 +80,7 @@ class CosmosCodec:
     def decode(
         self, latents: Float[Tensor, "16 latent_frame latent_height latent_width"]
     ) -> Float[Tensor, "3 frame height width"]:
-        """The video the latents stand for, clamped to [-1, 1]."""
+        """Return the video the latents stand for, clamped to [-1, 1]."""
         with torch.no_grad():
             vae = self._loaded()
             video = vae.decode(latents[None].to(vae.device, torch.float32)).sample[0]

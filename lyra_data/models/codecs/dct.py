@@ -106,12 +106,12 @@ class DctCodec:
         return "dct-" + hashlib.sha256(tables).hexdigest()[:16]
 
     def place(self, placement: Placement) -> None:
-        """Runs where its input lies."""
+        """Do nothing: it runs where its input lies."""
 
     def encode(
         self, video: Float[Tensor, "3 frame height width"]
     ) -> Float[Tensor, "16 latent_frame latent_height latent_width"]:
-        """Latents of a video in [-1, 1] (or of any range: the transform is linear).
+        """Return latents of a video in [-1, 1] (or of any range: the transform is linear).
 
         Raises:
             ParamsError: the frames are not 8k+1, or a side is not a multiple of 8 pixels.
@@ -128,13 +128,14 @@ class DctCodec:
     def decode(
         self, latents: Float[Tensor, "16 latent_frame latent_height latent_width"]
     ) -> Float[Tensor, "3 frame height width"]:
-        """The video nearest to the latents in the least-squares sense, clamped to [-1, 1]."""
+        """Return the video nearest to the latents in the least-squares sense, clamped to [-1,
+        1]."""
         return self.decode_linear(latents).clamp(-1.0, 1.0)
 
     def decode_linear(
         self, latents: Float[Tensor, "16 latent_frame latent_height latent_width"]
     ) -> Float[Tensor, "3 frame height width"]:
-        """As `decode`, without the clamp: for latents of what is not a picture."""
+        """Decode without the clamp: for latents of what is not a picture."""
         parts = [_reconstruct(latents[:, 0], self._first, num_frames=1)]
         parts += [
             _reconstruct(latent, self._later, num_frames=TEMPORAL_FACTOR)
@@ -170,7 +171,7 @@ def _directions(table: tuple[Direction, ...], *, num_frames: int) -> _Directions
 
 
 def _cosine_wave(half_waves: int, length: int) -> Float[Tensor, " length"]:
-    """One row of the orthonormal DCT-II, in float64."""
+    """Return one row of the orthonormal DCT-II, in float64."""
     positions = torch.arange(length, dtype=torch.float64) + 0.5
     wave = torch.cos(math.pi * half_waves * positions / length)
     return wave / wave.norm()

@@ -19,7 +19,7 @@ MIN_SIDE = 32
 
 @dataclass(frozen=True)
 class DepthEstimate:
-    """What an estimator says of one picture.
+    """An estimator's result for one picture.
 
     Attributes:
         depth: z depth; exactly 0 where unknown.
@@ -41,7 +41,7 @@ class DepthEstimate:
         scale: DepthScale,
         intrinsics: Float[Tensor, " 4"] | None,
     ) -> DepthEstimate:
-        """An estimate of what a model put out, on the CPU: only positive, finite depth is known.
+        """Make an estimate of a model's output, on the CPU: only positive, finite depth is known.
 
         Raises:
             InputError: that leaves nothing.
@@ -79,7 +79,7 @@ class DepthEstimator(Protocol):
     def estimate(
         self, image: UInt8[Tensor, "3 height width"], intrinsics: Float[Tensor, " 4"] | None
     ) -> DepthEstimate:
-        """Depth of every pixel it can tell; results lie on the CPU.
+        """Estimate the depth of every pixel it can; results lie on the CPU.
 
         Raises:
             InputError: the picture's depth cannot be told.
@@ -104,6 +104,7 @@ def check_size(height: int, width: int) -> None:
 def central_intrinsics(
     field_of_view_radians: float, *, height: int, width: int
 ) -> Float[Tensor, " 4"]:
-    """fx, fy, cx, cy of square pixels and a centred axis, from the horizontal field of view."""
+    """Return fx, fy, cx, cy of square pixels and a centred axis, from the horizontal field of
+    view."""
     focal = 0.5 * width / torch.tan(torch.tensor(0.5 * field_of_view_radians)).item()
     return torch.tensor([focal, focal, width / 2, height / 2])

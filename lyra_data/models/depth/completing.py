@@ -16,7 +16,7 @@ from lyra_data.scene.material import SourceMaterial
 
 
 def complete_depth(material: SourceMaterial, estimator: DepthEstimator) -> SourceMaterial:
-    """The material, with depth and intrinsics: its own, else estimated.
+    """Return the material with depth and intrinsics: its own, else estimated.
 
     The estimator is not asked, nor loaded, where nothing is missing.
 

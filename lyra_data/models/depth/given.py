@@ -34,7 +34,7 @@ class GivenDepth:
         return "given"
 
     def place(self, placement: Placement) -> None:
-        """Runs nowhere."""
+        """Do nothing: it runs nowhere."""
 
     def estimate(
         self,

@@ -90,7 +90,7 @@ class Moge:
     def estimate(
         self, image: UInt8[Tensor, "3 height width"], intrinsics: Float[Tensor, " 4"] | None
     ) -> DepthEstimate:
-        """Depth where MoGe sees a surface.
+        """Estimate depth where MoGe sees a surface.
 
         Given intrinsics tell MoGe the field of view; it takes the optical axis to go through the
         picture's middle whatever they say.
@@ -119,7 +119,7 @@ class Moge:
         return DepthEstimate.where_possible(depth, mask, scale, intrinsics)
 
     def _shown(self, image: UInt8[Tensor, "3 height width"]) -> Float[Tensor, "3 rows columns"]:
-        """The picture as the model sees it, [0, 1]."""
+        """Return the picture as the model takes it, [0, 1]."""
         if self.params.reference:
             import cv2
 
@@ -172,7 +172,8 @@ class Moge:
 
 
 def _check_every_weight(model: torch.nn.Module, checkpoint: Path) -> None:
-    """MoGe 2 loads what it finds, and leaves other weights random, without a word.
+    """Refuse a checkpoint that does not fit: MoGe 2 loads what matches, and leaves other weights
+    random, without a word.
 
     Raises:
         RuntimeError: the checkpoint lacks weights of the model, or has others.

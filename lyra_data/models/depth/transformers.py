@@ -86,7 +86,7 @@ class TransformersDepth:
     def estimate(
         self, image: UInt8[Tensor, "3 height width"], intrinsics: Float[Tensor, " 4"] | None
     ) -> DepthEstimate:
-        """Depth of every pixel, but of sky beyond Depth Pro's limit."""
+        """Estimate depth of every pixel, but of sky beyond Depth Pro's limit."""
         height, width = image.shape[-2:]
         check_size(height, width)
         if intrinsics is None and self.params.field_of_view_degrees is not None:
@@ -107,7 +107,7 @@ class TransformersDepth:
         return DepthEstimate.where_possible(depth, depth > 0, "up_to_scale", intrinsics)
 
     def _shown(self, image: UInt8[Tensor, "3 height width"]) -> Float[Tensor, "3 rows columns"]:
-        """The picture as the model sees it."""
+        """Return the picture as the model takes it."""
         if self._model.config.model_type == "depth_pro":
             return _shown_to_depth_pro(image, self._preprocessor)
         return _shown_to_depth_anything(image, self._preprocessor)
@@ -163,7 +163,7 @@ class TransformersDepth:
 def depth_of_relative(
     values: Float[Tensor, "height width"], far_over_near: float
 ) -> Float[Tensor, "height width"]:
-    """Depth in units of the nearest pixel's, from relative inverse depth.
+    """Return depth in units of the nearest pixel's, from relative inverse depth.
 
     A relative model tells a / depth + b with a > 0 and b unknown. We take its largest value for
     depth 1 and its smallest for depth `far_over_near`, and go linearly in inverse depth between.
@@ -186,7 +186,8 @@ def _from_depth_pro(
     field_of_view_degrees: Tensor | None,
     intrinsics: Float[Tensor, " 4"] | None,
 ) -> DepthEstimate:
-    """Metric depth: the network tells focal length / (width * depth) (2410.02073, section 3)."""
+    """Return metric depth: the network gives focal length / (width * depth) (2410.02073, section
+    3)."""
     height, width = values.shape
     if intrinsics is None and field_of_view_degrees is not None:
         degrees = float(field_of_view_degrees.reshape(-1)[0])
@@ -206,7 +207,7 @@ def _from_depth_pro(
 def _shown_to_depth_anything(
     image: UInt8[Tensor, "3 height width"], preprocessor: Mapping[str, Any]
 ) -> Float[Tensor, "3 rows columns"]:
-    """Resized (antialiased) as little as brings one side to the model's, then normalised."""
+    """Resize (antialiased) as little as brings one side to the model's, then normalise."""
     height, width = image.shape[-2:]
     scale_y = preprocessor["size"]["height"] / height
     scale_x = preprocessor["size"]["width"] / width
@@ -224,7 +225,7 @@ def _shown_to_depth_anything(
 def _shown_to_depth_pro(
     image: UInt8[Tensor, "3 height width"], preprocessor: Mapping[str, Any]
 ) -> Float[Tensor, "3 rows columns"]:
-    """Normalised, then squeezed to the model's square without antialiasing."""
+    """Normalise, then squeeze to the model's square without antialiasing."""
     size = (preprocessor["size"]["height"], preprocessor["size"]["width"])
     return F.interpolate(_normalised(image, preprocessor)[None], size, mode="bilinear")[0]
 

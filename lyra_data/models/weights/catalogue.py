@@ -85,7 +85,7 @@ CATALOGUE: dict[str, Release] = {
 
 
 def find_release(name: str) -> Release:
-    """The release of that name.
+    """Return the release of that name.
 
     Raises:
         InputError: the name is unknown; the known ones are listed.

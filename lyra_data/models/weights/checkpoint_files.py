@@ -32,7 +32,7 @@ CUT = "fetch the file again, or give another: it is cut, altered, or no checkpoi
 
 
 def read_state_dict(path: Path) -> dict[str, Any]:
-    """Entries of a checkpoint by name, out of its wrapper where it has one.
+    """Read the entries of a checkpoint by name, out of its wrapper where it has one.
 
     Most entries are tensors; some checkpoints keep states of kernels as bytes beside them.
 
@@ -61,7 +61,7 @@ def read_state_dict(path: Path) -> dict[str, Any]:
 
 
 def load_safely(path: Path) -> Any:
-    """torch.load without code, mapped into memory where the format allows it.
+    """Load by torch.load without code, mapped into memory where the format allows it.
 
     Raises:
         InputError: the file is cut or no checkpoint, or asks for code; the code is named.
@@ -78,7 +78,7 @@ def load_safely(path: Path) -> Any:
 
 
 def _refused(path: Path, reason: str) -> InputError:
-    """Without torch's own words, which advise to load the file all the same."""
+    """Make an error without torch's own words, which advise to load the file all the same."""
     asked = re.search(r"(?:GLOBAL|Trying to \w+|function|class) ([\w.]+\.[\w.]+)", reason)
     if asked is None:
         return InputError(f"not a readable {KIND}", where=str(path), fix=CUT)
@@ -90,7 +90,7 @@ def _refused(path: Path, reason: str) -> InputError:
 
 
 def _refuse_cut(path: Path) -> None:
-    """A zip file ends with its directory: without one, a file that begins as one is cut."""
+    """Refuse a file that is cut: a zip ends with its directory, so without one it is not whole."""
     with path.open("rb") as file:
         start = file.read(4)
     if not start:

@@ -47,7 +47,7 @@ def convert_gen3c(
     rope_scale: tuple[float, float, float] = gen3c_network.ROPE_SCALE,
     progress: Progress = silent,
 ) -> Manifest:
-    """GEN3C's network and the Cosmos tokenizer to a folder for Gen3CPipeline.
+    """Convert GEN3C's network and the Cosmos tokenizer to a folder for Gen3CPipeline.
 
     Args:
         network: the released `model.pt`, or its folder.
@@ -100,7 +100,8 @@ def convert_tokenizer(
     dtype: DtypeChoice = "keep",
     progress: Progress = silent,
 ) -> Manifest:
-    """The Cosmos tokenizer alone: a folder that holds `vae`. Arguments and errors as above."""
+    """Convert the Cosmos tokenizer alone to a folder that holds `vae`. Arguments and errors as
+    above."""
     refuse_existing(output)
     files = find_files(tokenizer, TOKENIZER_FILES, option="--tokenizer")
     statistics_file = statistics or _beside(tokenizer)
@@ -114,14 +115,14 @@ def convert_tokenizer(
 
 
 def _beside(*releases: Path) -> Path:
-    """mean_std.pt in the first release that has it, else where it should be."""
+    """Return mean_std.pt in the first release that has it, else where it should be."""
     folders = [path if path.is_dir() else path.parent for path in releases]
     found = (folder / STATISTICS_FILE for folder in folders)
     return next((path for path in found if path.is_file()), folders[0] / STATISTICS_FILE)
 
 
 def refuse_existing(output: Path) -> None:
-    """Raises InputError where something stands at the place of the output."""
+    """Raise InputError where something stands at the path of the output."""
     if output.exists():
         raise InputError(
             "is there already",
@@ -136,7 +137,7 @@ def require_space(
     dtype: DtypeChoice,
     text: TextEncoderFiles | None = None,
 ) -> None:
-    """Raises StorageError where the disk has less space than the weights will take."""
+    """Raise StorageError where the disk has less space than the weights will take."""
     stored = _torch_dtype(dtype)
     needed = sum(size_of(tensor, stored) for part in parts for tensor in part.tensors.values())
     needed += 0 if text is None else text.num_bytes_to_copy(output)

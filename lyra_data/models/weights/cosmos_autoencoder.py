@@ -36,7 +36,7 @@ DROPPED = {
 
 
 def names(source_names: Iterable[str]) -> NameTable:
-    """The table for a checkpoint with these names.
+    """Return the table for a checkpoint with these names.
 
     It depends on how many levels there are: the decoder counts them from the picture inwards,
     diffusers from the latents outwards.
@@ -90,7 +90,7 @@ def _residual_block(source: str, target: str) -> Iterator[Renaming]:
 
 
 def _attention(source: str, target: str, number: str) -> Iterator[Renaming]:
-    """Attention within frames, then across them."""
+    """Return the names of attention within frames, then across them."""
     for axis, kind in enumerate(("attentions", "temp_attentions")):
         here = f"{target}.{kind}.{number}"
         yield Renaming(f"{source}.{axis}.norm.norm.{{what}}", f"{here}.norm.norm.{{what}}")
@@ -99,7 +99,7 @@ def _attention(source: str, target: str, number: str) -> Iterator[Renaming]:
 
 
 def infer_config(shapes: Shapes) -> dict[str, Any]:
-    """Configuration of the AutoencoderKLCosmos that has weights of these shapes.
+    """Infer the configuration of the AutoencoderKLCosmos that has weights of these shapes.
 
     Without the latents' statistics, which are in another file. What nothing shows is RELEASED's.
 
@@ -163,7 +163,8 @@ def _level_channels(shapes: Shapes, level: str) -> int | None:
 
 
 def _all_or(released: tuple[int, ...], found: list[int | None]) -> tuple[int, ...]:
-    """`found`; a gap takes the released model's value, and so does everything where all is gap."""
+    """Return `inferred`; a gap takes the released model's value, and so does everything where all
+    is gap."""
     if len(found) == 1:
         return released
     padded = [*released, *[released[-1]] * len(found)]

@@ -11,7 +11,7 @@ from lyra_data.engine.errors import InputError
 
 @contextmanager
 def file_at_fault(path: Path, *, kind: str) -> Iterator[None]:
-    """Raises InputError, "not a readable `kind`" and why, for every error but want of memory."""
+    """Raise InputError, "not a readable `kind`" and why, for every error but want of memory."""
     try:
         yield
     except (InputError, MemoryError):

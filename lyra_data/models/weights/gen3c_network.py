@@ -17,7 +17,7 @@ PATCH_SIZE = (1, 2, 2)
 """Latent frames, rows and columns in a token. Shapes show only the product with the channels."""
 
 ROPE_SCALE = (2.0, 1.0, 1.0)
-"""Of the released network; no shape tells it."""
+"""RoPE's scales along time, height and width in the released network; no shape shows them."""
 
 IN_CHANNELS = 82
 """16 latents, 1 conditioning mask, 2 buffers of 16 + 16 for frames and masks, 1 padding mask."""
@@ -78,7 +78,7 @@ NAMES = NameTable(
 def infer_config(
     shapes: Shapes, *, rope_scale: tuple[float, float, float] = ROPE_SCALE
 ) -> dict[str, Any]:
-    """Configuration of the CosmosTransformer3DModel that has weights of these shapes.
+    """Infer the configuration of the CosmosTransformer3DModel that has weights of these shapes.
 
     Every number is read from all weights that show it, and the most frequent one counts, so that a
     single misshapen weight is found out and does not mislead. What nothing shows is RELEASED's.
@@ -127,6 +127,7 @@ def _divided(count: int | None, by: int, otherwise: int) -> int:
 
 
 def _longest(shapes: Shapes, axis: int) -> int:
-    """The largest latent size along an axis (frame, row, column) that has learned positions."""
+    """Return the largest latent size along an axis (frame, row, column) that has learned
+    positions."""
     positions = vote(shapes, rf"learnable_pos_embed\.pos_emb_{'thw'[axis]}", axis=0)
     return RELEASED["max_size"][axis] if positions is None else positions * PATCH_SIZE[axis]

@@ -31,17 +31,17 @@ MIB = 2**20
 
 
 def files_to_fetch(listing: Listing, folder: Path) -> list[RemoteFile]:
-    """Files that are not in `folder` yet with the content they should have."""
+    """Return the files that are not in `folder` yet with the content they should have."""
     return [file for file in listing.files if not _is_whole(file, folder / file.name)]
 
 
 def bytes_to_fetch(files: list[RemoteFile], folder: Path) -> int:
-    """What the network still has to bring: begun files count for their rest."""
+    """Return the bytes that the network still has to bring: begun files count for their rest."""
     return sum(file.size - _begun(file, folder) for file in files)
 
 
 def require_space(files: list[RemoteFile], folder: Path) -> None:
-    """Raises StorageError where the disk has less space than what is to be fetched."""
+    """Raise StorageError where the disk has less space than what is to be fetched."""
     needed = bytes_to_fetch(files, folder)
     existing = next(path for path in (folder, *folder.absolute().parents) if path.is_dir())
     free = shutil.disk_usage(existing).free
@@ -118,7 +118,8 @@ def _fetch_file(listing: Listing, file: RemoteFile, folder: Path, bar: _Bar) -> 
 
 @contextmanager
 def _alone(file: BinaryIO, folder: Path) -> Iterator[None]:
-    """Two processes must not append to one file. The lock goes with the process."""
+    """Hold a lock, for two processes must not append to one file. The lock goes with the
+    process."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -131,7 +132,7 @@ def _alone(file: BinaryIO, folder: Path) -> Iterator[None]:
 
 
 def _is_whole(file: RemoteFile, path: Path) -> bool:
-    """Whether `path` holds exactly the file's bytes."""
+    """Return whether `path` holds exactly the file's bytes."""
     if not path.is_file() or path.stat().st_size != file.size:
         return False
     if file.sha256 is not None:
@@ -171,7 +172,7 @@ class _Bar:
         self._progress.advance(self._num_bytes // MIB - before, self.note)
 
     def listener(self) -> Any:
-        """A class that the Hub's client takes for its bar."""
+        """Return a class that the Hub's client takes for its bar."""
         bar = self
 
         class Listener:

@@ -1,4 +1,4 @@
-"""What the Hub refuses, told as errors that a user can mend."""
+"""Refusals of the Hub, as errors that a user can mend."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class RemoteFile:
 
 @dataclass(frozen=True)
 class Listing:
-    """What would be fetched.
+    """The files that would be fetched.
 
     Attributes:
         revision: the exact commit.
@@ -87,7 +87,7 @@ def list_release(release: Release, revision: str | None = None) -> Listing:
 
 
 def _refuse_outside(file: RemoteFile, page: str) -> None:
-    """Names and hashes both become part of a path."""
+    """Refuse names and hashes that lead elsewhere: both become part of a path."""
     hashes = (file.sha256 or "0", file.git_hash or "0")
     if stays_inside(file.name) and all(re.fullmatch("[0-9a-f]+", word) for word in hashes):
         return
@@ -100,7 +100,8 @@ def _refuse_outside(file: RemoteFile, page: str) -> None:
 
 
 def _licence(card: Any) -> str:
-    """License words of a model card: its name where it has one, else its identifier, and a link."""
+    """Return the licence words of a model card: its name where it has one, else its identifier, and
+    a link."""
     stated = {} if card is None else card.to_dict()
     name = stated.get("license_name") or stated.get("license")
     if not name:

@@ -28,7 +28,7 @@ class KeyCheck:
         self.problems.append(("misshapen", name, _shown(found), _shown(expected)))
 
     def __str__(self) -> str:
-        """One line a problem, in columns, under a line that counts them."""
+        """Return one line a problem, in columns, under a line that counts them."""
         kinds = [problem[0] for problem in self.problems]
         counts = [
             f"{kinds.count(kind)} {kind}"
@@ -53,7 +53,8 @@ def check_source(
     names: NameTable,
     expected: Mapping[str, Shape],
 ) -> KeyCheck:
-    """A checkpoint's entries against the model's shapes; weights have the checkpoint's names."""
+    """Check a checkpoint's entries against the model's shapes; weights have the checkpoint's
+    names."""
     check = KeyCheck(model)
     prefixed = any(name.startswith(names.prefix) for name in entries)
     for target, shape in expected.items():
@@ -74,7 +75,7 @@ def check_source(
 def check_converted(
     model: str, found: Mapping[str, Shape | str], expected: Mapping[str, Shape]
 ) -> KeyCheck:
-    """Weights under the model's own names against the model's shapes."""
+    """Check weights under the model's own names against the model's shapes."""
     check = KeyCheck(model)
     for name, shape in expected.items():
         if name not in found:
@@ -88,7 +89,7 @@ def check_converted(
 
 
 def shape_of(entry: Any) -> Shape | str:
-    """The shape of a tensor; what it is, in words, for anything else."""
+    """Return the shape of a tensor; what it is, in words, for anything else."""
     if hasattr(entry, "shape"):
         return tuple(int(length) for length in entry.shape)
     return f"a {type(entry).__name__}, no tensor"

@@ -14,7 +14,7 @@ FILE = "mean_std.pt"
 
 
 def read_latent_statistics(path: Path, *, num_channels: int) -> tuple[list[float], list[float]]:
-    """Mean and deviation as flat lists, channels slowest, one number a latent frame.
+    """Read mean and deviation as flat lists, channels slowest, one number a latent frame.
 
     The file holds a pair of tensors that view as [channel, latent_frame].
 

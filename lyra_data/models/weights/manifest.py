@@ -30,7 +30,7 @@ class FileRecord:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What weights.json says.
+    """The content of weights.json.
 
     Attributes:
         kind: "gen3c", "cosmos-tokenizer", "lyra-decoder", "download".
@@ -53,12 +53,14 @@ class Manifest:
 
 
 def stays_inside(name: str) -> bool:
-    """Whether a path relative to a folder leads to a file below it, whoever wrote the name."""
+    """Return whether a path relative to a folder leads to a file below it, whoever wrote the
+    name."""
     return bool(name) and name[0] != "/" and "\0" not in name and ".." not in name.split("/")
 
 
 def files_of(folder: Path) -> list[str]:
-    """Files below `folder` by relative path, sorted; hidden ones and weights.json do not count."""
+    """List files below `folder` by relative path, sorted; hidden ones and weights.json do not
+    count."""
     paths = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     return sorted(
         path.as_posix()
@@ -68,12 +70,12 @@ def files_of(folder: Path) -> list[str]:
 
 
 def hash_files(folder: Path) -> dict[str, FileRecord]:
-    """Length and hash of every file below `folder`."""
+    """Return length and hash of every file below `folder`."""
     return {name: FileRecord.of(folder / name) for name in files_of(folder)}
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """What weights.json of `folder` says.
+    """Read weights.json of `folder`.
 
     Raises:
         InputError: the folder or its weights.json is not there.
@@ -121,7 +123,7 @@ def _refuse_outside(manifest: Manifest, path: Path) -> None:
 
 
 def weights_fingerprint(folder: Path) -> str:
-    """A short name for the exact bytes of the weights in `folder`: "weights-" and 16 digits.
+    """Return a short name for the exact bytes of the weights in `folder`: "weights-" and 16 digits.
 
     It takes the hashes of weights.json, in `folder` or in the folder above it (then of one part,
     e.g. `vae`), as long as names and lengths of the files agree with it; else every file is hashed.
@@ -143,7 +145,7 @@ def weights_fingerprint(folder: Path) -> str:
 
 
 def _known_records(folder: Path, names: list[str]) -> dict[str, FileRecord] | None:
-    """What a manifest says of exactly these files, or None where none does."""
+    """Return a manifest's records of exactly these files, or None where none has them."""
     for owner, prefix in ((folder, ""), (folder.parent, f"{folder.name}/")):
         if not (owner / MANIFEST).is_file():
             continue

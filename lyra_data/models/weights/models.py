@@ -9,11 +9,11 @@ from typing import Any
 import torch
 
 CLASSES = {"transformer": "CosmosTransformer3DModel", "vae": "AutoencoderKLCosmos"}
-"""By the folder of the pipeline that holds the model."""
+"""Class of a model by the folder of the pipeline that holds it."""
 
 
 def expected_shapes(part: str, config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of the weights of a model, built without memory for them.
+    """Return names and shapes of the weights of a model, built without memory for them.
 
     Raises:
         ValueError, TypeError, ...: diffusers does not accept the configuration.

@@ -37,7 +37,7 @@ class Part:
 
 
 def read_network(files: list[Path], *, rope_scale: tuple[float, float, float]) -> Part:
-    """GEN3C's network.
+    """Read GEN3C's network.
 
     Raises:
         InputError: the files are of another model, or weights are missing, unexpected or misshapen.
@@ -48,7 +48,8 @@ def read_network(files: list[Path], *, rope_scale: tuple[float, float, float]) -
 
 
 def read_tokenizer(files: list[Path], *, statistics: Path) -> Part:
-    """The Cosmos tokenizer with the latents' statistics in its configuration. Errors as above."""
+    """Read the Cosmos tokenizer with the latents' statistics in its configuration. Errors as
+    above."""
     entries = read_together(files)
     names = cosmos_autoencoder.names(entries)
     part = _match("vae", "the Cosmos tokenizer", files, entries, names)
@@ -66,7 +67,8 @@ def _match(
     *,
     rope_scale: tuple[float, float, float] = gen3c_network.ROPE_SCALE,
 ) -> Part:
-    """The model that the entries make, or an error with every weight that does not fit it."""
+    """Return the model that the entries make, or raise an error with every weight that does not fit
+    it."""
     where = files[0] if len(files) == 1 else files[0].parent
     renamed = names.rename(entries)
     if not renamed.sources:
@@ -116,7 +118,7 @@ def _refuse_other_inputs(in_channels: int, where: Path) -> None:
 
 
 def refuse_foreign_numbers(part: Part, where: Path) -> None:
-    """Raises InputError where a tensor's numbers are of a type that weights never have."""
+    """Raise InputError where a tensor's numbers are of a type that weights never have."""
     for name, tensor in part.tensors.items():
         if tensor.dtype not in DTYPE_WORDS:
             raise InputError(

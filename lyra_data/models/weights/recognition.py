@@ -17,11 +17,12 @@ SIGNS = (
     ("a FLUX network", r"(double|single)_blocks\.\d+"),
     ("a Stable Diffusion checkpoint", r"model\.diffusion_model\."),
 )
-"""What a model is called, and what the name of some weight of it fits at its start."""
+"""Names of models, each with a pattern that the start of some weight's name fits."""
 
 
 def recognise(names: Iterable[str]) -> str | None:
-    """The model that weights of these names belong to, in words; None where none is known."""
+    """Return the model that weights of these names belong to, in words; None where none is
+    known."""
     names = list(names)
     for model, pattern in SIGNS:
         if any(re.match(pattern, name) for name in names):

@@ -49,7 +49,7 @@ class Renaming:
 
 @dataclass(frozen=True)
 class NameTable:
-    """How the names of one kind of checkpoint become those of our model.
+    """Rules that turn the names of one kind of checkpoint into those of our model.
 
     Attributes:
         renamings: templates; a name matches at most one.
@@ -77,7 +77,7 @@ class NameTable:
         return result
 
     def source_of(self, target: str) -> str | None:
-        """The checkpoint's own name of a weight, with the prefix; None where it has none."""
+        """Return the checkpoint's own name of a weight, with the prefix; None where it has none."""
         found = (renaming.to_source(target) for renaming in self.renamings)
         source = next(filter(None, found), None)
         return None if source is None else self.prefix + source
@@ -94,7 +94,7 @@ class NameTable:
 
 @dataclass
 class Renamed:
-    """What became of a checkpoint's names.
+    """A checkpoint's names after renaming.
 
     Attributes:
         sources: the checkpoint's name by the model's.

@@ -1,4 +1,4 @@
-"""What the shapes of a model's weights tell of its configuration, by majority."""
+"""Configuration of a model from the shapes of its weights, by majority."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 
 def vote(shapes: Mapping[str, tuple[int, ...]], pattern: str, *, axis: int) -> int | None:
-    """The most frequent length along `axis` of the weights whose whole name fits `pattern`.
+    """Return the most frequent length along `axis` of the weights whose whole name fits `pattern`.
 
     None where no weight fits. Of two equally frequent lengths the first one counts.
     """
@@ -21,6 +21,6 @@ def vote(shapes: Mapping[str, tuple[int, ...]], pattern: str, *, axis: int) -> i
 
 
 def count_of(shapes: Mapping[str, tuple[int, ...]], pattern: str) -> int:
-    """One more than the largest number in the place that `pattern` marks at a name's start."""
+    """Return one more than the largest number that `pattern` captures at a name's start."""
     numbers = [int(found[1]) for name in shapes if (found := re.match(pattern, name))]
     return max(numbers, default=-1) + 1

@@ -53,7 +53,7 @@ def write_shards(
 
 
 def size_of(tensor: Tensor, dtype: torch.dtype | None = None) -> int:
-    """Bytes of a tensor, stored as `dtype`."""
+    """Return the bytes of a tensor, stored as `dtype`."""
     return tensor.numel() * (dtype or tensor.dtype).itemsize
 
 
@@ -79,7 +79,8 @@ def _write(
     dtype: torch.dtype | None,
     written: Callable[[int], None],
 ) -> None:
-    """The safetensors format: length of the header, header, bytes; wide numbers come first."""
+    """Write the safetensors format: length of the header, header, bytes; wide numbers come
+    first."""
     names = sorted(names, key=lambda name: (-(dtype or tensors[name].dtype).itemsize, name))
     header: dict[str, object] = {"__metadata__": {"format": "pt"}}
     end = 0

@@ -1,4 +1,4 @@
-"""Where the released files lie: which files of a folder are the network, which the tokenizer."""
+"""Files of a release: which of a folder are the network, and which the tokenizer."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ TOKENIZER_FILES = (
     ("model.pt",),
     ("model.safetensors",),
 )
-"""What a release may hold, best first; files in one row belong together."""
+"""Files that a release may hold, best first; files in one row belong together."""
 
 
 def find_files(path: Path, choices: tuple[tuple[str, ...], ...], *, option: str) -> list[Path]:
-    """`path` itself where it is a file, else the first row of `choices` that the folder holds.
+    """Return `path` itself where it is a file, else the first row of `choices` that the folder
+    holds.
 
     Raises:
         InputError: nothing of the kind is there.
@@ -41,7 +42,7 @@ def find_files(path: Path, choices: tuple[tuple[str, ...], ...], *, option: str)
 
 
 def read_together(files: list[Path]) -> dict[str, Any]:
-    """The entries of all files.
+    """Return the entries of all files.
 
     Raises:
         InputError: a file is unreadable, or two of them hold different entries of one name.

@@ -19,7 +19,7 @@ TOKENIZER_FILES = (
     "added_tokens.json",
 )
 WEIGHT_PATTERNS = ("*.safetensors", "*.safetensors.index.json", "pytorch_model*.bin*")
-"""In the order they are preferred; the files of one pattern are enough."""
+"""Patterns in the order they are preferred; the files of one pattern are enough."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class TextEncoderFiles:
         return bool(self.files)
 
     def num_bytes_to_copy(self, output: Path) -> int:
-        """Bytes that need space on the disk of `output`: none where links do."""
+        """Return the bytes that need space on the disk of `output`: none where links do."""
         existing = next(path for path in (output, *output.absolute().parents) if path.exists())
         device = existing.stat().st_dev
         return sum(
@@ -53,7 +53,7 @@ class TextEncoderFiles:
 
 
 def find_text_encoder(folder: Path | None, *, width: int) -> TextEncoderFiles:
-    """The files of a transformers folder that T5EncoderModel and its tokenizer need.
+    """Find the files of a transformers folder that T5EncoderModel and its tokenizer need.
 
     Args:
         width: of the embeddings that the network takes.

@@ -1,4 +1,5 @@
-"""What names a tokenizer: the codec `cosmos`, and the latents of teachers that decode with it."""
+"""The fingerprint of a tokenizer: of the codec `cosmos`, and of teachers whose latents it
+decodes."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from lyra_data.models.weights.manifest import weights_fingerprint
 
 
 def tokenizer_fingerprint(folder: Path) -> str:
-    """`cosmos-1` and the hash of an autoencoder's folder.
+    """Return `cosmos-1` and the hash of an autoencoder's folder.
 
     Raises:
         ParamsError: the weights are not there.

@@ -28,8 +28,8 @@ from lyra_data.models.weights.file_faults import file_at_fault
 KIND = "TorchScript archive"
 SOME_OF_ITS_FILES = ("constants.pkl", "data.pkl")
 MAX_ATTRIBUTES = 100_000
-"""Of all modules together; thirty times what the tokenizer has. Modules within modules can share
-their parts, so a small file may describe a tree without end."""
+"""Attributes of all modules together; thirty times what the tokenizer has. Modules within modules
+can share their parts, so a small file may describe a tree without end."""
 
 DTYPES = {
     "DoubleStorage": torch.float64,
@@ -46,7 +46,7 @@ DTYPES = {
 
 
 def is_torchscript_archive(path: Path) -> bool:
-    """Whether `path` is a zip file with the parts of a TorchScript archive.
+    """Return whether `path` is a zip file with the parts of a TorchScript archive.
 
     Raises:
         InputError: it is a zip file whose directory cannot be read.
@@ -60,7 +60,7 @@ def is_torchscript_archive(path: Path) -> bool:
 
 
 def read_torchscript_tensors(path: Path) -> dict[str, Tensor]:
-    """Every tensor of the module tree by its dotted name, as in the module's state dict.
+    """Read every tensor of the module tree by its dotted name, as in the module's state dict.
 
     Raises:
         InputError: the archive is cut or altered, or its description names something that is
@@ -114,7 +114,8 @@ class _Reader(pickle.Unpickler):
         return allowed
 
     def persistent_load(self, pid: Any, /) -> _Held:
-        """The bytes of one storage, as a flat tensor of its type; the zip's checksum holds."""
+        """Return the bytes of one storage, as a flat tensor of its type; the zip's checksum
+        holds."""
         tag, dtype, key, _device, _count = pid
         if tag != "storage" or not isinstance(dtype, torch.dtype) or not isinstance(key, str):
             raise ValueError("unknown kind of storage")
@@ -126,7 +127,7 @@ class _Reader(pickle.Unpickler):
         return self._storages[key]
 
     def _file(self, name: str) -> bytes:
-        """Bytes as they lie in the file, so that they are no more than it holds."""
+        """Read bytes as they lie in the file, so that they are no more than it holds."""
         entry = self._archive.getinfo(f"{self._root}/{name}")
         if entry.compress_type != zipfile.ZIP_STORED:
             raise ValueError(f"{name} is compressed, which torch never does")
@@ -134,7 +135,7 @@ class _Reader(pickle.Unpickler):
 
 
 def _allowed() -> dict[tuple[str, str], Callable[..., Any]]:
-    """Fresh functions for every name that may stand in `data.pkl`."""
+    """Return fresh functions for every name that may stand in `data.pkl`."""
     return {
         ("torch._utils", "_rebuild_tensor_v2"): lambda *parts: _tensor(*parts[:4]),
         ("torch._utils", "_rebuild_parameter"): lambda data, *_: data,
@@ -149,7 +150,7 @@ def _allowed() -> dict[tuple[str, str], Callable[..., Any]]:
 
 
 def _tensor(storage: _Held, offset: int, size: tuple[int, ...], stride: tuple[int, ...]) -> _Held:
-    """A view of the storage; torch refuses one that reaches beyond it."""
+    """Return a view of the storage; torch refuses one that reaches beyond it."""
     flat = storage.tensor
     if math.prod(size) > flat.numel():
         raise ValueError(f"a tensor has more numbers than the {flat.numel()} of its storage")
@@ -157,7 +158,7 @@ def _tensor(storage: _Held, offset: int, size: tuple[int, ...], stride: tuple[in
 
 
 def _tensors_of(root: Any) -> Iterator[tuple[str, Tensor]]:
-    """Tensor attributes of a module and of the modules below it, by dotted name."""
+    """Collect tensor attributes of a module and of the modules below it, by dotted name."""
     count = 0
 
     def walk(module: Any, prefix: str, above: tuple[int, ...]) -> Iterator[tuple[str, Tensor]]:

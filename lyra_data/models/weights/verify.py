@@ -39,7 +39,7 @@ def verify_weights(folder: Path, *, progress: Progress = silent) -> Manifest:
 
 
 def unlisted_files(folder: Path, manifest: Manifest) -> list[str]:
-    """Files that weights.json does not know: no fault, but nobody vouches for them."""
+    """List files that weights.json does not know: no fault, but nobody vouches for them."""
     return [name for name in files_of(folder) if name not in manifest.files]
 
 
@@ -61,7 +61,7 @@ def _wrong_files(folder: Path, manifest: Manifest, progress: Progress) -> list[s
 
 
 def _wrong_weights(folder: Path, part: str) -> list[str]:
-    """Problems of one model; what cannot be read was reported as a file already."""
+    """Return problems of one model; what cannot be read was reported as a file already."""
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         expected = expected_shapes(part, config)
