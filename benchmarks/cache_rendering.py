@@ -87,7 +87,7 @@ class Scene:
         self, scatter: Scatter, cameras: Cameras, *, masking: bool = False
     ) -> Callable[[], Rendered]:
         entry = self.cache("reference", masking=masking).entries[0]
-        shown, boundary = (entry.shown & self.valid)[0], entry.boundary[0] if masking else None
+        shown, boundary = (entry.visible & self.valid)[0], entry.boundary[0] if masking else None
 
         def render() -> Rendered:
             return render_static(

@@ -53,7 +53,7 @@ class AnnotationSetup:
         """The parts, built; models are loaded when they are first asked."""
         annotator = ANNOTATORS.create(self.annotator, where="annotate.annotator")
         estimator = DEPTH_ESTIMATORS.create(self.depth, where="annotate.depth")
-        estimator.place(self.placement)
+        estimator.run_on(self.placement)
         annotator.keep_in(self.scratch)
         return SceneMaker(self.root, annotator, estimator, self.depth, self.scratch)
 

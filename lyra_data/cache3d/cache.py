@@ -74,7 +74,7 @@ class CacheEntry:
     cameras: Cameras
 
     @property
-    def shown(self) -> Bool[Tensor, "source height width"]:
+    def visible(self) -> Bool[Tensor, "source height width"]:
         return self.valid & self.reliable
 
     def reference_points(self, *, pixel_centre: float) -> Float[Tensor, "source height width 3"]:
@@ -156,12 +156,12 @@ class Cache3D:
         centre = self.params.pixel_centre
         outputs = []
         for entry in self.entries:
-            occluding = entry.valid if self.params.foreground_masking else entry.shown
+            occluding = entry.valid if self.params.foreground_masking else entry.visible
             sources = [
                 SplatSource(
                     frame=entry.frames[index],
                     depth=entry.depth[index],
-                    shown=entry.shown[index],
+                    visible=entry.visible[index],
                     occluding=occluding[index],
                     camera=entry.cameras[[index]],
                 )
@@ -222,7 +222,7 @@ class Cache3D:
         targets = targets[[frame for frame in range(num_frames) for _ in range(num_buffers)]]
         frames = row([entry.frames for entry in self.entries])
         points = row([entry.reference_points(pixel_centre=centre) for entry in self.entries])
-        weights = row([entry.shown.float() for entry in self.entries])
+        weights = row([entry.visible.float() for entry in self.entries])
         boundary = row([entry.boundary for entry in self.entries])
         warps = [
             warp_reference(

@@ -62,6 +62,8 @@ def _range(
     window: int,
 ) -> tuple[Float[Tensor, "frame height width"], Float[Tensor, "frame height width"]]:
     """Return the lowest and the highest counted depth in the window around each pixel."""
+    # max_pool2d pads with minus infinity, so the outside takes no part; the minimum is the
+    # negative of the maximum of the negatives.
     low = torch.where(counted, -depth, -math.inf)[:, None]
     high = torch.where(counted, depth, -math.inf)[:, None]
     lowest = -max_pool2d(low, window, stride=1, padding=window // 2)[:, 0]

@@ -75,6 +75,9 @@ def _nearness(
     depth: Float[Tensor, "frame height width"], weights: Float[Tensor, "frame height width"]
 ) -> Float[Tensor, "frame height width"]:
     """Return the weights, falling with depth: relative to the farthest pixel of all frames."""
+    # weight / exp(50 log(1 + z) / log(1 + farthest)): a surface at half the farthest's log depth
+    # outweighs the farthest by e^25. It is the farthest of all frames of a call, so that frames
+    # influence one another.
     log_depth = depth.clamp(min=0).log1p_()
     farthest = log_depth.max() + 1e-7
     exponent = log_depth.mul_(DEPTH_SHARPNESS).div_(farthest).clamp_(max=LARGEST_EXPONENT)
@@ -118,11 +121,11 @@ def _scatter(corner, values, x, y, nearness, sums):
     the four around its position, and its weight behind the values."""
     height, width = nearness.shape
     pixels = sums.reshape(-1, sums.shape[2])
-    places, weights = np.empty(width, np.int32), np.empty(width, np.float32)
+    indices, weights = np.empty(width, np.int32), np.empty(width, np.float32)
     for row in range(height):
-        _approach(corner, x[row], y[row], nearness[row], height, places, weights)
+        _approach(corner, x[row], y[row], nearness[row], height, indices, weights)
         for column in range(width):
-            pixel, weight = pixels[np.uint64(places[column])], weights[column]
+            pixel, weight = pixels[np.uint64(indices[column])], weights[column]
             for channel in range(len(values)):
                 pixel[channel] += values[channel][row, column] * weight
             pixel[len(values)] += weight
@@ -130,7 +133,7 @@ def _scatter(corner, values, x, y, nearness, sums):
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 @no_type_check
-def _approach(corner, x, y, nearness, height, places, weights):
+def _approach(corner, x, y, nearness, height, indices, weights):
     """Choose the pixel of the padded target that each pixel of a row goes to, and its weight there.
 
     A loop of its own and without branches, so that it compiles to vector instructions.
@@ -138,13 +141,14 @@ def _approach(corner, x, y, nearness, height, places, weights):
     limit_x, limit_y = np.float32(len(x) + 1), np.float32(height + 1)
     to_right, to_bottom = corner // 2 == 1, corner % 2 == 1
     for column in range(len(x)):
-        right, down = x[column] + ONE, y[column] + ONE
+        right, down = x[column] + ONE, y[column] + ONE  # into the padded target
+        # floor and ceil are one pixel where a position is whole: it is then added at all corners.
         corner_x = _clamp(np.ceil(right) if to_right else np.floor(right), limit_x)
         corner_y = _clamp(np.ceil(down) if to_bottom else np.floor(down), limit_y)
         proximity_x = ONE - abs(_clamp(right, limit_x) - corner_x)
         proximity_y = ONE - abs(_clamp(down, limit_y) - corner_y)
         weights[column] = proximity_x * proximity_y * nearness[column]
-        places[column] = np.int32(corner_y) * np.int32(len(x) + 2) + np.int32(corner_x)
+        indices[column] = np.int32(corner_y) * np.int32(len(x) + 2) + np.int32(corner_x)
 
 
 @numba.njit(inline="always", error_model="numpy")

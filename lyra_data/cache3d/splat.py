@@ -32,13 +32,13 @@ class SplatSource:
     Attributes:
         frame: colours, [-1, 1].
         depth: z depth; read only where `occluding`.
-        shown: True on pixels whose colour may appear.
-        occluding: True on pixels that hide what lies behind them; includes `shown`.
+        visible: True on pixels whose colour may appear.
+        occluding: True on pixels that hide what lies behind them; includes `visible`.
     """
 
     frame: Float[Tensor, "3 height width"]
     depth: Float[Tensor, "height width"]
-    shown: Bool[Tensor, "height width"]
+    visible: Bool[Tensor, "height width"]
     occluding: Bool[Tensor, "height width"]
     camera: Cameras
 
@@ -70,7 +70,7 @@ def splat(
             splat_frame(
                 source.frame.numpy(),
                 source.depth.numpy(),
-                source.shown.numpy(),
+                source.visible.numpy(),
                 source.occluding.numpy(),
                 projection,
                 across,
@@ -97,11 +97,14 @@ def _geometry(
     fx, fy, cx, cy = source.intrinsics[0].double().numpy()
     across = (np.arange(source.width) + pixel_centre - cx) / fx
     down = (np.arange(source.height) + pixel_centre - cy) / fy
+    # The target's pixels count from their centres, so that a position of (i, j) is pixel (i, j).
     to_fx, to_fy, to_cx, to_cy = target.intrinsics[0].double().numpy()
     to_pixels = np.array(
         [[to_fx, 0, to_cx - pixel_centre], [0, to_fy, to_cy - pixel_centre], [0, 0, 1]]
     )
     target_from_world = np.linalg.inv(target.camera_to_world[0].double().numpy())
     target_from_source = target_from_world @ source.camera_to_world[0].double().numpy()
+    # One matrix from the source's camera to the target's pixels: float64, for it takes the
+    # difference of large translations when both cameras are far from the world's origin.
     projection = to_pixels @ target_from_source[:3]
     return projection, across, down, np.array([to_fx / fx, to_fy / fy], np.float32)

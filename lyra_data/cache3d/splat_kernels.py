@@ -61,7 +61,7 @@ average to themselves exactly."""
 def splat_frame(
     source_frame,
     source_depth,
-    shown,
+    visible,
     occluding,
     projection,
     across,
@@ -76,7 +76,7 @@ def splat_frame(
     """Splat one frame: write into the last three arguments, and work in the two before.
 
     Args:
-        source_frame, source_depth, shown, occluding: see SplatSource.
+        source_frame, source_depth, visible, occluding: see SplatSource.
         projection: float64 [3, 4], maps (x, y, 1) * depth and 1 of the source's camera to
             (column, row, 1) * z of the target.
         across, down: float64, x / z of every source column, y / z of every source row.
@@ -104,7 +104,7 @@ def splat_frame(
                     slopes,
                     weights,
                     source_frame[:, row],
-                    shown[row],
+                    visible[row],
                     front,
                     sums,
                 )
@@ -127,6 +127,8 @@ def _land(row, source_depth, occluding, projection, across, down, landing):
         z[:] = 0.0
         depth[:] = 0.0
         return
+    # A pixel of depth d lies at d * (across, down, 1) in the source's camera. All of a row shares
+    # `down`, so what multiplies it is added up once: (x_x * across + x_0) * d + x_t is column * z.
     m = projection
     x_x, x_0, x_t = m[0, 0], m[0, 1] * down[row] + m[0, 2], m[0, 3]
     y_x, y_0, y_t = m[1, 0], m[1, 1] * down[row] + m[1, 2], m[1, 3]
@@ -134,7 +136,7 @@ def _land(row, source_depth, occluding, projection, across, down, landing):
     from_row, hides_row = source_depth[row], occluding[row]
     for column in range(len(from_row)):
         ray, given, hides = across[column], from_row[column], hides_row[column]
-        here = given if hides else 1.0
+        here = given if hides else 1.0  # unknown depth may be 0, which must not be divided by
         tz = here * (z_x * ray + z_0) + z_t
         inverse = 1.0 / tz
         px = (here * (x_x * ray + x_0) + x_t) * inverse
@@ -224,6 +226,8 @@ def _tents(
         alone = np.rint(depth * per_z[column] * focal_ratio * SUBPIXEL) / SUBPIXEL
         stretch = max(along, across)
         stretch = alone if stretch == NOT_FOUND else stretch
+        # The tent falls from 1 at the position to 0 at `half`. Where neighbours land `half` apart,
+        # any point between two of them gets weights a and 1 - a: they sum to one.
         half = min(max(stretch, ONE), LARGEST_STRETCH)
         start = np.floor(position - half) + ONE
         fall = ONE / half
@@ -241,8 +245,8 @@ def _stretch(position, depth, next_position, next_depth, last_position, last_dep
     -1."""
     limit = SAME_SURFACE * depth
     to_next, to_last = abs(next_position - position), abs(last_position - position)
-    found = to_last if abs(last_depth - depth) <= limit else NOT_FOUND
-    return to_next if abs(next_depth - depth) <= limit else found
+    fallback = to_last if abs(last_depth - depth) <= limit else NOT_FOUND
+    return to_next if abs(next_depth - depth) <= limit else fallback
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
@@ -296,12 +300,12 @@ def _cover_pixel(front, row, column, here, weight):
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 @no_type_check
-def _average(landing, spans, slopes, weights, colours, shown, front, sums):
+def _average(landing, spans, slopes, weights, colours, visible, front, sums):
     """Add one source row to the sums of the target pixels at whose front it lies."""
     height, width = front.shape
     for source in range(1, spans.shape[1] - 1):
         here = landing[Z, source]
-        if here <= 0.0 or not shown[source - 1]:
+        if here <= 0.0 or not visible[source - 1]:
             continue
         colour = colours[0, source - 1], colours[1, source - 1], colours[2, source - 1]
         inverse = landing[PER_Z, source]
@@ -329,6 +333,8 @@ def _average(landing, spans, slopes, weights, colours, shown, front, sums):
 @no_type_check
 def _add(sums, front, row, column, here, inverse, colour, weight):
     nearest = front[row, column]
+    # 1 / z is what is linear across the picture of a plane. Its excess over the front's, times the
+    # front's depth, is (nearest - here) / here: small, so float32 keeps its digits.
     if abs(here - nearest) <= SAME_SURFACE * nearest:
         pixel = sums[row, column]
         pixel[0] += weight * colour[0]
@@ -349,6 +355,7 @@ def _resolve(front, sums, frame, known, depth):
             total = pixel[WEIGHT]
             is_known = total >= LEAST_COVERAGE
             per_total = ONE / total
+            # front * 1 / (1 + mean excess): back from mean inverse depth to depth.
             mean_ratio = total / (total + pixel[NEARER])
             known[row, column] = is_known
             depth[row, column] = front[row, column] * mean_ratio if is_known else np.float32(0.0)

@@ -191,11 +191,11 @@ def _hash_of_index(index: dict[str, Any]) -> str:
 def _read(folder: Path, name: str, build: Callable[[dict[str, Any], Path], Content]) -> Content:
     """Check the folder against its index, then build what it holds."""
     index = _read_index(folder, name)
-    found = sha256_of_files(folder)
+    hashes = sha256_of_files(folder)
     for file, digest in index["files"].items():
-        if file not in found:
+        if file not in hashes:
             raise _corrupt(folder / file, "this file is missing")
-        if found[file] != digest:
+        if hashes[file] != digest:
             raise _corrupt(folder / file, "this file is cut or was altered")
     return build(index["facts"], folder)
 

@@ -31,8 +31,8 @@ class Failure:
     @staticmethod
     def of(item: str, error: LyraError) -> Failure:
         scene = (error.where or "").removeprefix("scene ")
-        is_told = not scene or f"{item}/".startswith(f"{scene}/")
-        reason = error.what if is_told else f"{error.where}: {error.what}"
+        is_named = not scene or f"{item}/".startswith(f"{scene}/")
+        reason = error.what if is_named else f"{error.where}: {error.what}"
         return Failure(item, type(error).__name__, reason, error.fix or "")
 
     @staticmethod
@@ -56,7 +56,7 @@ class Failure:
 
 FAILURES_FILE = "failures.json"
 
-MOST_TOLD = 20
+MOST_LISTED = 20
 """Reasons that an error message lists; the rest is counted."""
 
 
@@ -87,11 +87,11 @@ def check_failures(
         return
     if len(failures) < total and len(failures) <= max_failed_fraction * total:
         return
-    told = failures[:MOST_TOLD]
-    reasons = "\n".join(indent(str(failure), "  ") for failure in told)
-    where = ", ".join(failure.item for failure in told)
-    if len(failures) > MOST_TOLD:
-        rest = f"and {len(failures) - MOST_TOLD} more"
+    listed = failures[:MOST_LISTED]
+    reasons = "\n".join(indent(str(failure), "  ") for failure in listed)
+    where = ", ".join(failure.item for failure in listed)
+    if len(failures) > MOST_LISTED:
+        rest = f"and {len(failures) - MOST_LISTED} more"
         reasons += f"\n  {rest}" + (f", all in {listed_in}" if listed_in else "")
         where += f" {rest}"
     raise ScenesFailedError(

@@ -46,8 +46,8 @@ class Params(BaseModel):
 def _explain(error: ValidationError, section: type[Params], where: str) -> ParamsError:
     problems, fixes = [], []
     for item in error.errors(include_url=False):
-        place = ".".join(str(part) for part in item["loc"])
-        key = f"{where}.{place}" if place else where
+        location = ".".join(str(part) for part in item["loc"])
+        key = f"{where}.{location}" if location else where
         if item["type"] == "extra_forbidden":
             known = _fields_at(section, item["loc"][:-1])
             misspelt = str(item["loc"][-1])
@@ -58,7 +58,7 @@ def _explain(error: ValidationError, section: type[Params], where: str) -> Param
             fixes.append(f"add `{item['loc'][-1]}:`")
         else:
             problems.append(
-                f"{key}{_shown(item['input'])}: {item['msg'].removeprefix(VALUE_ERROR)}"
+                f"{key}{_describe_value(item['input'])}: {item['msg'].removeprefix(VALUE_ERROR)}"
             )
             if item["type"] == "literal_error":
                 known = re.findall(r"'([^']*)'", item.get("ctx", {}).get("expected", ""))
@@ -74,7 +74,7 @@ VALUE_ERROR = "Value error, "
 """Pydantic's words before the message of a ValueError of ours."""
 
 
-def _shown(value: Any) -> str:
+def _describe_value(value: Any) -> str:
     """Return the offending value for a message; a whole section would bury it."""
     return "" if isinstance(value, Mapping) else f" = {value!r}"
 

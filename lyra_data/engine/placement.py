@@ -63,10 +63,10 @@ class Placement:
 
         num_gpus = torch.cuda.device_count()
         try:
-            found = torch.device(device)
+            choice = torch.device(device)
         except RuntimeError:
-            found = None
-        is_gpu = found is not None and found.type == "cuda" and (found.index or 0) < num_gpus
+            choice = None
+        is_gpu = choice is not None and choice.type == "cuda" and (choice.index or 0) < num_gpus
         if not is_gpu and device != "cpu":
             raise ExecutorError(
                 f"{device!r} is no device of this machine, which has {num_gpus} GPUs",

@@ -86,11 +86,11 @@ def _find_damage(folder: Path) -> str | None:
     """Return what is wrong with an item, or None."""
     try:
         expected = json.loads((folder / CONTENTS_FILE).read_text())
-        found = sha256_of_files(folder)
+        actual = sha256_of_files(folder)
     except (OSError, ValueError) as error:
         return str(error)
-    found.pop(CONTENTS_FILE)
-    if found == expected:
+    actual.pop(CONTENTS_FILE)
+    if actual == expected:
         return None
-    names = sorted(found.keys() | expected.keys())
-    return f"{next(name for name in names if found.get(name) != expected.get(name))} has changed"
+    names = sorted(actual.keys() | expected.keys())
+    return f"{next(name for name in names if actual.get(name) != expected.get(name))} has changed"

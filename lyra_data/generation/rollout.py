@@ -113,11 +113,11 @@ class CacheRollout:
         camera = self._cameras[[start]]
         if self._grows:
             pixels = bytes_from_signed(last_frame)
-            told = self._estimator.estimate(pixels, camera.intrinsics[0])
+            estimate = self._estimator.estimate(pixels, camera.intrinsics[0])
             self._cache = self._cache.update(
                 last_frame[None],
-                told.depth[None],
-                told.valid[None],
+                estimate.depth[None],
+                estimate.valid[None],
                 camera,
                 alignment=self._alignment,
             )
@@ -127,10 +127,10 @@ class CacheRollout:
         self._start = start
         cameras = self._cameras[slice(start, start + self._step + 1)]
         cameras = replace(cameras, camera_to_world=cameras.camera_to_world.contiguous())
-        shown = self._cache.render(cameras, start_frame=start)
-        merged = shown.merged()
+        render = self._cache.render(cameras, start_frame=start)
+        merged = render.merged()
         pictures = bytes_from_signed(merged.frames[:, 0])
         new = slice(1 if start else 0, None)
         self._depth.append(merged.depth[new, 0])
         self._pictures.append(pictures[new])
-        return shown
+        return render

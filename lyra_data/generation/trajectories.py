@@ -216,6 +216,8 @@ def create_trajectory(
             fix="lower total_movement_distance_factor, so that distances stay below 1",
         )
 
+    # Positions are in the source camera's frame, so paths follow its axes wherever it looks, and a
+    # video's own motion carries them along.
     source_to_camera = look_at(positions, targets, reference_translation=reference_cameras)
     camera_to_world = source.camera_to_world.double() @ invert_rigid(source_to_camera)
     return Cameras(
@@ -241,10 +243,12 @@ def look_at(
     world_down = forward.new_tensor([0.0, 1.0, 0.0]).expand_as(forward)
     sideways = torch.linalg.cross(world_down, forward)
     assert bool((sideways.norm(dim=-1) > 1e-9).all()), "a camera looks straight up or down"
+    # Right-handed with y down: x = y cross z, then y = z cross x, made orthogonal to the view.
     camera_right = torch.nn.functional.normalize(sideways, dim=-1)
     camera_down = torch.linalg.cross(forward, camera_right)
 
     transform = torch.eye(4, dtype=positions.dtype).repeat(len(positions), 1, 1)
+    # The camera's axes as rows: world to camera. Its translation is -R times the position.
     rotation = torch.stack([camera_right, camera_down, forward], dim=-2)
     transform[:, :3, :3] = rotation
     if reference_translation:

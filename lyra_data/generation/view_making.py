@@ -39,7 +39,7 @@ class ViewMaker:
             params.extension.depth, where="generate.extension.depth"
         )
         for part in (self.teacher, self.codec, self.estimator):
-            part.place(placement)
+            part.run_on(placement)
         _check_fit(params, self.teacher)
 
     @property

@@ -58,6 +58,8 @@ def _read_png(path: Path) -> np.ndarray:
                 fix="save depth as uint16 millimetres, e.g. "
                 "cv2.imwrite('depth.png', (metres * 1000).astype(np.uint16))",
             )
+        # 16 bits reach to 65.535 m; float32 holds every one of the 65536 values exactly until the
+        # division rounds it.
         return np.asarray(image, dtype=np.float32) / np.float32(MILLIMETRES_PER_METRE)
 
 
@@ -72,13 +74,13 @@ def _read_npy(path: Path) -> np.ndarray:
             fix="save it again with np.save, as a float32 array",
         ) from None
     if not isinstance(values, np.ndarray) or values.dtype.kind != "f" or values.ndim != 2:
-        found = (
+        kind = (
             f"{values.dtype} of shape {values.shape}"
             if isinstance(values, np.ndarray)
             else "an archive"
         )
         raise InputError(
-            f"depth needs a float array [height, width], found {found}",
+            f"depth needs a float array [height, width], found {kind}",
             where=str(path),
             fix="save it as float32 metres with two axes: np.save('depth.npy', metres)",
         )

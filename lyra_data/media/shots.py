@@ -55,13 +55,13 @@ def cuts_in(frames: UInt8[Tensor, "frame 3 height width"]) -> list[int]:
     Fades and dissolves are not found.
     """
     grey = [_grey(frame) for frame in frames]
-    told = [index for index, picture in enumerate(grey) if picture.std() >= LEAST_CONTRAST]
+    textured = [index for index, picture in enumerate(grey) if picture.std() >= LEAST_CONTRAST]
     with _one_thread():
         flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
-        changes = [_change(grey[before], grey[after], flow) for before, after in pairwise(told)]
+        changes = [_change(grey[before], grey[after], flow) for before, after in pairwise(textured)]
     lost = np.array([change.lost for change in changes])
     return [
-        told[index + 1]
+        textured[index + 1]
         for index, change in enumerate(changes)
         if change.lost >= LEAST_LOST
         and change.correlation <= MOST_CORRELATION

@@ -62,8 +62,8 @@ def find_model(model: str, revision: str | None, *, root: Path, where: str) -> M
             where=where,
             fix=f"correct the path (it starts from {root.resolve()}), or name a model of the Hub",
         )
-    found = _pulled(model, revision, root) or _in_hub_cache(model, revision)
-    if found is None:
+    folder = _pulled(model, revision, root) or _in_hub_cache(model, revision)
+    if folder is None:
         at = "" if revision is None else f" at revision {revision}"
         raise ParamsError(
             f"model {model!r} is not on this machine{at}",
@@ -71,7 +71,7 @@ def find_model(model: str, revision: str | None, *, root: Path, where: str) -> M
             fix=f"run `{fetching_command(model, revision)}`; if it is gated, accept its licence on "
             f"https://huggingface.co/{model} and run `hf auth login` before",
         )
-    return found
+    return folder
 
 
 def fetching_command(model: str, revision: str | None) -> str:

@@ -176,10 +176,10 @@ class TextToImage:
                 f"again: `{fetching_command(self.params.model, self.params.revision)}`",
             ) from error
         pipeline.set_progress_bar_config(disable=True)
-        return _placed(pipeline, self._placement)
+        return _moved_to_device(pipeline, self._placement)
 
 
-def _placed(pipeline: Any, placement: Placement) -> Any:
+def _moved_to_device(pipeline: Any, placement: Placement) -> Any:
     """Return the pipeline on its device, or on its way there and back where memory is short."""
     device = torch.device(placement.device)
     if device.type == "cpu" or placement.offload == "none":

@@ -68,6 +68,7 @@ class Cameras:
 
     def resized(self, height: int, width: int) -> Cameras:
         """Return cameras of the same images resized to `height` x `width` pixels."""
+        # Pixels cover [i, i + 1], so a size and a position scale alike: no half-pixel term.
         scale = self.intrinsics.new_tensor(
             [width / self.width, height / self.height, width / self.width, height / self.height]
         )
@@ -114,6 +115,7 @@ class Cameras:
 
 def invert_rigid(transform: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch 4 4"]:
     """Invert rigid transforms: the rotation is transposed exactly, no matrix is solved."""
+    # R^T and -R^T t. A general inverse would lose digits, and its rotation would not quite be one.
     rotation = transform[..., :3, :3].transpose(-1, -2)
     translation = -(rotation @ transform[..., :3, 3:])
     top = torch.cat([rotation, translation], dim=-1)

@@ -108,12 +108,12 @@ def _single_picture(path: Path) -> InputError:
 
 def _unknown(path: Path) -> InputError:
     what = f"files of kind {path.suffix!r}" if path.is_file() else "a folder of this content"
-    found = ""
+    content = ""
     if path.is_dir():
         names = sorted(entry.name for entry in path.iterdir())[:5]
-        found = f" ({', '.join(names)}, ...)" if names else " (it is empty)"
+        content = f" ({', '.join(names)}, ...)" if names else " (it is empty)"
     return InputError(
-        f"no source reads {what}{found}",
+        f"no source reads {what}{content}",
         where=str(path),
         fix=f"give {ACCEPTED}; frames are {', '.join(FRAME_SUFFIXES)}",
     )

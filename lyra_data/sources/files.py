@@ -140,31 +140,31 @@ def _depth_path(folder: Path) -> Path | None:
 
 def _only(folder: Path, stem: str, suffixes: tuple[str, ...]) -> Path:
     """Return the one file `stem` with one of the suffixes."""
-    found = _only_or_none(folder, stem, suffixes)
-    if found is None:
+    candidates = _only_or_none(folder, stem, suffixes)
+    if candidates is None:
         raise InputError(
             f"there is no {stem}({'|'.join(suffixes)})",
             where=str(folder),
             fix=f"put the scene's {stem} there under one of these names",
         )
-    return found
+    return candidates
 
 
 def _only_or_none(folder: Path, stem: str, suffixes: tuple[str, ...]) -> Path | None:
-    found = [
+    candidates = [
         path
         for path in sorted(folder.iterdir())
         if path.stem == stem and path.suffix.lower() in suffixes
     ]
-    if len(found) > 1:
-        _refuse_double(folder, found)
-    return found[0] if found else None
+    if len(candidates) > 1:
+        _refuse_double(folder, candidates)
+    return candidates[0] if candidates else None
 
 
-def _refuse_double(folder: Path, found: list[Path]) -> NoReturn:
-    names = ", ".join(path.name for path in found)
+def _refuse_double(folder: Path, candidates: list[Path]) -> NoReturn:
+    names = ", ".join(path.name for path in candidates)
     raise InputError(
-        f"which file is {found[0].stem!r}? found {names}",
+        f"which file is {candidates[0].stem!r}? found {names}",
         where=str(folder),
         fix="keep one of them",
     )
@@ -172,9 +172,9 @@ def _refuse_double(folder: Path, found: list[Path]) -> NoReturn:
 
 def _check_size(depth: DepthMap, path: Path, *, height: int, width: int) -> None:
     if depth.depth.shape != (height, width):
-        found_height, found_width = depth.depth.shape
+        depth_height, depth_width = depth.depth.shape
         raise InputError(
-            f"the depth map has {found_width}x{found_height} pixels, the picture {width}x{height}",
+            f"the depth map has {depth_width}x{depth_height} pixels, the picture {width}x{height}",
             where=str(path),
             fix="give depth for every pixel of the picture; resize it by nearest neighbour",
         )

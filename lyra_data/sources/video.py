@@ -133,14 +133,14 @@ class VideoSource(SceneSource[VideoParams]):
         if not cuts:
             return
         first, stride = self.params.first, self.params.stride
-        places = [str(first + stride * cut) for cut in cuts]
+        frames = [str(first + stride * cut) for cut in cuts]
         shots = [
             f"{{first: {first + stride * start}, max_frames: {length}}}"
             for start, length in shot_ranges(cuts, len(video.frames))
             if length > 1
         ]
         raise InputError(
-            f"the video cuts to another shot at frame {_shortened(places, ', ')}; one clip shows "
+            f"the video cuts to another shot at frame {_shortened(frames, ', ')}; one clip shows "
             "one place",
             where=str(path),
             fix=f"make a source of each shot: {_shortened(shots, '; ')}",

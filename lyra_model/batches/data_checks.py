@@ -29,7 +29,7 @@ def codec_of(params: TrainParams, dataset: SceneDataset, placement: Placement) -
         ParamsError: another one made the dataset's latents.
     """
     codec = CODECS.create(params.codec, where="train.codec")
-    codec.place(placement)
+    codec.run_on(placement)
     if (codec.name, codec.fingerprint) != (dataset.codec.name, dataset.codec.fingerprint):
         raise ParamsError(
             f"codec {codec.name} ({codec.fingerprint}) did not make the dataset's latents; "

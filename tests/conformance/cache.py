@@ -194,7 +194,7 @@ def _compare_entry(comparison: Comparison, arrays: Arrays, cache: Cache3D) -> No
     points = torch.stack(each, dim=1)
     expected = arrays["out_points"]  # [1, frame, buffer, view=1, height, width, 3]
     comparison.add("points", points, expected[0, :, :, 0], tolerance["points"])
-    shown = torch.stack([entry.shown for entry in cache.entries], dim=1)
+    shown = torch.stack([entry.visible for entry in cache.entries], dim=1)
     comparison.add("mask", shown, arrays["out_input_mask"][0, :, :, 0, 0], tolerance["masks"])
 
 

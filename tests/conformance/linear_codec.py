@@ -32,7 +32,7 @@ class LinearCodec:
     def fingerprint(self) -> str:
         return "linear"
 
-    def place(self, placement: Placement) -> None:
+    def run_on(self, placement: Placement) -> None:
         """Runs where its input lies."""
 
     def encode(self, video: Float[Tensor, "3 frame height width"]) -> Float[Tensor, "16 t h w"]:

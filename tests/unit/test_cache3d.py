@@ -337,7 +337,7 @@ def test_unknown_depth_stays_unknown_after_alignment() -> None:
     valid = torch.ones_like(depth, dtype=torch.bool)
     valid[:, :, :20] = False
     cache = build().update(frames, depth * valid, valid, target, alignment="rigid")
-    assert torch.equal(cache.entries[0].shown, valid)
+    assert torch.equal(cache.entries[0].visible, valid)
 
 
 def test_depth_with_nothing_in_common_is_refused() -> None:

@@ -20,7 +20,7 @@ def root(tmp_path_factory):
 
 def make_codec(root):
     codec = CODECS.create({"name": "cosmos", "weights": "vae"}, where="test")
-    codec.place(Placement("cpu", root=root))
+    codec.run_on(Placement("cpu", root=root))
     return codec
 
 

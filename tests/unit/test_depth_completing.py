@@ -31,7 +31,7 @@ class ConstantDepth:
         self.own = intrinsics
         self.asked: list[torch.Tensor | None] = []
 
-    def place(self, placement: Placement) -> None:
+    def run_on(self, placement: Placement) -> None:
         pass
 
     def estimate(self, image: torch.Tensor, intrinsics: torch.Tensor | None) -> DepthEstimate:

@@ -46,7 +46,7 @@ def estimator(root: Path, **changes: Any) -> Moge:
     }
     created = DEPTH_ESTIMATORS.create(values | changes, where="annotate.depth")
     assert isinstance(created, Moge)
-    created.place(Placement("cpu", root=root))
+    created.run_on(Placement("cpu", root=root))
     return created
 
 

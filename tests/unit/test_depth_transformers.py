@@ -40,7 +40,7 @@ def estimator(models: Path, model: str, **changes: Any) -> TransformersDepth:
     values = {"revision": None, "field_of_view_degrees": None, "far_over_near": 20.0, **changes}
     created = DEPTH_ESTIMATORS.create({"name": "transformers", "model": model, **values}, where="t")
     assert isinstance(created, TransformersDepth)
-    created.place(Placement("cpu", root=models))
+    created.run_on(Placement("cpu", root=models))
     return created
 
 

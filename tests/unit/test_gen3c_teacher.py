@@ -74,7 +74,7 @@ class WallDepth:
     def __init__(self):
         self.pictures = []
 
-    def place(self, placement):
+    def run_on(self, placement):
         """Runs nowhere."""
 
     def estimate(self, image, intrinsics):
@@ -186,7 +186,7 @@ def test_views_are_generated_stored_and_reused(root, tmp_path):
 def test_the_fingerprint_names_the_weights_and_every_setting(root, tmp_path):
     def fingerprint(root=root, **changes):
         teacher = TEACHERS.create({**TEACHER, **changes}, where="test")
-        teacher.place(Placement("cpu", root=root))
+        teacher.run_on(Placement("cpu", root=root))
         return teacher.fingerprint
 
     other = {

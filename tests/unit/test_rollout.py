@@ -38,7 +38,7 @@ class DistortedDepth:
         self.truth, self.scale, self.shift = truth, scale, shift
         self.asked: list[tuple[Tensor, Tensor | None]] = []
 
-    def place(self, placement: Placement) -> None:
+    def run_on(self, placement: Placement) -> None:
         """Runs where it is called."""
 
     def estimate(self, image: Tensor, intrinsics: Tensor | None) -> DepthEstimate:

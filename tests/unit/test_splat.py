@@ -67,7 +67,7 @@ def splat_plainly(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What the docstring of splat.py says, pixel by pixel in float64."""
     depth, frame = given.depth.double().numpy(), given.frame.double().numpy()
-    shown, occluding = given.shown.numpy(), given.occluding.numpy()
+    shown, occluding = given.visible.numpy(), given.occluding.numpy()
     fx, fy, cx, cy = given.camera.intrinsics[0].double().numpy()
     to_fx, to_fy, to_cx, to_cy = target.intrinsics[0].double().numpy()
     to_target = np.linalg.inv(target.camera_to_world[0].double().numpy())
@@ -255,7 +255,7 @@ def test_the_reference_warp_moves_points_as_its_formulas_to_the_last_bit() -> No
     warp = warp_reference(
         given.frame.expand(2, -1, -1, -1),
         points,
-        given.shown.float().expand(2, -1, -1),
+        given.visible.float().expand(2, -1, -1),
         targets,
         boundary=None,
     )
@@ -268,7 +268,7 @@ def test_the_reference_warp_moves_points_as_its_formulas_to_the_last_bit() -> No
         given.frame.expand(2, -1, -1, -1),
         (grid + flow).permute(0, 3, 1, 2),
         in_camera[..., 2],
-        given.shown * (in_camera[..., 2] > 0).float(),
+        given.visible * (in_camera[..., 2] > 0).float(),
     )
     assert torch.equal(warp.frames, frames)
     assert torch.equal(warp.known, known)

@@ -219,27 +219,27 @@ def test_a_bar_drawn_over_is_one_line_of_the_last_words(tmp_path):
         "for i in range(50): sys.stderr.write(f'\\rstep {i}')\n"
         "sys.stderr.write('\\r\\nboom\\r\\n'); sys.exit(3)"
     )
-    ended = run_to_end([sys.executable, "-c", code], tmp_path, told_as="test")
+    ended = run_to_end([sys.executable, "-c", code], tmp_path, label="test")
     assert ended.exit_code == 3 and ended.last_lines == ("step 49", "boom")
 
 
 def test_a_killed_program_is_told_by_its_signal(tmp_path):
     code = "import os; os.kill(os.getpid(), 9)"
-    ended = run_to_end([sys.executable, "-c", code], tmp_path, told_as="test")
+    ended = run_to_end([sys.executable, "-c", code], tmp_path, label="test")
     assert ended.how == "killed by SIGKILL, often for lack of memory"
 
 
 def test_a_child_that_holds_the_pipe_open_delays_nothing(tmp_path):
     code = "import subprocess; subprocess.Popen(['sleep', '600']); print('done')"
     start = time.monotonic()
-    ended = run_to_end([sys.executable, "-c", code], tmp_path, told_as="test")
+    ended = run_to_end([sys.executable, "-c", code], tmp_path, label="test")
     assert ended == (0, ("done",)) and time.monotonic() - start < 60
 
 
 def test_modules_of_our_python_are_not_found_by_vipes(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", "ours")
     code = "import os; print(os.environ.get('PYTHONPATH'), os.environ['PYTHONUNBUFFERED'])"
-    ended = run_to_end([sys.executable, "-c", code], tmp_path, told_as="test")
+    ended = run_to_end([sys.executable, "-c", code], tmp_path, label="test")
     assert ended.last_lines == ("None 1",)
 
 
@@ -250,7 +250,7 @@ def test_an_interruption_ends_all_that_was_started(number):
         "import logging, pathlib, sys; logging.basicConfig(level=logging.INFO)\n"
         "from lyra_data.annotation.annotators.vipe_process import run_to_end\n"
         f"run_to_end([sys.executable, {str(STAND_IN)!r}, '--behaviour', 'hangs', 'infer', 'x.mp4'],"
-        " pathlib.Path(), told_as='vipe')"
+        " pathlib.Path(), label='vipe')"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", code], cwd=REPOSITORY, stderr=subprocess.PIPE, text=True

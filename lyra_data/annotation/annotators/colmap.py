@@ -157,7 +157,7 @@ class ColmapAnnotator:
             depth_scale="up_to_scale",
             depth_confidence=confidence,
             dynamic_mask=None if mask is None else framing.of_mask(mask),
-            provenance={**material.provenance, **self._told(solved, material, share)},
+            provenance={**material.provenance, **self._solving_facts(solved, material, share)},
         )
         return framed_clip(complete, self.params, self.fingerprint)
 
@@ -186,15 +186,15 @@ class ColmapAnnotator:
                 fix="give the cameras too, or leave the depth out",
             )
         solving = _solving_framing(material, self.params.solve_height)
-        wanted, style = self.params, FRAMINGS[self.params.framing]
+        params, style = self.params, FRAMINGS[self.params.framing]
         of_source = style.centred(
-            solving.source_height, solving.source_width, wanted.height, wanted.width
+            solving.source_height, solving.source_width, params.height, params.width
         )
-        of_solved = style.centred(solving.height, solving.width, wanted.height, wanted.width)
+        of_solved = style.centred(solving.height, solving.width, params.height, params.width)
         if of_solved.enlarges and not of_source.enlarges:
             raise ParamsError(
-                f"the clip ({wanted.width}x{wanted.height}) is larger than what is solved "
-                f"({solving.width}x{solving.height}, from solve_height {wanted.solve_height})",
+                f"the clip ({params.width}x{params.height}) is larger than what is solved "
+                f"({solving.width}x{solving.height}, from solve_height {params.solve_height})",
                 where="annotate.annotator",
                 fix="raise solve_height, or lower height and width",
             )
@@ -241,7 +241,9 @@ class ColmapAnnotator:
         seeds = [Seeds(*scene.projected_in(frame)) for frame in range(len(scene))]
         return dense_depth(views, neighbours, seeds, settings)
 
-    def _told(self, solved: _Solved, material: SourceMaterial, share: float) -> dict[str, str]:
+    def _solving_facts(
+        self, solved: _Solved, material: SourceMaterial, share: float
+    ) -> dict[str, str]:
         """Return facts of the solving for the clip's source."""
         scene, (height, width) = solved.scene, solved.frames.shape[-2:]
         by_mapper, total = int(scene.by_mapper.sum()), len(scene)

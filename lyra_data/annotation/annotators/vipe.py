@@ -113,7 +113,7 @@ class VipeAnnotator:
         if len(material.frames) < 2:
             raise InputError(
                 "annotator 'vipe' needs a video, and this is a single picture",
-                where=_place(material),
+                where=_location_of(material),
                 fix="choose the annotator `given`: depth is estimated by annotate.depth",
             )
         result = self._result_of(material)
@@ -164,13 +164,13 @@ class VipeAnnotator:
             self._words,
             ["infer", str(video), "-p", self.params.pipeline, "--output", str(result)],
             folder,
-            told_as=f"scene {material.scene_id}: vipe",
+            label=f"scene {material.scene_id}: vipe",
         )
         if ended.exit_code != 0:
-            said = "\n    ".join(ended.last_lines) or "nothing"
+            last_words = "\n    ".join(ended.last_lines) or "nothing"
             raise InputError(
-                f"ViPE failed ({ended.how}); its last words:\n    {said}",
-                where=_place(material),
+                f"ViPE failed ({ended.how}); its last words:\n    {last_words}",
+                where=_location_of(material),
                 fix="mend what it says, or run it by hand on the video and give its result as a "
                 "source of kind `vipe`; where GPU memory is short, cut the video or take the "
                 "pipeline `no_vda`; `colmap` annotates without ViPE",
@@ -199,18 +199,18 @@ def _checked(material: SourceMaterial, folder: Path) -> ImportedClip:
     try:
         result = read_vipe(folder, VIDEO_NAME)
     except InputError as error:
-        place = (error.where or "").replace(f"{folder.absolute()}", "").replace(f"{folder}", "")
+        file = (error.where or "").replace(f"{folder.absolute()}", "").replace(f"{folder}", "")
         raise InputError(
-            f"ViPE ended well, but its result cannot be used: {place.lstrip('/')}: {error.what}",
-            where=_place(material),
+            f"ViPE ended well, but its result cannot be used: {file.lstrip('/')}: {error.what}",
+            where=_location_of(material),
             fix="see what ViPE said above; take a pipeline that writes poses and depth (`lyra`)",
         ) from None
-    found, given = tuple(result.frames.shape), tuple(material.frames.shape)
-    if found != given:
+    size, expected_size = tuple(result.frames.shape), tuple(material.frames.shape)
+    if size != expected_size:
         raise InputError(
-            f"ViPE's result has {found[0]} frames of {found[3]}x{found[2]}, and it was given "
-            f"{given[0]} of {given[3]}x{given[2]}",
-            where=_place(material),
+            f"ViPE's result has {size[0]} frames of {size[3]}x{size[2]}, and it was given "
+            f"{expected_size[0]} of {expected_size[3]}x{expected_size[2]}",
+            where=_location_of(material),
             fix="take a pipeline that keeps all frames and their size (`lyra`)",
         )
     for index, (one, other) in enumerate(zip(result.frames, material.frames, strict=True)):
@@ -219,11 +219,11 @@ def _checked(material: SourceMaterial, folder: Path) -> ImportedClip:
             raise InputError(
                 f"frame {index} of ViPE's result shows something else (mean difference "
                 f"{difference:.0f} of 255)",
-                where=_place(material),
+                where=_location_of(material),
                 fix="take a pipeline that keeps all frames in their order (`lyra`)",
             )
     return result
 
 
-def _place(material: SourceMaterial) -> str:
+def _location_of(material: SourceMaterial) -> str:
     return material.location or f"scene {material.scene_id}"

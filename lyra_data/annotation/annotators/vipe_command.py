@@ -39,7 +39,7 @@ def parse_command(command: str) -> tuple[str, ...]:
     return words
 
 
-def run_vipe(words: tuple[str, ...], arguments: list[str], folder: Path, *, told_as: str) -> Ended:
+def run_vipe(words: tuple[str, ...], arguments: list[str], folder: Path, *, label: str) -> Ended:
     """Run ViPE to its end.
 
     Args:
@@ -50,9 +50,9 @@ def run_vipe(words: tuple[str, ...], arguments: list[str], folder: Path, *, told
         ParamsError: the program that `command` starts is missing, or must not be run.
     """
     started = [word.replace(FOLDER, str(folder.absolute())) for word in words] + arguments
-    log.info("%s: %s", told_as, shlex.join(started))
+    log.info("%s: %s", label, shlex.join(started))
     try:
-        return run_to_end(started, folder, told_as=told_as)
+        return run_to_end(started, folder, label=label)
     except OSError as error:
         raise ParamsError(
             f"annotate.annotator.command: {words[0]!r} cannot be started: "
@@ -68,10 +68,10 @@ def version_of(words: tuple[str, ...], folder: Path) -> str:
     Raises:
         ParamsError: as `run_vipe`.
     """
-    ended = run_vipe(words, ["--version"], folder, told_as="vipe --version")
-    told = re.search(r"version[: ]+(\S+)", "\n".join(ended.last_lines))
-    if ended.exit_code == 0 and told:
-        return told[1]
+    ended = run_vipe(words, ["--version"], folder, label="vipe --version")
+    version = re.search(r"version[: ]+(\S+)", "\n".join(ended.last_lines))
+    if ended.exit_code == 0 and version:
+        return version[1]
     last = ended.last_lines[-1] if ended.last_lines else "nothing"
     log.warning("the version of ViPE is unknown: it said %r (%s)", last, ended.how)
     return UNKNOWN

@@ -55,14 +55,14 @@ class Ended(NamedTuple):
         return f"killed by {name}" + (", often for lack of memory" if name == "SIGKILL" else "")
 
 
-def run_to_end(command: Sequence[str], folder: Path, *, told_as: str) -> Ended:
+def run_to_end(command: Sequence[str], folder: Path, *, label: str) -> Ended:
     """Run `command` in `folder`, without a limit of time, and log what it writes.
 
     When this is interrupted (ctrl-C), fails or is killed, the program and all that it started are
     ended too: without that, a ViPE would hold the GPU for hours for nobody.
 
     Args:
-        told_as: put before every line that is logged.
+        label: put before every line that is logged.
 
     Raises:
         OSError: it cannot be started.
@@ -77,7 +77,7 @@ def run_to_end(command: Sequence[str], folder: Path, *, told_as: str) -> Ended:
         stderr=subprocess.STDOUT,
         start_new_session=True,  # a process group of its own, to be ended as a whole
     )
-    lines = _Lines(told_as)
+    lines = _Lines(label)
     watcher = None
     try:
         watcher = _watch_over(process)
@@ -94,12 +94,12 @@ def run_to_end(command: Sequence[str], folder: Path, *, told_as: str) -> Ended:
 class _Lines:
     """Output of a program, cut into lines; a carriage return ends one, as progress bars do."""
 
-    def __init__(self, told_as: str) -> None:
+    def __init__(self, label: str) -> None:
         self.kept: deque[str] = deque(maxlen=NUM_LINES_KEPT)
-        self._told_as = told_as
+        self._label = label
         self._rest = b""
         self._is_redrawn = False
-        self._last_told = -SECONDS_BETWEEN_UPDATES
+        self._last_update = -SECONDS_BETWEEN_UPDATES
 
     def add(self, data: bytes) -> None:
         data = (self._rest + data).replace(b"\r\n", b"\n")
@@ -121,10 +121,10 @@ class _Lines:
             self.kept.pop()  # the bar's former state, drawn over
         self._is_redrawn = is_redrawn
         self.kept.append(text)
-        if is_redrawn and time.monotonic() - self._last_told < SECONDS_BETWEEN_UPDATES:
+        if is_redrawn and time.monotonic() - self._last_update < SECONDS_BETWEEN_UPDATES:
             return
-        self._last_told = time.monotonic()
-        log.info("%s: %s", self._told_as, text)
+        self._last_update = time.monotonic()
+        log.info("%s: %s", self._label, text)
 
 
 def _listen(process: subprocess.Popen[bytes], lines: _Lines) -> None:

@@ -89,6 +89,8 @@ def _picture(
     name, camera = image["name"], image["camera"]
     where = f"{sparse}: {name}"
     world_to_camera = np.vstack([image["world_to_camera"], [0.0, 0.0, 0.0, 1.0]])
+    # The inverse of a rigid transform: R^T and -R^T t. COLMAP stores where the world goes, we where
+    # the camera is.
     pose = np.eye(4)
     pose[:3, :3] = world_to_camera[:3, :3].T
     pose[:3, 3] = -world_to_camera[:3, :3].T @ world_to_camera[:3, 3]
@@ -115,6 +117,8 @@ def _lens(camera: dict[str, Any], where: str) -> Lens:
             fix="undistort the pictures first: `colmap image_undistorter`; models that are read: "
             f"{', '.join(LENSES)}",
         )
+    # Models named SIMPLE and RADIAL have one focal length for both axes; a coefficient that a model
+    # does not have is 0.
     values = dict(zip(keys, camera["params"], strict=True))
     fx, fy = (values[key] if key in values else values["f"] for key in ("fx", "fy"))
     distortion = tuple(values.get(key, 0.0) for key in DISTORTION)

@@ -21,22 +21,22 @@ POSE_BYTES = 56
 
 
 class _Walk:
-    """A place in a file's bytes that only moves on."""
+    """An offset in a file's bytes that only moves on. COLMAP writes little endian, unpadded."""
 
     def __init__(self, data: bytes) -> None:
         self.data = data
-        self.place = 0
+        self.offset = 0
 
     def take(self, layout: str) -> int:
         """Return the next value; IndexError or struct.error beyond the end."""
-        (value,) = struct.unpack_from(f"<{layout}", self.data, self.place)
-        self.place += struct.calcsize(f"<{layout}")
+        (value,) = struct.unpack_from(f"<{layout}", self.data, self.offset)
+        self.offset += struct.calcsize(f"<{layout}")
         return value
 
     def skip(self, num_bytes: int) -> None:
-        if num_bytes > len(self.data) - self.place:
-            raise IndexError(f"{num_bytes} bytes at {self.place}")
-        self.place += num_bytes
+        if num_bytes > len(self.data) - self.offset:
+            raise IndexError(f"{num_bytes} bytes at {self.offset}")
+        self.offset += num_bytes
 
 
 def check_lengths(sparse: Path) -> None:
@@ -62,13 +62,14 @@ def check_lengths(sparse: Path) -> None:
             for _ in range(walk.take("Q")):
                 entry(walk)
         except (IndexError, struct.error, ValueError):
-            raise _damaged(path, f"the file is cut or damaged near byte {walk.place}") from None
-        if walk.place != len(walk.data):
-            surplus = len(walk.data) - walk.place
+            raise _damaged(path, f"the file is cut or damaged near byte {walk.offset}") from None
+        if walk.offset != len(walk.data):
+            surplus = len(walk.data) - walk.offset
             raise _damaged(path, f"{surplus} bytes follow where the file should end")
 
 
 def _camera(walk: _Walk) -> None:
+    # uint32 id, int32 model, uint64 width and height, then the model's parameters as doubles.
     walk.skip(4)
     model = walk.take("i")
     walk.skip(16)
@@ -77,17 +78,23 @@ def _camera(walk: _Walk) -> None:
 
 
 def _image(walk: _Walk) -> None:
+    # uint32 id, pose, uint32 camera id, the name up to its zero byte, then every 2D point: x and y
+    # as doubles and the uint64 id of its 3D point.
     walk.skip(4 + POSE_BYTES + 4)
-    walk.place = walk.data.index(b"\0", walk.place) + 1
+    walk.offset = walk.data.index(b"\0", walk.offset) + 1
     walk.skip(24 * walk.take("Q"))
 
 
 def _point(walk: _Walk) -> None:
+    # uint64 id, x y z as doubles, RGB, error as a double; then its track: pairs of uint32 image id
+    # and index among that image's points.
     walk.skip(8 + 24 + 3 + 8)
     walk.skip(8 * walk.take("Q"))
 
 
 def _rig(walk: _Walk) -> None:
+    # uint32 id and number of sensors; each has an int32 type and a uint32 id, and all but the first
+    # a flag byte, after which the pose in the rig follows where it is known.
     walk.skip(4)
     num_sensors = walk.take("I")
     for sensor in range(num_sensors):
@@ -97,6 +104,8 @@ def _rig(walk: _Walk) -> None:
 
 
 def _frame(walk: _Walk) -> None:
+    # uint32 id and rig id, pose of the rig, then every datum: int32 sensor type, uint32 sensor id
+    # and uint64 data id.
     walk.skip(8 + POSE_BYTES)
     walk.skip(16 * walk.take("I"))
 

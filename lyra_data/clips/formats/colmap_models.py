@@ -72,10 +72,10 @@ def read_model(sparse: Path) -> dict[str, Any]:
             raise _unreadable(sparse, f"pycolmap did not end in {MOST_SECONDS:g} seconds") from None
         if done.returncode != 0 or not file.is_file():
             raise _unreadable(sparse, f"pycolmap ended with code {done.returncode}: {_tail(done)}")
-        found = json.loads(file.read_bytes())
-    if "problem" in found:
-        raise _unreadable(sparse, f"pycolmap cannot read this model: {found['problem']}")
-    return found
+        model = json.loads(file.read_bytes())
+    if "problem" in model:
+        raise _unreadable(sparse, f"pycolmap cannot read this model: {model['problem']}")
+    return model
 
 
 def write_model(sparse: Path, scene: dict[str, np.ndarray]) -> None:

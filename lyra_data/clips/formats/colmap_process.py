@@ -22,10 +22,10 @@ def main(verb: str, sparse: Path, file: Path) -> None:
     if verb == "write":
         return _write(file, sparse)
     try:
-        found = _described(pycolmap.Reconstruction(sparse))
+        model = _described(pycolmap.Reconstruction(sparse))
     except (ValueError, IndexError, RuntimeError, OSError, MemoryError) as error:
-        found = {"problem": str(error)}
-    file.write_text(json.dumps(found), encoding="utf-8")
+        model = {"problem": str(error)}
+    file.write_text(json.dumps(model), encoding="utf-8")
 
 
 def _described(model: pycolmap.Reconstruction) -> dict[str, Any]:
@@ -75,8 +75,8 @@ def _write(file: Path, sparse: Path) -> None:
             )
         image = pycolmap.Image(name=str(name), camera_id=camera_id, image_id=index + 1)
         mine = scene["observed_frame"] == index
-        places = [pycolmap.Point2D(place) for place in scene["observed_at"][mine]]
-        image.points2D = pycolmap.Point2DList(places)
+        points = [pycolmap.Point2D(position) for position in scene["observed_at"][mine]]
+        image.points2D = pycolmap.Point2DList(points)
         pose = pycolmap.Rigid3d(scene["world_to_camera"][index][:3])
         model.add_image_with_trivial_frame(image, pose)
     for position, colour, track in zip(

@@ -84,7 +84,7 @@ def read_nerfstudio(folder: Path) -> ImportedClip:
 
 def _picture(frame: Section, folder: Path) -> PosedPicture:
     name = frame.text("file_path")
-    path = _found(folder / name)
+    path = _picture_path(folder / name)
     size = None
     if frame.has("w") or frame.has("h"):
         size = (frame.whole("w"), frame.whole("h"))
@@ -106,7 +106,7 @@ def _picture(frame: Section, folder: Path) -> PosedPicture:
     )
 
 
-def _found(path: Path) -> Path:
+def _picture_path(path: Path) -> Path:
     """Return the path of a picture whose name may lack the suffix. A missing one is refused when it
     is read."""
     if path.is_file():
@@ -129,6 +129,7 @@ def _pose(frame: Section) -> Float64[np.ndarray, "4 4"]:
     )
     if not is_matrix:
         raise frame.bad("transform_matrix", rows, "four rows of four numbers")
+    # From the right: it turns the camera's own axes half round about x, and leaves its position.
     return np.array(rows, dtype=np.float64) @ OPENGL_FROM_OPENCV
 
 
@@ -217,9 +218,9 @@ def _check_lens_kind(section: Section) -> None:
     model = section.values.get("camera_model", PERSPECTIVE[0])
     marks = [key for key in OTHER_LENSES if section.values.get(key)]
     if model not in PERSPECTIVE or marks:
-        found = f"camera_model {model!r}" if model not in PERSPECTIVE else f"{marks[0]!r}"
+        kind = f"camera_model {model!r}" if model not in PERSPECTIVE else f"{marks[0]!r}"
         raise InputError(
-            f"{found}: fisheye and panorama lenses are not read",
+            f"{kind}: fisheye and panorama lenses are not read",
             where=section.where,
             fix="undistort the pictures to a pinhole (`colmap image_undistorter`), and give those "
             f"with their intrinsics; camera_model is one of {', '.join(PERSPECTIVE)}",

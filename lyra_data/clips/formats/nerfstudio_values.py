@@ -71,8 +71,8 @@ class Section:
         return value
 
     def bad(self, key: str, value: Any, expected: str) -> InputError:
-        found = repr(value) if len(repr(value)) <= 80 else f"{repr(value)[:80]}..."
-        return InputError(f"{key} = {found}", where=self.where, fix=f"give {expected}")
+        text = repr(value) if len(repr(value)) <= 80 else f"{repr(value)[:80]}..."
+        return InputError(f"{key} = {text}", where=self.where, fix=f"give {expected}")
 
     def _value(self, key: str) -> Any:
         if key in self.values:

@@ -252,8 +252,8 @@ def _facts(pictures: list[PosedPicture], changes: list[Undistortion | None]) -> 
         if paths:
             hashes = {name: sha256_of_file(path) for name, path in paths.items()}
             facts[f"{noun}_sha256"] = content_key(hashes)
-    told = [str(change) for change in changes if change is not None]
-    if told:
-        more = f"; {len(set(told)) - 1} more lenses" if len(set(told)) > 1 else ""
-        facts["undistorted"] = f"{len(told)} pictures: {told[0]}{more}"
+    descriptions = [str(change) for change in changes if change is not None]
+    if descriptions:
+        more = f"; {len(set(descriptions)) - 1} more lenses" if len(set(descriptions)) > 1 else ""
+        facts["undistorted"] = f"{len(descriptions)} pictures: {descriptions[0]}{more}"
     return facts

@@ -86,7 +86,7 @@ def _seen_by(
     fx, fy, cx, cy = clip.cameras.intrinsics[index].double().numpy()
     x, y, z = local.T
     in_front = z > 0
-    divisor = np.where(in_front, z, 1.0)
+    divisor = np.where(in_front, z, 1.0)  # points behind are left out below
     position = np.stack(to_pixels((x, y, divisor), (fx, fy, cx, cy)), -1)
     height, width = depth.shape
     inside = (position >= 0).all(1) & (position[:, 0] < width) & (position[:, 1] < height)

@@ -65,6 +65,8 @@ class Undistortion:
         """
         grid = cls._traced(lens, 1.0, height, width)
         if not _is_inside(*grid, height, width):
+            # The pinhole looks beyond the picture's border: a longer focal length narrows its view.
+            # 40 halvings bring the zoom to within 1e-12.
             low, high = 1.0, MOST_ZOOM
             if not _is_inside(*cls._traced(lens, high, height, width), height, width):
                 raise _impossible(lens, where, "moves pixels by more than half of the picture")
@@ -96,6 +98,8 @@ class Undistortion:
         """Straighten colours, bicubic."""
         height, width = frame.shape[1:]
         grid = torch.stack([2 * self.columns / width - 1, 2 * self.rows / height - 1], -1)[None]
+        # grid_sample's -1 and 1 are the outer edges of the border pixels (align_corners=False), as
+        # 0 and the width are here, so centres at +0.5 need no further shift.
         pixels = frame[None].double()
         colours = F.grid_sample(
             pixels, grid, mode="bicubic", padding_mode="border", align_corners=False
@@ -121,6 +125,8 @@ def distorted(x: Tensor, y: Tensor, distortion: tuple[float, ...]) -> tuple[Tens
     padded = (*distortion, *[0.0] * (NUM_COEFFICIENTS - len(distortion)))
     k1, k2, p1, p2, k3, k4, k5, k6 = padded
     square = x * x + y * y
+    # Brown and Conrady: Horner's scheme in r^2, a rational factor for FULL_OPENCV, p1 and p2 for a
+    # lens that is not parallel to the sensor.
     radial = 1 + square * (k1 + square * (k2 + square * k3))
     radial = radial / (1 + square * (k4 + square * (k5 + square * k6)))
     return (
@@ -138,6 +144,8 @@ def _is_inside(columns: Tensor, rows: Tensor, height: int, width: int) -> bool:
 
 def _is_one_to_one(columns: Tensor, rows: Tensor) -> bool:
     """Return True if no two points come from one: a lens turns nothing over."""
+    # The cross product of the steps to the right and down is the area that a pixel is mapped to;
+    # where it turns negative the map has folded over.
     across_x, across_y = columns.diff(dim=1)[:-1], rows.diff(dim=1)[:-1]
     down_x, down_y = columns.diff(dim=0)[:, :-1], rows.diff(dim=0)[:, :-1]
     return bool((across_x * down_y - across_y * down_x > 0).all())

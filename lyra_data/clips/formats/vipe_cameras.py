@@ -70,21 +70,21 @@ def read_indexed(path: Path) -> tuple[Int[np.ndarray, " entry"], Float[np.ndarra
     with readable(path):
         try:
             with np.load(path, allow_pickle=False) as arrays:
-                found = {name: arrays[name] for name in arrays.files if name in ("inds", "data")}
+                entries = {name: arrays[name] for name in arrays.files if name in ("inds", "data")}
         except NPZ_FAULTS as error:
             if isinstance(error, FileNotFoundError | IsADirectoryError | PermissionError):
                 raise
             raise InputError(
                 f"the file is cut or no .npz archive: {error}", where=str(path), fix="copy it again"
             ) from None
-    missing = [name for name in ("inds", "data") if name not in found]
+    missing = [name for name in ("inds", "data") if name not in entries]
     if missing:
         raise InputError(
             f"it holds no array {missing[0]!r}",
             where=str(path),
             fix="give the file as ViPE wrote it, with the arrays `inds` and `data`",
         )
-    inds, data = found["inds"], found["data"]
+    inds, data = entries["inds"], entries["data"]
     if inds.ndim != 1 or inds.dtype.kind not in "iu" or data.dtype.kind != "f" or data.ndim < 2:
         raise InputError(
             f"inds is {inds.dtype}{list(inds.shape)} and data {data.dtype}{list(data.shape)}",
@@ -198,5 +198,5 @@ def _frames(numbers: list[int]) -> str:
     """Name frames: "frame 3", or "frames 3, 4, 5, ... (20 in all)"."""
     if len(numbers) == 1:
         return f"frame {numbers[0]}"
-    shown = ", ".join(map(str, numbers[:5]))
-    return f"frames {shown}" + (f", ... ({len(numbers)} in all)" if len(numbers) > 5 else "")
+    first = ", ".join(map(str, numbers[:5]))
+    return f"frames {first}" + (f", ... ({len(numbers)} in all)" if len(numbers) > 5 else "")

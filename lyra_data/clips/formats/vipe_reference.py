@@ -205,15 +205,15 @@ def _stacked(
 
 def _entries(path: Path, frames: list[int]) -> Float[Tensor, "frame ..."]:
     inds, data = read_indexed(path)
-    places = {number: place for place, number in enumerate(inds.tolist())}
-    missing = sorted(set(frames) - places.keys())
+    rows = {number: row for row, number in enumerate(inds.tolist())}
+    missing = sorted(set(frames) - rows.keys())
     if missing:
         raise InputError(
             f"nothing is known of frame {missing[0]}",
             where=str(path),
             fix="run ViPE again on the whole video, or load frames that it knows",
         )
-    return torch.from_numpy(data[[places[index] for index in frames]].astype(np.float32))
+    return torch.from_numpy(data[[rows[index] for index in frames]].astype(np.float32))
 
 
 def _transforms(values: Float[Tensor, "frame ..."], path: Path) -> Float[Tensor, "frame 4 4"]:

@@ -69,14 +69,14 @@ def draw_path(
 ) -> Picture:
     """Draw one view of the path: first camera green, last blue, the current one red."""
     pyramids = [_flat(pyramid, side) for pyramid in path.pyramids]
-    place, scale = _placement(np.concatenate(pyramids), height, width)
+    to_canvas, scale = _placement(np.concatenate(pyramids), height, width)
     fine = Canvas(FINE * width, FINE * height)
     if len(path) > 1:
-        centres = [place(flat[:1])[0] for flat in pyramids]
+        centres = [to_canvas(flat[:1])[0] for flat in pyramids]
         fine.draw.line(centres, fill=PATH, width=2 * FINE, joint="curve")
-    for index in _shown(len(path), current):
+    for index in _drawn_cameras(len(path), current):
         colour, thickness = _look(index, len(path), current)
-        apex, *base = place(pyramids[index])
+        apex, *base = to_canvas(pyramids[index])
         for corner in base:
             fine.draw.line([apex, corner], fill=colour, width=thickness * FINE)
         fine.draw.line([*base, base[0]], fill=colour, width=thickness * FINE)
@@ -92,11 +92,11 @@ def draw_path(
     return canvas.pixels
 
 
-def _shown(num_frames: int, current: int | None) -> list[int]:
+def _drawn_cameras(num_frames: int, current: int | None) -> list[int]:
     """Choose the cameras that are drawn as pyramids, the most important one last, on top."""
     spread = np.linspace(0, num_frames - 1, min(MAX_PYRAMIDS, num_frames)).round().astype(int)
-    shown = [int(index) for index in np.unique(spread)]
-    return [index for index in shown if index != current] + ([] if current is None else [current])
+    indices = [int(index) for index in np.unique(spread)]
+    return [index for index in indices if index != current] + ([] if current is None else [current])
 
 
 def _look(index: int, num_frames: int, current: int | None) -> tuple[tuple[int, int, int], int]:
@@ -142,11 +142,11 @@ def _placement(
     middle = (low + high) / 2
     centre = np.array([width / 2, HEAD + (height - HEAD - FOOT) / 2])
 
-    def place(flat: Float[np.ndarray, "corner 2"]) -> list[tuple[float, float]]:
+    def to_canvas(flat: Float[np.ndarray, "corner 2"]) -> list[tuple[float, float]]:
         spots = FINE * (centre + (flat - middle) * scale * np.array([1.0, -1.0]))
         return [(float(x), float(y)) for x, y in spots]
 
-    return place, scale
+    return to_canvas, scale
 
 
 def _legend(canvas: Canvas, current: int | None) -> None:

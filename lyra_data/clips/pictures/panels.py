@@ -42,7 +42,7 @@ class Panel:
 
 def panels_of(clip: Clip) -> list[Panel]:
     """Return frames and depth; moving things and confidence where the clip has them."""
-    panels = [Panel("frames", lambda *place: _frame(clip, *place), None), _depth(clip)]
+    panels = [Panel("frames", lambda *arguments: _frame(clip, *arguments), None), _depth(clip)]
     if clip.depth_confidence is not None:
         panels.append(_confidence(clip))
     if clip.dynamic_mask is not None:
@@ -107,8 +107,8 @@ def tinted(
     """Return the picture in pale grey, coloured where the mask is true."""
     grey = picture.mean(axis=2, keepdims=True) * 0.6 + 70
     coloured = 0.45 * grey + 0.55 * np.array(colour)
-    shown = np.where(where[..., None], coloured, np.broadcast_to(grey, picture.shape))
-    return shown.round().astype(np.uint8)
+    tinted_picture = np.where(where[..., None], coloured, np.broadcast_to(grey, picture.shape))
+    return tinted_picture.round().astype(np.uint8)
 
 
 def _known(clip: Clip, index: int) -> np.ndarray:

@@ -47,9 +47,9 @@ def _page(clip: Clip, panels: list[Panel], path: CameraPath, index: int) -> Pict
     num_rows = -(-len(panels) // 2)
     whole = MARGIN + num_rows * row_height + PATH_HEIGHT
     canvas = Canvas(2 * MARGIN + 2 * CELL + GAP, whole + whole % 2)
-    for place, panel in enumerate(panels):
-        left = MARGIN + place % 2 * (CELL + GAP)
-        top = MARGIN + place // 2 * row_height
+    for position, panel in enumerate(panels):
+        left = MARGIN + position % 2 * (CELL + GAP)
+        top = MARGIN + position // 2 * row_height
         title = f"frame {index} of 0 to {len(clip) - 1}" if panel.legend is None else panel.title
         canvas.text(title, left, top)
         canvas.put(panel.draw(index, height, wide), left, top + TEXT + 8)

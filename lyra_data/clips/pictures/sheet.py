@@ -29,9 +29,9 @@ PATH_HEIGHT = 340
 def contact_sheet(clip: Clip) -> Picture:
     """Draw the page, RGB: a row for each kind of picture; of a single frame all kinds side by
     side."""
-    shown, panels = sheet_frames(len(clip)), panels_of(clip)
-    if len(shown) > 1:
-        rows = [[(panel, index) for index in shown] for panel in panels]
+    indices, panels = sheet_frames(len(clip)), panels_of(clip)
+    if len(indices) > 1:
+        rows = [[(panel, index) for index in indices] for panel in panels]
     else:
         rows = [[(panel, 0) for panel in panels[at : at + 2]] for at in range(0, len(panels), 2)]
     inner, columns = WIDTH - 2 * MARGIN, max(map(len, rows))
@@ -54,7 +54,7 @@ def contact_sheet(clip: Clip) -> Picture:
                 canvas.text(panel.title, left, top)
                 if panel.legend is not None:
                     panel.legend(canvas, left, below)
-            if panel.legend is None and len(shown) > 1:
+            if panel.legend is None and len(indices) > 1:
                 canvas.text(f"frame {index}", left, below, colour=PALE)
             before = panel
         top += row_height

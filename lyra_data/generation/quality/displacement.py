@@ -22,7 +22,7 @@ MAX_RETURN_ERROR = 1.0
 def median_displacement(
     expected: Int8[np.ndarray, "height width"],
     known: Bool[np.ndarray, "height width"],
-    found: Int8[np.ndarray, "height width"],
+    actual: Int8[np.ndarray, "height width"],
 ) -> float | None:
     """Return the median distance in pixels of the corners of `expected` from where `actual` has
     them.
@@ -32,13 +32,13 @@ def median_displacement(
     not show the same, and the answer is the length of the diagonal.
 
     Args:
-        expected: local contrast where `known`, from `contrast.local_contrast`; so is `found`.
+        expected: local contrast where `known`, from `contrast.local_contrast`; so is `actual`.
 
     Returns:
         None: too few corners are known.
     """
-    picture = _as_bytes(np.where(known, expected, found))  # no edge where knowledge ends
-    other = _as_bytes(found)
+    picture = _as_bytes(np.where(known, expected, actual))  # no edge where knowledge ends
+    other = _as_bytes(actual)
     inner = cv2.erode(
         known.astype(np.uint8), np.ones((WINDOW // 2, WINDOW // 2), np.uint8), borderValue=0
     )
@@ -47,22 +47,22 @@ def median_displacement(
     )
     if corners is None or len(corners) < MIN_POINTS:
         return None
-    there, was_found = _follow(picture, other, corners)
-    back, was_found_back = _follow(other, picture, there)
+    there, was_tracked = _follow(picture, other, corners)
+    back, was_tracked_back = _follow(other, picture, there)
     returned = np.linalg.norm(back - corners, axis=-1)[:, 0] <= MAX_RETURN_ERROR
-    is_found = was_found & was_found_back & returned
+    is_tracked = was_tracked & was_tracked_back & returned
     diagonal = float(np.hypot(*known.shape))
     distance = np.linalg.norm((there - corners).astype(np.float64), axis=-1)[:, 0]
-    return min(float(np.median(np.where(is_found, distance, diagonal))), diagonal)
+    return min(float(np.median(np.where(is_tracked, distance, diagonal))), diagonal)
 
 
 def _follow(
     picture: np.ndarray, other: np.ndarray, points: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    found, status, _ = cv2.calcOpticalFlowPyrLK(
+    actual, status, _ = cv2.calcOpticalFlowPyrLK(
         picture, other, points, np.empty_like(points), winSize=(WINDOW, WINDOW), maxLevel=LEVELS
     )
-    return found, status[:, 0] == 1
+    return actual, status[:, 0] == 1
 
 
 def _as_bytes(contrast: Int8[np.ndarray, "height width"]) -> np.ndarray:

@@ -32,8 +32,8 @@ def measure_view(
         known: True where it did.
     """
     chosen = sampled_frames(len(frames))
-    found, shown, where = (part[chosen].numpy() for part in (frames, pictures, known))
-    contrast = contrast_everywhere(found, where)
+    actual, expected, where = (part[chosen].numpy() for part in (frames, pictures, known))
+    contrast = contrast_everywhere(actual, where)
     path_contrast, path_known = local_contrast(pictures.numpy(), known.numpy())
     displacements = [
         median_displacement(path_contrast[index], path_known[index], seen)
@@ -41,17 +41,17 @@ def measure_view(
     ]
     measured = [distance for distance in displacements if distance is not None]
     return ViewQuality(
-        cache_psnr_db=photometry.psnr_db(found, shown, where),
+        cache_psnr_db=photometry.psnr_db(actual, expected, where),
         cache_displacement_pixels=(
             max(measured) * reduction(*frames.shape[-2:]) if measured else None
         ),
         pose_error_frames=mean_pose_error(contrast, chosen, path_contrast, path_known),
         sibling_psnr_db=None,
         sibling_displacement_pixels=None,
-        sharpness_ratio=photometry.sharpness_ratio(found, shown, where),
-        filled_sharpness_ratio=photometry.filled_sharpness_ratio(found, filled[chosen].numpy()),
-        luminance_drift=photometry.luminance_drift(found, shown, where),
-        clipped_excess=photometry.clipped_excess(found, shown, where),
+        sharpness_ratio=photometry.sharpness_ratio(actual, expected, where),
+        filled_sharpness_ratio=photometry.filled_sharpness_ratio(actual, filled[chosen].numpy()),
+        luminance_drift=photometry.luminance_drift(actual, expected, where),
+        clipped_excess=photometry.clipped_excess(actual, expected, where),
     )
 
 

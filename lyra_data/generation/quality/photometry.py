@@ -22,30 +22,30 @@ Pictures = UInt8[np.ndarray, "sample 3 height width"]
 Masks = Bool[np.ndarray, "sample height width"]
 
 
-def psnr_db(found: Pictures, expected: Pictures, counted: Masks) -> float | None:
+def psnr_db(actual: Pictures, expected: Pictures, counted: Masks) -> float | None:
     """Return the PSNR over the counted pixels of all pictures together, dB; None: too few are
     counted."""
     num_pixels = int(counted.sum())
     if num_pixels < MIN_PIXELS:
         return None
     squared = 0
-    for one, other, mask in zip(found, expected, counted, strict=True):
+    for one, other, mask in zip(actual, expected, counted, strict=True):
         difference = cv2.absdiff(one, other)[:, mask]
         squared += int(np.bincount(difference.ravel(), minlength=256) @ SQUARES)
     return 10.0 * math.log10(255.0**2 / (squared / (3 * num_pixels) + ROUNDING))
 
 
-def luminance_drift(found: Pictures, expected: Pictures, counted: Masks) -> float | None:
+def luminance_drift(actual: Pictures, expected: Pictures, counted: Masks) -> float | None:
     """Return the mean luma less the expected one, -1..1, of the frame that drifts farthest."""
     drifts = []
-    for one, other, mask in zip(found, expected, counted, strict=True):
+    for one, other, mask in zip(actual, expected, counted, strict=True):
         if mask.sum() >= MIN_PIXELS:
             difference = luma(one).astype(np.int32) - luma(other)
             drifts.append(int(difference[mask].sum()) / (255 * int(mask.sum())))
     return max(drifts, key=abs, default=None)
 
 
-def clipped_excess(found: Pictures, expected: Pictures, counted: Masks) -> float | None:
+def clipped_excess(actual: Pictures, expected: Pictures, counted: Masks) -> float | None:
     """Return the share of the counted pixels with a channel at its end, less that of the expected
     ones.
 
@@ -54,21 +54,21 @@ def clipped_excess(found: Pictures, expected: Pictures, counted: Masks) -> float
     num_pixels = int(counted.sum())
     if num_pixels < MIN_PIXELS:
         return None
-    clipped, base = (int(_clipped(part)[counted].sum()) for part in (found, expected))
+    clipped, base = (int(_clipped(part)[counted].sum()) for part in (actual, expected))
     return (clipped - base) / num_pixels
 
 
-def sharpness_ratio(found: Pictures, expected: Pictures, counted: Masks) -> float | None:
+def sharpness_ratio(actual: Pictures, expected: Pictures, counted: Masks) -> float | None:
     """Return the rms Laplacian of `actual` over that of `expected`, on the same pixels."""
     inside = _inner(counted)
-    energy, base = _laplacian_energy(found, inside), _laplacian_energy(expected, inside)
+    energy, base = _laplacian_energy(actual, inside), _laplacian_energy(expected, inside)
     return None if energy is None or not base else math.sqrt(energy / base)
 
 
-def filled_sharpness_ratio(found: Pictures, filled: Masks) -> float | None:
+def filled_sharpness_ratio(actual: Pictures, filled: Masks) -> float | None:
     """Return the rms Laplacian of the filled pixels over that of the others, in the same
     pictures."""
-    energy, base = (_laplacian_energy(found, _inner(mask)) for mask in (filled, ~filled))
+    energy, base = (_laplacian_energy(actual, _inner(mask)) for mask in (filled, ~filled))
     return None if energy is None or not base else math.sqrt(energy / base)
 
 

@@ -115,16 +115,16 @@ def _compare(view: ComparedFrames, other: ComparedFrames) -> tuple[float | None,
     enough = shared.flatten(1).float().mean(dim=1) >= MIN_SHARED
     if not bool(enough.any()):
         return None, None
-    found, expected, counted = (part[enough].numpy() for part in (other.frames, moved, shared))
-    found_contrast = contrast_everywhere(found, counted)
+    actual, expected, counted = (part[enough].numpy() for part in (other.frames, moved, shared))
+    actual_contrast = contrast_everywhere(actual, counted)
     expected_contrast, known = local_contrast(expected, counted)
     distances = [
         distance
-        for parts in zip(expected_contrast, known, found_contrast, strict=True)
+        for parts in zip(expected_contrast, known, actual_contrast, strict=True)
         if (distance := median_displacement(*parts)) is not None
     ]
     return (
-        photometry.psnr_db(found, expected, counted),
+        photometry.psnr_db(actual, expected, counted),
         max(distances) * view.factor if distances else None,
     )
 
@@ -137,7 +137,7 @@ def _moved(
         SplatSource(
             frame=signed_from_bytes(view.frames[time]),
             depth=view.depth[time],
-            shown=view.valid[time],
+            visible=view.valid[time],
             occluding=view.valid[time],
             camera=view.cameras[[time]],
         )

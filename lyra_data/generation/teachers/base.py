@@ -101,7 +101,7 @@ class Teacher(Protocol):
         """The fingerprint of the codec whose latents it returns; None: it returns frames only."""
         ...
 
-    def place(self, placement: Placement) -> None:
+    def run_on(self, placement: Placement) -> None:
         """Take where to run; called once, before the first request."""
         ...
 

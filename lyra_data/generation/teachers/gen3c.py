@@ -90,7 +90,7 @@ class Gen3CTeacher:
             latent_space="cosmos",
         )
 
-    def place(self, placement: Placement) -> None:
+    def run_on(self, placement: Placement) -> None:
         self._placement = placement
 
     @property
@@ -135,9 +135,9 @@ class Gen3CTeacher:
             last_frame: Float[Tensor, "1 3 height width"],
         ) -> tuple[Tensor, Tensor]:
             assert request.next_segment is not None
-            shown = request.next_segment(last_frame[0])
-            known.append(shown.known.any(dim=1)[1:])
-            return shown.frames[None], _masks(shown.known)
+            render = request.next_segment(last_frame[0])
+            known.append(render.known.any(dim=1)[1:])
+            return render.frames[None], _masks(render.known)
 
         try:
             made = self._loaded()(

@@ -65,7 +65,7 @@ class WarpTeacher:
     def latents_fingerprint(self) -> None:
         return None
 
-    def place(self, placement: Placement) -> None:
+    def run_on(self, placement: Placement) -> None:
         """Do nothing: it runs on the CPU, whatever else there is."""
 
     @property
@@ -82,15 +82,15 @@ class WarpTeacher:
         The first frame is seen from the source camera, so there the source picture itself fills
         the holes; those pixels are not invented.
         """
-        shown = CacheRender(request.warped, request.known, request.depth).merged()
-        frames, known = shown.frames[:, 0].clone(), shown.known[:, 0].clone()
+        render = CacheRender(request.warped, request.known, request.depth).merged()
+        frames, known = render.frames[:, 0].clone(), render.known[:, 0].clone()
         lost = ~known[0]
         frames[0] = torch.where(known[0], frames[0], request.image)
         known[0] = True
         filled = ~known
 
         if bool(lost.any()) and not bool(lost.all()):
-            guess, reached = _carry(request.image, shown.depth[0, 0], lost, request.cameras)
+            guess, reached = _carry(request.image, render.depth[0, 0], lost, request.cameras)
             frames = torch.where((reached & ~known)[:, None], guess, frames)
             known = known | reached
         return TeacherOutput(frames=self._inpaint(frames, ~known), filled=filled, latents=None)

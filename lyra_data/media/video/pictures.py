@@ -131,10 +131,10 @@ def upright(
 def facts_of(frame: av.VideoFrame) -> dict[str, str]:
     """Return what a user would want to know of the colours and of how the frame is turned."""
     matrix = _matrix(frame)
-    told = "none: RGB" if matrix is None else matrix.name
+    description = "none: RGB" if matrix is None else matrix.name
     if matrix is not None and int(frame.colorspace) not in MATRICES:
-        told += " (taken: the file names none)"
-    facts = {"pixel_format": frame.format.name, "colour_matrix": told}
+        description += " (taken: the file names none)"
+    facts = {"pixel_format": frame.format.name, "colour_matrix": description}
     if frame.rotation:
         facts["rotation_degrees"] = str(round(frame.rotation))
     return facts
@@ -159,4 +159,4 @@ def _display_matrix(frame: av.VideoFrame) -> tuple[int, int, int, int]:
     if data is None:
         return (1, 0, 0, 1)
     values = np.frombuffer(bytes(data), dtype=np.int32)
-    return tuple(int(values[place]) for place in (0, 1, 3, 4))  # type: ignore[return-value]
+    return tuple(int(values[index]) for index in (0, 1, 3, 4))  # type: ignore[return-value]

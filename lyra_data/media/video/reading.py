@@ -103,9 +103,9 @@ def _decode(
     decoded: Iterator[av.VideoFrame], selection: Selection, num_frames: int, path: Path
 ) -> tuple[UInt8[Tensor, "frame 3 height width"], dict[str, str]]:
     """Decode the selected frames as RGB, upright, and say what there is to say of their colours."""
-    places: dict[int, list[int]] = {}
-    for place, index in enumerate(selection.indices):
-        places.setdefault(index, []).append(place)
+    positions: dict[int, list[int]] = {}
+    for position, index in enumerate(selection.indices):
+        positions.setdefault(index, []).append(position)
     frames, facts, size = None, {}, (0, 0)
     for index in range(selection.indices[-1] + 1):
         try:
@@ -120,11 +120,11 @@ def _decode(
             size, facts = (frame.width, frame.height), facts_of(frame)
             check_memory(len(selection.indices), frame.height, frame.width, path)
         check_frame(frame, index, path, width=size[0], height=size[1])
-        if index in places:
+        if index in positions:
             picture = torch.from_numpy(upright(rgb(frame), frame, path).transpose(2, 0, 1))
             if frames is None:
                 frames = torch.empty((len(selection.indices), *picture.shape), dtype=torch.uint8)
-            frames[places[index]] = picture
+            frames[positions[index]] = picture
     assert frames is not None
     return frames, facts
 

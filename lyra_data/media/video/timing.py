@@ -64,22 +64,22 @@ def frame_times(container: InputContainer, stream: av.VideoStream, path: Path) -
         InputError: the file is cut, has no frames, or does not say when they are shown.
     """
     packets = [packet for packet in container.demux(stream) if packet.size]
-    shown = [packet for packet in packets if not packet.is_discard]
+    displayed = [packet for packet in packets if not packet.is_discard]
     if stream.frames > len(packets):
         raise _cut(f"{len(packets)} of its {stream.frames} frames are there", path)
-    if not shown:
+    if not displayed:
         raise InputError("this video has no frames", where=str(path), fix="give another one")
     stated = stream.average_rate or stream.guessed_rate
     stated_fps = None if stated is None else float(stated)
-    stamps = [packet.pts for packet in shown if packet.pts is not None]
-    if len(stamps) < len(shown) or stream.time_base is None:
+    stamps = [packet.pts for packet in displayed if packet.pts is not None]
+    if len(stamps) < len(displayed) or stream.time_base is None:
         if not stated_fps:
             raise InputError(
                 "this video does not say when its frames are shown",
                 where=str(path),
                 fix=SAME_RATE,
             )
-        return FrameTimes([index / stated_fps for index in range(len(shown))], stated_fps)
+        return FrameTimes([index / stated_fps for index in range(len(displayed))], stated_fps)
     seconds = sorted(float(stamp * stream.time_base) for stamp in stamps)
     _check_end(container, stream, seconds, path)
     return FrameTimes(seconds, stated_fps)
@@ -122,8 +122,8 @@ def select(
             fix=f"set `first` to {len(indices) - 1} or less",
         )
     taken = indices[first::stride][:max_frames]
-    shown = tuple(float(second) for second in seconds[taken])
-    return Selection(taken.tolist(), fps / stride, shown, facts)
+    displayed = tuple(float(second) for second in seconds[taken])
+    return Selection(taken.tolist(), fps / stride, displayed, facts)
 
 
 def _nearest(seconds: np.ndarray, step: float, path: Path) -> np.ndarray:

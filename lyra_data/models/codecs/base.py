@@ -37,7 +37,7 @@ class LatentCodec(Protocol):
         """Names the exact transform: weights and settings that change its numbers."""
         ...
 
-    def place(self, placement: Placement) -> None:
+    def run_on(self, placement: Placement) -> None:
         """Take where to run; called once, before the first video. Results lie on the CPU."""
         ...
 

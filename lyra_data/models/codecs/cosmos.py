@@ -58,7 +58,7 @@ class CosmosCodec:
             self._fingerprint = tokenizer_fingerprint(self._folder)
         return self._fingerprint
 
-    def place(self, placement: Placement) -> None:
+    def run_on(self, placement: Placement) -> None:
         """Take where to run. It is small, and stays there whatever is offloaded."""
         self._placement = placement
 

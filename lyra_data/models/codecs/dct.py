@@ -105,7 +105,7 @@ class DctCodec:
         tables = repr((COLOUR_AXES, FIRST_FRAME, LATER_FRAMES)).encode()
         return "dct-" + hashlib.sha256(tables).hexdigest()[:16]
 
-    def place(self, placement: Placement) -> None:
+    def run_on(self, placement: Placement) -> None:
         """Do nothing: it runs where its input lies."""
 
     def encode(

@@ -72,7 +72,7 @@ class DepthEstimator(Protocol):
         """Names the exact model: weights and settings that change its depth."""
         ...
 
-    def place(self, placement: Placement) -> None:
+    def run_on(self, placement: Placement) -> None:
         """Take where to run; called once, before the first picture."""
         ...
 

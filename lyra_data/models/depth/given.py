@@ -33,7 +33,7 @@ class GivenDepth:
     def fingerprint(self) -> str:
         return "given"
 
-    def place(self, placement: Placement) -> None:
+    def run_on(self, placement: Placement) -> None:
         """Do nothing: it runs nowhere."""
 
     def estimate(

@@ -84,7 +84,7 @@ class Moge:
         level = f"{settings.version}-level{settings.resolution_level}{half}{reference}"
         return f"moge-{level}-{self._folder.identity}"
 
-    def place(self, placement: Placement) -> None:
+    def run_on(self, placement: Placement) -> None:
         self._placement = placement
 
     def estimate(
@@ -98,27 +98,29 @@ class Moge:
         height, width = image.shape[-2:]
         check_size(height, width)
         model = self._model.to(self._placement.device)
-        told = model.infer(
-            self._shown(image).to(self._placement.device),
+        output = model.infer(
+            self._model_input(image).to(self._placement.device),
             fov_x=None if intrinsics is None else _field_of_view_degrees(intrinsics, width),
             resolution_level=self.params.resolution_level,
             use_fp16=self.params.half_precision,
         )
         if self._placement.offload != "none":
             model.to("cpu")
-        depth, mask = told["depth"].float(), told["mask"].bool()
+        depth, mask = output["depth"].float(), output["mask"].bool()
         if self.params.reference:
             depth = torch.where(mask, depth, REFERENCE_FAR)
             depth = F.interpolate(depth[None, None], (height, width), mode="bilinear")[0, 0]
             mask = torch.ones_like(depth, dtype=torch.bool)
         if intrinsics is None:
-            matrix = told["intrinsics"].float().cpu()  # of a picture of size 1x1
+            matrix = output["intrinsics"].float().cpu()  # of a picture of size 1x1
             size = torch.tensor([width, height, width, height])
             intrinsics = size * matrix[[0, 1, 0, 1], [0, 1, 2, 2]]
         scale = "metric" if hasattr(model, SCALE_HEAD) else "up_to_scale"
         return DepthEstimate.where_possible(depth, mask, scale, intrinsics)
 
-    def _shown(self, image: UInt8[Tensor, "3 height width"]) -> Float[Tensor, "3 rows columns"]:
+    def _model_input(
+        self, image: UInt8[Tensor, "3 height width"]
+    ) -> Float[Tensor, "3 rows columns"]:
         """Return the picture as the model takes it, [0, 1]."""
         if self.params.reference:
             import cv2
@@ -178,12 +180,14 @@ def _check_every_weight(model: torch.nn.Module, checkpoint: Path) -> None:
     Raises:
         RuntimeError: the checkpoint lacks weights of the model, or has others.
     """
-    found = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["model"].keys()
+    stored = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)[
+        "model"
+    ].keys()
     needed = model.state_dict().keys()
     problems = [
         f"{len(names)} {kind} weights ({', '.join(sorted(names)[:MAX_NAMED])}"
         f"{', ...' if len(names) > MAX_NAMED else ''})"
-        for kind, names in (("missing", needed - found), ("unexpected", found - needed))
+        for kind, names in (("missing", needed - stored), ("unexpected", stored - needed))
         if names
     ]
     if problems:

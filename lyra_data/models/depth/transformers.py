@@ -79,7 +79,7 @@ class TransformersDepth:
         settings = f"far{self.params.far_over_near:g}-view{'own' if view is None else f'{view:g}'}"
         return f"transformers-{settings}-{self._folder.identity}"
 
-    def place(self, placement: Placement) -> None:
+    def run_on(self, placement: Placement) -> None:
         self._placement = placement
 
     @torch.no_grad()
@@ -92,8 +92,8 @@ class TransformersDepth:
         if intrinsics is None and self.params.field_of_view_degrees is not None:
             field_of_view = math.radians(self.params.field_of_view_degrees)
             intrinsics = central_intrinsics(field_of_view, height=height, width=width)
-        shown, model = self._shown(image), self._model.to(self._placement.device)
-        told = model(pixel_values=shown[None].to(self._placement.device))
+        picture, model = self._model_input(image), self._model.to(self._placement.device)
+        told = model(pixel_values=picture[None].to(self._placement.device))
         if self._placement.offload != "none":
             model.to("cpu")
         values = F.interpolate(
@@ -106,11 +106,13 @@ class TransformersDepth:
         depth = depth_of_relative(values, self.params.far_over_near)
         return DepthEstimate.where_possible(depth, depth > 0, "up_to_scale", intrinsics)
 
-    def _shown(self, image: UInt8[Tensor, "3 height width"]) -> Float[Tensor, "3 rows columns"]:
+    def _model_input(
+        self, image: UInt8[Tensor, "3 height width"]
+    ) -> Float[Tensor, "3 rows columns"]:
         """Return the picture as the model takes it."""
         if self._model.config.model_type == "depth_pro":
-            return _shown_to_depth_pro(image, self._preprocessor)
-        return _shown_to_depth_anything(image, self._preprocessor)
+            return _depth_pro_input(image, self._preprocessor)
+        return _depth_anything_input(image, self._preprocessor)
 
     @cached_property
     def _folder(self) -> ModelFolder:
@@ -204,7 +206,7 @@ def _from_depth_pro(
     return DepthEstimate.where_possible(1.0 / inverse_depth, known, "metric", intrinsics)
 
 
-def _shown_to_depth_anything(
+def _depth_anything_input(
     image: UInt8[Tensor, "3 height width"], preprocessor: Mapping[str, Any]
 ) -> Float[Tensor, "3 rows columns"]:
     """Resize (antialiased) as little as brings one side to the model's, then normalise."""
@@ -222,7 +224,7 @@ def _shown_to_depth_anything(
     return _normalised(resized, preprocessor)
 
 
-def _shown_to_depth_pro(
+def _depth_pro_input(
     image: UInt8[Tensor, "3 height width"], preprocessor: Mapping[str, Any]
 ) -> Float[Tensor, "3 rows columns"]:
     """Normalise, then squeeze to the model's square without antialiasing."""

@@ -23,14 +23,14 @@ class Release:
         purpose: what lyra-data needs them for.
         licence: as published; "not known here" where no text of the publisher was at hand.
         licence_source: the text it was read from, with its commit or date where known.
-        unwanted: patterns of files that are not fetched.
+        excluded: patterns of files that are not fetched.
     """
 
     repository: str
     purpose: str
     licence: str
     licence_source: str
-    unwanted: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
 
 
 _OTHER_FRAMEWORKS = ("*.h5", "*.msgpack", "*.ot", "*.onnx", "*.tflite", "*.mlmodel", "*.mlpackage*")
@@ -65,21 +65,21 @@ CATALOGUE: dict[str, Release] = {
         purpose="text encoder, for generation with prompts",
         licence="Apache-2.0",
         licence_source="its model card, undated copy",
-        unwanted=_OTHER_FRAMEWORKS,
+        excluded=_OTHER_FRAMEWORKS,
     ),
     "depth-anything": Release(
         repository="depth-anything/Depth-Anything-V2-Small-hf",
         purpose="depth of single images, relative",
         licence="Apache-2.0 (Small alone)",
         licence_source="README of github.com/DepthAnything/Depth-Anything-V2, commit 049f021",
-        unwanted=_OTHER_FRAMEWORKS,
+        excluded=_OTHER_FRAMEWORKS,
     ),
     "depth-pro": Release(
         repository="apple/DepthPro-hf",
         purpose="depth of single images, in metres",
         licence="not known here",
         licence_source="shown by pull",
-        unwanted=_OTHER_FRAMEWORKS,
+        excluded=_OTHER_FRAMEWORKS,
     ),
 }
 

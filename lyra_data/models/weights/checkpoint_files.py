@@ -79,11 +79,11 @@ def load_safely(path: Path) -> Any:
 
 def _refused(path: Path, reason: str) -> InputError:
     """Make an error without torch's own words, which advise to load the file all the same."""
-    asked = re.search(r"(?:GLOBAL|Trying to \w+|function|class) ([\w.]+\.[\w.]+)", reason)
-    if asked is None:
+    request = re.search(r"(?:GLOBAL|Trying to \w+|function|class) ([\w.]+\.[\w.]+)", reason)
+    if request is None:
         return InputError(f"not a readable {KIND}", where=str(path), fix=CUT)
     return InputError(
-        f"asks for code, {asked[1]}, which weights have no need of; nothing was run",
+        f"asks for code, {request[1]}, which weights have no need of; nothing was run",
         where=str(path),
         fix="do not use this file; fetch it from its source",
     )

@@ -87,7 +87,7 @@ def convert_gen3c(
     with folder_atomically(output) as folder:
         _write_parts([transformer, vae], folder, dtype, progress)
         create_scheduler().save_config(folder / "scheduler")
-        text.place(folder)
+        text.write_into(folder)
         _write_json(folder / "model_index.json", _model_index(with_text=text.present))
         return _write_manifest("gen3c", folder, sources, facts, progress)
 
@@ -117,8 +117,8 @@ def convert_tokenizer(
 def _beside(*releases: Path) -> Path:
     """Return mean_std.pt in the first release that has it, else where it should be."""
     folders = [path if path.is_dir() else path.parent for path in releases]
-    found = (folder / STATISTICS_FILE for folder in folders)
-    return next((path for path in found if path.is_file()), folders[0] / STATISTICS_FILE)
+    candidates = (folder / STATISTICS_FILE for folder in folders)
+    return next((path for path in candidates if path.is_file()), folders[0] / STATISTICS_FILE)
 
 
 def refuse_existing(output: Path) -> None:

@@ -162,10 +162,10 @@ def _level_channels(shapes: Shapes, level: str) -> int | None:
     return vote(shapes, rf"{level}\.resnets\.\d+\.conv[12]\.conv_[st]\.weight", axis=0)
 
 
-def _all_or(released: tuple[int, ...], found: list[int | None]) -> tuple[int, ...]:
+def _all_or(released: tuple[int, ...], inferred: list[int | None]) -> tuple[int, ...]:
     """Return `inferred`; a gap takes the released model's value, and so does everything where all
     is gap."""
-    if len(found) == 1:
+    if len(inferred) == 1:
         return released
-    padded = [*released, *[released[-1]] * len(found)]
-    return tuple(value or padded[place] for place, value in enumerate(found))
+    padded = [*released, *[released[-1]] * len(inferred)]
+    return tuple(value or padded[level] for level, value in enumerate(inferred))

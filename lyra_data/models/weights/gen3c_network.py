@@ -87,7 +87,7 @@ def infer_config(
         shapes: by the model's own names.
     """
     block = r"transformer_blocks\.\d+\."
-    found = {
+    inferred = {
         "width": vote(shapes, rf"{block}(attn\d\.to_q|norm\d\.linear_1)\.weight", axis=1),
         "head": vote(shapes, rf"{block}attn\d\.norm_[qk]\.weight", axis=0),
         "inner": vote(shapes, rf"{block}attn\d\.to_[qkv]\.weight", axis=0),
@@ -95,9 +95,9 @@ def infer_config(
         "text": vote(shapes, rf"{block}attn2\.to_[kv]\.weight", axis=1),
         "adaln": vote(shapes, rf"{block}norm\d\.linear_1\.weight", axis=0),
     }
-    head = found["head"] or RELEASED["attention_head_dim"]
-    inner = found["inner"] or RELEASED["num_attention_heads"] * head
-    width = found["width"] or inner
+    head = inferred["head"] or RELEASED["attention_head_dim"]
+    inner = inferred["inner"] or RELEASED["num_attention_heads"] * head
+    width = inferred["width"] or inner
     num_layers = count_of(shapes, r"transformer_blocks\.(\d+)\.") or RELEASED["num_layers"]
     if width == RELEASED["num_attention_heads"] * RELEASED["attention_head_dim"]:
         # A released network that lost its last blocks must not pass for a shorter one.
@@ -111,9 +111,9 @@ def infer_config(
         "num_attention_heads": max(inner // head, 1),
         "attention_head_dim": head,
         "num_layers": num_layers,
-        "mlp_ratio": found["mlp"] / width if found["mlp"] else RELEASED["mlp_ratio"],
-        "text_embed_dim": found["text"] or RELEASED["text_embed_dim"],
-        "adaln_lora_dim": found["adaln"] or RELEASED["adaln_lora_dim"],
+        "mlp_ratio": inferred["mlp"] / width if inferred["mlp"] else RELEASED["mlp_ratio"],
+        "text_embed_dim": inferred["text"] or RELEASED["text_embed_dim"],
+        "adaln_lora_dim": inferred["adaln"] or RELEASED["adaln_lora_dim"],
         "max_size": tuple(_longest(shapes, axis) for axis in range(3)),
         "patch_size": PATCH_SIZE,
         "rope_scale": rope_scale,

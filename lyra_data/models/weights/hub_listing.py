@@ -11,7 +11,7 @@ from lyra_data.models.weights.catalogue import Release
 from lyra_data.models.weights.hub_errors import DownloadError, hub_errors
 from lyra_data.models.weights.manifest import stays_inside
 
-NEVER_WANTED = (".gitattributes", ".gitignore")
+NEVER_FETCHED = (".gitattributes", ".gitignore")
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def list_release(release: Release, revision: str | None = None) -> Listing:
             git_hash=sibling.blob_id if sibling.lfs is None else None,
         )
         for sibling in info.siblings or []
-        if not any(fnmatch(sibling.rfilename, p) for p in (*NEVER_WANTED, *release.unwanted))
+        if not any(fnmatch(sibling.rfilename, p) for p in (*NEVER_FETCHED, *release.excluded))
     ]
     page = f"{constants.ENDPOINT}/{release.repository}"
     for file in files:

@@ -19,13 +19,13 @@ class KeyCheck:
     problems: list[tuple[str, str, str, str]] = field(default_factory=list)
 
     def missing(self, name: str, expected: Shape) -> None:
-        self.problems.append(("missing", name, "-", _shown(expected)))
+        self.problems.append(("missing", name, "-", _shape_text(expected)))
 
-    def unexpected(self, name: str, found: Shape | str) -> None:
-        self.problems.append(("unexpected", name, _shown(found), "-"))
+    def unexpected(self, name: str, actual: Shape | str) -> None:
+        self.problems.append(("unexpected", name, _shape_text(actual), "-"))
 
-    def misshapen(self, name: str, found: Shape | str, expected: Shape) -> None:
-        self.problems.append(("misshapen", name, _shown(found), _shown(expected)))
+    def misshapen(self, name: str, actual: Shape | str, expected: Shape) -> None:
+        self.problems.append(("misshapen", name, _shape_text(actual), _shape_text(expected)))
 
     def __str__(self) -> str:
         """Return one line a problem, in columns, under a line that counts them."""
@@ -62,25 +62,25 @@ def check_source(
             source = names.source_of(target) or target
             check.missing(source if prefixed else source.removeprefix(names.prefix), shape)
     for target, source in renamed.sources.items():
-        found = shape_of(entries[source])
+        actual = shape_of(entries[source])
         if target not in expected:
-            check.unexpected(source, found)
-        elif found != expected[target]:
-            check.misshapen(source, found, expected[target])
+            check.unexpected(source, actual)
+        elif actual != expected[target]:
+            check.misshapen(source, actual, expected[target])
     for source in (*renamed.unknown, *renamed.doubled):
         check.unexpected(source, shape_of(entries[source]))
     return check
 
 
 def check_converted(
-    model: str, found: Mapping[str, Shape | str], expected: Mapping[str, Shape]
+    model: str, actual: Mapping[str, Shape | str], expected: Mapping[str, Shape]
 ) -> KeyCheck:
     """Check weights under the model's own names against the model's shapes."""
     check = KeyCheck(model)
     for name, shape in expected.items():
-        if name not in found:
+        if name not in actual:
             check.missing(name, shape)
-    for name, shape in found.items():
+    for name, shape in actual.items():
         if name not in expected:
             check.unexpected(name, shape)
         elif shape != expected[name]:
@@ -95,5 +95,5 @@ def shape_of(entry: Any) -> Shape | str:
     return f"a {type(entry).__name__}, no tensor"
 
 
-def _shown(shape: Shape | str) -> str:
+def _shape_text(shape: Shape | str) -> str:
     return shape if isinstance(shape, str) else str(list(shape))

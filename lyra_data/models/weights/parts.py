@@ -129,12 +129,12 @@ def refuse_foreign_numbers(part: Part, where: Path) -> None:
 
 
 def wrong_model(
-    where: Path, wanted: str, looks_like: str | None, names: Mapping[str, Any]
+    where: Path, expected: str, looks_like: str | None, names: Mapping[str, Any]
 ) -> InputError:
     first = ", ".join(sorted(names)[:3]) or "nothing"
     like = f"it looks like {looks_like}" if looks_like else f"it holds {first}, ..."
     return InputError(
-        f"is not the checkpoint of {wanted}: {like}",
+        f"is not the checkpoint of {expected}: {like}",
         where=str(where),
-        fix=f"give the checkpoint of {wanted}",
+        fix=f"give the checkpoint of {expected}",
     )

@@ -78,13 +78,13 @@ class NameTable:
 
     def source_of(self, target: str) -> str | None:
         """Return the checkpoint's own name of a weight, with the prefix; None where it has none."""
-        found = (renaming.to_source(target) for renaming in self.renamings)
-        source = next(filter(None, found), None)
+        candidates = (renaming.to_source(target) for renaming in self.renamings)
+        source = next(filter(None, candidates), None)
         return None if source is None else self.prefix + source
 
     def _target(self, name: str) -> str | None:
-        found = [renaming.to_target(name) for renaming in self.renamings]
-        targets = [target for target in found if target is not None]
+        candidates = [renaming.to_target(name) for renaming in self.renamings]
+        targets = [target for target in candidates if target is not None]
         assert len(targets) <= 1, f"{name} matches several templates: {targets}"
         return targets[0] if targets else None
 

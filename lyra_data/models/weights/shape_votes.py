@@ -22,5 +22,5 @@ def vote(shapes: Mapping[str, tuple[int, ...]], pattern: str, *, axis: int) -> i
 
 def count_of(shapes: Mapping[str, tuple[int, ...]], pattern: str) -> int:
     """Return one more than the largest number that `pattern` captures at a name's start."""
-    numbers = [int(found[1]) for name in shapes if (found := re.match(pattern, name))]
+    numbers = [int(match[1]) for name in shapes if (match := re.match(pattern, name))]
     return max(numbers, default=-1) + 1

@@ -41,13 +41,13 @@ def write_shards(
     if len(shards) == 1:
         _write(tensors, shards[0], folder / f"{name}.safetensors", dtype, written)
         return
-    places = {}
+    file_of = {}
     for number, names in enumerate(shards, start=1):
         file = f"{name}-{number:05d}-of-{len(shards):05d}.safetensors"
         _write(tensors, names, folder / file, dtype, written)
-        places |= dict.fromkeys(names, file)
+        file_of |= dict.fromkeys(names, file)
     total = sum(size_of(tensor, dtype) for tensor in tensors.values())
-    index = {"metadata": {"total_size": total}, "weight_map": dict(sorted(places.items()))}
+    index = {"metadata": {"total_size": total}, "weight_map": dict(sorted(file_of.items()))}
     text = json.dumps(index, indent=2) + "\n"
     (folder / f"{name}.safetensors.index.json").write_text(text, encoding="utf-8")
 
@@ -92,6 +92,8 @@ def _write(
             "data_offsets": [start, end],
         }
     text = json.dumps(header, separators=(",", ":")).encode()
+    # The header is padded with spaces to a multiple of 8, and wide numbers come first: so every
+    # tensor begins at a multiple of its item size and may be mapped into memory as it lies.
     text += b" " * (-len(text) % 8)
     with path.open("wb") as file:
         file.write(len(text).to_bytes(8, "little") + text)

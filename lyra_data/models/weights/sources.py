@@ -49,15 +49,15 @@ def read_together(files: list[Path]) -> dict[str, Any]:
     """
     entries: dict[str, Any] = {}
     for file in files:
-        found = read_state_dict(file)
-        _refuse_disagreement(entries, found, file)
-        entries |= found
+        read = read_state_dict(file)
+        _refuse_disagreement(entries, read, file)
+        entries |= read
     return entries
 
 
-def _refuse_disagreement(known: Mapping[str, Any], found: Mapping[str, Any], file: Path) -> None:
-    for name in known.keys() & found.keys():
-        if not _same(known[name], found[name]):
+def _refuse_disagreement(known: Mapping[str, Any], read: Mapping[str, Any], file: Path) -> None:
+    for name in known.keys() & read.keys():
+        if not _same(known[name], read[name]):
             raise InputError(
                 f"{name} is another one here than in the file beside it",
                 where=str(file),

@@ -40,7 +40,7 @@ class TextEncoderFiles:
             path.stat().st_size for path in self.files.values() if path.stat().st_dev != device
         )
 
-    def place(self, folder: Path) -> None:
+    def write_into(self, folder: Path) -> None:
         for name, path in self.files.items():
             target = folder / name
             target.parent.mkdir(exist_ok=True)
@@ -71,14 +71,14 @@ def find_text_encoder(folder: Path | None, *, width: int) -> TextEncoderFiles:
             fix="give a transformers folder of T5 with --text-encoder",
         )
     try:
-        found_width = json.loads(config.read_text(encoding="utf-8"))["d_model"]
+        actual_width = json.loads(config.read_text(encoding="utf-8"))["d_model"]
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(
             "does not tell d_model", where=str(config), fix="give the configuration of a T5 model"
         ) from error
-    if found_width != width:
+    if actual_width != width:
         raise InputError(
-            f"its embeddings have {found_width} numbers, the network takes {width}",
+            f"its embeddings have {actual_width} numbers, the network takes {width}",
             where=str(config),
             fix="give the text encoder that the network was trained with (google-t5/t5-11b)",
         )

@@ -68,34 +68,34 @@ def _wrong_weights(folder: Path, part: str) -> list[str]:
     except (OSError, ValueError, TypeError, RuntimeError, AttributeError) as error:
         return [f"{part}/config.json makes no {CLASSES[part]}: {error}"]
     problems = []
-    found: dict[str, Shape] = {}
-    places: dict[str, str] = {}
+    shapes: dict[str, Shape] = {}
+    file_of: dict[str, str] = {}
     for path in sorted(folder.glob("*.safetensors")):
         try:
             with safe_open(path, framework="pt") as file:
                 for name in file.keys():  # noqa: SIM118 (not a mapping)
-                    found[name] = tuple(file.get_slice(name).get_shape())
-                    places[name] = path.name
+                    shapes[name] = tuple(file.get_slice(name).get_shape())
+                    file_of[name] = path.name
         except (SafetensorError, OSError) as error:
             problems.append(f"{part}/{path.name} cannot be read: {error}")
-    check = check_converted(part, found, expected)
+    check = check_converted(part, shapes, expected)
     if check.problems:
         problems.append(str(check).replace("\n", "\n  "))
     index = folder / f"{NAME}.safetensors.index.json"
     if index.is_file():
-        problems += _wrong_index(index, part, places)
+        problems += _wrong_index(index, part, file_of)
     if part == "vae":
         problems += _wrong_statistics(config)
     return problems
 
 
-def _wrong_index(index: Path, part: str, places: dict[str, str]) -> list[str]:
+def _wrong_index(index: Path, part: str, file_of: dict[str, str]) -> list[str]:
     try:
         stated = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
     except (ValueError, KeyError, TypeError):
         return [f"{part}/{index.name} cannot be read"]
-    names = stated.keys() | places.keys()
-    moved = sorted(name for name in names if stated.get(name) != places.get(name))
+    names = stated.keys() | file_of.keys()
+    moved = sorted(name for name in names if stated.get(name) != file_of.get(name))
     if not moved:
         return []
     return [f"{part}/{index.name} does not tell where these weights are: {', '.join(moved)}"]
