@@ -85,7 +85,7 @@ def _align_rigidly(
     Along silhouettes the maps show different surfaces; `num_trims` times the fit is repeated
     without the pixels that miss it by more than three times the median.
     """
-    # Relative estimators are right up to a scale and a shift of inverse depth, and the errors of far
+    # Relative estimators are right up to a scale and a shift of inverse depth, and errors of far
     # pixels, which are large in depth, weigh little there.
     inverse, known_inverse = 1.0 / depth, 1.0 / known_depth
     common = _between_quantiles(inverse, valid) & _between_quantiles(known_inverse, known)

@@ -8,9 +8,28 @@ from collections.abc import Mapping
 from types import UnionType
 from typing import Any, Self, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from lyra_data.engine.errors import ParamsError
+
+
+def multiple_of(unit: int, noun: str) -> AfterValidator:
+    """Accept whole numbers 1, 2, 3, ... times `unit` alone; the message names the nearest ones.
+
+    Args:
+        noun: what is counted, in the plural, e.g. "pixels".
+    """
+
+    def check(number: int) -> int:
+        below = number // unit * unit
+        if number <= 0 or number != below:
+            near = sorted({max(each, unit) for each in (below, below + unit)})
+            raise ValueError(
+                f"must be a multiple of {unit} {noun}; nearest: {', '.join(map(str, near))}"
+            )
+        return number
+
+    return AfterValidator(check)
 
 
 class Params(BaseModel):

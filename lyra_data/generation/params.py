@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from lyra_data.cache3d import Cache3DParams
 from lyra_data.engine.params import Params
@@ -13,14 +13,8 @@ from lyra_data.generation.rollout import ExtensionParams
 from lyra_data.generation.teachers import TEACHERS
 from lyra_data.generation.trajectories import TrajectoryParams
 from lyra_data.models.codecs import CODECS
+from lyra_data.models.codecs.base import whole_latents
 from lyra_data.scene.frame_selection import FrameSelectionParams
-
-
-def _is_8k_plus_1(num_frames: int) -> int:
-    if num_frames < 1 or num_frames % 8 != 1:
-        below = max((num_frames - 1) // 8 * 8 + 1, 1)
-        raise ValueError(f"must be 8k+1; the nearest are {below} and {below + 8}")
-    return num_frames
 
 
 class GenerateParams(Params):
@@ -38,7 +32,7 @@ class GenerateParams(Params):
         max_failed_fraction: share of views that may fail before the stage does, 0..1.
     """
 
-    num_frames: Annotated[int, AfterValidator(_is_8k_plus_1)]
+    num_frames: Annotated[int, whole_latents()]
     frames: FrameSelectionParams
     trajectories: TrajectoryParams
     cache: Cache3DParams

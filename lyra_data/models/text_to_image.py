@@ -14,11 +14,11 @@ from typing import Annotated, Any, Literal
 import torch
 from einops import rearrange
 from jaxtyping import UInt8
-from pydantic import AfterValidator, Field
+from pydantic import Field
 from torch import Tensor
 
 from lyra_data.engine.errors import InputError, ParamsError
-from lyra_data.engine.params import Params
+from lyra_data.engine.params import Params, multiple_of
 from lyra_data.engine.placement import Placement
 from lyra_data.engine.seeds import torch_generator
 from lyra_data.models.folders import ModelFolder, fetching_command, find_model
@@ -28,16 +28,7 @@ SIZE_MULTIPLE = 16
 """Pixels: what FLUX's autoencoder and its patches of two divide by."""
 
 
-def _multiple_of_sixteen(size: int) -> int:
-    if size <= 0 or size % SIZE_MULTIPLE:
-        below = max(size // SIZE_MULTIPLE, 1) * SIZE_MULTIPLE
-        raise ValueError(
-            f"must be a multiple of {SIZE_MULTIPLE} pixels; near: {below}, {below + SIZE_MULTIPLE}"
-        )
-    return size
-
-
-Size = Annotated[int, AfterValidator(_multiple_of_sixteen)]
+Size = Annotated[int, multiple_of(SIZE_MULTIPLE, "pixels")]
 
 
 class TextToImageParams(Params):

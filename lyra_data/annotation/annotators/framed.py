@@ -6,11 +6,11 @@ import logging
 from dataclasses import replace
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from lyra_data.annotation.framing import FRAMINGS, Framing, FramingStyle
 from lyra_data.engine.errors import InputError
-from lyra_data.engine.params import Params
+from lyra_data.engine.params import Params, multiple_of
 from lyra_data.scene.clip import Clip
 from lyra_data.scene.material import HeldOutView, SourceMaterial
 
@@ -20,17 +20,7 @@ SIZE_MULTIPLE = 16
 """Pixels: 8 of the latent codec times 2 of the decoder's patches."""
 
 
-def _multiple_of_sixteen(size: int) -> int:
-    below = size // SIZE_MULTIPLE * SIZE_MULTIPLE
-    if size <= 0 or size != below:
-        near = sorted({max(side, SIZE_MULTIPLE) for side in (below, below + SIZE_MULTIPLE)})
-        raise ValueError(
-            f"must be a multiple of {SIZE_MULTIPLE} pixels; nearest: {', '.join(map(str, near))}"
-        )
-    return size
-
-
-Size = Annotated[int, AfterValidator(_multiple_of_sixteen)]
+Size = Annotated[int, multiple_of(SIZE_MULTIPLE, "pixels")]
 
 
 class FramedParams(Params):

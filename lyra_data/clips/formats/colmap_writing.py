@@ -18,14 +18,12 @@ import numpy as np
 
 from lyra_data.clips.formats.colmap_models import write_model
 from lyra_data.clips.formats.export_folders import (
+    new_dataset,
     picture_name,
-    require_free,
     write_depth_map,
-    write_mask,
-    write_pictures,
+    write_masks,
 )
 from lyra_data.clips.formats.sampled_points import sample_points
-from lyra_data.engine.atomic import folder_atomically
 from lyra_data.scene.clip import Clip
 
 DEPTH_INDEX = "depth.json"
@@ -40,9 +38,7 @@ def write_colmap(clip: Clip, folder: Path) -> None:
         InputError: something stands at `folder`.
         StorageError: no space, read-only, or no permission.
     """
-    require_free(folder)
-    with folder_atomically(folder) as target:
-        write_pictures(clip, target)
+    with new_dataset(clip, folder) as target:
         (target / "sparse" / "0").mkdir(parents=True)
         cameras, points = clip.cameras, sample_points(clip)
         scene = {
@@ -55,10 +51,7 @@ def write_colmap(clip: Clip, folder: Path) -> None:
         write_model(target / "sparse" / "0", scene)
         if clip.depth_valid.any():
             _write_depth(clip, target / "depth")
-        if clip.dynamic_mask is not None:
-            (target / "masks").mkdir()
-            for index, moving in enumerate(clip.dynamic_mask):
-                write_mask(moving, target / "masks" / f"{picture_name(index)}.png")
+        write_masks(clip, target, suffix=".png")
 
 
 def _write_depth(clip: Clip, folder: Path) -> None:

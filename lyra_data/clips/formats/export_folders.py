@@ -8,6 +8,8 @@ FOLDER/masks/00000.png ...       grey: 0 on what moves, else 255
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +17,24 @@ from jaxtyping import Bool, Float
 from PIL import Image
 from torch import Tensor
 
+from lyra_data.engine.atomic import folder_atomically
 from lyra_data.engine.errors import InputError
 from lyra_data.media.images import write_png
 from lyra_data.scene.clip import Clip
+
+
+@contextmanager
+def new_dataset(clip: Clip, folder: Path) -> Iterator[Path]:
+    """Yield a temporary folder that holds the frames; it becomes `folder` once all is written.
+
+    Raises:
+        InputError: something stands at `folder`.
+        StorageError: no space, read-only, or no permission.
+    """
+    require_free(folder)
+    with folder_atomically(folder) as target:
+        write_pictures(clip, target)
+        yield target
 
 
 def require_free(folder: Path) -> None:
@@ -57,5 +74,14 @@ def write_depth_map(depth: Float[Tensor, "height width"], path: Path) -> None:
     path.write_bytes(buffer.getbuffer())
 
 
-def write_mask(moving: Bool[Tensor, "height width"], path: Path) -> None:
+def write_masks(clip: Clip, folder: Path, *, suffix: str = "") -> None:
+    """Write `masks/`picture_name with a further suffix; nothing where the clip has no masks."""
+    if clip.dynamic_mask is None:
+        return
+    (folder / "masks").mkdir()
+    for index, moving in enumerate(clip.dynamic_mask):
+        _write_mask(moving, folder / "masks" / f"{picture_name(index)}{suffix}")
+
+
+def _write_mask(moving: Bool[Tensor, "height width"], path: Path) -> None:
     Image.fromarray(np.where(moving.numpy(), 0, 255).astype(np.uint8)).save(path, format="PNG")

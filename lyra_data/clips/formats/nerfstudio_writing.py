@@ -18,14 +18,12 @@ from typing import Any
 import numpy as np
 
 from lyra_data.clips.formats.export_folders import (
+    new_dataset,
     picture_name,
-    require_free,
     write_depth_map,
-    write_mask,
-    write_pictures,
+    write_masks,
 )
 from lyra_data.clips.formats.sampled_points import SampledPoints, sample_points
-from lyra_data.engine.atomic import folder_atomically
 from lyra_data.scene.clip import Clip
 
 TRANSFORMS = "transforms.json"
@@ -54,9 +52,7 @@ def write_nerfstudio(clip: Clip, folder: Path) -> None:
         InputError: something stands at `folder`.
         StorageError: no space, read-only, or no permission.
     """
-    require_free(folder)
-    with folder_atomically(folder) as target:
-        write_pictures(clip, target)
+    with new_dataset(clip, folder) as target:
         has_depth = bool(clip.depth_valid.any())
         if has_depth:
             (target / "depth").mkdir()
@@ -64,10 +60,7 @@ def write_nerfstudio(clip: Clip, folder: Path) -> None:
                 thousandths = (depth.double() / THOUSANDTH).float()
                 write_depth_map(thousandths, target / "depth" / f"{index:05d}.npy")
             _write_ply(sample_points(clip), target / POINTS)
-        if clip.dynamic_mask is not None:
-            (target / "masks").mkdir()
-            for index, moving in enumerate(clip.dynamic_mask):
-                write_mask(moving, target / "masks" / picture_name(index))
+        write_masks(clip, target)
         text = json.dumps(_transforms(clip, has_depth=has_depth), indent=1, allow_nan=False)
         (target / TRANSFORMS).write_text(text + "\n", encoding="utf-8")
 

@@ -12,23 +12,17 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 import torch
 from einops import rearrange
 from jaxtyping import Bool, Float
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from lyra_data.engine.errors import MemoryShortageError
 from lyra_data.engine.params import Params
 from lyra_data.engine.placement import Placement
 from lyra_data.generation.teachers.base import TeacherInput, TeacherOutput, TeacherSpec
+from lyra_data.models.codecs.base import whole_latents
 
 if TYPE_CHECKING:
     from lyra_data.models.gen3c.pipeline import Gen3CPipeline
-
-
-def _is_segment(num_frames: int) -> int:
-    if num_frames < 9 or num_frames % 8 != 1:
-        below = max((num_frames - 1) // 8 * 8 + 1, 9)
-        raise ValueError(f"must be 8k+1 and at least 9; the nearest are {below} and {below + 8}")
-    return num_frames
 
 
 class Gen3CTeacherParams(Params):
@@ -55,7 +49,7 @@ class Gen3CTeacherParams(Params):
     guidance: float = Field(ge=0)
     augment_sigma: float = Field(ge=0)
     input_frames_guidance: bool
-    segment_frames: Annotated[int, AfterValidator(_is_segment)]
+    segment_frames: Annotated[int, whole_latents(least=9)]
     use_prompt: bool
     negative_prompt: str
     network_dtype: Literal["bfloat16", "float32"]

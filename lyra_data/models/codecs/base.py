@@ -6,6 +6,7 @@ from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
+from pydantic import AfterValidator
 from torch import Tensor
 
 from lyra_data.engine.placement import Placement
@@ -20,6 +21,19 @@ def num_latent_frames(num_frames: int) -> int:
     every eight."""
     assert num_frames % TEMPORAL_FACTOR == 1, f"{num_frames} frames is not 8k+1"
     return (num_frames - 1) // TEMPORAL_FACTOR + 1
+
+
+def whole_latents(least: int = 1) -> AfterValidator:
+    """Accept lengths of videos that fill whole latent frames: 8k+1, from `least` on."""
+    allowed = "must be 8k+1" + (f" and at least {least}" if least > 1 else "")
+
+    def check(num_frames: int) -> int:
+        if num_frames < least or num_frames % TEMPORAL_FACTOR != 1:
+            below = max((num_frames - 1) // TEMPORAL_FACTOR * TEMPORAL_FACTOR + 1, least)
+            raise ValueError(f"{allowed}; the nearest are {below} and {below + TEMPORAL_FACTOR}")
+        return num_frames
+
+    return AfterValidator(check)
 
 
 @runtime_checkable
