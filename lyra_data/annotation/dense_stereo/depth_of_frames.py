@@ -27,7 +27,7 @@ STEP, STEPS_WITHIN, UNKNOWN = 0.01, 3, 30_000
 
 @dataclass(frozen=True)
 class DenseSettings:
-    """What decides whether a depth is known.
+    """The rules that decide whether a depth is known.
 
     Attributes:
         least_correlation: of a window with the neighbours that agree best.
@@ -58,7 +58,8 @@ class DenseDepth:
 def dense_depth(
     views: StereoViews, neighbours: list[list[int]], seeds: list[Seeds], settings: DenseSettings
 ) -> DenseDepth:
-    """Depth of every frame; frames are shared among threads, and the result is the same for any.
+    """Estimate the depth of every frame; frames are shared among threads, and the result is the
+    same for any number.
 
     A frame without neighbours or seeds has no known depth.
     """
@@ -68,16 +69,16 @@ def dense_depth(
 
     def match(frame: int) -> None:
         if neighbours[frame] and len(seeds[frame].depths):
-            found = match_frame(views, half, frame, neighbours[frame], seeds[frame])
-            depth[frame], cost[frame] = found.depth, found.cost
-            depth[frame][found.cost > 1 - settings.least_correlation] = 0
+            planes = match_frame(views, half, frame, neighbours[frame], seeds[frame])
+            depth[frame], cost[frame] = planes.depth, planes.cost
+            depth[frame][planes.cost > 1 - settings.least_correlation] = 0
 
     _each(match, len(views))
     log.info("matched %d frames; asking neighbours", len(views))
     kept, confidence = np.zeros_like(depth), np.zeros_like(depth)
 
     def confirm(frame: int) -> None:
-        asked = _asked(neighbours, frame)
+        asked = _compared_frames(neighbours, frame)
         votes = np.zeros(views.size, np.uint8)
         for other in asked:
             count_agreeing(
@@ -102,7 +103,7 @@ def dense_depth(
 def specks_in(
     depth: Float32[np.ndarray, "height width"],
 ) -> Bool[np.ndarray, "height width"]:
-    """Small islands of known depth: on what moves, few pixels agree, and by chance."""
+    """Return small islands of known depth: on what moves, few pixels agree, and by chance."""
     is_known = depth > 0
     steps = np.zeros(depth.shape, np.int16)
     steps[is_known] = np.clip(np.log(depth[is_known]) / STEP, 1 - UNKNOWN, UNKNOWN - 1)
@@ -111,8 +112,8 @@ def specks_in(
     return is_known & (kept == UNKNOWN)
 
 
-def _asked(neighbours: list[list[int]], frame: int) -> list[int]:
-    """The frame's neighbours and those that have it for a neighbour."""
+def _compared_frames(neighbours: list[list[int]], frame: int) -> list[int]:
+    """Return the frame's neighbours and those that have it for a neighbour."""
     back = [other for other, chosen in enumerate(neighbours) if frame in chosen]
     return sorted({*neighbours[frame], *back})
 

@@ -15,10 +15,10 @@ COARSE_STRIDE, FINE_STRIDE = 2, 2
 """Pixels between a window's samples."""
 
 COARSE_SPREADS = (0.2, 0.06, 0.02)
-"""Of the passes at half size: relative size of the first random change of inverse depth."""
+"""Relative size of the first random change of inverse depth in each pass at half size."""
 
 FINE_SPREADS = (0.006,)
-"""Of the passes at full size, which only sharpen."""
+"""The same of the passes at full size, which only sharpen."""
 
 NUM_DRAWS = 2
 
@@ -31,17 +31,17 @@ class Seeds:
     """Sparse points that a frame sees.
 
     Attributes:
-        places: column and row in pixels of the full size.
+        positions: column and row in pixels of the full size.
         depths: z depth.
     """
 
-    places: np.ndarray
+    positions: np.ndarray
     depths: np.ndarray
 
 
 @dataclass(frozen=True)
 class FramePlanes:
-    """What PatchMatch found for one frame.
+    """The result of PatchMatch for one frame.
 
     Attributes:
         depth: z depth of every pixel, good or bad.
@@ -55,7 +55,7 @@ class FramePlanes:
 def match_frame(
     full: StereoViews, half: StereoViews, frame: int, neighbours: list[int], seeds: Seeds
 ) -> FramePlanes:
-    """Depth of one frame from its neighbours; the same input gives the same bytes."""
+    """Estimate the depth of one frame from its neighbours; the same input gives the same bytes."""
     num_best = max(1, (len(neighbours) + 1) // 2)
     inverse = 1 / np.quantile(seeds.depths, (0.01, 0.99))
     limits = np.array([inverse[0] * MARGIN, inverse[1] / MARGIN], np.float32)
@@ -94,27 +94,27 @@ def _passes(
 
 
 def _start(half: StereoViews, full_size: tuple[int, int], seeds: Seeds) -> np.ndarray:
-    """Planes that face the camera, as deep as the nearest sparse point."""
+    """Return planes that face the camera, as deep as the nearest sparse point."""
     height, width = half.size
     scale = np.array([width / full_size[1], height / full_size[0]])
-    places = np.floor(seeds.places * scale).astype(np.int64)
-    inside = ((places >= 0) & (places < [width, height])).all(1)
-    places, inverse = places[inside], 1 / seeds.depths[inside]
+    positions = np.floor(seeds.positions * scale).astype(np.int64)
+    inside = ((positions >= 0) & (positions < [width, height])).all(1)
+    positions, inverse = positions[inside], 1 / seeds.depths[inside]
     away = np.ones((height, width), np.uint8)
-    away[places[:, 1], places[:, 0]] = 0
+    away[positions[:, 1], positions[:, 0]] = 0
     _, nearest = cv2.distanceTransformWithLabels(
         away, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
     )
     labels = nearest.astype(np.int64)
     by_label = np.ones(int(labels.max()) + 1)
-    by_label[labels[places[:, 1], places[:, 0]]] = inverse
+    by_label[labels[positions[:, 1], positions[:, 0]]] = inverse
     planes = np.zeros((3, height, width), np.float32)
     planes[0] = by_label[labels]
     return planes
 
 
 def _enlarged(planes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Planes of half size carried to the pixels of full size that lie under them."""
+    """Carry planes of half size to the pixels of full size that lie under them."""
     height, width = size
     down, across = planes.shape[1] / height, planes.shape[2] / width
     rows, columns = (np.arange(height) + 0.5) * down, (np.arange(width) + 0.5) * across

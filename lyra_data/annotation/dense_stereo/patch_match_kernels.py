@@ -41,7 +41,7 @@ STEEPEST = np.float32(0.08)
 def improve_planes(
     grey, others, turns, shifts, num_best, stride, limits, planes, cost, sweep, num_draws, spread
 ):
-    """One pass over a frame; improves `planes` and `cost` in place.
+    """Pass over a frame once; improve `planes` and `cost` in place.
 
     Args:
         grey: float32 [height, width]; others: float32 [neighbour, height, width].
@@ -60,8 +60,8 @@ def improve_planes(
     costs = np.empty(len(others), np.float32)
     backwards = sweep >= 0 and sweep % 2 == 1
     step = -1 if backwards else 1
-    for place in range(height * width):
-        pixel = height * width - 1 - place if backwards else place
+    for order in range(height * width):
+        pixel = height * width - 1 - order if backwards else order
         y, x = pixel // width, pixel % width
         if not _take_window(grey, y, x, stride, window):
             cost[y, x] = WORST
@@ -112,7 +112,7 @@ def improve_planes(
 @numba.njit(inline="always", error_model="numpy")
 @no_type_check
 def _draw(state):
-    """The next state of a linear congruential generator, and a number from -1 to 1."""
+    """Return the next state of a linear congruential generator, and a number from -1 to 1."""
     state = np.uint32(state * np.uint32(1664525) + np.uint32(1013904223))
     return state, np.float32(np.float32(state >> np.uint32(8)) * (2.0 / 16777216.0) - 1.0)
 
@@ -147,7 +147,7 @@ def _take_window(grey, y, x, stride, window):
 @numba.njit(nogil=True, cache=True, fastmath=False, error_model="numpy")
 @no_type_check
 def _cost(others, turns, shifts, num_best, stride, x, y, w, wx, wy, window, costs):
-    """Mean of the `num_best` lowest costs among the neighbours of one plane."""
+    """Return the mean of the `num_best` lowest costs among the neighbours of one plane."""
     for other in range(len(others)):
         costs[other] = _cost_in(
             others[other], turns[other], shifts[other], stride, x, y, w, wx, wy, window

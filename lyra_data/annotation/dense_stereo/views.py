@@ -1,4 +1,4 @@
-"""What dense stereo looks at: grey pictures of two sizes with their cameras."""
+"""The input of dense stereo: grey pictures of two sizes with their cameras."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class StereoViews:
         return height, width
 
     def halved(self) -> StereoViews:
-        """The same views with half as many rows and columns, rounded up."""
+        """Return the same views with half as many rows and columns, rounded up."""
         height, width = self.size
         half_height, half_width = (height + 1) // 2, (width + 1) // 2
         pictures = [

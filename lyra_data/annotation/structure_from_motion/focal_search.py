@@ -36,16 +36,18 @@ NEARLY_ALL = 0.9
 def best_model(
     folder: Path, request: SolveRequest, num_pictures: int
 ) -> tuple[pycolmap.Reconstruction | None, int]:
-    """The model of the keyframes with the least error, and how many separate models it came with;
-    None and 0 where no focal length gave any."""
+    """Return the model of the keyframes with the least error, and how many separate models it came
+    with; None and 0 where no focal length gave any."""
     step = max(1, min(-(-num_pictures // request.most_keyframes), request.overlap))
     keyframes = [picture_name(frame) for frame in range(0, num_pictures, step)]
     for least_angle in LEAST_ANGLES:
-        found = [_models(folder, request, keyframes, focal, least_angle) for focal in FOCAL_LENGTHS]
-        found = [models for models in found if models]
-        if found:
-            most = max(models[0].num_reg_images() for models in found)
-            large = [each for each in found if each[0].num_reg_images() >= NEARLY_ALL * most]
+        solved = [
+            _models(folder, request, keyframes, focal, least_angle) for focal in FOCAL_LENGTHS
+        ]
+        solved = [models for models in solved if models]
+        if solved:
+            most = max(models[0].num_reg_images() for models in solved)
+            large = [each for each in solved if each[0].num_reg_images() >= NEARLY_ALL * most]
             best = min(large, key=lambda each: each[0].compute_mean_reprojection_error())
             return best[0], len(best)
     return None, 0
@@ -54,14 +56,14 @@ def best_model(
 def _models(
     folder: Path, request: SolveRequest, keyframes: list[str], focal: float, least_angle: float
 ) -> list[pycolmap.Reconstruction]:
-    """Models from one focal length, the largest first, adjusted."""
+    """Return models from one focal length, the largest first, adjusted."""
     _set_focal_length(folder / DATABASE_FILE, focal)
     pycolmap.set_random_seed(request.seed)
     models = folder / "models"
     shutil.rmtree(models, ignore_errors=True)
     models.mkdir()
-    found = _map_incrementally(folder, models, request, keyframes, least_angle)
-    ordered = sorted(found.values(), key=lambda model: model.num_reg_images(), reverse=True)
+    solved = _map_incrementally(folder, models, request, keyframes, least_angle)
+    ordered = sorted(solved.values(), key=lambda model: model.num_reg_images(), reverse=True)
     ordered = [model for model in ordered if model.num_points3D() > 0]
     if ordered:
         adjustment = pycolmap.BundleAdjustmentOptions()

@@ -18,7 +18,8 @@ LARGEST_ERROR_PIXELS = 3.0
 def pose_remaining(
     model: pycolmap.Reconstruction, database: Path, image_ids: list[int], seed: int
 ) -> tuple[SparseScene | None, list[int]]:
-    """The model as a SparseScene, and the frames that could not be posed; no scene if there are.
+    """Return the model as a SparseScene, and the frames that could not be posed; no scene if there
+    are.
 
     Args:
         image_ids: of the frames, in order.
@@ -28,12 +29,12 @@ def pose_remaining(
     poses: dict[int, np.ndarray] = {}
     cameras: dict[int, pycolmap.Camera] = {}
     seen: dict[int, dict[int, int]] = {}
-    places: dict[int, np.ndarray] = {}
+    keypoints: dict[int, np.ndarray] = {}
     with pycolmap.Database.open(database) as opened:
         shared = model.cameras[min(model.cameras)]
         by_mapper = []
         for frame, image_id in enumerate(image_ids):
-            places[frame] = opened.read_keypoints(image_id)[:, :2].astype(np.float64)
+            keypoints[frame] = opened.read_keypoints(image_id)[:, :2].astype(np.float64)
             posed = model.exists_image(image_id) and model.image(image_id).has_pose
             by_mapper.append(posed)
             cameras[frame] = shared
@@ -53,14 +54,14 @@ def pose_remaining(
             waiting.sort(key=lambda frame: (min(abs(frame - other) for other in poses), frame))
             for frame in list(waiting):
                 matches = _matched_points(opened, image_ids, frame, seen)
-                found = _pose(matches, places[frame], points, cameras[frame], seed)
-                if found is not None:
-                    poses[frame], seen[frame] = found
+                estimate = _pose(matches, keypoints[frame], points, cameras[frame], seed)
+                if estimate is not None:
+                    poses[frame], seen[frame] = estimate
                     waiting.remove(frame)
                     is_progressing = True
     if waiting:
         return None, sorted(waiting)
-    return _scene(poses, cameras, seen, places, points, by_mapper), []
+    return _scene(poses, cameras, seen, keypoints, points, by_mapper), []
 
 
 def _matched_points(
@@ -69,21 +70,21 @@ def _matched_points(
     frame: int,
     seen: dict[int, dict[int, int]],
 ) -> dict[int, int]:
-    """From features of the frame to points, through verified matches with posed frames."""
-    found: dict[int, int] = {}
+    """Match features of the frame with points, through verified matches with posed frames."""
+    matched: dict[int, int] = {}
     for other in sorted(seen, key=lambda each: (abs(each - frame), each)):
         if not database.exists_two_view_geometry(image_ids[frame], image_ids[other]):
             continue
         pair = database.read_two_view_geometry(image_ids[frame], image_ids[other])
         for here, there in np.asarray(pair.inlier_matches).reshape(-1, 2):
             if int(there) in seen[other]:
-                found.setdefault(int(here), seen[other][int(there)])
-    return found
+                matched.setdefault(int(here), seen[other][int(there)])
+    return matched
 
 
 def _pose(
     matches: dict[int, int],
-    places: np.ndarray,
+    keypoints: np.ndarray,
     points: np.ndarray,
     camera: pycolmap.Camera,
     seed: int,
@@ -94,20 +95,20 @@ def _pose(
     options = pycolmap.AbsolutePoseEstimationOptions()
     options.ransac.max_error = LARGEST_ERROR_PIXELS
     options.ransac.random_seed = seed
-    found = pycolmap.estimate_and_refine_absolute_pose(
-        places[features], points[[matches[each] for each in features]], camera, options
+    estimate = pycolmap.estimate_and_refine_absolute_pose(
+        keypoints[features], points[[matches[each] for each in features]], camera, options
     )
-    if found is None or found["num_inliers"] < LEAST_MATCHES:
+    if estimate is None or estimate["num_inliers"] < LEAST_MATCHES:
         return None
-    kept = [each for each, inlier in zip(features, found["inlier_mask"], strict=True) if inlier]
-    return found["cam_from_world"].matrix(), {each: matches[each] for each in kept}
+    kept = [each for each, inlier in zip(features, estimate["inlier_mask"], strict=True) if inlier]
+    return estimate["cam_from_world"].matrix(), {each: matches[each] for each in kept}
 
 
 def _scene(
     poses: dict[int, np.ndarray],
     cameras: dict[int, pycolmap.Camera],
     seen: dict[int, dict[int, int]],
-    places: dict[int, np.ndarray],
+    keypoints: dict[int, np.ndarray],
     points: np.ndarray,
     by_mapper: list[bool],
 ) -> SparseScene:
@@ -125,7 +126,7 @@ def _scene(
         numbers = [seen[frame][feature] for feature in features]
         local = points[numbers].reshape(-1, 3) @ poses[frame][:, :3].T + poses[frame][:, 3]
         at = np.stack([local[:, 0] / local[:, 2] * fx + cx, local[:, 1] / local[:, 2] * fy + cy], 1)
-        errors.append(np.linalg.norm(at - places[frame][features].reshape(-1, 2), axis=1))
+        errors.append(np.linalg.norm(at - keypoints[frame][features].reshape(-1, 2), axis=1))
         frames.append(np.full(len(features), frame))
         observed.append(np.array(numbers, dtype=np.int64))
     return SparseScene(

@@ -18,8 +18,8 @@ LEAST_SHARED = 12
 
 
 def largest_angles(scene: SparseScene) -> Float64[np.ndarray, " point"]:
-    """Of each point, the angle in degrees between the first and the last frame that saw it, or
-    the widest angle to the first, whichever is larger."""
+    """Return for each point the angle in degrees between the first and the last frame that saw it,
+    or the widest angle to the first, whichever is larger."""
     centres = scene.camera_to_world[:, :3, 3]
     angles = np.zeros(len(scene.points))
     order = np.lexsort((scene.observed_frame, scene.observed_point))
@@ -28,14 +28,15 @@ def largest_angles(scene: SparseScene) -> Float64[np.ndarray, " point"]:
         return angles
     starts = np.r_[True, points[1:] != points[:-1]]
     first = frames[np.maximum.accumulate(np.where(starts, np.arange(len(points)), 0))]
-    places = scene.points[points]
-    found = _angles(places - centres[first], places - centres[frames])
-    np.maximum.at(angles, points, found)
+    positions = scene.points[points]
+    widths = _angles(positions - centres[first], positions - centres[frames])
+    np.maximum.at(angles, points, widths)
     return angles
 
 
 def chosen_neighbours(scene: SparseScene, num_neighbours: int) -> list[list[int]]:
-    """For every frame the frames to compare it with, best first; fewer where fewer share points.
+    """Choose for every frame the frames to compare it with, best first; fewer where fewer share
+    points.
 
     A neighbour's worth falls with the distance of its median angle from the best one. One that
     stands where another already chosen stands adds nothing, so worth is halved the nearer they are.
@@ -49,8 +50,10 @@ def chosen_neighbours(scene: SparseScene, num_neighbours: int) -> list[list[int]
             shared = np.intersect1d(points, seen[other], assume_unique=True)
             if other == frame or len(shared) < LEAST_SHARED:
                 continue
-            places = scene.points[shared]
-            angle = float(np.median(_angles(places - centres[frame], places - centres[other])))
+            positions = scene.points[shared]
+            angle = float(
+                np.median(_angles(positions - centres[frame], positions - centres[other]))
+            )
             miss = (angle - BEST_ANGLE_DEGREES) / (
                 NARROWER if angle < BEST_ANGLE_DEGREES else WIDER
             )

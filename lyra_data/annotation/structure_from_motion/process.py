@@ -30,13 +30,13 @@ from lyra_data.annotation.structure_from_motion.request import (
 from lyra_data.annotation.structure_from_motion.sparse_scene import SparseScene
 
 LEAST_FEATURES = 50
-"""In half of the pictures or more: fewer cannot be told from noise."""
+"""Features that half of the pictures need: fewer may be noise."""
 
 SMALL_PIXELS = 200_000
 """Pictures of fewer pixels are doubled before features are sought."""
 
 NUM_THREADS = 1
-"""With two, a test of equal bytes failed (ADR 0017)."""
+"""Threads of the solver. With two, a test of equal bytes failed (ADR 0017)."""
 
 
 def main(folder: Path) -> None:
@@ -72,7 +72,7 @@ def main(folder: Path) -> None:
 
 
 def _end_with_the_parent() -> None:
-    """A parent that is killed takes nobody along: without this, a solver works on for nobody."""
+    """End when the parent ends: without this, a solver works on for nobody."""
     parent = os.getppid()
 
     def watch() -> None:
@@ -110,8 +110,8 @@ def _find_features(folder: Path, request: SolveRequest) -> None:
 
 
 def _is_small(pictures: Path) -> bool:
-    """Small pictures have too few features unless they are doubled; large ones have enough, and
-    doubling them costs four times as much (ADR 0017)."""
+    """Return whether features of the doubled pictures are needed: small pictures have too few
+    without, large ones have enough, and doubling them costs four times as much (ADR 0017)."""
     bitmap = pycolmap.Bitmap.read(min(pictures.iterdir()), as_rgb=False)
     assert bitmap is not None
     return bitmap.width * bitmap.height < SMALL_PIXELS
@@ -133,7 +133,7 @@ def _match(folder: Path, request: SolveRequest) -> None:
 
 
 def _triangulate(folder: Path, images: dict[str, int]) -> pycolmap.Reconstruction:
-    """Points of given poses, which stay as they are."""
+    """Triangulate points of given poses, which stay as they are."""
     model = pycolmap.Reconstruction()
     given = np.load(folder / GIVEN_CAMERAS_FILE)["world_to_camera"]
     with pycolmap.Database.open(folder / DATABASE_FILE) as database:

@@ -1,4 +1,4 @@
-"""What the solver's own process is asked, and what it answers: files in a folder of theirs."""
+"""Question and answer of the solver's own process: files in a folder of theirs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DATABASE_FILE = "features.db"
 
 @dataclass(frozen=True)
 class SolveRequest:
-    """How to solve.
+    """A way to solve a scene.
 
     Attributes:
         mapper: pycolmap's, which poses the keyframes.
@@ -48,7 +48,7 @@ class SolveRequest:
 
 @dataclass(frozen=True)
 class SolveAnswer:
-    """What came of it.
+    """The outcome of solving.
 
     Attributes:
         problem: "" when the scene was solved; else "few_features", "no_model" or "unposed".

@@ -35,7 +35,7 @@ OTHER_WAYS = (
     "give a longer video whose camera moves sideways, estimate poses and depth with annotator "
     "'vipe', or annotate a single frame as a picture with annotate.depth 'moge' or 'transformers'"
 )
-"""What works where parallax fails."""
+"""Advice where parallax fails."""
 
 
 def pycolmap_version() -> str:
@@ -50,7 +50,7 @@ def solve_scene(
     cameras: Cameras | None = None,
     where: str,
 ) -> SparseScene:
-    """Every frame posed.
+    """Pose every frame.
 
     Args:
         cameras: of these frames, where given: they stay as they are, and points are sought alone.

@@ -45,14 +45,15 @@ class SparseScene:
         return poses
 
     def depths_in(self, frame: int) -> Float64[np.ndarray, " point_of_frame"]:
-        """z depth of the points that a frame saw."""
+        """Return the z depth of the points that a frame saw."""
         seen = self.points[self.observed_point[self.observed_frame == frame]]
         pose = self.world_to_camera[frame]
         depths = seen @ pose[2, :3] + pose[2, 3]
         return depths[depths > 0]
 
     def projected_in(self, frame: int) -> tuple[np.ndarray, np.ndarray]:
-        """Positions [point_of_frame 2] in pixels and z depths of the points that a frame saw."""
+        """Return positions [point_of_frame 2] in pixels and z depths of the points that a frame
+        saw."""
         seen = self.points[self.observed_point[self.observed_frame == frame]]
         pose = self.world_to_camera[frame]
         local = seen @ pose[:3, :3].T + pose[:3, 3]
@@ -62,8 +63,8 @@ class SparseScene:
         return np.stack(to_pixels((x, y, z), (fx, fy, cx, cy)), -1), z
 
     def normalised(self) -> SparseScene:
-        """The same scene with the first camera as the world and unit length chosen such that the
-        median depth of the points that frame sees is 1."""
+        """Return the same scene with the first camera as the world and unit length chosen such that
+        the median depth of the points that frame sees is 1."""
         unit = float(np.median(self.depths_in(0)))
         first = self.world_to_camera[0]
         points = (self.points @ first[:3, :3].T + first[:3, 3]) / unit
