@@ -11,6 +11,7 @@ from torch import Tensor
 from lyra_data.cache3d import Cache3D, Cache3DParams
 from lyra_data.generation.teachers.base import Teacher, TeacherInput
 from lyra_data.scene.cameras import PIXEL_CENTRE, Cameras
+from lyra_data.scene.pixel_values import signed_from_unit, unit_from_bytes
 from lyra_data.scene.projection import project
 from lyra_model.batches.loading import Targets
 
@@ -39,7 +40,7 @@ def warp_nearest(
     cameras = wanted.cameras
     for index, source in enumerate(nearest_frames(inputs, wanted).indices.tolist()):
         chosen = inputs[[source]]
-        image = chosen.rgb * 2.0 - 1.0
+        image = signed_from_unit(chosen.rgb)
         path = Cameras.concatenate(
             [chosen.cameras, cameras[[index]]]
         )  # teachers start at the image
@@ -58,7 +59,7 @@ def warp_nearest(
                 seed=0,
             )
         )
-        rgb.append(made.frames[1:].float() / 255.0)
+        rgb.append(unit_from_bytes(made.frames[1:]))
         depth.append(cached.depth[1:, 0])
     return Prediction(torch.cat(rgb), torch.cat(depth))
 

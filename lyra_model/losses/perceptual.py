@@ -6,6 +6,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from lyra_data.scene.pixel_values import signed_from_unit
+
 
 def perceptual_input(
     images: Float[Tensor, "frame 3 height width"], max_height: int
@@ -17,4 +19,4 @@ def perceptual_input(
     """
     height, width = images.shape[-2:]
     size = (min(height, max_height), min(width, int(max_height / height * width)))
-    return F.interpolate(images * 2 - 1, size=size, mode="bilinear", align_corners=False)
+    return F.interpolate(signed_from_unit(images), size=size, mode="bilinear", align_corners=False)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from lyra_data.engine.atomic import folder_atomically
 from lyra_data.media.images import write_png
+from lyra_data.scene.pixel_values import bytes_from_unit
 from lyra_model.batches.loading import SceneBatch, SceneLoader, Targets
 from lyra_model.decoder.decoder import GaussianDecoder
 from lyra_model.losses import total_loss
@@ -121,7 +122,7 @@ def _sheet(
 ) -> UInt8[Tensor, "3 rows columns"]:
     """One picture: a row a view."""
     sheet = rearrange(torch.stack(pictures), "column view c y x -> c (view y) (column x)")
-    return (sheet.clamp(0, 1) * 255).round().to(torch.uint8).cpu()
+    return bytes_from_unit(sheet).cpu()
 
 
 def _spread(num_frames: int) -> list[int]:

@@ -93,14 +93,14 @@ class TransformersDepth:
             field_of_view = math.radians(self.params.field_of_view_degrees)
             intrinsics = central_intrinsics(field_of_view, height=height, width=width)
         picture, model = self._model_input(image), self._model.to(self._placement.device)
-        told = model(pixel_values=picture[None].to(self._placement.device))
+        output = model(pixel_values=picture[None].to(self._placement.device))
         if self._placement.offload != "none":
             model.to("cpu")
         values = F.interpolate(
-            told.predicted_depth.float()[:, None], (height, width), mode="bilinear"
+            output.predicted_depth.float()[:, None], (height, width), mode="bilinear"
         )[0, 0].cpu()
         if model.config.model_type == "depth_pro":
-            return _from_depth_pro(values, told.field_of_view, intrinsics)
+            return _from_depth_pro(values, output.field_of_view, intrinsics)
         if model.config.depth_estimation_type == "metric":
             return DepthEstimate.where_possible(values, values > 0, "metric", intrinsics)
         depth = depth_of_relative(values, self.params.far_over_near)
@@ -138,7 +138,7 @@ class TransformersDepth:
             kind = AutoConfig.from_pretrained(folder, local_files_only=True).model_type
             if kind not in KINDS:
                 raise self._unloadable(f"it is a {kind!r}, known are {' and '.join(KINDS)}")
-            model, told = AutoModelForDepthEstimation.from_pretrained(
+            model, loading = AutoModelForDepthEstimation.from_pretrained(
                 folder,
                 local_files_only=True,
                 use_safetensors=True,
@@ -147,7 +147,7 @@ class TransformersDepth:
             )
         except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
             raise self._unloadable(str(error).partition("\n")[0]) from error
-        missing = sorted(told["missing_keys"])
+        missing = sorted(loading["missing_keys"])
         if missing:  # transformers would fill them with random numbers
             raise self._unloadable(f"{len(missing)} weights are missing, first {missing[0]}")
         return model.eval()
