@@ -13,6 +13,7 @@ from jaxtyping import Float64, Int64, UInt8
 
 from lyra_data.scene.cameras import PIXEL_CENTRE
 from lyra_data.scene.clip import Clip
+from lyra_data.scene.projection import to_pixels
 
 MOST_POINTS = 20_000
 """Points of all frames together: enough to start from, few enough to be shown."""
