@@ -13,7 +13,10 @@ from lyra_data.annotation.annotators.base import Annotator
 from lyra_data.engine.errors import ParamsError
 from lyra_data.engine.params import Params
 from lyra_data.engine.registry import Registry
+from lyra_data.generation.teachers import TEACHERS
+from lyra_data.generation.teachers.base import Teacher
 from lyra_data.models.codecs import CODECS
+from lyra_data.models.codecs.base import LatentCodec
 from lyra_data.models.codecs.dct import DctCodec, DctCodecParams
 from lyra_data.models.depth import DEPTH_ESTIMATORS
 from lyra_data.models.depth.base import DepthEstimator
@@ -97,7 +100,13 @@ def test_a_field_of_a_kind_refuses_with_the_key_it_was_declared_for() -> None:
 
 @pytest.mark.parametrize(
     ("registry", "promise"),
-    [(SOURCES, Source), (ANNOTATORS, Annotator), (DEPTH_ESTIMATORS, DepthEstimator)],
+    [
+        (SOURCES, Source),
+        (ANNOTATORS, Annotator),
+        (DEPTH_ESTIMATORS, DepthEstimator),
+        (CODECS, LatentCodec),
+        (TEACHERS, Teacher),
+    ],
 )
 def test_every_kind_has_what_its_promise_names(registry: Registry[Any], promise: type) -> None:
     promised = {*promise.__annotations__, *vars(promise)} - set(vars(Protocol))

@@ -59,10 +59,10 @@ def median_displacement(
 def _follow(
     picture: np.ndarray, other: np.ndarray, points: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    actual, status, _ = cv2.calcOpticalFlowPyrLK(
+    followed, status, _ = cv2.calcOpticalFlowPyrLK(
         picture, other, points, np.empty_like(points), winSize=(WINDOW, WINDOW), maxLevel=LEVELS
     )
-    return actual, status[:, 0] == 1
+    return followed, status[:, 0] == 1
 
 
 def _as_bytes(contrast: Int8[np.ndarray, "height width"]) -> np.ndarray:
