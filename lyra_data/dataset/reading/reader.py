@@ -17,6 +17,7 @@ from lyra_data.dataset.format.encoding import Encoding
 from lyra_data.dataset.format.layout import MODALITIES
 from lyra_data.dataset.format.manifest import Codec, SceneEntry
 from lyra_data.dataset.reading.checking import check_files, check_shards, load_index, load_manifest
+from lyra_data.dataset.reading.counts import ReadingCounts
 from lyra_data.dataset.reading.plain_columns import PlainColumns
 from lyra_data.dataset.reading.scene_plan import FrameSelection, ScenePlan, Wanted
 from lyra_data.dataset.reading.scene_reader import SceneReader
@@ -29,6 +30,9 @@ class SceneDataset:
     """The scenes of a packaged dataset, in the order they were written.
 
     It can be forked and pickled: nothing that is open is shared with a worker.
+
+    Attributes:
+        counts: what was decoded and fetched so far, for benchmarks.
 
     Args:
         uri: the folder that `lyra-data package` wrote, or where it was copied to: http(s)://,
@@ -75,16 +79,21 @@ class SceneDataset:
         ]
         self._position = {scene.scene_id: index for index, scene in enumerate(self.scenes)}
         self._indexes: dict[str, BlobIndex] = {}
+        self.counts = ReadingCounts()
         self.plain_columns = PlainColumns(self.files, self.manifest)
         self.codecs = Encoding(**self.manifest.encoding).codecs  # type: ignore[arg-type]
 
     def __len__(self) -> int:
         return len(self.scenes)
 
-    def __getitem__(self, position: int) -> SceneReader:
-        if not -len(self) <= position < len(self):
-            raise IndexError(position)
-        return SceneReader(self, self.scenes[position])
+    def __getitem__(self, scene: int | str) -> SceneReader:
+        """Return the reader of a scene, given by position or scene_id.
+
+        Raises:
+            IndexError: there is no such position.
+            InputError: there is no such scene_id.
+        """
+        return SceneReader(self, self.entry(scene))
 
     @property
     def scene_ids(self) -> list[str]:

@@ -92,7 +92,9 @@ class ScenePlan:
             CorruptDataError: a part has changed.
         """
         files = self.dataset.files
-        data = iter(files.read(self.ranges()))
+        fetched = files.read(self.ranges())
+        self.dataset.counts.add_bytes(sum(map(len, fetched)))
+        data = iter(fetched)
         plain = {
             modality: [next(data) for _ in parts] for modality, parts in self._plain_ranges.items()
         }
@@ -116,6 +118,7 @@ class ScenePlan:
                 key = view_index, name
                 if key not in decoded:
                     decoded[key] = blobs[key].decode(wanted.as_stored)
+                    self.dataset.counts.add_blob(name, len(blobs[key].parts))
                 again = number < last[view_index]
                 values[name] = decoded[key].clone() if again else decoded.pop(key)
             yield values, _shape_of(row)

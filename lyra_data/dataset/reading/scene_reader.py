@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lyra_data.dataset.format.manifest import SceneEntry
 from lyra_data.dataset.reading.sample import Precision, SceneSample, as_f32
-from lyra_data.dataset.reading.scene_plan import Wanted
+from lyra_data.dataset.reading.scene_plan import FrameSelection, Wanted
 from lyra_data.scene.cameras import Cameras
+from lyra_data.scene.view import View
 
 if TYPE_CHECKING:
     from lyra_data.dataset.reading.reader import SceneDataset
+
+_MASKS = ("depth_valid", "filled")
 
 
 class SceneReader:
@@ -34,20 +37,28 @@ class SceneReader:
         latents: Sequence[int] = (),
         frames: Mapping[int, Sequence[int]] | None = None,
         depth: bool = True,
+        masks: bool = False,
         dtype: Precision = "lean",
     ) -> SceneSample:
-        """Some views' latents and some frames, with all cameras of those views.
+        """Read some views' latents and some frames, with all cameras of those views.
 
-        A frame that is asked for twice is decoded once.
+        All bytes are fetched at once. A frame that is asked for twice is decoded once.
 
         Args:
             latents: view_index of the views whose latents are read.
-            frames: by view_index, in the order they are wanted.
+            frames: numbers of frames by view_index, in the order they are returned.
             depth: whether the frames' depth is read too.
+            masks: whether their depth_valid and filled are read too.
+            dtype: "lean" keeps uint8 frames and stored halves; "f32" gives float32, frames 0..1.
         """
-        wanted = self._wanted(latents, frames or {}, depth)
-        cameras, pictures, stored = self.dataset.read_wanted(self.scene_id, wanted)
-        of_cameras, of_frames, of_latents = (one.view_indices for one in wanted)
+        selections = self._selections(latents, frames or {}, depth, masks)
+        cameras, pictures, stored = self.dataset.read_wanted(self.scene_id, selections)
+        of_cameras, of_frames, of_latents = (one.view_indices for one in selections)
+
+        def per_frame(name: str) -> dict[int, Any]:
+            rows = zip(of_frames, pictures, strict=True)
+            return {view: row[name] for view, row in rows if name in row}
+
         sample = SceneSample(
             scene_id=self.scene_id,
             latents={view: row["latents"] for view, row in zip(of_latents, stored, strict=True)},
@@ -59,10 +70,10 @@ class SceneReader:
                 )
                 for view, row in zip(of_cameras, cameras, strict=True)
             },
-            frames={view: row["frames"] for view, row in zip(of_frames, pictures, strict=True)},
-            depth={
-                view: row["depth"] for view, row in zip(of_frames, pictures, strict=True) if depth
-            },
+            frames=per_frame("frames"),
+            depth=per_frame("depth"),
+            depth_valid=per_frame("depth_valid"),
+            filled=per_frame("filled"),
         )
         return sample if dtype == "lean" else as_f32(sample)
 
@@ -72,17 +83,48 @@ class SceneReader:
         latents: Sequence[int] = (),
         frames: Mapping[int, Sequence[int]] | None = None,
         depth: bool = True,
+        masks: bool = False,
     ) -> None:
         """Begin to fetch what `read` with the same arguments will need, and return at once."""
-        wanted = self._wanted(latents, frames or {}, depth)
-        self.dataset.prefetch_wanted(self.scene_id, wanted)
+        selections = self._selections(latents, frames or {}, depth, masks)
+        self.dataset.prefetch_wanted(self.scene_id, selections)
 
-    def _wanted(
-        self, latents: Sequence[int], frames: Mapping[int, Sequence[int]], depth: bool
+    def read_views(self) -> list[View]:
+        """Read all views whole."""
+        return self.dataset.scene(self.scene_id)
+
+    def read_view(self, view_index: int, frames: Sequence[int] | None = None) -> View:
+        """Read one view, whole or with some frames only; its latents are always whole."""
+        return self.dataset.read_view(self.scene_id, view_index, frames)
+
+    def read_fields(
+        self,
+        names: Sequence[str],
+        *,
+        view_indices: Sequence[int] | None = None,
+        frames: FrameSelection = None,
+        as_stored: bool = False,
+    ) -> list[dict[str, Any]]:
+        """Read some fields (names and meanings: `views.fields.FIELDS`) of some views, a row a view.
+
+        Nothing else is read; frames that are not asked for are not decoded.
+
+        Args:
+            view_indices: of the views to read, in that order; None: all.
+            frames: numbers of frames of every view, or by view_index, in the order they are
+                returned; None: all.
+            as_stored: depth and latents stay halves where they are stored so.
+        """
+        return self.dataset.read_fields(
+            self.scene_id, names, view_indices=view_indices, frames=frames, as_stored=as_stored
+        )
+
+    def _selections(
+        self, latents: Sequence[int], frames: Mapping[int, Sequence[int]], depth: bool, masks: bool
     ) -> tuple[Wanted, Wanted, Wanted]:
-        """Cameras of all views, some frames, some latents."""
+        """Return what is read: cameras of all views, fields of some frames, some latents."""
         views = tuple(dict.fromkeys((*latents, *frames)))
-        pictures = ("frames", "depth") if depth else ("frames",)
+        pictures = ("frames", *(["depth"] if depth else []), *(_MASKS if masks else ()))
         return (
             Wanted(("camera_to_world", "intrinsics"), views),
             Wanted(pictures, tuple(frames), frames, as_stored=True),
