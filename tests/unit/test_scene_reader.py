@@ -1,4 +1,4 @@
-"""A scene's reader gives the parts that are asked for, as the whole view has them, and no others."""
+"""A scene's reader gives the parts that are asked for, as the whole view has them, and no more."""
 
 from __future__ import annotations
 

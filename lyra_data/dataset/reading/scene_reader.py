@@ -1,27 +1,35 @@
-"""One scene of a dataset, read as training asks for it: some latents, some frames, all cameras."""
+"""Read one scene of a dataset: some latents and frames with all cameras, fields, or whole views."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
 
 from lyra_data.dataset.format.manifest import SceneEntry
+from lyra_data.dataset.reading.dataset_files import DatasetFiles
+from lyra_data.dataset.reading.field_selection import FieldSelection
 from lyra_data.dataset.reading.sample import Precision, SceneSample, as_f32
-from lyra_data.dataset.reading.scene_plan import FrameSelection, Wanted
+from lyra_data.dataset.reading.scene_plan import ScenePlan
+from lyra_data.dataset.reading.stored_scene import StoredScene
 from lyra_data.scene.cameras import Cameras
 from lyra_data.scene.view import View
+from lyra_data.views.fields import VIEW_FIELDS, Row, RowShape, view_from_values
 
-if TYPE_CHECKING:
-    from lyra_data.dataset.reading.reader import SceneDataset
+FrameNumbers: TypeAlias = Sequence[int] | Mapping[int, Sequence[int]] | None
+"""Numbers of frames, in the order they are returned: of every view, or by view_index; None: all."""
 
 _MASKS = ("depth_valid", "filled")
 
 
 class SceneReader:
-    """One scene of a dataset, as `dataset[position]` gives it."""
+    """One scene of a dataset, as `dataset[position]` and `dataset[scene_id]` give it.
 
-    def __init__(self, dataset: SceneDataset, entry: SceneEntry) -> None:
-        self.dataset, self.entry = dataset, entry
+    Blobs are found through the index and read by their bytes, from a folder or from afar; every
+    part is compared with its hash before it is decoded.
+    """
+
+    def __init__(self, files: DatasetFiles, entry: SceneEntry) -> None:
+        self._files, self.entry = files, entry
 
     @property
     def scene_id(self) -> str:
@@ -30,6 +38,11 @@ class SceneReader:
     @property
     def view_indices(self) -> tuple[int, ...]:
         return self.entry.view_indices
+
+    @property
+    def stored(self) -> StoredScene:
+        """Return the scene as it is stored, for whatever copies or checks it."""
+        return StoredScene(self._files, self.entry)
 
     def read(
         self,
@@ -50,25 +63,26 @@ class SceneReader:
             depth: whether the frames' depth is read too.
             masks: whether their depth_valid and filled are read too.
             dtype: "lean" keeps uint8 frames and stored halves; "f32" gives float32, frames 0..1.
+
+        Raises:
+            InputError: the scene has no such view, or the dataset was opened without a modality.
+            CorruptDataError: bytes have changed.
         """
-        selections = self._selections(latents, frames or {}, depth, masks)
-        cameras, pictures, stored = self.dataset.read_wanted(self.scene_id, selections)
-        of_cameras, of_frames, of_latents = (one.view_indices for one in selections)
+        selections = _sample_selections(latents, frames or {}, depth=depth, masks=masks)
+        of_cameras, of_frames, of_latents = (
+            dict(zip(selection.view_indices, rows, strict=True))
+            for selection, rows in zip(selections, self._read_rows(selections), strict=True)
+        )
 
         def per_frame(name: str) -> dict[int, Any]:
-            rows = zip(of_frames, pictures, strict=True)
-            return {view: row[name] for view, row in rows if name in row}
+            return {view: row[name] for view, row in of_frames.items() if name in row}
 
         sample = SceneSample(
             scene_id=self.scene_id,
-            latents={view: row["latents"] for view, row in zip(of_latents, stored, strict=True)},
+            latents={view: row["latents"] for view, row in of_latents.items()},
             cameras={
-                view: Cameras(
-                    row["camera_to_world"],
-                    row["intrinsics"],
-                    *self.dataset.frame_size(self.entry, view),
-                )
-                for view, row in zip(of_cameras, cameras, strict=True)
+                view: Cameras(row["camera_to_world"], row["intrinsics"], *self.frame_size(view))
+                for view, row in of_cameras.items()
             },
             frames=per_frame("frames"),
             depth=per_frame("depth"),
@@ -86,47 +100,77 @@ class SceneReader:
         masks: bool = False,
     ) -> None:
         """Begin to fetch what `read` with the same arguments will need, and return at once."""
-        selections = self._selections(latents, frames or {}, depth, masks)
-        self.dataset.prefetch_wanted(self.scene_id, selections)
+        selections = _sample_selections(latents, frames or {}, depth=depth, masks=masks)
+        self._files.ranges.prefetch(ScenePlan(self._files, self.entry, selections).ranges())
 
     def read_views(self) -> list[View]:
-        """Read all views whole."""
-        return self.dataset.scene(self.scene_id)
+        """Read all views whole; raises as `read`."""
+        return [view_from_values(*decoded) for decoded in self._decode(VIEW_FIELDS)]
 
     def read_view(self, view_index: int, frames: Sequence[int] | None = None) -> View:
         """Read one view, whole or with some frames only; its latents are always whole."""
-        return self.dataset.read_view(self.scene_id, view_index, frames)
+        (decoded,) = self._decode(VIEW_FIELDS, [view_index], frames)
+        return view_from_values(*decoded)
 
     def read_fields(
         self,
         names: Sequence[str],
         *,
         view_indices: Sequence[int] | None = None,
-        frames: FrameSelection = None,
+        frames: FrameNumbers = None,
         as_stored: bool = False,
-    ) -> list[dict[str, Any]]:
+    ) -> list[Row]:
         """Read some fields (names and meanings: `views.fields.FIELDS`) of some views, a row a view.
 
-        Nothing else is read; frames that are not asked for are not decoded.
+        Nothing else is read; frames that are not asked for are not decoded. Raises as `read`.
 
         Args:
             view_indices: of the views to read, in that order; None: all.
-            frames: numbers of frames of every view, or by view_index, in the order they are
-                returned; None: all.
             as_stored: depth and latents stay halves where they are stored so.
         """
-        return self.dataset.read_fields(
-            self.scene_id, names, view_indices=view_indices, frames=frames, as_stored=as_stored
-        )
+        return [values for values, _ in self._decode(names, view_indices, frames, as_stored)]
 
-    def _selections(
-        self, latents: Sequence[int], frames: Mapping[int, Sequence[int]], depth: bool, masks: bool
-    ) -> tuple[Wanted, Wanted, Wanted]:
-        """Return what is read: cameras of all views, fields of some frames, some latents."""
-        views = tuple(dict.fromkeys((*latents, *frames)))
-        pictures = ("frames", *(["depth"] if depth else []), *(_MASKS if masks else ()))
-        return (
-            Wanted(("camera_to_world", "intrinsics"), views),
-            Wanted(pictures, tuple(frames), frames, as_stored=True),
-            Wanted(("latents",), tuple(latents), as_stored=True),
+    def frame_size(self, view_index: int) -> tuple[int, int]:
+        """Return height and width of a view's frames, in pixels."""
+        if "rgb" in self._files.modalities:
+            blob = self._files.blobs(self.entry, "rgb")[view_index, "frames"]
+            _, height, width, _ = blob.table.shape
+            return height, width
+        (row,) = self.read_fields(["height", "width"], view_indices=[view_index])
+        return row["height"], row["width"]
+
+    def _decode(
+        self,
+        names: Sequence[str],
+        view_indices: Sequence[int] | None = None,
+        frames: FrameNumbers = None,
+        as_stored: bool = False,
+    ) -> Iterator[tuple[Row, RowShape]]:
+        views = self.view_indices if view_indices is None else view_indices
+        if frames is None:
+            by_view: Mapping[int, Sequence[int]] = {}
+        else:
+            by_view = frames if isinstance(frames, Mapping) else dict.fromkeys(views, frames)
+        plan = ScenePlan(
+            self._files, self.entry, [FieldSelection(names, views, by_view, as_stored)]
         )
+        plan.fetch()
+        return plan.decode(0)
+
+    def _read_rows(self, selections: Sequence[FieldSelection]) -> list[list[Row]]:
+        plan = ScenePlan(self._files, self.entry, selections)
+        plan.fetch()
+        return [[values for values, _ in plan.decode(n)] for n in range(len(selections))]
+
+
+def _sample_selections(
+    latents: Sequence[int], frames: Mapping[int, Sequence[int]], *, depth: bool, masks: bool
+) -> tuple[FieldSelection, FieldSelection, FieldSelection]:
+    """Return what a sample reads: cameras of all its views, fields of some frames, some latents."""
+    views = tuple(dict.fromkeys((*latents, *frames)))
+    pictures = ("frames", *(["depth"] if depth else ()), *(_MASKS if masks else ()))
+    return (
+        FieldSelection(("camera_to_world", "intrinsics"), views),
+        FieldSelection(pictures, tuple(frames), frames, as_stored=True),
+        FieldSelection(("latents",), tuple(latents), as_stored=True),
+    )
