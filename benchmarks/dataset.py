@@ -178,9 +178,9 @@ def compare_remote(folder: Path, num_frames: int) -> None:
                 system.pipe_file(f"/benchmark/{place}", path.read_bytes())
         modalities = ("rgb", "latent", "depth", "camera")
         dataset = SceneDataset(f"memory://benchmark/{name}", modalities=modalities)
-        assert isinstance(dataset.files, RemoteFiles)
+        assert isinstance(dataset.files.ranges, RemoteFiles)
         dataset[0].read(latents=EVERY_VIEW, frames=draw_frames(1, num_frames, 2))
-        found, requests = dataset.files.num_bytes, dataset.files.num_requests
+        found, requests = dataset.files.ranges.num_bytes, dataset.files.ranges.num_requests
         told = f"{found / 1e6:.1f} MB, {requests} requests"
         row("K12 from afar", name, told, f"{found / whole:.3f}x", "", "0.16x, 40")
 

@@ -1,4 +1,4 @@
-"""Packaging: all generated views into one dataset, split by source.
+"""Package all generated views into one dataset, split by source.
 
 Every scene is encoded once and kept in the scratch store until the dataset is put together, so a
 run that was killed goes on with the scene it was at.
@@ -122,7 +122,7 @@ def _pack(paths: list[Path], encoding: Encoding, progress: Progress) -> PackedSc
 
 
 def _scene_key(paths: list[Path], encoding: Encoding) -> str:
-    """What a packed scene depends on: its views, how they are encoded, and the code that does."""
+    """Return the key of what a packed scene depends on: views, encoding and code."""
     return content_key(
         [
             [content_hash(path) for path in paths],
@@ -138,7 +138,7 @@ def _first_view_of_scenes(files: list[Path]) -> list[tuple[str, Path]]:
 
 
 def _source_of(view_file: Path) -> str:
-    """What names a scene's source.
+    """Return the name of a scene's source.
 
     Only what is needed is read: a view may have a hundred megabytes, and is checked whole when it
     is copied.

@@ -1,4 +1,4 @@
-"""A dataset in numbers: counts, sizes, quality, depth, channels. Nothing but depth is decoded."""
+"""Summarise a dataset: counts, sizes, quality, depth, channels. Nothing but depth is decoded."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import numpy as np
 from lyra_data.dataset.checks import sampled_views
 from lyra_data.dataset.format.channel_statistics import ChannelStatistics
 from lyra_data.dataset.format.layout import FORMAT_VERSION, MODALITIES
-from lyra_data.dataset.format.manifest import Manifest, SceneEntry
+from lyra_data.dataset.format.manifest import Manifest
 from lyra_data.dataset.reading.reader import SceneDataset
-from lyra_data.dataset.reading.scene_tables import SceneTables
+from lyra_data.dataset.reading.scene_reader import SceneReader
 from lyra_data.engine.progress import Progress
 from lyra_data.scene.quality import NUMBERS
 from lyra_data.views.fields import Row
@@ -34,7 +34,7 @@ _COLUMNS = [
 
 @dataclass(frozen=True)
 class Quantiles:
-    """Of one number of all views.
+    """Quantiles of one number over all views.
 
     Attributes:
         count: views that have it.
@@ -57,7 +57,7 @@ class Quantiles:
 
 @dataclass(frozen=True)
 class Part:
-    """A part of a dataset: a split, or a camera path in one direction."""
+    """Counts of a part of a dataset: a split, or a camera path in one direction."""
 
     scenes: int
     views: int
@@ -67,11 +67,13 @@ class Part:
 
 @dataclass(frozen=True)
 class DatasetSummary:
-    """Attributes:
-    sizes: bytes by modality; `meta` is the indexes, the card and the manifest.
-    picture_sizes: views by "WIDTHxHEIGHT".
-    numbers: quantiles by column.
-    depth: quantiles of depth where it is known, by depth_scale, of `depth_views` views.
+    """A dataset in numbers.
+
+    Attributes:
+        sizes: bytes by modality; `meta` is the indexes, the card and the manifest.
+        picture_sizes: views by "WIDTHxHEIGHT".
+        numbers: quantiles by column.
+        depth: quantiles of depth where it is known, by depth_scale, of `depth_views` views.
     """
 
     uri: str
@@ -107,8 +109,8 @@ class DatasetSummary:
             "bytes_per_view": {name: size / views for name, size in self.sizes.items()},
             "picture_sizes": self.picture_sizes,
             "levels": list(LEVELS),
-            "numbers": {name: asdict(found) for name, found in self.numbers.items()},
-            "depth": {scale: asdict(found) for scale, found in self.depth.items()},
+            "numbers": {name: asdict(one) for name, one in self.numbers.items()},
+            "depth": {scale: asdict(one) for scale, one in self.depth.items()},
             "depth_views": self.depth_views,
             "latent_channels": channels(self.manifest.latent_channels),
             "rgb_channels": channels(self.manifest.rgb_channels),
@@ -126,15 +128,16 @@ def summarise_dataset(uri: Path | str, *, sample: int | None, progress: Progress
     """
     dataset = SceneDataset(uri)
     manifest = dataset.manifest
-    tables, chosen = SceneTables(dataset.files, manifest), sampled_views(manifest, sample)
+    chosen = sampled_views(manifest, sample)
     rows: list[Row] = []
     depths: dict[str, list[float]] = {}
     progress.start("Reading", len(manifest.scenes), "scenes")
     for entry in manifest.scenes:
-        of_scene = _rows(tables, entry)
+        scene = dataset[entry.scene_id]
+        of_scene = _rows(scene)
         for row in of_scene:
             if (entry.scene_id, row["view_index"]) in chosen:
-                known = _known_depth(dataset, entry.scene_id, row["view_index"])
+                known = _known_depth(scene, row["view_index"])
                 depths.setdefault(row["depth_scale"], []).extend(known)
         rows += of_scene
         progress.advance(note=entry.scene_id)
@@ -159,18 +162,18 @@ def summarise_dataset(uri: Path | str, *, sample: int | None, progress: Progress
     )
 
 
-def _rows(tables: SceneTables, entry: SceneEntry) -> list[Row]:
-    preview = tables.rows(entry, "preview", _COLUMNS)
-    depth = tables.rows(entry, "depth", ["depth_valid_fraction"])
+def _rows(scene: SceneReader) -> list[Row]:
+    preview = scene.stored.rows("preview", _COLUMNS)
+    depth = scene.stored.rows("depth", ["depth_valid_fraction"])
     return [
-        {**row, **more, "split": entry.split, "seconds": row["num_frames"] / row["fps"]}
+        {**row, **more, "split": scene.entry.split, "seconds": row["num_frames"] / row["fps"]}
         for row, more in zip(preview, depth, strict=True)
     ]
 
 
-def _known_depth(dataset: SceneDataset, scene_id: str, view_index: int) -> list[float]:
-    (found,) = dataset.read_fields(scene_id, ["depth", "depth_valid"], view_indices=[view_index])
-    known = found["depth"][found["depth_valid"]]
+def _known_depth(scene: SceneReader, view_index: int) -> list[float]:
+    (values,) = scene.read_fields(["depth", "depth_valid"], view_indices=[view_index])
+    known = values["depth"][values["depth_valid"]]
     return known[:: -(-len(known) // MAX_DEPTHS) or 1].double().tolist()
 
 

@@ -1,4 +1,4 @@
-"""Tensors as bytes and back, lossless and with the same bytes every time.
+"""Turn tensors into bytes and back, lossless and with the same bytes every time.
 
 Every blob but PNG ends with the byte 1: NumPy, and `datasets` through it, strip trailing zero
 bytes of binary columns. Decoders raise ValueError where the bytes are not what they must be.
@@ -10,13 +10,15 @@ import cv2
 import numpy as np
 import pyarrow as pa
 
-_TRAILER = b"\x01"
+TRAILER = b"\x01"
+"""Ends every blob but PNG."""
+
 _ZSTD = pa.Codec("zstd", compression_level=3)
 _PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
 
 
 def encode_image(frame: np.ndarray) -> bytes:
-    """PNG of an RGB image, uint8 [3, height, width]."""
+    """Encode an RGB image, uint8 [3, height, width], as PNG."""
     assert frame.dtype == np.uint8 and frame.shape[0] == 3, (frame.dtype, frame.shape)
     done, data = cv2.imencode(".png", frame[::-1].transpose(1, 2, 0), _PNG)
     assert done
@@ -24,7 +26,7 @@ def encode_image(frame: np.ndarray) -> bytes:
 
 
 def decode_image(blob: bytes, height: int, width: int) -> np.ndarray:
-    """The RGB image of `encode_image`, uint8 [3, height, width]."""
+    """Return the RGB image of `encode_image`, uint8 [3, height, width]."""
     image = cv2.imdecode(np.frombuffer(blob, np.uint8), cv2.IMREAD_COLOR) if blob else None
     if image is None:
         raise ValueError("a frame is no PNG image")
@@ -34,38 +36,42 @@ def decode_image(blob: bytes, height: int, width: int) -> np.ndarray:
 
 
 def encode_map(values: np.ndarray) -> bytes:
-    """A float32 map, its bytes grouped by significance (0.6 of the raw size on depth), in zstd."""
+    """Encode a float32 map: its bytes grouped by significance, in zstd.
+
+    Exponents and signs of neighbours are alike, the last bits of mantissas are noise: grouped, the
+    former compress (depth: 0.6 of its raw size).
+    """
     assert values.dtype == np.float32, values.dtype
     little_endian = np.ascontiguousarray(values, "<f4").view(np.uint8)
     return _seal(_ZSTD.compress(little_endian.reshape(-1, 4).T.tobytes(), asbytes=True))
 
 
 def decode_map(blob: bytes, height: int, width: int) -> np.ndarray:
-    """The map of `encode_map`, float32 [height, width]."""
+    """Return the map of `encode_map`, float32 [height, width]."""
     planes = _unpack(_unseal(blob), height * width * 4).reshape(4, -1)
     return np.ascontiguousarray(planes.T).view("<f4").reshape(height, width)
 
 
 def encode_mask(mask: np.ndarray) -> bytes:
-    """A boolean mask, eight pixels a byte, in zstd."""
+    """Encode a boolean mask: eight pixels a byte, in zstd."""
     assert mask.dtype == np.bool_, mask.dtype
     return _seal(_ZSTD.compress(np.packbits(mask).tobytes(), asbytes=True))
 
 
 def decode_mask(blob: bytes, height: int, width: int) -> np.ndarray:
-    """The mask of `encode_mask`, bool [height, width]."""
+    """Return the mask of `encode_mask`, bool [height, width]."""
     bits = _unpack(_unseal(blob), -(-height * width // 8))
     return np.unpackbits(bits, count=height * width).astype(bool).reshape(height, width)
 
 
 def encode_array(values: np.ndarray) -> bytes:
-    """A float32 array of any shape, little-endian, as it is: noise-like numbers do not compress."""
+    """Encode a float32 array of any shape, little-endian; noise-like numbers do not compress."""
     assert values.dtype == np.float32, values.dtype
     return _seal(np.ascontiguousarray(values, "<f4").tobytes())
 
 
 def decode_array(blob: bytes, shape: tuple[int, ...]) -> np.ndarray:
-    """The array of `encode_array`."""
+    """Return the array of `encode_array`, float32 of that shape."""
     data = _unseal(blob)
     if len(data) != 4 * np.prod(shape, dtype=int):
         raise ValueError(f"{len(data)} bytes are no float32 array of shape {shape}")
@@ -73,17 +79,17 @@ def decode_array(blob: bytes, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _seal(data: bytes) -> bytes:
-    return data + _TRAILER
+    return data + TRAILER
 
 
 def _unseal(blob: bytes) -> bytes:
-    if blob[-1:] != _TRAILER:
+    if blob[-1:] != TRAILER:
         raise ValueError("a blob has lost its last byte")
     return blob[:-1]
 
 
 def _unpack(data: bytes, num_bytes: int) -> np.ndarray:
-    """zstd data of known length.
+    """Decompress zstd data of known length.
 
     Arrow's own errors derive from ValueError or OSError; both count as bad bytes here.
     """

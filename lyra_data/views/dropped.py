@@ -1,4 +1,4 @@
-"""Dropped views: what the limits of params.yaml kept out of the data, and why."""
+"""Record views that the limits of params.yaml kept out of the data, and why."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class DroppedView:
         return f"{self.scene_id}/{self.within_scene()}"
 
     def within_scene(self) -> str:
-        """The view and its reasons, for a list of one scene's views."""
+        """Return the view and its reasons, for a list of one scene's views."""
         direction = ", motion reversed" if self.motion_reversed else ""
         return f"{self.trajectory}{direction}: {'; '.join(self.reasons)}"
 
@@ -45,7 +45,7 @@ def record_dropped(dropped: list[DroppedView], folder: Path) -> None:
 
 
 def read_dropped(folder: Path) -> list[DroppedView]:
-    """What `record_dropped` wrote; nothing where there is no such file.
+    """Read what `record_dropped` wrote; nothing where there is no such file.
 
     Raises:
         CorruptDataError: the file is cut or altered.

@@ -1,8 +1,9 @@
-"""All that is stored of a view: one entry each, from which view files and the dataset derive.
+"""List all that is stored of a view: one entry each, which view files and the dataset derive from.
 
 To add a column, add an entry to FIELDS; one that is no attribute of View is marked `derived`. What
 is measured of a view has a column for each number of `lyra_data.scene.quality`. View files hold the
-columns as they stand here; `layout.py` deals them out to the dataset's modalities.
+columns as they stand here; `layout.py` deals them out to the dataset's modalities, which hold a
+field with a `packing` as one blob a view.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -25,17 +26,36 @@ from lyra_data.scene.view import View
 from lyra_data.views import blobs
 
 Row: TypeAlias = dict[str, Any]
-"""One view as stored: column name -> plain Python value."""
+"""One view: name of a column or field -> its value, as stored or decoded."""
 
 
 @dataclass(frozen=True)
 class RowShape:
-    """What is needed to decode the other columns of a row; sizes in pixels."""
+    """Sizes that decoding the other columns of a row needs; height and width in pixels."""
 
     num_frames: int
     height: int
     width: int
     latent_shape: tuple[int, ...]
+
+
+BlobKindName: TypeAlias = Literal["video", "depth", "mask", "array"]
+"""Key of `dataset.packing.blob_kinds.BLOB_KINDS`."""
+
+
+@dataclass(frozen=True)
+class Packing:
+    """How the dataset stores a field: as one blob a view.
+
+    Attributes:
+        column: name of the blob's column there.
+        kind: how values become bytes.
+        option: the key of `package` in params.yaml that chooses the codec; None: the kind has one.
+    """
+
+    column: str
+    kind: BlobKindName
+    option: Literal["rgb", "depth", "latents"] | None = None
 
 
 @dataclass(frozen=True)
@@ -54,7 +74,7 @@ class Field:
         derived: describes the row and is no attribute of View.
         nullable: null stands for what could not be measured.
         modality: files of the dataset that the column belongs to.
-        packed_as: name of the column there, of one blob a view; None: stored there as it is here.
+        packing: how the dataset stores it as one blob a view; None: there as it is here.
     """
 
     name: str
@@ -67,22 +87,23 @@ class Field:
     derived: bool = False
     nullable: bool = False
     modality: str = "preview"
-    packed_as: str | None = None
+    packing: Packing | None = None
 
 
 def _plain(name: str, type: pa.DataType, meaning: str) -> Field:
-    """An attribute stored as it is."""
+    """Return the field of an attribute that is stored as it is."""
     return Field(name, type, "plain", meaning, lambda view: getattr(view, name), _as_it_is)
 
 
 def _derived(
     name: str, type: pa.DataType, meaning: str, encode: Callable[[View], Any], in_: str = "preview"
 ) -> Field:
+    """Return a field that describes the row and is no attribute of View."""
     return Field(name, type, "plain", meaning, encode, _as_it_is, derived=True, modality=in_)
 
 
 def _measured(number: Number) -> Field:
-    """A number of the view's quality."""
+    """Return the field of a number of the view's quality."""
     return Field(
         number.name,
         pa.float64(),
@@ -105,9 +126,9 @@ def _blob_per_frame(
     encode: Callable[[np.ndarray], bytes],
     decode: Callable[[bytes, int, int], np.ndarray],
     modality: str,
-    packed_as: str,
+    packing: Packing,
 ) -> Field:
-    """A tensor attribute [frame, ...] stored as one blob a frame."""
+    """Return the field of a tensor [frame, ...] that is stored as one blob a frame."""
 
     def encode_all(view: View) -> list[bytes]:
         return [encode(frame) for frame in getattr(view, name).numpy()]
@@ -125,14 +146,14 @@ def _blob_per_frame(
         decode_all,
         per_frame=True,
         modality=modality,
-        packed_as=packed_as,
+        packing=packing,
     )
 
 
 def _numbers_per_frame(
     name: str, meaning: str, flatten: Callable[[Cameras], torch.Tensor], size: tuple[int, ...]
 ) -> Field:
-    """A camera attribute [frame, *size] stored as one list of float32 numbers a frame."""
+    """Return the field of a camera's tensor [frame, *size], stored as a list of float32 a frame."""
 
     def encode(view: View) -> list[list[float]]:
         numbers = flatten(view.cameras)
@@ -226,10 +247,16 @@ FIELDS: tuple[Field, ...] = (
         _encode_latents,
         _decode_latents,
         modality="latent",
-        packed_as="latent",
+        packing=Packing("latent", "array", "latents"),
     ),
     _blob_per_frame(
-        "frames", "PNG", "RGB, 0..255", blobs.encode_image, blobs.decode_image, "rgb", "video"
+        "frames",
+        "PNG",
+        "RGB, 0..255",
+        blobs.encode_image,
+        blobs.decode_image,
+        "rgb",
+        Packing("video", "video", "rgb"),
     ),
     _blob_per_frame(
         "depth",
@@ -238,7 +265,7 @@ FIELDS: tuple[Field, ...] = (
         blobs.encode_map,
         blobs.decode_map,
         "depth",
-        "depth",
+        Packing("depth", "depth", "depth"),
     ),
     _blob_per_frame(
         "depth_valid",
@@ -247,7 +274,7 @@ FIELDS: tuple[Field, ...] = (
         blobs.encode_mask,
         blobs.decode_mask,
         "depth",
-        "depth_valid",
+        Packing("depth_valid", "mask"),
     ),
     _blob_per_frame(
         "filled",
@@ -256,7 +283,7 @@ FIELDS: tuple[Field, ...] = (
         blobs.encode_mask,
         blobs.decode_mask,
         "mask",
-        "filled",
+        Packing("filled", "mask"),
     ),
 )
 
@@ -266,12 +293,12 @@ VIEW_FIELDS = tuple(field.name for field in FIELDS if not field.derived)
 
 
 def row_from_view(view: View) -> Row:
-    """A view as stored."""
+    """Return a view as it is stored."""
     return {field.name: field.encode(view) for field in FIELDS}
 
 
 def view_from_row(row: Row) -> View:
-    """The view that a whole row stands for.
+    """Decode the view that a whole row stands for.
 
     Raises:
         ValueError: a value is not what its encoding says.
@@ -282,7 +309,7 @@ def view_from_row(row: Row) -> View:
 
 
 def view_from_values(values: Mapping[str, Any], shape: RowShape) -> View:
-    """The view with these decoded attributes (all of VIEW_FIELDS)."""
+    """Return the view with these decoded attributes (all of VIEW_FIELDS)."""
     attributes = dict(values)
     cameras = Cameras(
         attributes.pop("camera_to_world"),
@@ -295,6 +322,6 @@ def view_from_values(values: Mapping[str, Any], shape: RowShape) -> View:
 
 
 def row_shape(row: Row) -> RowShape:
-    """The sizes a row states (its SHAPE_FIELDS)."""
+    """Return the sizes that a row states (its SHAPE_FIELDS)."""
     sizes = {name: row[name] for name in SHAPE_FIELDS}
     return RowShape(**{**sizes, "latent_shape": tuple(sizes["latent_shape"])})

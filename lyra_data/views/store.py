@@ -1,4 +1,4 @@
-"""Views between generate and package: one self-checking file each, encoded as in the dataset.
+"""Store views between generate and package: one self-checking file each.
 
 `<folder>/<scene_id>/<view_index>_<trajectory>.parquet` is a shard of one row. Its metadata holds
 the hash of the row's content, so it needs no manifest to be trusted, and package copies rows
@@ -21,24 +21,20 @@ from lyra_data.engine.errors import CorruptDataError, StageOrderError
 from lyra_data.engine.hashing import canonical_json
 from lyra_data.scene.view import View
 from lyra_data.views.fields import FIELDS, Row, row_from_view, view_from_row
-from lyra_data.views.schema import (
-    FORMAT_VERSION,
-    arrow_schema,
-    open_parquet_writer,
-    schema_hash,
-)
+from lyra_data.views.parquet import open_parquet_writer
+from lyra_data.views.schema import FORMAT_VERSION, arrow_schema, schema_hash
 
 COLUMNS = [field.name for field in FIELDS]
 GENERATE_AGAIN = "run `lyra-data generate` again"
 
 
 def view_path(folder: Path, scene_id: str, view_index: int, trajectory: str) -> Path:
-    """Where a view belongs below the store's folder."""
+    """Return the path of a view below the store's folder."""
     return Path(folder) / scene_id / f"{view_index:03d}_{trajectory}.parquet"
 
 
 def view_files(folder: Path) -> list[Path]:
-    """All view files of a store, by scene_id and then view_index.
+    """Return all view files of a store, by scene_id and then view_index.
 
     Raises:
         StageOrderError: there are none.
@@ -72,12 +68,13 @@ def write_row(path: Path, row: Row) -> None:
         "lyra_schema_hash": schema_hash(),
         "lyra_content_sha256": _content_sha256(row),
     }
-    with write_atomically(path) as temporary, open_parquet_writer(temporary, metadata) as writer:
+    schema: Any = arrow_schema().with_metadata(metadata)
+    with write_atomically(path) as temporary, open_parquet_writer(temporary, schema) as writer:
         writer.write_table(pa.Table.from_pylist([row], schema=arrow_schema()))
 
 
 def read_view(path: Path) -> View:
-    """The view in a file.
+    """Read the view in a file.
 
     Raises:
         CorruptDataError: as `read_row`.
@@ -86,7 +83,7 @@ def read_view(path: Path) -> View:
 
 
 def read_row(path: Path) -> Row:
-    """The view in a file as stored, every value checked.
+    """Read the view in a file as stored, every value checked.
 
     Raises:
         CorruptDataError: the file is missing, cut, altered, or of another version.
@@ -99,7 +96,7 @@ def read_row(path: Path) -> Row:
 
 
 def read_columns(path: Path, names: Sequence[str]) -> Row:
-    """Some columns of the view in a file; nothing else of it is read.
+    """Read some columns of the view in a file and nothing else of it.
 
     The pages' checksums are verified. The content's hash is not: that takes the whole row.
 
@@ -111,7 +108,7 @@ def read_columns(path: Path, names: Sequence[str]) -> Row:
 
 
 def content_hash(path: Path) -> str:
-    """The hash that a view file states of its content; `read_row` compares them.
+    """Read the hash that a view file states of its content; `read_row` compares them.
 
     Raises:
         CorruptDataError: the file is missing, cut or of another version.
@@ -123,7 +120,7 @@ def content_hash(path: Path) -> str:
 
 
 def _read(path: Path, names: Sequence[str]) -> tuple[Row, dict[bytes, bytes]]:
-    """The one row, and the file's metadata."""
+    """Read the one row, and the file's metadata."""
     with pq.ParquetFile(path, page_checksum_verification=True) as file:
         metadata = file.schema_arrow.metadata or {}
         _check_version(path, metadata)
@@ -135,7 +132,7 @@ def _read(path: Path, names: Sequence[str]) -> tuple[Row, dict[bytes, bytes]]:
 
 @contextmanager
 def _refusing_damage(path: Path) -> Iterator[None]:
-    """Whatever reading a damaged file runs into becomes one error that names it."""
+    """Raise whatever reading a damaged file runs into as one error that names it."""
     try:
         yield
     except (OSError, ValueError, TypeError, KeyError, MemoryError, pa.ArrowException) as error:
@@ -145,10 +142,10 @@ def _refusing_damage(path: Path) -> Iterator[None]:
 
 
 def _check_version(path: Path, metadata: dict[bytes, bytes]) -> None:
-    found = tuple(metadata.get(key, b"?") for key in (b"lyra_format_version", b"lyra_schema_hash"))
+    stated = tuple(metadata.get(key, b"?") for key in (b"lyra_format_version", b"lyra_schema_hash"))
     known = (str(FORMAT_VERSION).encode(), schema_hash().encode())
-    if found != known:
-        version, schema = (part.decode(errors="replace") for part in found)
+    if stated != known:
+        version, schema = (part.decode(errors="replace") for part in stated)
         raise CorruptDataError(
             f"format version {version}, schema {schema[:12]}; this release reads version "
             f"{FORMAT_VERSION}, schema {schema_hash()[:12]}",
@@ -158,7 +155,10 @@ def _check_version(path: Path, metadata: dict[bytes, bytes]) -> None:
 
 
 def _content_sha256(row: Row) -> str:
-    """Hash of every value with its column's name and its length, whatever the file around it."""
+    """Return the hash of every value with its column's name and its length.
+
+    Lengths are hashed before the bytes: no two rows run together into the same bytes.
+    """
     digest = hashlib.sha256()
     for name, value in row.items():
         _feed(digest, name.encode())

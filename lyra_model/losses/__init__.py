@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING
 
-from pydantic import Field
-
-from lyra_data.engine.params import Params
+from lyra_model.losses.params import LossParams, PerceptualParams
 
 if TYPE_CHECKING:
     from lyra_model.losses.base import Loss, LossInput, LossValue
+
+__all__ = ["LOSSES", "LossParams", "PerceptualParams", "total_loss"]
 
 LOSSES = {
     "image": "lyra_model.losses.image:image_loss",
@@ -21,44 +21,6 @@ LOSSES = {
     "lpips": "lyra_model.losses.lpips:lpips_loss",
 }
 """Kind of a loss -> its function. A kind has a weight of the same name in LossParams."""
-
-
-class PerceptualParams(Params):
-    """The network of loss `lpips`. Lyra's values in brackets.
-
-    Attributes:
-        backbone: "vgg" (VGG-16) or "alex" (AlexNet) [vgg].
-        weights: safetensors file with the backbone and LPIPS's own weights, from the folder of
-            params.yaml (docs/training.md); null: none, and no phase may have a weight of lpips.
-        max_height: higher pictures are shrunk to so many rows first.
-    """
-
-    backbone: Literal["vgg", "alex"]
-    weights: Annotated[str, Field(min_length=1)] | None
-    max_height: Annotated[int, Field(ge=32)]
-
-
-class LossParams(Params):
-    """The weight of every loss; one of weight 0 is not computed. Lyra's weights in brackets.
-
-    Attributes:
-        image: mean squared error of colours [1].
-        ssim: 1 - SSIM [0].
-        depth: depth up to scale and shift [0.05].
-        metric_depth: relative depth error, for scenes of known scale [not in Lyra].
-        opacity: mean opacity [0; 0.1 in phases that prune].
-        lpips: distance in the features of train.perceptual [0.5].
-        reference: reproduce Lyra's depth and opacity losses exactly, defects included (unknown
-            pixels take part in the depth's median; the sigmoid of opacities is applied twice).
-    """
-
-    image: float = Field(ge=0)
-    ssim: float = Field(ge=0)
-    depth: float = Field(ge=0)
-    metric_depth: float = Field(ge=0)
-    opacity: float = Field(ge=0)
-    lpips: float = Field(ge=0)
-    reference: bool
 
 
 def total_loss(params: LossParams, inputs: LossInput) -> LossValue:

@@ -5,6 +5,7 @@ No DVC stage: it makes nothing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from lyra_data.clips.checks import CheckedClip, Finding
-    from lyra_data.dataset.checks import CheckedDataset, DatasetFinding
+    from lyra_data.dataset.checks import CheckedDataset
     from stages.summary import Summary
 
 WIDTH = 80
@@ -136,14 +137,12 @@ def number_of_views(sample: str) -> int | None:
 
 
 def _told(clips: list[CheckedClip], datasets: list[CheckedDataset]) -> Summary:
-    from lyra_data.clips.checks import SEVERITIES
+    from lyra_data.engine.findings import count_severities
     from stages.summary import Summary
 
-    findings = [finding for checked in (*clips, *datasets) for finding in checked.findings]
-    counts = {
-        severity: sum(finding.severity == severity for finding in findings)
-        for severity in SEVERITIES
-    }
+    counts = count_severities(
+        finding for checked in (*clips, *datasets) for finding in checked.findings
+    )
     told = ", ".join(counted(count, severity) for severity, count in counts.items())
     kinds = {"clips": clips, "datasets": datasets}
     facts = {
@@ -161,7 +160,7 @@ def _told(clips: list[CheckedClip], datasets: list[CheckedDataset]) -> Summary:
         *(_looked_at(dataset) for dataset in datasets),
         f"{clean} of {both} without errors and warnings",
     )
-    named = [(clip.clip, clip.findings) for clip in clips]
+    named: list[tuple[str, Sequence[Finding[Any]]]] = [(clip.clip, clip.findings) for clip in clips]
     named += [(dataset.uri, dataset.findings) for dataset in datasets]
     tables = [_table(name, listed) for name, listed in named if listed]
     return Summary("check", f"{what}: {told}", facts, (*tables, *closing))
@@ -175,7 +174,7 @@ def _looked_at(dataset: CheckedDataset) -> str:
     )
 
 
-def _table(name: str, findings: tuple[Finding, ...] | tuple[DatasetFinding, ...]) -> Table:
+def _table(name: str, findings: Sequence[Finding[Any]]) -> Table:
     from rich.markup import escape
     from rich.table import Table
 

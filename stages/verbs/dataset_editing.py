@@ -72,11 +72,15 @@ def filter_views(
 
     def work(progress: Any) -> Summary:
         from lyra_data.dataset.editing.conditions import Condition
-        from lyra_data.dataset.editing.filtering import CONDITION_COLUMNS, Wanted, filter_dataset
+        from lyra_data.dataset.editing.filtering import (
+            CONDITION_COLUMNS,
+            ViewFilter,
+            filter_dataset,
+        )
         from lyra_data.dataset.editing.opened import OpenedDataset
 
         named = {*(scene or ()), *(_names_in(scenes) if scenes else ())}
-        wanted = Wanted(
+        view_filter = ViewFilter(
             where=tuple(Condition(text, CONDITION_COLUMNS) for text in where or ()),
             trajectories=trajectory or None,
             splits=split or None,
@@ -85,7 +89,7 @@ def filter_views(
         done = filter_dataset(
             OpenedDataset(dataset),
             output,
-            wanted,
+            view_filter,
             scenes_per_shard=scenes_per_shard,
             progress=progress,
         )

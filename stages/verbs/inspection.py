@@ -144,10 +144,11 @@ def _inspect_scene(
     entry = dataset.entry(0 if scene is None else scene)
     target = output or Path(f"{entry.scene_id}.png")
     _require_writable(target, overwrite)
-    views = facts_of_scene(dataset, entry.scene_id)
+    reader = dataset[entry.scene_id]
+    views = facts_of_scene(reader)
     progress.start("Drawing", 1, "scenes")
     is_video = target.suffix.lower() == ".mp4"
-    (write_scene_video if is_video else write_scene_sheet)(dataset, entry.scene_id, target)
+    (write_scene_video if is_video else write_scene_sheet)(reader, target)
     progress.advance(note=entry.scene_id)
     progress.finish()
     facts = {
@@ -291,8 +292,8 @@ def _focal(facts: ClipFacts) -> str:
 
 
 def _findings(findings: tuple[Finding, ...], folder: Path) -> str:
-    from lyra_data.clips.checks import SEVERITIES
+    from lyra_data.engine.findings import count_severities
 
-    counts = {name: sum(found.severity == name for found in findings) for name in SEVERITIES}
+    counts = count_severities(findings)
     told = ", ".join(f"{count} {name}{'s' if count != 1 else ''}" for name, count in counts.items())
     return f"{told}; lyra-data check {folder}" if findings else told

@@ -167,6 +167,28 @@ def test_help_imports_nothing_heavy():
     assert run.stdout.splitlines()[-1] == "HEAVY []"
 
 
+def circles(graph: grimp.ImportGraph) -> list[list[str]]:
+    """Return groups of modules that import each other, straight or through others."""
+    imported = {name: graph.find_upstream_modules(name) for name in graph.modules}
+    groups = {
+        tuple(sorted({name, *(other for other in others if name in imported[other])}))
+        for name, others in imported.items()
+    }
+    return sorted(list(group) for group in groups if len(group) > 1)
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    """The files of packages and imports for type checkers count: a reader must follow those too."""
+    assert circles(grimp.build_graph(*PACKAGES, cache_dir=None)) == []
+
+
+def test_a_circle_of_three_modules_is_seen():
+    graph = grimp.ImportGraph()
+    for importer, imported in (("a", "b"), ("b", "c"), ("c", "a"), ("c", "d")):
+        graph.add_import(importer=importer, imported=imported)
+    assert circles(graph) == [["a", "b", "c"]]
+
+
 RESTRICTED_READERS = {
     "lyra_data/models/gen3c/pickled_array.py",
     "lyra_data/models/weights/torchscript_archive.py",

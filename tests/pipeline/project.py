@@ -15,7 +15,7 @@ import numpy as np
 import yaml
 from PIL import Image
 
-from lyra_data.dataset.format.manifest import read_manifest
+from lyra_data.dataset.reading.dataset_files import DatasetFiles
 from lyra_data.engine.hashing import sha256_of_file
 from tests.factories import make_depth, make_frames
 from tests.goldens import REPOSITORY
@@ -107,7 +107,7 @@ class Project:
         """What has to be equal between two runs of one project."""
         models = self.root / "outputs" / "models"
         return {
-            "dataset": read_manifest(self.root / "outputs" / "dataset").dataset_hash,
+            "dataset": DatasetFiles.open(self.root / "outputs" / "dataset").manifest.dataset_hash,
             **{name: sha256_of_file(models / name / "model.safetensors") for name in PHASES},
             "figures": sha256_of_file(self.root / "reports" / "evaluation.json"),
         }

@@ -14,10 +14,10 @@ import pytest
 import torch
 
 from lyra_data.clips.checks import RULES, SEVERITIES, check_clip, check_clip_folder, find_clips
-from lyra_data.clips.checks.finding import Finding
 from lyra_data.clips.checks.poses import rotation_steps, sudden
 from lyra_data.clips.store import CLIP_INDEX, write_clip, write_index
 from lyra_data.engine.errors import InputError
+from lyra_data.engine.findings import Finding
 from lyra_data.engine.hashing import sha256_of_folder
 from lyra_data.scene.cameras import Cameras
 from lyra_data.scene.clip import Clip

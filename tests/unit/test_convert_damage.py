@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from lyra_data.dataset.convert.lyra_source import LyraSource
-from lyra_data.dataset.format.manifest import read_manifest
+from lyra_data.dataset.reading.dataset_files import DatasetFiles
 from lyra_data.engine.errors import InputError
 from tests.conversions import convert
 from tests.lyra_layout import tar_of, write_clip, write_zip
@@ -116,7 +116,7 @@ def test_a_broken_clip_is_left_out_on_demand_and_recorded(source) -> None:
     (source / "0/rgb/scene.mp4").write_bytes(b"no video")
     _, told = convert(source, source.parent / "out", skip_broken=True)
     assert told.poses == {"unknown": 1}
-    (dropped,) = read_manifest(source.parent / "out").dropped
+    (dropped,) = DatasetFiles.open(source.parent / "out").manifest.dropped
     assert (dropped.scene_id, dropped.view_index, dropped.trajectory) == ("scene", 0, "left")
     assert "scene.mp4" in dropped.reasons[0]
 

@@ -126,9 +126,9 @@ def test_frames_of_reversed_motion_stand_in_the_order_of_their_latents(source, d
 
 def test_single_frames_of_a_converted_clip_are_read(dataset) -> None:
     data = SceneDataset(dataset)
-    whole = data.read_view("dynamic-moving", 7)
+    whole = data["dynamic-moving"].read_view(7)
     for wanted in ([0], [16], [5, 3, 5]):
-        part = data.read_view("dynamic-moving", 7, wanted)
+        part = data["dynamic-moving"].read_view(7, wanted)
         assert torch.equal(part.frames, whole.frames[wanted])
         assert torch.equal(part.depth, whole.depth[wanted])
 

@@ -19,9 +19,9 @@ import torch
 from lyra_data.dataset.checks import DATASET_RULES, check_dataset, sampled_views
 from lyra_data.dataset.checks.latents import check_latents
 from lyra_data.dataset.checks.rules import VIEW_RULES
-from lyra_data.dataset.format import manifest as manifest_module
 from lyra_data.dataset.format.encoding import Encoding
-from lyra_data.dataset.format.manifest import MANIFEST_PATH, read_manifest
+from lyra_data.dataset.format.manifest import MANIFEST_PATH
+from lyra_data.dataset.reading.dataset_files import DatasetFiles
 from lyra_data.dataset.writing.packed_scene import PackedScene
 from lyra_data.dataset.writing.writer import assemble_dataset, pack_scenes, write_dataset
 from lyra_data.engine.errors import CorruptDataError
@@ -169,7 +169,8 @@ def test_a_rule_finds_a_view_that_breaks_it(rule: str, tmp_path: Path) -> None:
     views = BROKEN[rule](exact_scene())
     found = check_dataset(write(tmp_path / "data", views), sample=None, progress=silent).findings
     named = [finding for finding in found if finding.rule == rule]
-    assert named and named[0].scene == "a" and named[0].view_index in (0, 2), found
+    assert named and named[0].location.scene == "a", found
+    assert named[0].location.view_index in (0, 2), found
 
 
 def with_rows(modality: str, change: Callable[[pa.Table], pa.Table]):
@@ -234,7 +235,7 @@ def test_latents_that_are_no_numbers_are_not_packaged_and_are_found(tmp_path: Pa
 def test_a_manifest_with_other_statistics_or_encodings_is_found(
     sound: Path, tmp_path: Path
 ) -> None:
-    stated = read_manifest(sound)
+    stated = DatasetFiles.open(sound).manifest
     off = replace(stated.rgb_channels[1], mean=stated.rgb_channels[1].mean + 0.1)
     cases = {
         "statistics": replace(
@@ -292,7 +293,7 @@ def test_a_flipped_byte_anywhere_is_found_with_file_and_offset(tmp_path: Path) -
         assert found and found[0].rule == (
             "manifest" if path.name == MANIFEST_PATH.name else "file-hashes"
         ), (path, place)
-        assert found[0].file == path.relative_to(folder).as_posix(), (path, place)
+        assert found[0].location.file == path.relative_to(folder).as_posix(), (path, place)
         if found[0].rule == "file-hashes":
             bounds = re.search(r"bytes (\d+) to (\d+)", found[0].message)
             assert bounds and int(bounds[1]) <= place < int(bounds[2]), (path, place, found[0])
@@ -309,7 +310,7 @@ def test_missing_cut_and_unlisted_files_are_found(sound: Path, tmp_path: Path) -
     shard.write_bytes(shard.read_bytes()[:-10])
     (folder / "data" / "depth" / "train-00000-of-00001.parquet").unlink()
     found = check_dataset(folder, sample=0, progress=silent).findings
-    assert {finding.file for finding in found if finding.rule == "file-hashes"} == {
+    assert {finding.location.file for finding in found if finding.rule == "file-hashes"} == {
         f"data/{modality}/train-00000-of-00001.parquet" for modality in ("mask", "depth")
     }
 
@@ -332,7 +333,7 @@ def test_an_index_of_other_bytes_is_found_though_every_sha256_fits(
 
 
 def test_a_sample_is_always_the_same_and_bounds_what_is_decoded(sound: Path) -> None:
-    manifest = manifest_module.read_manifest(sound)
+    manifest = DatasetFiles.open(sound).manifest
     assert sampled_views(manifest, 2) < sampled_views(manifest, 4) < sampled_views(manifest, None)
     assert len(sampled_views(manifest, None)) == 6
     checked = check_dataset(sound, sample=1, progress=silent)
@@ -351,7 +352,7 @@ def test_the_same_is_found_from_afar(sound: Path) -> None:
     data[len(data) // 2] ^= 1
     memory.pipe_file(path, bytes(data))
     found = check_dataset("memory://checked", sample=0, progress=silent).findings
-    assert [finding.rule for finding in found] == ["file-hashes"] and found[0].offset
+    assert [finding.rule for finding in found] == ["file-hashes"] and found[0].location.offset
 
 
 TESTED_ABOVE = {"manifest", "file-hashes", "part-hashes", "unlisted-files", "row-counts"}

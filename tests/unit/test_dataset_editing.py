@@ -16,15 +16,16 @@ import pytest
 
 from lyra_data.dataset.checks import check_dataset
 from lyra_data.dataset.editing.conditions import Condition
-from lyra_data.dataset.editing.filtering import CONDITION_COLUMNS, Wanted, filter_dataset
+from lyra_data.dataset.editing.filtering import CONDITION_COLUMNS, ViewFilter, filter_dataset
 from lyra_data.dataset.editing.merging import Merged, merge_datasets
 from lyra_data.dataset.editing.opened import OpenedDataset
 from lyra_data.dataset.editing.splitting import deal_out, require_shares, split_dataset
 from lyra_data.dataset.format.encoding import Encoding
 from lyra_data.dataset.format.layout import MODALITIES
-from lyra_data.dataset.format.manifest import Manifest, read_manifest
+from lyra_data.dataset.format.manifest import Manifest
+from lyra_data.dataset.reading.dataset_files import DatasetFiles
 from lyra_data.dataset.reading.reader import SceneDataset
-from lyra_data.dataset.reading.scene_tables import SceneTables
+from lyra_data.dataset.reading.stored_scene import StoredScene
 from lyra_data.dataset.writing.writer import write_dataset
 from lyra_data.engine.errors import CorruptDataError, InputError
 from lyra_data.engine.hashing import sha256_of_folder
@@ -61,7 +62,7 @@ def folder(tmp_path_factory) -> Path:
 
 def filtered(folder: Path, target: Path, *where: str, **names: Any) -> Manifest:
     conditions = tuple(Condition(text, CONDITION_COLUMNS) for text in where)
-    wanted = Wanted(where=conditions, **names)
+    wanted = ViewFilter(where=conditions, **names)
     opened = OpenedDataset(folder)
     return filter_dataset(opened, target, wanted, scenes_per_shard=None, progress=silent).manifest
 
@@ -101,7 +102,7 @@ def check(folder: Path) -> None:
 
 def test_keeping_everything_gives_the_same_dataset_hash(folder: Path, tmp_path: Path) -> None:
     manifest = filtered(folder, tmp_path / "all")
-    before = read_manifest(folder)
+    before = DatasetFiles.open(folder).manifest
     assert manifest.dataset_hash == before.dataset_hash
     assert sha256_of_folder(tmp_path / "all" / "data") == sha256_of_folder(folder / "data")
     assert manifest.provenance["inputs"] == [
@@ -118,7 +119,7 @@ def test_a_filtered_dataset_is_what_packaging_the_same_views_gives(
 ) -> None:
     manifest = filtered(folder, tmp_path / "left", trajectories=["left"])
     packaged = write(tmp_path / "packaged", [v for v in views_of() if v.trajectory == "left"])
-    assert manifest.dataset_hash == read_manifest(packaged).dataset_hash
+    assert manifest.dataset_hash == DatasetFiles.open(packaged).manifest.dataset_hash
     assert manifest.provenance["command"] == {"verb": "filter", "trajectory": ["left"]}
     check(tmp_path / "left")
     everything, kept = blobs_of(folder), blobs_of(tmp_path / "left")
@@ -212,7 +213,7 @@ def test_a_merged_dataset_is_what_packaging_all_views_gives(folder: Path, tmp_pa
     more = write(tmp_path / "more", views_of("de"))
     done = merged(tmp_path / "out", folder, more)
     packaged = write(tmp_path / "packaged", views_of("abcde"))
-    assert done.manifest.dataset_hash == read_manifest(packaged).dataset_hash
+    assert done.manifest.dataset_hash == DatasetFiles.open(packaged).manifest.dataset_hash
     assert len(done.manifest.provenance["inputs"]) == 2 and done.moved == ()
     check(tmp_path / "out")
 
@@ -289,13 +290,13 @@ def test_a_dataset_afar_is_copied_too(folder: Path, tmp_path: Path) -> None:
 
     fsspec.filesystem("memory").put(str(folder), "/copied", recursive=True)
     manifest = filtered("memory://copied", tmp_path / "out")  # type: ignore[arg-type]
-    assert manifest.dataset_hash == read_manifest(folder).dataset_hash
+    assert manifest.dataset_hash == DatasetFiles.open(folder).manifest.dataset_hash
 
 
 def test_one_modality_of_one_scene_is_held_at_a_time(
     folder: Path, tmp_path: Path, monkeypatch
 ) -> None:
-    read, held, counts = SceneTables.table, [], []
+    read, held, counts = StoredScene.table, [], []
 
     def table(self, *arguments: Any) -> pa.Table:
         found = read(self, *arguments)
@@ -303,7 +304,7 @@ def test_one_modality_of_one_scene_is_held_at_a_time(
         held.append(weakref.ref(found))
         return found
 
-    monkeypatch.setattr(SceneTables, "table", table)
+    monkeypatch.setattr(StoredScene, "table", table)
     filtered(folder, tmp_path / "out")
     assert len(counts) == 3 * len(MODALITIES) and max(counts) <= 1
 
@@ -317,7 +318,7 @@ def _filter_forever(folder: Path, targets: Path) -> Iterator[None]:
 def test_whatever_moment_copying_is_killed_at_no_dataset_is_there_by_halves(
     folder: Path, tmp_path: Path
 ) -> None:
-    draw, whole = random.Random(5), read_manifest(folder).dataset_hash
+    draw, whole = random.Random(5), DatasetFiles.open(folder).manifest.dataset_hash
     for number in range(4):
         targets = tmp_path / str(number)
         kill_after_first(draw.uniform(0.0, 0.2), _filter_forever(folder, targets))

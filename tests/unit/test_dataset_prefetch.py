@@ -12,8 +12,9 @@ import torch
 from fsspec.implementations.memory import MemoryFileSystem
 from fsspec.registry import _registry
 
-from lyra_data.dataset.files import byte_ranges
-from lyra_data.dataset.files.byte_ranges import LocalFiles, Range
+from lyra_data.dataset.files import local_files
+from lyra_data.dataset.files.byte_ranges import Range
+from lyra_data.dataset.files.local_files import LocalFiles
 from lyra_data.dataset.files.remote_files import RemoteFiles
 from lyra_data.dataset.reading.reader import SceneDataset
 from lyra_data.dataset.writing.writer import write_dataset
@@ -54,8 +55,8 @@ def put(folder: Path) -> Iterator[Any]:
 
 def opened(uri: str) -> tuple[SceneDataset, RemoteFiles]:
     dataset = SceneDataset(uri)
-    assert isinstance(dataset.files, RemoteFiles)
-    return dataset, dataset.files
+    assert isinstance(dataset.files.ranges, RemoteFiles)
+    return dataset, dataset.files.ranges
 
 
 def test_what_was_fetched_ahead_is_not_asked_for_again(put: Any) -> None:
@@ -76,7 +77,7 @@ def test_what_was_fetched_ahead_is_not_asked_for_again(put: Any) -> None:
 def test_damage_that_was_fetched_ahead_is_refused(put: Any) -> None:
     put("damaged")
     dataset, _ = opened("memory://damaged")
-    place = dataset.places(dataset.entry("a"), "latent")[0, "latents"]
+    place = dataset["a"].stored.blobs("latent")[0, "latents"]
     store = fsspec.filesystem("memory")
     data = bytearray(store.cat_file(f"/damaged/{place.file}"))
     data[place.offset + 5] ^= 1
@@ -89,7 +90,7 @@ def test_damage_that_was_fetched_ahead_is_refused(put: Any) -> None:
 def test_a_failure_ahead_is_told_by_the_reading(put: Any) -> None:
     put("gone")
     dataset, _ = opened("memory://gone")
-    place = dataset.places(dataset.entry("a"), "latent")[0, "latents"]
+    place = dataset["a"].stored.blobs("latent")[0, "latents"]
     fsspec.filesystem("memory").rm(f"/gone/{place.file}")
     dataset[0].prefetch(**WANTED)
     with pytest.raises(CorruptDataError, match="missing"):
@@ -114,7 +115,7 @@ def test_s3_and_the_hub_are_opened_through_fsspec(
     put(place)
     monkeypatch.setitem(_registry, protocol, StandIn)
     dataset = SceneDataset(uri, revision=revision)
-    assert_views_equal(dataset.read_view("a", 1), VIEWS[1])
+    assert_views_equal(dataset["a"].read_view(1), VIEWS[1])
 
 
 def num_open_files() -> int:
@@ -124,7 +125,7 @@ def num_open_files() -> int:
 def test_no_more_files_stay_open_than_allowed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(byte_ranges, "MAX_OPEN_FILES", 3)
+    monkeypatch.setattr(local_files, "MAX_OPEN_FILES", 3)
     files = LocalFiles(tmp_path)
     before = num_open_files()
     for turn in range(2):

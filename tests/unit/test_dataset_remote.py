@@ -101,14 +101,14 @@ def test_a_frame_from_afar_costs_a_small_part_of_the_files(
     write_dataset(big, tmp_path / "big", splits=None, scenes_per_shard=1, provenance={})
     uri = put_in_memory(tmp_path / "big", "big")
     dataset = SceneDataset(uri, modalities=("rgb", "camera"))
-    assert isinstance(dataset.files, RemoteFiles)
+    assert isinstance(dataset.files.ranges, RemoteFiles)
     sample = dataset[0].read(frames={2: [20]}, depth=False)
     assert torch.equal(sample.frames[2], big[2].frames[[20]])
     total = sum(path.stat().st_size for path in (tmp_path / "big" / "data").rglob("*.parquet"))
-    assert dataset.files.num_bytes < 0.1 * total
-    before = dataset.files.num_requests
+    assert dataset.files.ranges.num_bytes < 0.1 * total
+    before = dataset.files.ranges.num_requests
     dataset[0].read(frames={2: [21]}, depth=False)
-    assert dataset.files.num_requests <= before + 2
+    assert dataset.files.ranges.num_requests <= before + 2
 
 
 def test_what_was_read_from_afar_is_kept_and_not_asked_for_again(
@@ -116,9 +116,9 @@ def test_what_was_read_from_afar_is_kept_and_not_asked_for_again(
 ) -> None:
     for times in range(2):
         dataset = SceneDataset(address(server), cache_dir=tmp_path / "cache")
-        assert_views_equal(dataset.read_view("b", 1), VIEWS[3])
-        assert isinstance(dataset.files, RemoteFiles)
-        assert dataset.files.num_requests == 1 or times == 0  # the manifest alone
+        assert_views_equal(dataset["b"].read_view(1), VIEWS[3])
+        assert isinstance(dataset.files.ranges, RemoteFiles)
+        assert dataset.files.ranges.num_requests == 1 or times == 0  # the manifest alone
 
 
 def test_a_server_that_ignores_ranges_is_refused(server: ThreadingHTTPServer) -> None:
@@ -154,8 +154,8 @@ def test_a_wrong_address_is_told(server: ThreadingHTTPServer) -> None:
 def test_an_opened_dataset_can_be_pickled(server: ThreadingHTTPServer, folder: Path) -> None:
     for uri in (folder, address(server)):
         dataset = SceneDataset(uri)
-        dataset.read_view("a", 0)
-        assert_views_equal(pickle.loads(pickle.dumps(dataset)).read_view("c", 1), VIEWS[5])
+        dataset["a"].read_view(0)
+        assert_views_equal(pickle.loads(pickle.dumps(dataset))["c"].read_view(1), VIEWS[5])
 
 
 def test_a_modality_that_is_not_there_is_named(folder: Path, tmp_path: Path) -> None:

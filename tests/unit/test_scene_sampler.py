@@ -87,7 +87,7 @@ def test_workers_change_no_sample_and_resume_anywhere(dataset) -> None:
 
 def _load_with_workers(folder: Path) -> None:
     dataset = SceneDataset(folder)
-    dataset.read_view("scene-0", 0)  # files are open when the workers fork
+    dataset["scene-0"].read_view(0)  # files are open when the workers fork
     alone = loaded(dataset, SceneSampler(dataset, seed=5), 0)
     assert_equal_samples(alone, loaded(dataset, SceneSampler(dataset, seed=5), 2))
     later = SceneSampler(dataset, seed=5)

@@ -1,18 +1,24 @@
-"""Checks: rules for clips, whatever made them, and what each finds. See docs/checks.md."""
+"""Check clips by rules, whatever made them. See docs/checks.md."""
 
 from __future__ import annotations
 
-from lyra_data.clips.checks.checking import CheckedClip, check_clip, check_clip_folder, find_clips
-from lyra_data.clips.checks.finding import SEVERITIES, Finding, Rule, Severity
+from lyra_data.clips.checks.clip_check import (
+    CheckedClip,
+    check_clip,
+    check_clip_folder,
+    find_clips,
+)
+from lyra_data.clips.checks.locations import ClipFinding, ClipLocation
 from lyra_data.clips.checks.rules import RULES
+from lyra_data.engine.findings import SEVERITIES, Finding
 
 __all__ = [
     "RULES",
     "SEVERITIES",
     "CheckedClip",
+    "ClipFinding",
+    "ClipLocation",
     "Finding",
-    "Rule",
-    "Severity",
     "check_clip",
     "check_clip_folder",
     "find_clips",

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from lyra_data.clips.checks.finding import Finding
+from lyra_data.clips.checks.locations import ClipFinding, ClipLocation
 from lyra_data.clips.checks.rules import RULES
 from lyra_data.clips.store import CLIP_INDEX, _read, frame_name
 from lyra_data.engine.errors import CorruptDataError
@@ -74,21 +74,12 @@ class ClipParts:
         known = known[:: -(-len(known) // MAX_SAMPLES) or 1]
         return known[torch.isfinite(known)].float()
 
-    def found(
+    def finding(
         self, rule: str, message: str, *, value: float | None = None, frames: Iterable[int] = ()
-    ) -> Finding:
-        """What `rule` found here."""
-        stated = RULES[rule]
-        return Finding(
-            rule=rule,
-            severity=stated.severity,
-            clip=self.scene_id,
-            frames=tuple(frames),
-            value=value,
-            bound=stated.bound,
-            message=message,
-            remedy=stated.remedy,
-        )
+    ) -> ClipFinding:
+        """Return the finding of a rule against some frames; none: against the whole clip."""
+        location = ClipLocation(self.scene_id, tuple(frames))
+        return RULES.finding(rule, location, message, value=value)
 
 
 def read_parts(folder: Path) -> ClipParts:

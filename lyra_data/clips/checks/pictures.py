@@ -5,27 +5,27 @@ from __future__ import annotations
 import numpy as np
 
 from lyra_data.clips.checks import bounds
-from lyra_data.clips.checks.finding import Finding
+from lyra_data.clips.checks.locations import ClipFinding
 from lyra_data.clips.checks.parts import ClipParts
 from lyra_data.engine.hashing import sha256_of_bytes
 
 
-def check_pictures(parts: ClipParts) -> list[Finding]:
-    found = []
+def check_pictures(parts: ClipParts) -> list[ClipFinding]:
+    findings = []
     spreads = [float(frame.double().mean(dim=0).std(correction=0)) for frame in parts.frames]
     blank = [index for index, spread in enumerate(spreads) if spread < bounds.BLANK_SPREAD]
     if blank:
         message = f"grey values of a frame spread by {min(spreads):.2g}"
-        found.append(parts.found("blank-frames", message, value=min(spreads), frames=blank))
+        findings.append(parts.finding("blank-frames", message, value=min(spreads), frames=blank))
     frozen, value = _frozen(parts)
     if frozen:
         message = f"{len(frozen)} of {len(parts)} frames repeat the one before"
-        found.append(parts.found("frozen-frames", message, value=value, frames=frozen))
+        findings.append(parts.finding("frozen-frames", message, value=value, frames=frozen))
     again = _again(parts, frozen)
     if again:
         message = f"{len(again)} frames equal an earlier one, to the byte"
-        found.append(parts.found("duplicate-frames", message, frames=again))
-    return found
+        findings.append(parts.finding("duplicate-frames", message, frames=again))
+    return findings
 
 
 def _frozen(parts: ClipParts) -> tuple[list[int], float]:

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 
 from lyra_data.clips.checks import bounds
-from lyra_data.clips.checks.finding import Finding
+from lyra_data.clips.checks.locations import ClipFinding
 from lyra_data.clips.checks.pairs import SMALL_MOTION, Pair, find_pairs
 from lyra_data.clips.checks.parts import ClipParts
 from lyra_data.clips.checks.photometry import likeness
 from lyra_data.clips.checks.readings import Reading, other_readings
 
 
-def check_reprojection(parts: ClipParts) -> list[Finding]:
+def check_reprojection(parts: ClipParts) -> list[ClipFinding]:
     """Of a video whose arrays, poses, intrinsics and depth are without errors by themselves."""
     stated = Reading(parts.camera_to_world.double().numpy(), parts.intrinsics.double().numpy())
     diagonal = float(np.hypot(parts.height, parts.width))
@@ -27,15 +27,15 @@ def check_reprojection(parts: ClipParts) -> list[Finding]:
     telling = [pair for pair in pairs if _tells(pair, stated, diagonal)]
     if not telling:
         what = "nothing moves in the pictures" if pairs else "no points could be followed"
-        return [parts.found("reprojection-unknown", f"{what} between frames of known depth")]
+        return [parts.finding("reprojection-unknown", f"{what} between frames of known depth")]
     distances = np.array([pair.displacement(stated) for pair in telling])
     motions = np.array([pair.tracks.motion for pair in telling])
     limits = _limit(motions, diagonal)
     wrong = distances > limits
     better = _better_reading(telling, stated, diagonal)
-    found = []
+    findings = []
     if better is not None or wrong.mean() > 0.5:
-        found.append(_displaced(parts, telling, distances, motions, better, stated))
+        findings.append(_displaced(parts, telling, distances, motions, better, stated))
     elif (far := distances > bounds.DISPLACED_PLACE * limits).any():
         worst = int((distances / limits).argmax())
         places = sorted({telling[index].first for index in np.flatnonzero(far)})
@@ -44,8 +44,8 @@ def check_reprojection(parts: ClipParts) -> list[Finding]:
             f"{distances[worst]:.1f} pixels from where depth and poses say"
         )
         value = float(distances[worst])
-        found.append(parts.found("reprojection-places", message, value=value, frames=places))
-    return [*found, *_agreement(parts, telling, stated)]
+        findings.append(parts.finding("reprojection-places", message, value=value, frames=places))
+    return [*findings, *_agreement(parts, telling, stated)]
 
 
 def _tells(pair: Pair, stated: Reading, diagonal: float) -> bool:
@@ -86,7 +86,7 @@ def _displaced(
     motions: np.ndarray,
     better: str | None,
     stated: Reading,
-) -> Finding:
+) -> ClipFinding:
     distance, motion = float(np.median(distances)), float(np.median(motions))
     ratios = [likeness(parts, pair.first, pair.second, stated) for pair in pairs]
     measured = [ratio for ratio in ratios if ratio is not None]
@@ -99,10 +99,10 @@ def _displaced(
     if better is not None:
         message += f". Likely: {better}"
     frames = sorted({pair.first for pair in pairs})
-    return parts.found("reprojection", message, value=distance, frames=frames)
+    return parts.finding("reprojection", message, value=distance, frames=frames)
 
 
-def _agreement(parts: ClipParts, pairs: list[Pair], stated: Reading) -> list[Finding]:
+def _agreement(parts: ClipParts, pairs: list[Pair], stated: Reading) -> list[ClipFinding]:
     measured = [(pair.first, pair.depth_difference(stated)) for pair in pairs]
     known = [(first, value) for first, value in measured if value is not None]
     frames = sorted({first for first, value in known if value > bounds.DEPTH_DISAGREES})
@@ -110,4 +110,4 @@ def _agreement(parts: ClipParts, pairs: list[Pair], stated: Reading) -> list[Fin
     if middle <= bounds.DEPTH_DISAGREES:
         return []
     message = f"carried to another frame, depth differs by {100 * middle:.0f} %"
-    return [parts.found("depth-agreement", message, value=middle, frames=frames)]
+    return [parts.finding("depth-agreement", message, value=middle, frames=frames)]

@@ -1,11 +1,9 @@
-"""RULES: every rule by its name. docs/checks.md is this table."""
+"""List every rule for clips by its name. docs/checks.md is this table."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from lyra_data.clips.checks import bounds
-from lyra_data.clips.checks.finding import Rule, Severity
+from lyra_data.engine.findings import Rule, RuleTable, Severity
 
 AGAIN = "make the clip again with `lyra-data annotate`"
 CONVENTION = "convert poses to camera-to-world with OpenCV axes before annotation"
@@ -210,4 +208,4 @@ _ALL = (
     ),
 )
 
-RULES: Mapping[str, Rule] = {rule.name: rule for rule in _ALL}
+RULES = RuleTable(_ALL)

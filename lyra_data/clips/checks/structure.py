@@ -8,24 +8,24 @@ import torch
 from torch import Tensor
 
 from lyra_data.clips.checks import bounds
-from lyra_data.clips.checks.finding import Finding
+from lyra_data.clips.checks.locations import ClipFinding
 from lyra_data.clips.checks.parts import ClipParts
 
 
-def check_structure(parts: ClipParts) -> list[Finding]:
+def check_structure(parts: ClipParts) -> list[ClipFinding]:
     return [*_frame_counts(parts), *_array_shapes(parts), *_frame_rate(parts)]
 
 
-def _frame_counts(parts: ClipParts) -> list[Finding]:
+def _frame_counts(parts: ClipParts) -> list[ClipFinding]:
     counts = {"frames": len(parts), **{name: len(array) for name, array in _arrays(parts).items()}}
     wrong = [f"{name} has {count}" for name, count in counts.items() if count != parts.num_stated]
     if not wrong:
         return []
     message = f"{', '.join(wrong)}; stated are {parts.num_stated}"
-    return [parts.found("frame-counts", message)]
+    return [parts.finding("frame-counts", message)]
 
 
-def _array_shapes(parts: ClipParts) -> list[Finding]:
+def _array_shapes(parts: ClipParts) -> list[ClipFinding]:
     picture = (parts.height, parts.width)
     expected = {"camera_to_world": (4, 4), "intrinsics": (4,)}
     wrong = [
@@ -44,15 +44,15 @@ def _array_shapes(parts: ClipParts) -> list[Finding]:
         wrong.append(f"{len(odd)} frames are not {_words(picture)}")
     if not wrong:
         return []
-    return [parts.found("array-shapes", "; ".join(wrong), frames=odd)]
+    return [parts.finding("array-shapes", "; ".join(wrong), frames=odd)]
 
 
-def _frame_rate(parts: ClipParts) -> list[Finding]:
+def _frame_rate(parts: ClipParts) -> list[ClipFinding]:
     slowest, fastest = bounds.FRAME_RATE
     if math.isfinite(parts.fps) and slowest <= parts.fps <= fastest:
         return []
     message = f"{parts.fps:g} frames a second"
-    return [parts.found("frame-rate", message, value=parts.fps)]
+    return [parts.finding("frame-rate", message, value=parts.fps)]
 
 
 def _arrays(parts: ClipParts) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""Does a view of reversed motion run backwards? Held against its partner, at equal times.
+"""Check that a view of reversed motion runs backwards, by its partner at equal times.
 
 Frame i of a view and frame N-1-i of the view of the other direction show one moment from two
 places. Moved by depth and cameras they must be more alike than frames of equal number, which show
@@ -16,10 +16,10 @@ from jaxtyping import Float
 
 from lyra_data.clips.checks.readings import Reading
 from lyra_data.dataset.checks import bounds
-from lyra_data.dataset.checks.finding import DatasetFinding, found
+from lyra_data.dataset.checks.locations import DatasetFinding, view_finding
 from lyra_data.views.fields import Row
 
-NAMES = ("frames", "depth", "depth_valid", "camera_to_world", "intrinsics")
+COMPARED_FIELDS = ("frames", "depth", "depth_valid", "camera_to_world", "intrinsics")
 """Fields that are read of some frames of both views."""
 
 MAX_SAMPLES = 20_000
@@ -29,7 +29,7 @@ SAME_DEPTH = 0.05
 
 
 def partners(rows: Iterable[Row]) -> list[tuple[Row, Row]]:
-    """Views of one path in both directions: forward, reversed."""
+    """Return views of one path in both directions: forward, reversed."""
     forward = {row["trajectory"]: row for row in rows if not row["motion_reversed"]}
     return [
         (forward[row["trajectory"]], row)
@@ -39,7 +39,7 @@ def partners(rows: Iterable[Row]) -> list[tuple[Row, Row]]:
 
 
 def compared_frames(num_frames: int) -> list[int]:
-    """First and last frame, and those of the quarters; the middle is one moment both ways."""
+    """Return first and last frame and those of the quarters; the middle is one moment both ways."""
     last = num_frames - 1
     return sorted({0, last // 4, last - last // 4, last})
 
@@ -47,19 +47,19 @@ def compared_frames(num_frames: int) -> list[int]:
 def check_directions(
     row: Row, forward: dict[str, Any], backward: dict[str, Any], num_frames: int
 ) -> list[DatasetFinding]:
-    """A reversed view against the forward one, both read at `compared_frames`.
+    """Check a reversed view by the forward one, both read at `compared_frames`.
 
     Args:
         row: of the reversed view.
     """
     frames = compared_frames(num_frames)
     same, other = [], []
-    for place, frame in enumerate(frames):
+    for number, frame in enumerate(frames):
         mirrored = frames.index(num_frames - 1 - frame)
-        if mirrored == place:
+        if mirrored == number:
             continue
-        at_same_time = _difference(forward, place, backward, mirrored)
-        at_same_number = _difference(forward, place, backward, place)
+        at_same_time = _difference(forward, number, backward, mirrored)
+        at_same_number = _difference(forward, number, backward, number)
         if at_same_time is not None and at_same_number is not None:
             same.append(at_same_time)
             other.append(at_same_number)
@@ -73,7 +73,7 @@ def check_directions(
         f"at equal frame numbers by {wrong:.1f}"
     )
     return [
-        found(
+        view_finding(
             "motion-reversed",
             message,
             scene=row["scene_id"],
@@ -86,7 +86,11 @@ def check_directions(
 def _difference(
     one: dict[str, Any], first: int, other: dict[str, Any], second: int
 ) -> float | None:
-    """Mean difference of grey values where both see the same surface; None: too little is."""
+    """Return the mean difference of grey values where both views see the same surface.
+
+    Returns:
+        None: they see too little of the same.
+    """
     known: np.ndarray = np.argwhere(one["depth_valid"][first].numpy())
     known = known[:: -(-len(known) // MAX_SAMPLES) or 1]
     if len(known) < MIN_SAMPLES:
@@ -97,19 +101,20 @@ def _difference(
         np.stack([one["intrinsics"][first], other["intrinsics"][second]]).astype(float),
     )
     positions = known[:, ::-1] + 0.5
-    places, carried = cameras.carried(0, 1, positions, depth)
-    seen = other["depth"][second].float().numpy()
-    height, width = seen.shape
-    column, row = places.T
+    # Points of the first view as the second sees them: their pixels there, and their depth.
+    pixels, carried = cameras.carried(0, 1, positions, depth)
+    own = other["depth"][second].float().numpy()
+    height, width = own.shape
+    column, row = pixels.T
     inside = (column >= 0.5) & (column <= width - 0.5) & (row >= 0.5) & (row <= height - 0.5)
-    there = _sampled(seen, np.where(inside[:, None], places, 0.5), cv2.INTER_NEAREST)
+    stated = _sampled(own, np.where(inside[:, None], pixels, 0.5), cv2.INTER_NEAREST)
     with np.errstate(invalid="ignore"):
-        both = inside & (np.abs(there - carried) < SAME_DEPTH * carried)
+        both = inside & (np.abs(stated - carried) < SAME_DEPTH * carried)
     if both.sum() < MIN_SAMPLES:
         return None
-    here = _sampled(_grey(one["frames"][first]), positions[both], cv2.INTER_LINEAR)
-    moved = _sampled(_grey(other["frames"][second]), places[both], cv2.INTER_LINEAR)
-    return float(np.abs(here - moved).mean())
+    before = _sampled(_grey(one["frames"][first]), positions[both], cv2.INTER_LINEAR)
+    after = _sampled(_grey(other["frames"][second]), pixels[both], cv2.INTER_LINEAR)
+    return float(np.abs(before - after).mean())
 
 
 def _grey(frame: Any) -> Float[np.ndarray, "height width"]:
@@ -117,9 +122,15 @@ def _grey(frame: Any) -> Float[np.ndarray, "height width"]:
 
 
 def _sampled(
-    picture: Float[np.ndarray, "height width"], positions: Float[np.ndarray, "point 2"], how: int
+    picture: Float[np.ndarray, "height width"],
+    positions: Float[np.ndarray, "point 2"],
+    interpolation: int,
 ) -> Float[np.ndarray, " point"]:
     columns, rows = (positions - 0.5).astype(np.float32).T
     return cv2.remap(
-        picture, columns[:, None], rows[:, None], how, borderMode=cv2.BORDER_REPLICATE
+        picture,
+        columns[:, None],
+        rows[:, None],
+        interpolation,
+        borderMode=cv2.BORDER_REPLICATE,
     )[:, 0].astype(np.float64)

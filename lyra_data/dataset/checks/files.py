@@ -1,104 +1,97 @@
-"""Is every byte of every file as it was written? What is not is named by file and offset."""
+"""Check every byte of every file; what has changed is named by file and offset."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import xxhash
 
-from lyra_data.dataset.checks.finding import DatasetFinding, found
-from lyra_data.dataset.files.byte_ranges import ByteRanges, LocalFiles, Range
+from lyra_data.dataset.checks.locations import DatasetFinding, fault_finding, file_finding
+from lyra_data.dataset.files.byte_ranges import ByteRanges, Range
 from lyra_data.dataset.format.blob_index import BlobIndex
 from lyra_data.dataset.format.layout import MODALITIES
-from lyra_data.dataset.format.manifest import FileEntry, Manifest, ShardEntry
-from lyra_data.dataset.reading.checking import load_index
+from lyra_data.dataset.format.manifest import FileEntry, ShardEntry
+from lyra_data.dataset.reading.dataset_files import DatasetFiles
+from lyra_data.dataset.reading.plain_columns import footer_range, parse_footer
+from lyra_data.dataset.reading.verification import (
+    FileFault,
+    content_fault,
+    part_faults,
+    size_fault,
+)
 from lyra_data.engine.errors import CorruptDataError
 from lyra_data.engine.hashing import sha256_of_bytes
 from lyra_data.engine.progress import Progress
 
-PIECE = 16 * 2**20
+MAGIC = b"PAR1"
+"""Begins and ends a Parquet file."""
 
 
-def check_files(
-    files: ByteRanges, manifest: Manifest, progress: Progress
-) -> Iterator[DatasetFinding]:
-    """Every file's sha256 and, in a folder, every part's xxh3; a piece of a file is in memory.
+def check_files(files: DatasetFiles, progress: Progress) -> Iterator[DatasetFinding]:
+    """Check every file's sha256 and, in a folder, every part's xxh3, a piece in memory at a time.
 
-    From afar, parts are looked at only in files that have changed.
+    Of remote files, parts are looked at only where the file has changed.
     """
+    manifest, ranges = files.manifest, files.ranges
     progress.start("Hashing", len(manifest.files) + len(manifest.shards), "files")
     for entry in manifest.files:
-        yield from _check_size(files, entry) or _check_sha256(files, entry)
+        yield from _check_whole(ranges, entry)
         progress.advance(note=entry.path)
-    indexes = {modality: _index(files, manifest, modality) for modality in MODALITIES}
+    indexes = {modality: _readable_index(files, modality) for modality in MODALITIES}
     for shard in manifest.shards:
-        yield from _check_shard(files, shard, indexes[shard.modality])
+        yield from _check_shard(ranges, shard, indexes[shard.modality])
         progress.advance(note=shard.modality)
     progress.finish()
-    yield from _unlisted(files, manifest)
+    listed = {entry.path for entry in (*manifest.files, *manifest.shards)}
+    for name in ranges.list_files("data"):
+        if name not in listed:
+            yield file_finding("unlisted-files", "the manifest does not name it", file=name)
+
+
+def _check_whole(ranges: ByteRanges, entry: FileEntry | ShardEntry) -> list[DatasetFinding]:
+    try:
+        fault = size_fault(ranges, entry) or content_fault(ranges, entry)
+    except CorruptDataError as error:
+        return [file_finding("file-hashes", error.what, file=entry.path)]
+    return [] if fault is None else [fault_finding("file-hashes", fault)]
 
 
 def _check_shard(
-    files: ByteRanges, shard: ShardEntry, index: BlobIndex | None
+    ranges: ByteRanges, shard: ShardEntry, index: BlobIndex | None
 ) -> Iterable[DatasetFinding]:
-    if wrong := _check_size(files, shard):
-        return wrong
-    if changed := _check_sha256(files, shard):
-        return _located(files, shard, index) or changed
-    if index is None or not isinstance(files, LocalFiles):
-        return []
-    return _check_parts(files, shard, index, "part-hashes")
-
-
-def _check_size(files: ByteRanges, entry: FileEntry | ShardEntry) -> list[DatasetFinding]:
     try:
-        size = files.size(entry.path)
+        if fault := size_fault(ranges, shard):
+            return [fault_finding("file-hashes", fault)]
+        if fault := content_fault(ranges, shard):
+            narrower = _changed_bytes(ranges, shard, index)
+            return [fault_finding("file-hashes", one) for one in narrower or [fault]]
     except CorruptDataError as error:
-        return [found("file-hashes", error.what, file=entry.path)]
-    if size == entry.size:
+        return [file_finding("file-hashes", error.what, file=shard.path)]
+    if index is None or not ranges.is_local:
         return []
-    message = f"it has {size} bytes, not {entry.size}"
-    return [found("file-hashes", message, file=entry.path, offset=min(size, entry.size))]
+    return (fault_finding("part-hashes", fault) for fault in part_faults(ranges, shard, index))
 
 
-def _check_sha256(files: ByteRanges, entry: FileEntry | ShardEntry) -> list[DatasetFinding]:
-    digest = hashlib.sha256()
-    try:
-        for begin in range(0, entry.size, PIECE):
-            part = Range(entry.path, begin, min(begin + PIECE, entry.size))
-            digest.update(files.read([part])[0])
-    except CorruptDataError as error:
-        return [found("file-hashes", error.what, file=entry.path)]
-    if digest.hexdigest() == entry.sha256:
-        return []
-    message = f"bytes 0 to {entry.size} have changed: another sha256"
-    return [found("file-hashes", message, file=entry.path, offset=0)]
-
-
-def _located(files: ByteRanges, shard: ShardEntry, index: BlobIndex | None) -> list[DatasetFinding]:
-    """Which bytes of a shard have changed, as narrowly as parts, pages and footer tell."""
-    if files.read([Range(shard.path, 0, 4)])[0] != b"PAR1":
-        return [_changed(shard, 0, 4, "the mark at its beginning")]
-    begin = shard.size - shard.footer_size
-    (footer,) = files.read([Range(shard.path, begin, shard.size)])
+def _changed_bytes(
+    ranges: ByteRanges, shard: ShardEntry, index: BlobIndex | None
+) -> list[FileFault]:
+    """Return which bytes of a shard have changed, as narrowly as parts, pages and footer know."""
+    if ranges.read([Range(shard.path, 0, len(MAGIC))])[0] != MAGIC:
+        return [_changed(shard, 0, len(MAGIC), "the mark at its beginning")]
+    (footer,) = ranges.read([footer_range(shard)])
     if sha256_of_bytes(footer) != shard.footer_sha256:
-        return [_changed(shard, begin, shard.size, "its footer")]
-    if index is not None:
-        parts = list(_check_parts(files, shard, index, "file-hashes"))
-        if parts:
-            return parts
-    return _changed_pages(files, shard, footer)
+        return [_changed(shard, shard.size - shard.footer_size, shard.size, "its footer")]
+    parts = [] if index is None else list(part_faults(ranges, shard, index))
+    return parts or [_changed_page(ranges, shard, parse_footer(footer))]
 
 
-def _changed_pages(files: ByteRanges, shard: ShardEntry, footer: bytes) -> list[DatasetFinding]:
-    """Column chunks whose pages do not have their checksums; else what lies beside the pages."""
-    metadata = pq.ParquetFile(pa.BufferReader(b"PAR1" + footer)).metadata
-    if not isinstance(files, LocalFiles):
-        return []
-    last = 4
+def _changed_page(ranges: ByteRanges, shard: ShardEntry, metadata: pq.FileMetaData) -> FileFault:
+    """Return the column chunk whose pages do not have their checksums; else what lies beside them.
+
+    Checksums cover the pages' data: neither their headers nor the index of pages before the footer.
+    """
+    last = len(MAGIC)
     for number in range(metadata.num_row_groups):
         group = metadata.row_group(number)
         for column in range(group.num_columns):
@@ -106,52 +99,27 @@ def _changed_pages(files: ByteRanges, shard: ShardEntry, footer: bytes) -> list[
             begin = chunk.data_page_offset
             last = begin + chunk.total_compressed_size
             try:
+                source = ranges.open_for_arrow(
+                    shard.path, shard.size, [Range(shard.path, begin, last)]
+                )
                 with pq.ParquetFile(
-                    files.place(shard.path), metadata=metadata, page_checksum_verification=True
+                    source, metadata=metadata, page_checksum_verification=True
                 ) as file:
                     file.read_row_group(number, columns=[chunk.path_in_schema], use_threads=False)
             except (OSError, ValueError, pa.ArrowException):
                 what = f"{chunk.path_in_schema} of row group {number}"
-                return [_changed(shard, begin, last, what)]
+                return _changed(shard, begin, last, what)
     headers = f"heads of pages (up to {last}) or the index of pages (from there on)"
-    return [_changed(shard, 4, shard.size - shard.footer_size, headers)]
+    return _changed(shard, len(MAGIC), shard.size - shard.footer_size, headers)
 
 
-def _check_parts(
-    files: ByteRanges, shard: ShardEntry, index: BlobIndex, rule: str
-) -> Iterator[DatasetFinding]:
-    for place in index.all_places():
-        if place.file != shard.path:
-            continue
-        parts = range(len(place.table.ends))
-        try:
-            data = files.read(place.ranges(parts))
-        except CorruptDataError as error:
-            yield found(rule, error.what, file=shard.path, offset=place.offset)
-            continue
-        for part, value in zip(parts, data, strict=True):
-            if xxhash.xxh3_64_intdigest(value) != place.hashes[part]:
-                begin, end = (place.offset + bound for bound in place.table.bounds(part))
-                message = f"bytes {begin} to {end} do not have the hash that the index states"
-                yield found(rule, message, file=shard.path, offset=begin)
+def _changed(shard: ShardEntry, begin: int, end: int, what: str) -> FileFault:
+    return FileFault(shard.path, begin, f"bytes {begin} to {end} have changed: {what}")
 
 
-def _changed(shard: ShardEntry, begin: int, end: int, what: str) -> DatasetFinding:
-    message = f"bytes {begin} to {end} have changed: {what}"
-    return found("file-hashes", message, file=shard.path, offset=begin)
-
-
-def _index(files: ByteRanges, manifest: Manifest, modality: str) -> BlobIndex | None:
+def _readable_index(files: DatasetFiles, modality: str) -> BlobIndex | None:
+    """Return the index, or None where it has changed: its sha256 is a finding already."""
     try:
-        return load_index(files, manifest, modality)
+        return files.index(modality)
     except CorruptDataError:
-        return None  # told already: its sha256
-
-
-def _unlisted(files: ByteRanges, manifest: Manifest) -> Iterator[DatasetFinding]:
-    if isinstance(files, LocalFiles):
-        named = {entry.path for entry in (*manifest.files, *manifest.shards)}
-        for path in sorted((files.folder / "data").rglob("*")):
-            name = path.relative_to(files.folder).as_posix()
-            if path.is_file() and name not in named:
-                yield found("unlisted-files", "the manifest does not name it", file=name)
+        return None

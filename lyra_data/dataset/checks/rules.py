@@ -1,15 +1,13 @@
-"""DATASET_RULES: every rule for packaged datasets by its name. docs/dataset-tools.md is this table.
+"""List every rule for packaged datasets by its name. docs/dataset-tools.md is this table.
 
 Views are held to the rules for clips too; those come last here, with what to do about a view.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from lyra_data.clips.checks.finding import Rule, Severity
 from lyra_data.clips.checks.rules import RULES
 from lyra_data.dataset.checks import bounds
+from lyra_data.engine.findings import Rule, RuleTable, Severity
 
 FETCH = "fetch the file again (`dvc checkout`), or run `lyra-data package` again"
 AGAIN = "run `lyra-data package` again"
@@ -170,4 +168,4 @@ _ALL = (
     *map(_of_view, VIEW_RULES),
 )
 
-DATASET_RULES: Mapping[str, Rule] = {rule.name: rule for rule in _ALL}
+DATASET_RULES = RuleTable(_ALL)

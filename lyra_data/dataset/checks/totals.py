@@ -1,4 +1,4 @@
-"""What only the whole dataset tells: statistics against the manifest, sources against splits."""
+"""Check what only the whole dataset shows: statistics of the manifest, sources in one split."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from lyra_data.dataset.checks import bounds
-from lyra_data.dataset.checks.finding import DatasetFinding, found
+from lyra_data.dataset.checks.locations import DatasetFinding, dataset_finding
 from lyra_data.dataset.format.channel_statistics import ChannelStatistics, ChannelSums, add_sums
 from lyra_data.dataset.format.manifest import Manifest, SceneEntry
 from lyra_data.dataset.writing.packed_scene import latent_sums_of, rgb_sums_of
@@ -24,7 +24,11 @@ class Totals:
         self._splits: dict[str, dict[str, str]] = {}
 
     def add(self, entry: SceneEntry, rows: Sequence[Row], thumbnails: Sequence[bytes]) -> None:
-        """Args: thumbnails: the first frames as small PNGs, a view each."""
+        """Add a scene.
+
+        Args:
+            thumbnails: the first frames as small PNGs, a view each.
+        """
         latents, colours = latent_sums_of(rows), rgb_sums_of(rows)
         self._latents = latents if self._latents is None else add_sums([self._latents, latents])
         self._colours = colours if self._colours is None else add_sums([self._colours, colours])
@@ -33,6 +37,7 @@ class Totals:
             self._splits.setdefault(name, {}).setdefault(entry.split, entry.scene_id)
 
     def findings(self, manifest: Manifest) -> list[DatasetFinding]:
+        """Return what the sums and sources of all scenes show."""
         return [
             *_compared("latents", self._latents, manifest.latent_channels),
             *_compared("frames", self._colours, manifest.rgb_channels),
@@ -40,14 +45,14 @@ class Totals:
         ]
 
     def _leaks(self) -> list[DatasetFinding]:
-        told: set[tuple[str, ...]] = set()
+        reported: set[tuple[str, ...]] = set()
         findings = []
         for name, splits in sorted(self._splits.items(), reverse=True):  # sources before pictures
             scenes = tuple(sorted(splits.values()))
-            if len(splits) > 1 and scenes not in told:
-                told.add(scenes)
+            if len(splits) > 1 and scenes not in reported:
+                reported.add(scenes)
                 where = ", ".join(f"{scene} in {split}" for split, scene in sorted(splits.items()))
-                findings.append(found("split-leak", f"{name}: {where}"))
+                findings.append(dataset_finding("split-leak", f"{name}: {where}"))
         return findings
 
 
@@ -60,7 +65,7 @@ def _compared(
     theirs = np.array([(channel.mean, channel.std) for channel in stated])
     if ours.shape != theirs.shape:
         message = f"{what}: {len(theirs)} channels are stated, the rows have {len(ours)}"
-        return [found("statistics", message)]
+        return [dataset_finding("statistics", message)]
     off = np.abs(ours - theirs) / np.maximum(ours[:, 1:], 1e-9)
     if off.max() <= bounds.STATISTICS:
         return []
@@ -69,4 +74,4 @@ def _compared(
         f"{what}, channel {channel}: mean {theirs[channel, 0]:.6g}, deviation "
         f"{theirs[channel, 1]:.6g}; the rows give {ours[channel, 0]:.6g} and {ours[channel, 1]:.6g}"
     )
-    return [found("statistics", message, value=float(off.max()))]
+    return [dataset_finding("statistics", message, value=float(off.max()))]

@@ -1,4 +1,4 @@
-"""One view against the rules for clips, and its frames and masks against what its row states."""
+"""Check one view by the rules for clips, and its frames and masks by what its row states."""
 
 from __future__ import annotations
 
@@ -9,37 +9,41 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from lyra_data.clips.checks.checking import BEFORE_REPROJECTION
+from lyra_data.clips.checks.clip_check import BEFORE_REPROJECTION
 from lyra_data.clips.checks.depth_maps import check_depth
-from lyra_data.clips.checks.finding import Finding
 from lyra_data.clips.checks.intrinsics import check_intrinsics
+from lyra_data.clips.checks.locations import ClipFinding
 from lyra_data.clips.checks.parts import ClipParts
 from lyra_data.clips.checks.pictures import check_pictures
 from lyra_data.clips.checks.poses import check_poses
 from lyra_data.clips.checks.reprojection import check_reprojection
 from lyra_data.clips.checks.structure import check_structure
 from lyra_data.dataset.checks import bounds
-from lyra_data.dataset.checks.finding import DatasetFinding, found, of_view
+from lyra_data.dataset.checks.locations import (
+    DatasetFinding,
+    clip_finding_of_view,
+    view_finding,
+)
 from lyra_data.dataset.checks.rules import VIEW_RULES
 from lyra_data.dataset.format.channel_statistics import PictureStatistics
 from lyra_data.views.fields import Row
 
 PIXELS = ("frames", "depth", "depth_valid", "filled")
-"""Fields that are decoded of a view that is looked at."""
+"""Fields that `check_view` needs."""
 
 
 def check_cameras(row: Row) -> list[DatasetFinding]:
-    """Poses and intrinsics alone; jumps of the camera are held to depth, which is not read here."""
+    """Check poses and intrinsics alone; jumps are measured by depth, which is not read here."""
     frames = row["num_frames"]
     nothing = torch.zeros(frames, 1, 1)
     parts = _parts(
         row, tuple(torch.zeros(frames, 3, 1, 1, dtype=torch.uint8)), nothing, nothing > 0
     )
-    return _told(row, [*check_poses(parts), *check_intrinsics(parts)])
+    return _by_view_rules(row, [*check_poses(parts), *check_intrinsics(parts)])
 
 
 def check_view(row: Row, values: dict[str, Any]) -> list[DatasetFinding]:
-    """Everything that a view's own frames, depth and cameras tell.
+    """Check everything that a view's own frames, depth and cameras show.
 
     Args:
         values: the decoded PIXELS.
@@ -52,7 +56,7 @@ def check_view(row: Row, values: dict[str, Any]) -> list[DatasetFinding]:
         if not any(finding.rule in BEFORE_REPROJECTION for finding in clip_findings):
             clip_findings += check_reprojection(parts)
     return [
-        *_told(row, clip_findings),
+        *_by_view_rules(row, clip_findings),
         *_check_colours(row, values["frames"]),
         *_check_shares(row, values),
     ]
@@ -82,10 +86,13 @@ def _parts(
     )
 
 
-def _told(row: Row, findings: list[Finding]) -> list[DatasetFinding]:
-    """By the rules for views: a camera path may come by the same place twice, a clip's may not."""
+def _by_view_rules(row: Row, findings: list[ClipFinding]) -> list[DatasetFinding]:
+    """Return those findings whose rule views are held to, as findings of the dataset.
+
+    A view's camera path may come by the same place twice, a clip's may not.
+    """
     return [
-        of_view(finding, row["scene_id"], row["view_index"])
+        clip_finding_of_view(finding, row["scene_id"], row["view_index"])
         for finding in findings
         if finding.rule in VIEW_RULES
     ]
@@ -99,10 +106,14 @@ def _check_colours(row: Row, frames: Tensor) -> list[DatasetFinding]:
     stated = np.array([row["rgb_mean"], row["rgb_std"]]).T
     if stated.shape == measured.shape and np.abs(measured - stated).max() <= bounds.RGB_STATISTICS:
         return []
-    means, told = (" ".join(f"{m:.1f}" for m in array[:, 0]) for array in (measured, stated))
+    means, stated_means = (
+        " ".join(f"{m:.1f}" for m in array[:, 0]) for array in (measured, stated)
+    )
     deviations, stds = (" ".join(f"{s:.1f}" for s in array[:, 1]) for array in (measured, stated))
-    message = f"mean {means}, deviation {deviations}; the row states {told} and {stds}"
-    return [found("rgb-statistics", message, scene=row["scene_id"], view_index=row["view_index"])]
+    message = f"mean {means}, deviation {deviations}; the row states {stated_means} and {stds}"
+    return [
+        view_finding("rgb-statistics", message, scene=row["scene_id"], view_index=row["view_index"])
+    ]
 
 
 def _check_shares(row: Row, values: dict[str, Any]) -> list[DatasetFinding]:
@@ -111,7 +122,7 @@ def _check_shares(row: Row, values: dict[str, Any]) -> list[DatasetFinding]:
         "depth_valid_fraction": float(values["depth_valid"].double().mean()),
     }
     return [
-        found(
+        view_finding(
             "shares",
             f"{name} is {row[name]:.6g}, its mask says {share:.6g}",
             scene=row["scene_id"],

@@ -1,4 +1,4 @@
-"""One clip in Lyra's layout becomes a view of the dataset; nothing that it holds is changed.
+"""Convert one clip in Lyra's layout to a view of the dataset; its values stay as they are.
 
 Everything a frame has is put in the order of our frames: of a clip of reversed motion, which was
 saved backwards, last frame first.
@@ -24,15 +24,9 @@ from lyra_data.dataset.convert.lyra_layout import (
     trajectory_of,
 )
 from lyra_data.dataset.convert.pose_order import PoseOrder, SeenFrames, frames_to_see, pose_order
-from lyra_data.dataset.format.channel_statistics import PictureStatistics
-from lyra_data.dataset.format.encoding import (
-    BITS,
-    HALF,
-    EncodedView,
-    pack_latents,
-    small_picture,
-    thumbnail,
-)
+from lyra_data.dataset.format.channel_statistics import PictureStatistics, channel_sums
+from lyra_data.dataset.format.encoding import EncodedView, small_picture, thumbnail
+from lyra_data.dataset.packing.blob_kinds import BITS, HALF, holds_exactly, pack_array
 from lyra_data.dataset.packing.half_depth import encode_half
 from lyra_data.dataset.packing.original_video import OriginalVideo, all_frames, pack_original
 from lyra_data.dataset.packing.packed import pack_parts
@@ -96,7 +90,7 @@ def encode_clip(
     facts: Mapping[str, str],
     settings: ClipSettings,
 ) -> EncodedView:
-    """The view that the clip in folder `index` is.
+    """Encode the clip in folder `index` as a view.
 
     Args:
         files: the parts, by name.
@@ -137,14 +131,14 @@ def encode_clip(
         return pose_order(SeenFrames(frames, maps, cameras, other))
 
     order = judged(poses) if depth.seen else PoseOrder("unknown", None, None, "it has no depth")
-    told = str(order.verdict)
+    verdict = str(order.verdict)
     if order.verdict == "backwards" and backwards and settings.repair_poses:
         poses = poses[::-1]
         order = judged(poses)
-        told = "repaired" if order.verdict == "agree" else order.verdict
+        verdict = "repaired" if order.verdict == "agree" else order.verdict
     latents = read_latents(files["latent"])
     where = f"scene {scene_id}, folder {index}"
-    packed, latents_exact, statistics = pack_latents(latents.values, settings.latents, where)
+    packed = pack_array(latents.values, settings.latents, "latents", where)
     provenance = {
         **facts,
         "codec": LATENT_SPACE,
@@ -157,7 +151,7 @@ def encode_clip(
         "lyra_depth": "half" if "depth" in files else "none",
         "lyra_depth_unknown": depth.unknown,
         "lyra_cameras_exact": "yes" if poses_exact and intrinsics_exact else "no: not float32",
-        POSES_KEY: told,
+        POSES_KEY: verdict,
         "lyra_poses_measured": str(order),
         "lyra_filled": "not stated: every pixel counts as the teacher's",
     }
@@ -194,9 +188,9 @@ def encode_clip(
         },
         preview=pack_video(iter(pictures.small), video.fps, "preview").data,
         thumbnail=thumbnail(pictures.small[0].transpose(2, 0, 1)),
-        latent_source_exact=latents_exact and latents.is_float32,
+        latent_source_exact=latents.is_float32 and holds_exactly(packed, latents.values),
         depth_valid_fraction=depth.valid_fraction,
-        latent_channels=statistics,
+        latent_channels=channel_sums(latents.values).statistics(),
         rgb_channels=pictures.colours.statistics(),
     )
 
@@ -215,7 +209,7 @@ def _video(data: bytes, path: Path, *, backwards: bool) -> OriginalVideo:
 def _pictures(
     data: bytes, path: Path, video: OriginalVideo, chosen: list[int], *, backwards: bool
 ) -> _Pictures:
-    """Every frame in passing: small for the preview, whole where it is looked at."""
+    """Decode every frame once: keep it small for the preview, and whole where poses are judged."""
     num_frames, height, width, _ = video.packed.table.shape
     kept, number = _Pictures(), 0
     try:
@@ -239,36 +233,36 @@ def _pictures(
 def _depth(
     path: Path | None, video: OriginalVideo, chosen: list[int], *, backwards: bool
 ) -> _Depth:
-    """All maps, as halves to the bit; where there is no archive, nothing is known."""
+    """Encode all maps as halves, to the bit; where there is no archive, no depth is known."""
     num_frames, height, width, _ = video.packed.table.shape
     if path is None:
         nothing = encode_half(np.zeros((height, width), np.float32))
         nowhere = blobs.encode_mask(np.zeros((height, width), dtype=bool))
         return _Depth([nothing] * num_frames, [nowhere] * num_frames, {}, 0.0, "")
     unknown, known_pixels = UnknownBits(), 0
-    found = _Depth([], [], {}, 0.0, "")
-    for place, bits in enumerate(read_halves(path, num_frames, height, width)):
+    depth_maps = _Depth([], [], {}, 0.0, "")
+    for number, bits in enumerate(read_halves(path, num_frames, height, width)):
         unknown.add(bits, str(path))
         known = known_of(bits)
         depth = np.where(known, bits, 0).astype(np.uint16).view(np.float16).astype(np.float32)
-        found.maps.append(encode_half(depth))
-        found.valid.append(blobs.encode_mask(known))
+        depth_maps.maps.append(encode_half(depth))
+        depth_maps.valid.append(blobs.encode_mask(known))
         known_pixels += int(known.sum())
-        frame = num_frames - 1 - place if backwards else place
+        frame = num_frames - 1 - number if backwards else number
         if frame in chosen:
-            found.seen[frame] = torch.from_numpy(depth)
+            depth_maps.seen[frame] = torch.from_numpy(depth)
     if backwards:
-        found.maps.reverse()
-        found.valid.reverse()
-    found.valid_fraction = known_pixels / (num_frames * height * width)
-    found.unknown = unknown.text()
-    return found
+        depth_maps.maps.reverse()
+        depth_maps.valid.reverse()
+    depth_maps.valid_fraction = known_pixels / (num_frames * height * width)
+    depth_maps.unknown = unknown.text()
+    return depth_maps
 
 
 def _per_frame(
     path: Path, num_frames: int, shape: tuple[int, ...], noun: str
 ) -> tuple[np.ndarray, bool]:
-    """`data` of an .npz as float32, and whether that changed nothing; frame 0 to the last."""
+    """Read `data` of an .npz as float32, and whether that changed nothing; frame 0 to the last."""
     inds, data = read_indexed(path)
     what = None
     if not np.array_equal(inds, np.arange(num_frames)):

@@ -1,4 +1,4 @@
-"""A dataset becomes folders that Lyra 1's own loader reads.
+"""Convert a dataset to folders that Lyra 1's own loader reads.
 
 That loader counts everything in a root as a camera, so nothing else is written there: scenes with
 views of reversed motion go to OUTPUT/dynamic, the others to OUTPUT/static.
@@ -24,7 +24,7 @@ from lyra_data.dataset.convert.lyra_layout import (
     TRAJECTORIES,
     folder_index,
 )
-from lyra_data.dataset.convert.stored_views import StoredView, StoredViews, plays_backwards
+from lyra_data.dataset.convert.stored_views import StoredView, plays_backwards, stored_views
 from lyra_data.dataset.packing.original_video import ORIGINAL
 from lyra_data.dataset.packing.video import pack_video
 from lyra_data.dataset.reading.reader import SceneDataset
@@ -46,7 +46,7 @@ class WrittenLyra:
         rounded_depth: views whose float32 depth became half floats.
         left_out: views whose camera path the layout has no folder for, at most 20.
         num_left_out: how many.
-        remarks: what Lyra's trainer needs to be told, or will stumble over.
+        remarks: settings that Lyra's trainer needs, and what it will stumble over.
     """
 
     num_scenes: int = 0
@@ -71,12 +71,10 @@ def convert_to_lyra(dataset: SceneDataset, output: Path, progress: Progress) -> 
     written, folders = WrittenLyra(), Counter[tuple[str, int]]()
     num_views = sum(len(scene.view_indices) for scene in dataset.scenes)
     progress.start("Writing", num_views, "views")
-    stored = StoredViews(dataset)
     with folder_atomically(output) as temporary:
         for scene in dataset.scenes:
-            _write_scene(
-                list(stored.of_scene(scene.scene_id)), temporary, written, folders, progress
-            )
+            views = list(stored_views(dataset[scene.scene_id]))
+            _write_scene(views, temporary, written, folders, progress)
         if not written.num_views:
             raise InputError(
                 f"none of its views goes along a path of Lyra's: {', '.join(TRAJECTORIES)}",
@@ -114,7 +112,7 @@ def _write_scene(
 
 
 def _name(view: StoredView, root: Path) -> str:
-    """The scene's name in the source it once came from, if it is free, else its own."""
+    """Return the scene's name in the source it once came from, if it is free, else its own."""
     for name in (view.provenance.get("lyra_name"), view.scene_id.replace("/", "-")):
         if name and not any(
             _file(root / str(index), "rgb", name).exists() for index in range(NUM_FOLDERS)
@@ -157,8 +155,8 @@ def _video(view: StoredView, frames: list[int], written: WrittenLyra) -> bytes:
         written.kept_videos += 1
         return data
     kind = "lossless" if table.codec == "lossless" else "compat"
-    how = "without loss" if kind == "lossless" else f"from {table.codec}, H.264 crf 14"
-    written.encoded_videos[how] += 1
+    change = "without loss" if kind == "lossless" else f"from {table.codec}, H.264 crf 14"
+    written.encoded_videos[change] += 1
     return pack_video(view.pictures(frames), view.facts["fps"], kind).data
 
 
@@ -181,15 +179,16 @@ def _halves(view: StoredView, frames: list[int], written: WrittenLyra) -> Iterat
 
 
 def _incomplete(folders: Counter[tuple[str, int]]) -> list[str]:
-    """Lyra's loader takes it that every scene has a file in every folder from 0 on."""
+    """Return remarks on folders that lack clips: Lyra's loader expects every scene in every folder
+    from 0 on."""
     remarks = []
     for root in sorted({root for root, _ in folders}):
         expected = NUM_FOLDERS if root == "dynamic" else len(TRAJECTORIES)
         counts = [folders[root, index] for index in range(expected)]
         if len(set(counts)) > 1:
-            told = ", ".join(f"{index}: {count}" for index, count in enumerate(counts))
+            clips = ", ".join(f"{index}: {count}" for index, count in enumerate(counts))
             remarks.append(
-                f"{root} is not complete (clips by folder: {told}): Lyra's loader fails, in "
+                f"{root} is not complete (clips by folder: {clips}): Lyra's loader fails, in "
                 "silence, on scenes that lack one"
             )
     return remarks

@@ -1,4 +1,4 @@
-"""A dataset becomes WebDataset shards: tar files that are read from front to end, a view a sample.
+"""Convert a dataset to WebDataset shards: tar files that are read front to end, a view a sample.
 
     SPLIT-000000.tar: KEY.mp4, KEY.json, KEY.camera_to_world.npy, KEY.intrinsics.npy,
                       KEY.latents.npy and, where there is depth, KEY.depth.npz
@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from lyra_data.dataset.convert.stored_views import StoredView, StoredViews, plays_backwards
+from lyra_data.dataset.convert.stored_views import StoredView, plays_backwards, stored_views
 from lyra_data.dataset.reading.reader import SceneDataset
 from lyra_data.engine.atomic import folder_atomically
 from lyra_data.engine.progress import Progress
@@ -48,12 +48,11 @@ def convert_to_webdataset(
     """
     num_views = sum(len(scene.view_indices) for scene in dataset.scenes)
     progress.start("Writing", num_views, "views")
-    stored = StoredViews(dataset)
     with folder_atomically(output) as temporary:
         shards = _Shards(temporary, shard_bytes)
         try:
             for scene in dataset.scenes:
-                for view in stored.of_scene(scene.scene_id):
+                for view in stored_views(dataset[scene.scene_id]):
                     _write_sample(view, shards.of(scene.split), scene.split)
                     progress.advance(note=scene.scene_id)
         finally:
@@ -101,8 +100,8 @@ def _write_sample(view: StoredView, shard: tarfile.TarFile, split: str) -> None:
         frames.reverse()
     _add_bytes(shard, f"{key}.mp4", data)
     poses, intrinsics = view.cameras()
-    told = _facts(view, split, codec=table.codec, plays_backwards=plays_backwards(table))
-    _add_bytes(shard, f"{key}.json", json.dumps(told, indent=1, ensure_ascii=False).encode())
+    facts = _facts(view, split, codec=table.codec, plays_backwards=plays_backwards(table))
+    _add_bytes(shard, f"{key}.json", json.dumps(facts, indent=1, ensure_ascii=False).encode())
     _add_array(shard, f"{key}.camera_to_world.npy", poses[frames])
     _add_array(shard, f"{key}.intrinsics.npy", intrinsics[frames])
     _add_array(shard, f"{key}.latents.npy", view.latents())
@@ -115,7 +114,7 @@ def _write_sample(view: StoredView, shard: tarfile.TarFile, split: str) -> None:
 
 
 def _facts(view: StoredView, split: str, *, codec: str, plays_backwards: bool) -> dict[str, Any]:
-    """The plain columns, what cannot be a number in JSON as null; and how latents run."""
+    """Return the plain columns, null for what cannot be a number in JSON, and how latents run."""
     values = {
         name: None if isinstance(value, float) and not math.isfinite(value) else value
         for name, value in view.facts.items()
@@ -131,7 +130,7 @@ def _facts(view: StoredView, split: str, *, codec: str, plays_backwards: bool) -
 
 
 def _write_depth(view: StoredView, frames: list[int], file: BinaryIO) -> None:
-    """An .npz with `depth` [frame height width] as stored, a few frames in memory at a time."""
+    """Write an .npz with `depth` [frame height width] as stored, a few frames at a time."""
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         entry = zipfile.ZipInfo("depth.npy", (1980, 1, 1, 0, 0, 0))
         entry.compress_type = zipfile.ZIP_DEFLATED
@@ -158,7 +157,7 @@ def _add_bytes(shard: tarfile.TarFile, name: str, data: bytes) -> None:
 
 
 def _info(name: str, size: int) -> tarfile.TarInfo:
-    """Without a time or an owner: the same samples give the same bytes."""
+    """Return a header without time or owner, so that the same samples give the same bytes."""
     info = tarfile.TarInfo(name)
     info.size, info.mode = size, 0o644
     return info

@@ -1,4 +1,4 @@
-"""Conditions on a view, such as "known_fraction >= 0.6 and trajectory in ['left', 'up']".
+"""Evaluate conditions on a view, such as "known_fraction >= 0.6 and trajectory in ['left', 'up']".
 
 A small part of Python's grammar, read by `ast` and never run: names of columns, numbers, texts,
 True, False, None, lists, comparisons, and, or, not.
@@ -32,7 +32,7 @@ ORDERED = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
 
 
 class Condition:
-    """What `text` says of a view.
+    """A condition on a view.
 
     A number that could not be measured, or is NaN, is None; no ordered comparison with it holds.
 
@@ -54,14 +54,18 @@ class Condition:
         self._evaluate = self._built(tree.body)
 
     def holds(self, row: Mapping[str, Any]) -> bool:
-        """Raises InputError where values cannot be compared, or what comes out is no truth."""
+        """Return whether it holds for a row.
+
+        Raises:
+            InputError: values cannot be compared, or the result is neither true nor false.
+        """
         try:
-            found = self._evaluate(row)
+            truth = self._evaluate(row)
         except TypeError as error:
             raise self._wrong(f"it compares what cannot be compared: {error}") from None
-        if not isinstance(found, bool):
-            raise self._wrong(f"it gives {found!r}, which is neither true nor false")
-        return found
+        if not isinstance(truth, bool):
+            raise self._wrong(f"it gives {truth!r}, which is neither true nor false")
+        return truth
 
     def _built(self, node: ast.AST) -> Evaluate:
         if isinstance(node, ast.Constant) and (
@@ -117,7 +121,7 @@ class Condition:
 
 
 def _stated(value: Any) -> Any:
-    """NaN stands for what a converted dataset does not state, as null does elsewhere."""
+    """Return None for NaN, which stands in converted datasets for what is not stated."""
     return None if isinstance(value, float) and math.isnan(value) else value
 
 

@@ -1,4 +1,4 @@
-"""Copying: scenes of one dataset into another, their blobs as they are, byte for byte."""
+"""Copy scenes of one dataset into another, their blobs as they are, byte for byte."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lyra_data.dataset.editing.opened import OpenedDataset
 from lyra_data.dataset.format.encoding import Encoding
 from lyra_data.dataset.format.layout import MODALITIES, VIDEO_TYPE
 from lyra_data.dataset.format.manifest import Manifest, SceneEntry
-from lyra_data.dataset.reading.scene_tables import SceneTables
+from lyra_data.dataset.reading.stored_scene import StoredScene
 from lyra_data.dataset.writing.packed_scene import (
     LATENT_SUMS,
     RGB_SUMS,
@@ -51,11 +51,15 @@ class CopiedScene:
         self.views = tuple(view for view in entry.view_indices if view in views)
         self.scene_id = scene_id or entry.scene_id
 
+    def stored(self) -> StoredScene:
+        """Return the scene that is copied, as it is stored."""
+        return self.dataset.stored(self.entry)
+
     def packed(self) -> PackedScene:
-        """Its rows; each modality is read when it is written, and checked."""
-        tables, kept = self.dataset.tables, self.views
-        latent = tables.rows(self.entry, "latent", LATENT_SUMS)
-        preview = tables.rows(self.entry, "preview", RGB_SUMS)
+        """Return its rows; each modality is read when it is written, and checked."""
+        stored, kept = self.stored(), self.views
+        latent = stored.rows("latent", LATENT_SUMS)
+        preview = stored.rows("preview", RGB_SUMS)
         return PackedScene(
             self.scene_id,
             self.views,
@@ -63,10 +67,7 @@ class CopiedScene:
             latent_sums_of(row for row in latent if row["view_index"] in kept),
             rgb_sums_of(row for row in preview if row["view_index"] in kept),
             _Tables(self),
-            {
-                modality: tables.cuts(self.entry, modality, self.scene_id, self.views)
-                for modality in MODALITIES
-            },
+            {modality: stored.cuts(modality, self.scene_id, self.views) for modality in MODALITIES},
         )
 
 
@@ -86,7 +87,7 @@ def write_copies(
     files and the dataset hash that they had.
 
     Args:
-        command: what was asked for, for the manifest.
+        command: verb and options, for the manifest.
         inputs: the datasets that the scenes are of; all of one encoding and codec.
 
     Raises:
@@ -155,8 +156,7 @@ class _Tables(Mapping[str, pa.Table]):
 
     def __getitem__(self, modality: str) -> pa.Table:
         scene = self._scene
-        tables: SceneTables = scene.dataset.tables
-        table = tables.table(scene.entry, modality)
+        table = scene.stored().table(modality)
         if scene.views != scene.entry.view_indices:
             kept = pa.array(scene.views, pa.int32())
             table = table.filter(pc.is_in(table["view_index"], kept))  # type: ignore[attr-defined]
@@ -166,7 +166,7 @@ class _Tables(Mapping[str, pa.Table]):
 
 
 def _renamed(table: pa.Table, before: str, after: str) -> pa.Table:
-    """Another name in the column and in the names of videos and pictures; blobs stay."""
+    """Write another name into the column and into the names of videos and pictures; blobs stay."""
     for number, field in enumerate(table.schema):
         if field.name == "scene_id":
             names = pa.array([after] * len(table), field.type)

@@ -1,4 +1,4 @@
-"""Near-duplicates: scenes whose sources show nearly the same first picture."""
+"""Find near-duplicates: scenes whose sources show nearly the same first picture."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Duplicate:
 def find_duplicates(
     dataset: OpenedDataset, *, threshold: int, progress: Progress
 ) -> list[Duplicate]:
-    """All pairs of scenes whose hashes differ by no more bits than `threshold`, in their order.
+    """Return all pairs of scenes whose hashes differ by at most `threshold` bits, in their order.
 
     Eight bytes a scene are kept in memory, and the pairs.
 
@@ -47,22 +47,22 @@ def find_duplicates(
     """
     progress.start("Hashing", len(dataset.scenes), "scenes")
     hashes = np.zeros(len(dataset.scenes), np.uint64)
-    for place, entry in enumerate(dataset.scenes):
-        hashes[place] = perceptual_hash(first_picture(dataset, entry))
+    for number, entry in enumerate(dataset.scenes):
+        hashes[number] = perceptual_hash(first_picture(dataset, entry))
         progress.advance(note=entry.scene_id)
     progress.finish()
-    found = []
-    for place, entry in enumerate(dataset.scenes):
-        distances = np.bitwise_count(hashes[place + 1 :] ^ hashes[place])
+    pairs = []
+    for number, entry in enumerate(dataset.scenes):
+        distances = np.bitwise_count(hashes[number + 1 :] ^ hashes[number])
         for later in np.flatnonzero(distances <= threshold):
-            other = dataset.scenes[place + 1 + int(later)]
+            other = dataset.scenes[number + 1 + int(later)]
             leak = entry.split != other.split
-            found.append(Duplicate(entry.scene_id, other.scene_id, int(distances[later]), leak))
-    return found
+            pairs.append(Duplicate(entry.scene_id, other.scene_id, int(distances[later]), leak))
+    return pairs
 
 
 def without_duplicates(names: Sequence[str], duplicates: Sequence[Duplicate]) -> list[str]:
-    """The scenes that are kept: each but those that are like an earlier one that is kept."""
+    """Return the scenes that are kept: all but those that are like an earlier one that is kept."""
     earlier: dict[str, list[str]] = {}
     for pair in duplicates:
         earlier.setdefault(pair.other, []).append(pair.scene)
@@ -105,11 +105,11 @@ def dedup_dataset(
 
 
 def first_picture(dataset: OpenedDataset, entry: SceneEntry) -> np.ndarray:
-    """The source's first picture, small, RGB: the thumbnail of the first view that runs forward."""
+    """Return the source's first picture, small, RGB: the thumbnail of the first forward view."""
     rows = dataset.preview(entry, ["motion_reversed"])
-    place = next((n for n, row in enumerate(rows) if not row["motion_reversed"]), 0)
-    thumbnails = dataset.tables.table(entry, "preview", ["thumbnail"])["thumbnail"]
-    data = np.frombuffer(thumbnails[place].as_py()["bytes"], np.uint8)
+    first = next((n for n, row in enumerate(rows) if not row["motion_reversed"]), 0)
+    thumbnails = dataset.stored(entry).table("preview", ["thumbnail"])["thumbnail"]
+    data = np.frombuffer(thumbnails[first].as_py()["bytes"], np.uint8)
     picture = cv2.imdecode(data, cv2.IMREAD_COLOR)
     assert picture is not None, f"{entry.scene_id}: its thumbnail has its checksum and is no PNG"
     return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)

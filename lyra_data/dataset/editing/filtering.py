@@ -1,4 +1,4 @@
-"""Filtering: a dataset of those views that conditions hold for."""
+"""Filter a dataset: keep those views that conditions hold for."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ CONDITION_COLUMNS = (*NUMBERS_AND_NAMES, "split")
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What a view must be to be kept; all of it must hold. None: anything.
+class ViewFilter:
+    """What must hold of a view that is kept. None: anything does.
 
     Attributes:
         where: conditions on the columns of `preview` and on `split`.
@@ -33,26 +33,27 @@ class Wanted:
     scenes: Collection[str] | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """What was asked for."""
+        """Return it as plain values, for the manifest."""
         names = {"trajectory": self.trajectories, "split": self.splits, "scene": self.scenes}
-        asked = {key: sorted(value) for key, value in names.items() if value is not None}
-        return {**asked, **({"where": [each.text for each in self.where]} if self.where else {})}
+        chosen = {key: sorted(value) for key, value in names.items() if value is not None}
+        return {**chosen, **({"where": [each.text for each in self.where]} if self.where else {})}
 
     def holds(self, row: Row) -> bool:
+        """Return whether a view's row of `preview`, with its `split`, fulfils it."""
         return (self.trajectories is None or row["trajectory"] in self.trajectories) and all(
             condition.holds(row) for condition in self.where
         )
 
     @property
     def columns(self) -> list[str]:
-        """Columns of `preview` that it reads."""
+        """Return the columns of `preview` that it reads."""
         named = set().union(*(condition.columns for condition in self.where))
         return sorted({"trajectory", *named} - {"split"})
 
 
 @dataclass(frozen=True)
 class Filtered:
-    """What was kept of how many."""
+    """The new dataset, and how many scenes and views the old one has."""
 
     manifest: Manifest
     num_scenes: int
@@ -62,39 +63,39 @@ class Filtered:
 def filter_dataset(
     dataset: OpenedDataset,
     target: Path,
-    wanted: Wanted,
+    view_filter: ViewFilter,
     *,
     scenes_per_shard: int | None,
     progress: Progress,
 ) -> Filtered:
-    """Write the views that are wanted as the dataset `target`; a scene without any goes.
+    """Write the views that fulfil a filter as the dataset `target`; a scene without any goes.
 
     Raises:
-        InputError: as `write_copies`; or no scene, split or trajectory has a name that is wanted.
+        InputError: as `write_copies`; or no scene, split or trajectory has a name of the filter.
     """
     require_target(target, [dataset])
     entries = dataset.scenes
-    _require_names("scene", wanted.scenes, {entry.scene_id for entry in entries})
-    _require_names("split", wanted.splits, {entry.split for entry in entries})
+    _require_names("scene", view_filter.scenes, {entry.scene_id for entry in entries})
+    _require_names("split", view_filter.splits, {entry.split for entry in entries})
     kept, paths = [], set()
     progress.start("Looking at", len(entries), "scenes")
     for entry in entries:
         progress.advance(note=entry.scene_id)
-        if (wanted.splits is None or entry.split in wanted.splits) and (
-            wanted.scenes is None or entry.scene_id in wanted.scenes
+        if (view_filter.splits is None or entry.split in view_filter.splits) and (
+            view_filter.scenes is None or entry.scene_id in view_filter.scenes
         ):
-            rows = dataset.preview(entry, wanted.columns)
+            rows = dataset.preview(entry, view_filter.columns)
             paths |= {row["trajectory"] for row in rows}
-            views = _wanted_views(entry, rows, wanted)
+            views = _kept_views(entry, rows, view_filter)
             if views:
                 kept.append(CopiedScene(dataset, entry, views=views, split=entry.split))
     progress.finish()
-    _require_names("trajectory", wanted.trajectories, paths)
+    _require_names("trajectory", view_filter.trajectories, paths)
     names = {scene.scene_id for scene in kept}
     manifest = write_copies(
         kept,
         target,
-        command={"verb": "filter", **wanted.as_json()},
+        command={"verb": "filter", **view_filter.as_json()},
         inputs=[dataset],
         dropped=[view for view in dataset.manifest.dropped if view.scene_id in names],
         scenes_per_shard=scenes_per_shard or dataset.scenes_per_shard,
@@ -104,16 +105,16 @@ def filter_dataset(
     return Filtered(manifest, len(entries), num_views)
 
 
-def _wanted_views(entry: SceneEntry, rows: list[Row], wanted: Wanted) -> list[int]:
-    return [row["view_index"] for row in rows if wanted.holds({**row, "split": entry.split})]
+def _kept_views(entry: SceneEntry, rows: list[Row], view_filter: ViewFilter) -> list[int]:
+    return [row["view_index"] for row in rows if view_filter.holds({**row, "split": entry.split})]
 
 
-def _require_names(what: str, asked: Collection[str] | None, there: set[str]) -> None:
-    unknown = sorted(set(asked or ()) - there)
+def _require_names(what: str, names: Collection[str] | None, existing: set[str]) -> None:
+    unknown = sorted(set(names or ()) - existing)
     if unknown:
-        shown = sorted(there)
+        known = sorted(existing)
         raise InputError(
             f"there is no {what} {unknown[0]!r}",
             where=f"--{what}",
-            fix=f"there are: {', '.join(shown[:10])}{', ...' * (len(shown) > 10)}",
+            fix=f"there are: {', '.join(known[:10])}{', ...' * (len(known) > 10)}",
         )

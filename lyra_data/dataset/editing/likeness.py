@@ -1,4 +1,4 @@
-"""Perceptual hashes of pictures: near-equal pictures have near-equal hashes.
+"""Hash pictures perceptually: near-equal pictures have near-equal hashes.
 
 A picture in grey is reduced to 32 x 32 pixels; of its cosine transform the lowest 8 x 8 frequencies
 but the mean are compared with their median, a bit each (the "pHash" of C. Zauner, 2010).
@@ -16,7 +16,7 @@ NUM_BITS = LOW * LOW - 1
 
 
 def perceptual_hash(picture: UInt8[np.ndarray, "height width 3"]) -> int:
-    """63 bits of an RGB picture."""
+    """Return 63 bits of an RGB picture."""
     grey = cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2GRAY)
     small = cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
     low = cv2.dct(small)[:LOW, :LOW].reshape(-1)[1:]
@@ -25,5 +25,5 @@ def perceptual_hash(picture: UInt8[np.ndarray, "height width 3"]) -> int:
 
 
 def distance(one: int, other: int) -> int:
-    """Bits in which two hashes differ, 0..NUM_BITS; of unlike pictures about half."""
+    """Return the bits in which two hashes differ, 0..NUM_BITS; of unlike pictures about half."""
     return (one ^ other).bit_count()

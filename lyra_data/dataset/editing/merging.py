@@ -1,4 +1,4 @@
-"""Merging: the scenes of several datasets as one, where they are of one kind."""
+"""Merge datasets of one kind into one."""
 
 from __future__ import annotations
 
@@ -16,8 +16,11 @@ from lyra_data.views.dropped import DroppedView
 
 @dataclass(frozen=True)
 class Merged:
-    """Attributes:
-    moved: scenes whose split was changed: their source was in another split of an earlier dataset.
+    """The merged dataset.
+
+    Attributes:
+        moved: scenes whose split was changed: their source was in another split of an earlier
+            dataset.
     """
 
     manifest: Manifest

@@ -1,4 +1,4 @@
-"""OpenedDataset: a dataset that another one is to be made of."""
+"""Open a dataset that another one is to be made of."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 from lyra_data.dataset.format.layout import columns_of
 from lyra_data.dataset.format.manifest import Manifest, SceneEntry
 from lyra_data.dataset.reading.reader import SceneDataset
-from lyra_data.dataset.reading.scene_tables import SceneTables
+from lyra_data.dataset.reading.stored_scene import StoredScene
 from lyra_data.views.fields import Row
 
 
 class OpenedDataset:
-    """A dataset, with all its modalities there.
+    """A dataset with all its modalities.
 
     Raises:
         StageOrderError: there is no such folder.
@@ -23,20 +23,23 @@ class OpenedDataset:
     """
 
     def __init__(self, uri: Path | str) -> None:
-        dataset = SceneDataset(uri)
-        self.uri, self.manifest = str(uri), dataset.manifest
-        self.tables = SceneTables(dataset.files, dataset.manifest)
+        self._dataset = SceneDataset(uri)
+        self.uri, self.manifest = str(uri), self._dataset.manifest
 
     @property
     def scenes(self) -> tuple[SceneEntry, ...]:
         return self.manifest.scenes
 
+    def stored(self, entry: SceneEntry) -> StoredScene:
+        """Return a scene as it is stored."""
+        return self._dataset[entry.scene_id].stored
+
     def preview(self, entry: SceneEntry, columns: Sequence[str]) -> list[Row]:
-        """Plain columns of `preview`, a row a view."""
-        return self.tables.rows(entry, "preview", columns)
+        """Read plain columns of `preview`, a row a view."""
+        return self.stored(entry).rows("preview", columns)
 
     def source_of(self, entry: SceneEntry) -> str:
-        """What names the scene's source."""
+        """Return the name of the scene's source."""
         return self.preview(entry, ["source_id"])[0]["source_id"]
 
     @property
@@ -44,11 +47,12 @@ class OpenedDataset:
         return max(shard.num_scenes for shard in self.manifest.shards)
 
     def as_input(self) -> dict[str, Any]:
-        """What the manifest of a dataset made of it says of it."""
+        """Return what the manifest of a dataset made of it says of it."""
         return input_entry(self.manifest)
 
 
 def input_entry(manifest: Manifest) -> dict[str, Any]:
+    """Return hashes and provenance of an input, for the provenance of what is made of it."""
     return {
         "manifest_hash": manifest.manifest_hash,
         "dataset_hash": manifest.dataset_hash,

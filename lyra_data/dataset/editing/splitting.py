@@ -1,4 +1,4 @@
-"""Splitting: the same scenes, dealt out anew to splits; never two views of a source apart."""
+"""Deal the same scenes out to new splits, all views of a source to one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KNOWN_SPLITS = (TRAIN, "validation", "test")
 
 
 def deal_out(sources: Mapping[str, str], shares: Mapping[str, float], seed: int) -> dict[str, str]:
-    """The split of every scene, by source: shares are met as nearly as whole sources allow.
+    """Return the split of every scene, by source: shares are met as nearly as sources allow.
 
     The order of the sources is a hash of seed and name, so neither the order of the scenes nor
     the number of their views matters. At least one source is trained on.
@@ -41,7 +41,7 @@ def deal_out(sources: Mapping[str, str], shares: Mapping[str, float], seed: int)
 
 
 def require_shares(shares: Mapping[str, float]) -> None:
-    """Raises InputError: the shares are impossible, or of unknown splits."""
+    """Raise InputError where the shares are impossible, or of unknown splits."""
     unknown = sorted(set(shares) - set(KNOWN_SPLITS))
     whole = math.isclose(sum(shares.values()), 1.0, abs_tol=1e-9)
     if unknown or not whole or any(not 0 <= share <= 1 for share in shares.values()):

@@ -1,4 +1,4 @@
-"""Whatever damaged bytes make Arrow or a decoder say, as one CorruptDataError."""
+"""Turn whatever damaged bytes make Arrow or a decoder raise into one CorruptDataError."""
 
 from __future__ import annotations
 
@@ -11,9 +11,14 @@ from lyra_data.dataset.files.byte_ranges import RESTORE
 from lyra_data.engine.errors import CorruptDataError
 
 
+def altered(address: str, what: str) -> CorruptDataError:
+    """Return the error of a damaged file; `what` says by what it is known."""
+    return CorruptDataError(f"the file was cut or altered: {what}", where=address, fix=RESTORE)
+
+
 @contextmanager
-def corruption(place: str) -> Iterator[None]:
-    """What is raised inside is told as damage of the file at `place`.
+def corruption_of(address: str) -> Iterator[None]:
+    """Raise errors of the code inside as damage of the file at `address`.
 
     Raises:
         CorruptDataError: instead of OSError, ValueError, KeyError, MemoryError and Arrow's own.
@@ -21,6 +26,4 @@ def corruption(place: str) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, KeyError, MemoryError, pa.ArrowException) as error:
-        raise CorruptDataError(
-            f"the file was cut or altered: {error}", where=place, fix=RESTORE
-        ) from error
+        raise altered(address, str(error)) from error

@@ -1,4 +1,4 @@
-"""A dataset's files afar, by requests for byte ranges: near ones together, the next ones ahead."""
+"""Read remote files by requests for byte ranges: near ones together, the next ones ahead."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lyra_data.dataset.files.byte_ranges import Range, too_short
+import pyarrow as pa
+
+from lyra_data.dataset.files.byte_ranges import MissingFileError, Range, too_short
+from lyra_data.dataset.files.sparse_file import SparseFile
 from lyra_data.engine.atomic import write_atomically
-from lyra_data.engine.errors import CorruptDataError, InputError
+from lyra_data.engine.errors import InputError
 from lyra_data.engine.hashing import content_key
 
 JOINED_GAP = 64 * 1024
-"""Ranges of a file that lie nearer to each other are asked for together."""
+"""Bytes between two ranges of a file up to which they are asked for together."""
 
 MAX_AHEAD = 256
 """Joined ranges that are fetched ahead and not read yet; beyond, the oldest are given up."""
@@ -27,8 +30,11 @@ class RemoteFiles:
     """Files anywhere else, through fsspec; a connection is made anew in every process.
 
     Attributes:
-        num_requests, num_bytes: what was asked for since it was opened, in this process.
+        num_requests, num_bytes: requests made and bytes received since it was opened, in this
+            process.
     """
+
+    is_local = False
 
     def __init__(self, uri: str, revision: str | None, cache_dir: Path | None) -> None:
         self.uri, self.revision = uri, revision
@@ -52,30 +58,39 @@ class RemoteFiles:
         held.update(self._fetch(joined(missing)))
         return [_cut_out(part, held) for part in ranges]
 
+    def read_whole(self, file: str) -> bytes:
+        system, root = self._connected()
+        with _remote_errors(self.address(file)):
+            self.num_requests += 1
+            data = system.cat_file(f"{root}/{file}")
+        self.num_bytes += len(data)
+        return data
+
     def prefetch(self, ranges: Sequence[Range]) -> None:
         self._connected()
         self._ahead.begin(joined(ranges), self._fetch)
 
     def size(self, file: str) -> int:
         system, root = self._connected()
-        with _remote_errors(self.place(file)):
+        with _remote_errors(self.address(file)):
             self.num_requests += 1
             return int(system.info(f"{root}/{file}")["size"])
 
-    def place(self, file: str) -> str:
+    def list_files(self, folder: str) -> list[str]:  # noqa: ARG002
+        """Return nothing: a server need not say which files it has."""
+        return []
+
+    def address(self, file: str) -> str:
         return f"{self.uri}/{file}"
 
-    def whole(self, file: str) -> bytes:
-        """A small file, of any size."""
-        system, root = self._connected()
-        with _remote_errors(self.place(file)):
-            self.num_requests += 1
-            data = system.cat_file(f"{root}/{file}")
-        self.num_bytes += len(data)
-        return data
+    def open_for_arrow(self, file: str, size: int, ranges: Sequence[Range]) -> pa.NativeFile:
+        """Fetch the ranges at once; zeros stand for all other bytes."""
+        pieces = [(part.begin, data) for part, data in zip(ranges, self.read(ranges), strict=True)]
+        assert all(part.file == file for part in ranges), (file, ranges)
+        return pa.PythonFile(SparseFile(size, pieces), mode="r")
 
     def _fetch(self, parts: Sequence[Range]) -> dict[Range, bytes]:
-        """Parts from the cache, and the others in requests that are made at once."""
+        """Return parts from the cache, and the others by requests that are made at once."""
         held = {part: data for part in parts if (data := self._cached(part)) is not None}
         missing = [part for part in parts if part not in held]
         if not missing:
@@ -93,7 +108,7 @@ class RemoteFiles:
             self.num_bytes += sum(map(len, fetched))
         for part, data in zip(missing, fetched, strict=True):
             if len(data) != part.end - part.begin:
-                raise too_short(self.place(part.file), part.begin + len(data), part)
+                raise too_short(self.address(part.file), part.begin + len(data), part)
             held[part] = bytes(data)
             self._keep(part, held[part])
         return held
@@ -138,7 +153,7 @@ class RemoteFiles:
 
 
 class _Ahead:
-    """What is being fetched in the background, each joined range until it is read."""
+    """Fetches in the background, each joined range kept until it is read."""
 
     def __init__(self) -> None:
         self._coming: OrderedDict[Range, Future[dict[Range, bytes]]] = OrderedDict()
@@ -161,15 +176,15 @@ class _Ahead:
                 self._coming.popitem(last=False)
 
     def take(self, ranges: Sequence[Range]) -> dict[Range, bytes]:
-        """What is on its way of these ranges, when it has come.
+        """Wait for those of these ranges that are being fetched, and return them.
 
-        A failure is left to the reading that follows, which tells it.
+        A failed fetch is left out: the read that follows asks again, and raises.
         """
         with self.lock:
             taken = {
                 part: self._coming.pop(part)
                 for part in list(self._coming)
-                if any(_within(wanted, part) for wanted in ranges)
+                if any(_within(needed, part) for needed in ranges)
             }
         return {
             part: coming.result()[part]
@@ -179,15 +194,15 @@ class _Ahead:
 
 
 def joined(ranges: Sequence[Range]) -> list[Range]:
-    """Ranges that cover the given ones, fewer and larger, in order."""
-    found: list[Range] = []
+    """Return fewer and larger ranges that cover the given ones, in order."""
+    covering: list[Range] = []
     for part in sorted(set(ranges)):
-        last = found[-1] if found else None
+        last = covering[-1] if covering else None
         if last and last.file == part.file and part.begin <= last.end + JOINED_GAP:
-            found[-1] = Range(last.file, last.begin, max(last.end, part.end))
+            covering[-1] = Range(last.file, last.begin, max(last.end, part.end))
         else:
-            found.append(part)
-    return found
+            covering.append(part)
+    return covering
 
 
 def _within(part: Range, whole: Range) -> bool:
@@ -210,24 +225,25 @@ def _at_revision(uri: str, revision: str) -> str:
 
 
 @contextmanager
-def _remote_errors(place: str) -> Iterator[None]:
+def _remote_errors(address: str) -> Iterator[None]:
+    """Raise what fsspec's file systems raise as errors of ours that name the address."""
     try:
         yield
     except FileNotFoundError as error:
-        raise CorruptDataError(
-            f"a file is missing ({error})", where=place, fix="see whether the address is right"
+        raise MissingFileError(
+            f"a file is missing ({error})", where=address, fix="see whether the address is right"
         ) from error
     except ValueError as error:
         raise InputError(
             f"byte ranges cannot be read: {error}",
-            where=place,
+            where=address,
             fix="take a server that answers requests for byte ranges, or download the dataset",
         ) from error
     except Exception as error:
         if isinstance(error, OSError | EOFError) or "ClientError" in str(type(error).__mro__):
             raise InputError(
                 f"cannot be reached: {type(error).__name__}: {error}",
-                where=place,
+                where=address,
                 fix="see whether the address and your rights are right, then try again",
             ) from error
         raise

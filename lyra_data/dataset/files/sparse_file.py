@@ -1,4 +1,4 @@
-"""A file of which only some ranges are at hand, for readers that want a whole one."""
+"""Present some ranges of a file as a whole one, to readers that take nothing less."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""The index of a modality: where every blob lies, how it is cut, and the hash of every part."""
+"""Index the blobs of a modality: the offset of each, how it is cut, and the hash of every part."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +12,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import xxhash
 
-from lyra_data.dataset.files.byte_ranges import RESTORE, Range
+from lyra_data.dataset.files.byte_ranges import Range
+from lyra_data.dataset.files.corruption import altered
 from lyra_data.dataset.packing.packed import PartTable
-from lyra_data.engine.errors import CorruptDataError
 
 CUT_SCHEMA = pa.schema(
     [
@@ -31,10 +31,10 @@ CUT_SCHEMA = pa.schema(
         pa.field("config", pa.binary(), nullable=False),
     ]
 )
-"""A row a blob, as the index has it but for its place."""
+"""A row a blob: its row of the index without file, row group and offset."""
 
 PLAIN_COLUMNS = ""
-"""What the index calls the plain columns of a scene, which are one range of bytes."""
+"""Stands in the column `field` for the plain columns of a scene, which are one range of bytes."""
 
 INDEX_SCHEMA = pa.schema(
     [
@@ -44,15 +44,35 @@ INDEX_SCHEMA = pa.schema(
         *CUT_SCHEMA,
     ]
 )
-"""A row a blob and, before those of every scene, one for its plain columns."""
+"""A row a blob and, before those of every scene, one for its plain columns (view_index -1)."""
+
+
+def cut_row(
+    scene_id: str, view_index: int, field: str, table: PartTable, hashes: Sequence[int]
+) -> dict[str, Any]:
+    """Return a blob's row of CUT_SCHEMA, given the xxh3 of each of its parts."""
+    return {
+        "scene_id": scene_id,
+        "view_index": view_index,
+        "field": field,
+        "length": table.ends[-1],
+        "part_ends": list(table.ends),
+        "part_xxh3": list(hashes),
+        "num_leading": table.num_leading,
+        "key_frames": list(table.key_frames),
+        "shape": list(table.shape),
+        "codec": table.codec,
+        "config": table.config,
+    }
 
 
 @dataclass(frozen=True)
-class BlobPlace:
-    """One blob, or the plain columns of one scene.
+class BlobEntry:
+    """One blob, or the plain columns of one scene, as the index has it.
 
     Attributes:
-        table: its parts.
+        offset: its first byte in the file.
+        table: how it is cut into parts.
         hashes: xxh3 of every part.
     """
 
@@ -63,31 +83,47 @@ class BlobPlace:
     hashes: tuple[int, ...]
 
     def ranges(self, parts: Iterable[int]) -> list[Range]:
-        """The bytes of some parts."""
-        return [
-            Range(self.file, self.offset + begin, self.offset + end)
-            for begin, end in map(self.table.bounds, parts)
-        ]
+        """Return the bytes of some parts."""
+        return [Range(self.file, *self.bounds(part)) for part in parts]
 
-    def check(self, parts: Sequence[int], data: Sequence[bytes], place: str) -> None:
+    def bounds(self, part: int) -> tuple[int, int]:
+        """Return the first byte of a part in the file, and its end."""
+        begin, end = self.table.bounds(part)
+        return self.offset + begin, self.offset + end
+
+    def changed_parts(self, parts: Iterable[int], data: Sequence[Any]) -> Iterator[int]:
+        """Yield those parts whose bytes do not have the hash that the index states."""
+        for part, piece in zip(parts, data, strict=True):
+            if xxhash.xxh3_64_intdigest(piece) != self.hashes[part]:
+                yield part
+
+    def check(self, parts: Iterable[int], data: Sequence[Any], address: str) -> None:
         """Compare parts with the hashes that the index states.
+
+        Args:
+            address: of the file, for the message.
 
         Raises:
             CorruptDataError: naming the file and the first byte of the part that differs.
         """
-        for part, found in zip(parts, data, strict=True):
-            if xxhash.xxh3_64_intdigest(found) != self.hashes[part]:
-                begin, end = self.table.bounds(part)
-                raise CorruptDataError(
-                    f"the file was cut or altered: bytes {self.offset + begin} to "
-                    f"{self.offset + end} do not have the hash that the index states",
-                    where=place,
-                    fix=RESTORE,
-                )
+        for part in self.changed_parts(parts, data):
+            raise altered(address, self.describe_change(part))
+
+    def describe_change(self, part: int) -> str:
+        """Return the words for a part that has another hash than the index states."""
+        begin, end = self.bounds(part)
+        return f"bytes {begin} to {end} do not have the hash that the index states"
+
+
+BlobEntries = Mapping[tuple[int, str], BlobEntry]
+"""Blobs of one scene by view_index and field."""
 
 
 class BlobIndex:
-    """One modality's index, as `writer` wrote it.
+    """The index of one modality.
+
+    Args:
+        data: the bytes of the file that `writing.writer` wrote.
 
     Raises:
         ValueError: `data` is no index.
@@ -105,30 +141,33 @@ class BlobIndex:
         self._rows = {
             name: (start, end) for name, start, end in zip(names, starts, ends, strict=True)
         }
-        self._read: dict[str, dict[tuple[int, str], BlobPlace]] = {}
+        self._parsed: dict[str, BlobEntries] = {}
 
-    def places(self, scene_id: str) -> dict[tuple[int, str], BlobPlace]:
-        """By view_index and field; the plain columns are (-1, PLAIN_COLUMNS).
+    def entries(self, scene_id: str) -> BlobEntries:
+        """Return the blobs of a scene; its plain columns are (-1, PLAIN_COLUMNS).
 
         Raises:
             ValueError: the index does not know the scene.
         """
         if scene_id not in self._rows:
             raise ValueError(f"the index does not name scene {scene_id}")
-        if scene_id not in self._read:
-            if len(self._read) > 64:
-                self._read.clear()
+        if scene_id not in self._parsed:
+            if len(self._parsed) > 64:  # a dataset may have a hundred thousand scenes
+                self._parsed.clear()
             start, end = self._rows[scene_id]
             rows = self._table.slice(start, end - start).to_pylist()
-            self._read[scene_id] = {(row["view_index"], row["field"]): _place(row) for row in rows}
-        return self._read[scene_id]
+            self._parsed[scene_id] = {
+                (row["view_index"], row["field"]): _entry(row) for row in rows
+            }
+        return self._parsed[scene_id]
 
-    def all_places(self) -> Iterable[BlobPlace]:
+    def all_entries(self) -> Iterator[BlobEntry]:
+        """Yield every blob and all plain columns, in the order they were written."""
         for row in self._table.to_pylist():
-            yield _place(row)
+            yield _entry(row)
 
 
-def _place(row: dict[str, Any]) -> BlobPlace:
+def _entry(row: dict[str, Any]) -> BlobEntry:
     table = PartTable(
         ends=tuple(row["part_ends"]),
         num_leading=row["num_leading"],
@@ -137,4 +176,4 @@ def _place(row: dict[str, Any]) -> BlobPlace:
         codec=row["codec"],
         config=row["config"],
     )
-    return BlobPlace(row["file"], row["row_group"], row["offset"], table, tuple(row["part_xxh3"]))
+    return BlobEntry(row["file"], row["row_group"], row["offset"], table, tuple(row["part_xxh3"]))

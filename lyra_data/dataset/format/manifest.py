@@ -1,15 +1,16 @@
-"""The manifest: what a whole dataset consists of. Written last; nothing counts without it."""
+"""State what a whole dataset consists of. Written last; nothing counts without its manifest."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lyra_data.dataset.format.channel_statistics import ChannelStatistics
-from lyra_data.dataset.format.layout import FORMAT_VERSION, layout_hash
+from lyra_data.dataset.format.layout import FORMAT_VERSION, MODALITIES, index_path, layout_hash
 from lyra_data.engine.atomic import write_atomically
 from lyra_data.engine.errors import CorruptDataError
 from lyra_data.engine.hashing import content_key
@@ -102,7 +103,7 @@ class Manifest:
 
     @property
     def dataset_hash(self) -> str:
-        """One hash for every byte of every shard and for what the manifest says of them.
+        """Return one hash for every byte of every shard and for what the manifest says of them.
 
         Provenance, the card and dropped views stand outside: the same data packaged at another
         commit has the same hash, and so has data that nothing was dropped from because nothing
@@ -117,8 +118,17 @@ class Manifest:
 
     @property
     def manifest_hash(self) -> str:
-        """Hash of all that the manifest says, provenance included."""
+        """Return the hash of all that the manifest says, provenance included."""
         return content_key(self._content())
+
+    def files_of(self, modalities: Sequence[str]) -> list[FileEntry]:
+        """Return the files that are no shards and no index of another modality."""
+        others = {index_path(name) for name in MODALITIES if name not in modalities}
+        return [entry for entry in self.files if entry.path not in others]
+
+    def shards_of(self, modalities: Sequence[str]) -> list[ShardEntry]:
+        """Return the shards of some modalities."""
+        return [shard for shard in self.shards if shard.modality in modalities]
 
     def write(self, folder: Path) -> None:
         """Write meta/manifest.json below `folder`."""
@@ -127,7 +137,7 @@ class Manifest:
             temporary.write_bytes(self.text())
 
     def text(self) -> bytes:
-        """The one file that says all this: another byte is another manifest."""
+        """Return the bytes of meta/manifest.json; no other bytes are this manifest."""
         hashes = {"dataset_hash": self.dataset_hash, "manifest_hash": self.manifest_hash}
         content = {**hashes, **self._content()}
         return (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()
@@ -140,23 +150,8 @@ class Manifest:
         }
 
 
-def read_manifest(folder: Path) -> Manifest:
-    """The manifest of the dataset in `folder`.
-
-    Raises:
-        CorruptDataError: as `parse_manifest`, or it is missing.
-    """
-    path = Path(folder) / MANIFEST_PATH
-    try:
-        text = path.read_bytes()
-    except FileNotFoundError:
-        raise unfinished(str(path)) from None
-    except OSError as error:
-        raise _altered(str(path), f"it cannot be read ({error})") from None
-    return parse_manifest(text, str(path))
-
-
 def unfinished(where: str) -> CorruptDataError:
+    """Return the error of a dataset whose manifest is missing."""
     return CorruptDataError(
         "the dataset has no manifest: it was never finished",
         where=where,
@@ -165,7 +160,7 @@ def unfinished(where: str) -> CorruptDataError:
 
 
 def parse_manifest(text: bytes, where: str) -> Manifest:
-    """The manifest that `text` is.
+    """Return the manifest that `text` is, the bytes of the file at `where`.
 
     Raises:
         CorruptDataError: it is altered, or of a version this release cannot read.
@@ -201,11 +196,11 @@ def parse_manifest(text: bytes, where: str) -> Manifest:
             dropped=tuple(map(DroppedView.from_json, content.pop("dropped"))),
             provenance=content.pop("provenance"),
         )
-        found_hashes = manifest.dataset_hash, manifest.manifest_hash
+        hashes = manifest.dataset_hash, manifest.manifest_hash
         is_as_written = manifest.text() == text
     except (TypeError, KeyError, AttributeError, ValueError) as error:
         raise _altered(where, f"it cannot be read ({error})") from None
-    if found_hashes != stated_hashes or content or not is_as_written:
+    if hashes != stated_hashes or content or not is_as_written:
         raise _altered(where, "its content does not have the hash it states")
     return manifest
 
@@ -217,7 +212,7 @@ def _altered(where: str, what: str) -> CorruptDataError:
 
 
 def footer_of(path: Path) -> bytes:
-    """A Parquet file's footer with its length and closing magic."""
+    """Read a Parquet file's footer, with its length (4 bytes, little-endian) and closing magic."""
     with path.open("rb") as file:
         size = file.seek(0, 2)
         file.seek(size - 8)

@@ -12,10 +12,11 @@ import numpy as np
 import pcodec
 import pyarrow as pa
 
+from lyra_data.views.blobs import TRAILER
+
 _pcodec: Any = pcodec  # its types are not told
 _PCODEC, _ZSTD_KIND = b"p", b"z"
 _ZSTD = pa.Codec("zstd", compression_level=3)
-_TRAILER = b"\x01"
 _CONFIG = _pcodec.ChunkConfig(
     compression_level=8,
     mode_spec=_pcodec.ModeSpec.classic(),
@@ -39,7 +40,7 @@ def encode_half(depth: np.ndarray) -> bytes:
     packed = _pcodec.standalone.simple_compress(np.ascontiguousarray(delta), _CONFIG)
     other = _ZSTD.compress(delta.tobytes(), asbytes=True)
     kind, data = (_PCODEC, packed) if len(packed) <= len(other) else (_ZSTD_KIND, other)
-    return kind + data + _TRAILER
+    return kind + data + TRAILER
 
 
 def decode_half(blob: bytes, height: int, width: int, out: np.ndarray | None = None) -> np.ndarray:
@@ -51,7 +52,7 @@ def decode_half(blob: bytes, height: int, width: int, out: np.ndarray | None = N
     Raises:
         ValueError: the bytes are no such map.
     """
-    if len(blob) < 3 or blob[-1:] != _TRAILER:
+    if len(blob) < 3 or blob[-1:] != TRAILER:
         raise ValueError("a depth map has lost its last byte")
     found = np.empty((height, width), np.float16) if out is None else out
     bits = found.view(np.uint16)

@@ -19,10 +19,9 @@ import av
 import numpy as np
 from av.error import FFmpegError
 
-from lyra_data.dataset.packing.original_video import ORIGINAL, decode_original
+from lyra_data.dataset.packing.original_video import ORIGINAL, TRAILER, decode_original
 from lyra_data.dataset.packing.packed import Packed, PartTable
 
-_TRAILER = b"\x00\x00\x00\x09free\x01"
 os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 tells its settings on stderr unless forbidden
 _H264 = {"bf": "0", "sc_threshold": "0", "x264-params": "open-gop=0"}
 # CAVLC for CABAC: single frames decode two to three times as fast, for 1.2 times the bytes.
@@ -78,7 +77,7 @@ def pack_video(frames: Iterable[np.ndarray], fps: float, codec: str) -> Packed:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "video.mp4"
         num_frames, height, width = _encode(frames, fps, settings, path)
-        packets, data = _packets(path), path.read_bytes() + _TRAILER
+        packets, data = _packets(path), path.read_bytes() + TRAILER
     assert len(packets) == num_frames, (len(packets), num_frames)
     starts = [position for position, _, _ in packets]
     ends = [position + size for position, size, _ in packets]

@@ -1,4 +1,4 @@
-"""Pictures of packaged datasets to look at: all views of a scene on one page, and as a video."""
+"""Draw scenes of packaged datasets: all views on one page, and as a video."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contact sheet of a scene: all its views on one page, some frames each, with depth and masks."""
+"""Draw a scene's contact sheet: all views on one page, some frames each, depth and masks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lyra_data.dataset.pictures.view_pictures import (
     read_frames,
     spread,
 )
-from lyra_data.dataset.reading.reader import SceneDataset
+from lyra_data.dataset.reading.scene_reader import SceneReader
 from lyra_data.engine.atomic import write_atomically
 from lyra_data.media.colour_maps import DEPTH_MAP, Picture
 
@@ -24,10 +24,10 @@ MAX_COLUMNS = 5
 MAX_HEIGHT = 260
 
 
-def scene_sheet(dataset: SceneDataset, scene_id: str) -> Picture:
-    """The page, RGB; one view's frames are in memory at a time."""
-    views = facts_of_scene(dataset, scene_id)
-    limits = common_limits(dataset, scene_id, views)
+def scene_sheet(scene: SceneReader) -> Picture:
+    """Draw the page, RGB; one view's frames are in memory at a time."""
+    views = facts_of_scene(scene)
+    limits = common_limits(scene, views)
     inner = WIDTH - 2 * MARGIN
     columns = max(len(spread(facts["num_frames"], MAX_COLUMNS)) for facts in views)
     cell = (inner - GAP * (columns - 1)) // columns
@@ -37,7 +37,7 @@ def scene_sheet(dataset: SceneDataset, scene_id: str) -> Picture:
     top = MARGIN + TITLE + 2 * TEXT + 36
     whole = top + sum(3 * (height + 4) + TEXT + 26 for height in heights) + MARGIN
     canvas = Canvas(WIDTH, whole)
-    canvas.text(fitted(scene_id, inner, TITLE), MARGIN, MARGIN, size=TITLE)
+    canvas.text(fitted(scene.scene_id, inner, TITLE), MARGIN, MARGIN, size=TITLE)
     canvas.text(_subtitle(views), MARGIN, MARGIN + TITLE + 8, colour=PALE)
     unit = "m" if views[0]["depth_scale"] == "metric" else "units"
     line = MARGIN + TITLE + TEXT + 18
@@ -46,21 +46,21 @@ def scene_sheet(dataset: SceneDataset, scene_id: str) -> Picture:
     swatch_legend(canvas, left, line, None, "unknown")
     swatch_legend(canvas, left + 120, line, INVENTED, "invented by the teacher")
     for facts, height in zip(views, heights, strict=True):
-        shown = read_frames(dataset, scene_id, facts, spread(facts["num_frames"], MAX_COLUMNS))
+        view = read_frames(scene, facts, spread(facts["num_frames"], MAX_COLUMNS))
         wide = min(cell, round(height * facts["width"] / facts["height"]))
         share = f"{100 * facts['known_fraction']:.1f} % known"
-        frames = f"frames {', '.join(map(str, shown.indices))}"
-        canvas.text(fitted(f"{shown.title}. {frames}; {share}", inner), MARGIN, top)
+        frames = f"frames {', '.join(map(str, view.indices))}"
+        canvas.text(fitted(f"{view.title}. {frames}; {share}", inner), MARGIN, top)
         top += TEXT + 8
-        for draw in shown.panels(limits):
-            for place in range(len(shown.indices)):
-                canvas.put(draw(place, height, wide), MARGIN + place * (cell + GAP), top)
+        for draw in view.panels(limits):
+            for position in range(len(view.indices)):
+                canvas.put(draw(position, height, wide), MARGIN + position * (cell + GAP), top)
             top += height + 4
         top += 18
     return canvas.pixels
 
 
-def write_scene_sheet(dataset: SceneDataset, scene_id: str, path: Path) -> None:
+def write_scene_sheet(scene: SceneReader, path: Path) -> None:
     """Write the page as a PNG, marked as the pages of clips are; the same scene, the same bytes.
 
     Raises:
@@ -68,7 +68,7 @@ def write_scene_sheet(dataset: SceneDataset, scene_id: str, path: Path) -> None:
     """
     facts = PngImagePlugin.PngInfo()
     facts.add_text(*MARK)
-    page = scene_sheet(dataset, scene_id)
+    page = scene_sheet(scene)
     with write_atomically(path) as temporary:
         Image.fromarray(page).save(temporary, format="PNG", pnginfo=facts)
 

@@ -1,4 +1,4 @@
-"""What one frame of a packaged view shows: the frame, its depth, and what the teacher invented."""
+"""Draw frames of a packaged view: the frame, its depth, and what the teacher invented."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 
 from lyra_data.clips.pictures.canvas import resized
 from lyra_data.clips.pictures.panels import tinted
-from lyra_data.dataset.reading.reader import SceneDataset
+from lyra_data.dataset.reading.scene_reader import SceneReader
 from lyra_data.media.colour_maps import Limits, Picture, coloured_depth, depth_limits
 from lyra_data.views.fields import Row
 
@@ -24,8 +24,8 @@ DEPTH_SAMPLES = 3
 
 
 @dataclass(frozen=True)
-class ShownView:
-    """Some frames of a view, in the order they were asked for.
+class ViewFrames:
+    """Some frames of a view to draw, in order.
 
     Attributes:
         facts: its FACTS and known_fraction.
@@ -40,75 +40,72 @@ class ShownView:
 
     @property
     def title(self) -> str:
-        """E.g. "view 3: zoom_out, motion reversed"."""
+        """Return e.g. "view 3: zoom_out, motion reversed"."""
         backwards = ", motion reversed" if self.facts["motion_reversed"] else ""
         return f"view {self.view_index}: {self.facts['trajectory']}{backwards}"
 
     def panels(self, limits: Limits) -> list[Callable[[int, int, int], Picture]]:
-        """What draws frame, depth and mask: of a place among `indices`, a height and a width."""
+        """Return functions that draw frame, depth and mask; each takes a position among `indices`,
+        a height and a width."""
 
-        def frame(place: int, height: int, width: int) -> Picture:
-            picture = self.values["frames"][place].permute(1, 2, 0).contiguous().numpy()
+        def frame(position: int, height: int, width: int) -> Picture:
+            picture = self.values["frames"][position].permute(1, 2, 0).contiguous().numpy()
             return resized(picture, height, width, smooth=True)
 
-        def depth(place: int, height: int, width: int) -> Picture:
-            values = _picked(self.values["depth"][place].float(), height, width)
-            known = _picked(self.values["depth_valid"][place], height, width) > 0
+        def depth(position: int, height: int, width: int) -> Picture:
+            values = _picked(self.values["depth"][position].float(), height, width)
+            known = _picked(self.values["depth_valid"][position], height, width) > 0
             return coloured_depth(values, known, limits)
 
-        def mask(place: int, height: int, width: int) -> Picture:
-            invented = _picked(self.values["filled"][place], height, width) > 0
-            return tinted(frame(place, height, width), invented, INVENTED)
+        def mask(position: int, height: int, width: int) -> Picture:
+            invented = _picked(self.values["filled"][position], height, width) > 0
+            return tinted(frame(position, height, width), invented, INVENTED)
 
         return [frame, depth, mask]
 
 
-def facts_of_scene(dataset: SceneDataset, scene_id: str) -> list[Row]:
-    """FACTS, known_fraction and movement_distance of every view, with its view_index.
+def facts_of_scene(scene: SceneReader) -> list[Row]:
+    """Read FACTS, known_fraction and movement_distance of every view, with its view_index.
 
     A distance that is not stated (NaN) is None.
     """
     names = ["view_index", *FACTS, "known_fraction", "movement_distance"]
-    rows = dataset.read_fields(scene_id, names)
+    rows = scene.read_fields(names)
     for row in rows:
         if math.isnan(row["movement_distance"]):
             row["movement_distance"] = None
     return rows
 
 
-def read_frames(
-    dataset: SceneDataset, scene_id: str, facts: Row, indices: Sequence[int]
-) -> ShownView:
-    """Some frames of a view.
+def read_frames(scene: SceneReader, facts: Row, indices: Sequence[int]) -> ViewFrames:
+    """Read some frames of a view, given its facts.
 
     Raises:
         CorruptDataError: the bytes have changed.
     """
-    (values,) = dataset.read_fields(
-        scene_id, PIXELS, view_indices=[facts["view_index"]], frames=indices
-    )
-    return ShownView(facts["view_index"], facts, tuple(indices), values)
+    view_index = facts["view_index"]
+    (values,) = scene.read_fields(PIXELS, view_indices=[view_index], frames=indices)
+    return ViewFrames(view_index, facts, tuple(indices), values)
 
 
-def common_limits(dataset: SceneDataset, scene_id: str, views: Sequence[Row]) -> Limits:
-    """One range of depth for all views of a scene, so that colours can be compared."""
+def common_limits(scene: SceneReader, views: Sequence[Row]) -> Limits:
+    """Return one range of depth for all views of a scene, so that colours can be compared."""
     depths, known = [], []
     for facts in views:
-        (found,) = dataset.read_fields(
-            scene_id,
+        (values,) = scene.read_fields(
             ["depth", "depth_valid"],
             view_indices=[facts["view_index"]],
             frames=spread(facts["num_frames"], DEPTH_SAMPLES),
         )
-        depths.append(found["depth"][found["depth_valid"]])
+        depths.append(values["depth"][values["depth_valid"]])
         known.append(torch.ones(len(depths[-1]), dtype=torch.bool))
     return depth_limits(torch.cat(depths), torch.cat(known))
 
 
 def spread(num_frames: int, number: int) -> list[int]:
-    """So many frames, spread evenly, the first and the last among them."""
-    places = np.linspace(0, num_frames - 1, min(number, num_frames)).round().astype(int)
-    return [int(index) for index in np.unique(places)]
+    """Return so many frames, spread evenly, the first and the last among them."""
+    indices = np.linspace(0, num_frames - 1, min(number, num_frames)).round().astype(int)
+    return [int(index) for index in np.unique(indices)]
 
 
 def _picked(values: Any, height: int, width: int) -> np.ndarray:

@@ -1,77 +1,119 @@
-"""The plain columns of a scene: one range of bytes and the footer are all that Parquet needs."""
+"""Read the plain columns of a scene: Parquet needs one range of bytes and the file's footer."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lyra_data.dataset.files.byte_ranges import RESTORE, ByteRanges, Range
+from lyra_data.dataset.files.byte_ranges import ByteRanges, Range
+from lyra_data.dataset.files.corruption import altered, corruption_of
 from lyra_data.dataset.files.sparse_file import SparseFile
-from lyra_data.dataset.format.blob_index import BlobPlace
-from lyra_data.dataset.format.manifest import Manifest, ShardEntry
-from lyra_data.engine.errors import CorruptDataError
+from lyra_data.dataset.format.blob_index import BlobEntry
+from lyra_data.dataset.format.manifest import Manifest, SceneEntry, ShardEntry
 from lyra_data.engine.hashing import sha256_of_bytes
+from lyra_data.views.fields import Row
+
+MAX_FOOTERS = 16
+"""Footers that are kept parsed; a shard of a thousand scenes has one of megabytes."""
 
 
 class PlainColumns:
-    """Reads plain columns; keeps the footers of the last few files."""
+    """Reads plain columns of one dataset; keeps the footers of the last few files."""
 
-    def __init__(self, files: ByteRanges, manifest: Manifest) -> None:
-        self._files = files
+    def __init__(self, ranges: ByteRanges, manifest: Manifest) -> None:
+        self._files = ranges
         self._shards = {shard.path: shard for shard in manifest.shards}
-        self._footers: dict[str, tuple[bytes, Any]] = {}
+        self._footers: dict[str, pq.FileMetaData] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_footers": {}}  # Arrow's metadata is not pickled
 
-    def ranges(self, place: BlobPlace) -> list[Range]:
-        """The bytes that `rows` needs: those of the columns, and the file's footer if it is new."""
-        if place.file in self._footers:
-            return place.ranges([0])
-        return [*place.ranges([0]), footer_range(self._shard(place.file))]
+    def ranges(self, plain: BlobEntry) -> list[Range]:
+        """Return the bytes that `rows` needs: the columns, and the file's footer if it is new.
+
+        Raises:
+            CorruptDataError: the index names a file that the manifest does not.
+        """
+        if plain.file in self._footers:
+            return plain.ranges([0])
+        return [*plain.ranges([0]), footer_range(self.shard(plain.file))]
 
     def rows(
-        self, place: BlobPlace, columns: Sequence[str], data: Sequence[bytes]
-    ) -> list[dict[str, Any]]:
-        """Some plain columns of a scene, a row a view.
+        self, scene: SceneEntry, plain: BlobEntry, columns: Iterable[str], data: Sequence[bytes]
+    ) -> list[Row]:
+        """Return some plain columns of a scene, undecoded, a row a view.
 
         Args:
+            plain: the scene's plain columns of one modality, as the index has them.
+            columns: names; scene_id and view_index are always among the returned ones.
             data: the bytes of `ranges`, in their order.
 
         Raises:
-            CorruptDataError: the bytes have changed.
-            ValueError, OSError: they are not what Parquet writes.
+            CorruptDataError: the bytes have changed, or are another scene's.
         """
-        shard, plain = self._shard(place.file), data[0]
-        footer, metadata = self._footers.get(place.file) or self._parsed(shard, data[1:])
-        place.check([0], [plain], self._files.place(place.file))
-        known = [(place.offset, plain), (shard.size - len(footer), footer)]
-        source = pa.PythonFile(SparseFile(shard.size, known), mode="r")
-        with pq.ParquetFile(source, metadata=metadata, page_checksum_verification=True) as file:
-            table = file.read_row_group(place.row_group, columns=list(columns), use_threads=False)
-        return table.to_pylist()
+        shard, address = self.shard(plain.file), self._files.address(plain.file)
+        plain.check([0], data[:1], address)
+        with corruption_of(address):
+            metadata = self._metadata(shard, data[1:])
+            # Metadata is given, so Parquet reads nothing but the pages of the columns.
+            source = pa.PythonFile(SparseFile(shard.size, [(plain.offset, data[0])]), mode="r")
+            names = list(dict.fromkeys(("scene_id", "view_index", *columns)))
+            with pq.ParquetFile(source, metadata=metadata, page_checksum_verification=True) as file:
+                table = file.read_row_group(plain.row_group, columns=names, use_threads=False)
+            rows = table.to_pylist()
+            require_scene(scene, rows)
+        return rows
 
-    def _shard(self, path: str) -> ShardEntry:
+    def shard(self, path: str) -> ShardEntry:
+        """Return what the manifest says of a shard.
+
+        Raises:
+            CorruptDataError: it does not name it, though the index does.
+        """
         if path not in self._shards:
-            raise ValueError(f"the index names {path}, which the manifest does not")
+            raise altered(self._files.address(path), "the index names it, and the manifest not")
         return self._shards[path]
 
-    def _parsed(self, shard: ShardEntry, fetched: Sequence[bytes]) -> tuple[bytes, Any]:
-        """A footer and what it says, kept from now on."""
-        footer = fetched[0] if fetched else read_footer(self._files, shard)
-        check_footer(self._files, shard, footer)
-        metadata = pq.ParquetFile(pa.BufferReader(b"PAR1" + footer)).metadata
-        if len(self._footers) > 16:
-            self._footers.clear()
-        self._footers[shard.path] = footer, metadata
-        return footer, metadata
+    def footer(self, path: str) -> pq.FileMetaData:
+        """Return what a shard's footer says; it is read at the first time.
+
+        Raises:
+            CorruptDataError: it has changed.
+        """
+        return self._metadata(self.shard(path), [])
+
+    def _metadata(self, shard: ShardEntry, fetched: Sequence[bytes]) -> pq.FileMetaData:
+        metadata = self._footers.get(shard.path)
+        if metadata is None:
+            footer = fetched[0] if fetched else read_footer(self._files, shard)
+            check_footer(self._files, shard, footer)
+            metadata = parse_footer(footer)
+            if len(self._footers) >= MAX_FOOTERS:
+                self._footers.clear()
+            self._footers[shard.path] = metadata
+        return metadata
+
+
+def require_scene(scene: SceneEntry, rows: Sequence[Row]) -> None:
+    """Compare the keys of rows with the scene that the manifest has there.
+
+    Raises:
+        ValueError: they are rows of another scene, or of other views.
+    """
+    indices = tuple(row["view_index"] for row in rows)
+    owners = {row["scene_id"] for row in rows}
+    if indices != scene.view_indices or owners != {scene.scene_id}:
+        raise ValueError(
+            f"where scene {scene.scene_id} should be, with views {list(scene.view_indices)}, are "
+            f"views {list(indices)} of {', '.join(sorted(owners))}"
+        )
 
 
 def footer_range(shard: ShardEntry) -> Range:
-    """Where a shard's footer lies, with its length and closing magic."""
+    """Return the bytes of a shard's footer, with its length and closing magic."""
     return Range(shard.path, shard.size - shard.footer_size, shard.size)
 
 
@@ -83,15 +125,13 @@ def check_footer(files: ByteRanges, shard: ShardEntry, footer: bytes) -> None:
     """
     if sha256_of_bytes(footer) != shard.footer_sha256:
         begin = shard.size - shard.footer_size
-        raise CorruptDataError(
-            f"the file was cut or altered: its footer, bytes {begin} to {shard.size}, has changed",
-            where=files.place(shard.path),
-            fix=RESTORE,
+        raise altered(
+            files.address(shard.path), f"its footer, bytes {begin} to {shard.size}, has changed"
         )
 
 
 def read_footer(files: ByteRanges, shard: ShardEntry) -> bytes:
-    """A shard's footer with its length and closing magic.
+    """Read a shard's footer, with its length and closing magic.
 
     Raises:
         CorruptDataError: it has changed.
@@ -99,3 +139,12 @@ def read_footer(files: ByteRanges, shard: ShardEntry) -> bytes:
     (footer,) = files.read([footer_range(shard)])
     check_footer(files, shard, footer)
     return footer
+
+
+def parse_footer(footer: bytes) -> pq.FileMetaData:
+    """Return what a footer says.
+
+    Arrow takes a footer only as the end of a whole file, so the opening magic is put before it; the
+    offsets that it states are those in the shard all the same.
+    """
+    return pq.ParquetFile(pa.BufferReader(b"PAR1" + footer)).metadata

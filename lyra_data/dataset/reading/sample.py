@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lyra_data.scene.cameras import Cameras
@@ -18,12 +18,15 @@ Precision: TypeAlias = Literal["lean", "f32"]
 
 @dataclass(frozen=True)
 class SceneSample:
-    """Some of a scene.
+    """Some views of a scene: everything is keyed by view_index.
 
     Attributes:
-        latents: by view_index.
-        cameras: of all frames of every view that anything was read of, by view_index.
-        frames, depth: the frames asked for, in their order, by view_index.
+        latents: of the views whose latents were asked for.
+        cameras: of all frames of every view that anything was read of.
+        frames: the frames that were asked for, in their order, [frame 3 height width].
+        depth: of those frames; empty where depth was not asked for.
+        depth_valid, filled: of those frames, where the depth is known and where the teacher
+            invented the pixel; empty where masks were not asked for.
     """
 
     scene_id: str
@@ -31,14 +34,15 @@ class SceneSample:
     cameras: Mapping[int, Cameras]
     frames: Mapping[int, Tensor]
     depth: Mapping[int, Float[Tensor, "frame height width"]]
+    depth_valid: Mapping[int, Bool[Tensor, "frame height width"]]
+    filled: Mapping[int, Bool[Tensor, "frame height width"]]
 
 
 def as_f32(sample: SceneSample) -> SceneSample:
-    """All tensors as float32, frames 0..1."""
-    return SceneSample(
-        sample.scene_id,
-        {view: latents.float() for view, latents in sample.latents.items()},
-        sample.cameras,
-        {view: frames.to(torch.float32).div_(255.0) for view, frames in sample.frames.items()},
-        {view: depth.float() for view, depth in sample.depth.items()},
+    """Return the sample with latents, frames and depth as float32, frames 0..1."""
+    return replace(
+        sample,
+        latents={view: latents.float() for view, latents in sample.latents.items()},
+        frames={view: one.to(torch.float32).div_(255.0) for view, one in sample.frames.items()},
+        depth={view: depth.float() for view, depth in sample.depth.items()},
     )

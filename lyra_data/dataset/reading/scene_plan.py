@@ -1,87 +1,58 @@
-"""What is read of one scene: its bytes are fetched at once, checked, and then decoded."""
+"""Plan what is read of one scene: its bytes are fetched at once, checked, and then decoded."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any
 
 from lyra_data.dataset.files.byte_ranges import RESTORE, Range
-from lyra_data.dataset.files.corruption import corruption
+from lyra_data.dataset.files.corruption import corruption_of
 from lyra_data.dataset.format.manifest import Codec, SceneEntry
 from lyra_data.dataset.reading.blob_plan import BlobPlan
+from lyra_data.dataset.reading.dataset_files import DatasetFiles
+from lyra_data.dataset.reading.field_selection import FieldSelection
 from lyra_data.engine.errors import CorruptDataError, InputError
-from lyra_data.views.fields import FIELD_BY_NAME, RowShape
-
-if TYPE_CHECKING:
-    from lyra_data.dataset.reading.reader import SceneDataset
-
-FrameSelection: TypeAlias = Sequence[int] | Mapping[int, Sequence[int]] | None
-"""Frames to read, in that order: of every view, or by view_index; None: all."""
+from lyra_data.views.fields import FIELD_BY_NAME, Row, RowShape
 
 _SIZES = ("num_frames", "height", "width")
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """Some fields of some views (names and meanings: `fields.FIELDS`).
-
-    Attributes:
-        view_indices: in the order they are wanted.
-        as_stored: depth and latents stay halves where they are stored so.
-    """
-
-    fields: Sequence[str]
-    view_indices: Sequence[int]
-    frames: FrameSelection = None
-    as_stored: bool = False
-
-    def frames_of(self, view_index: int) -> Sequence[int] | None:
-        return self.frames.get(view_index) if isinstance(self.frames, Mapping) else self.frames
-
-    def named(self, *, packed: bool) -> list[str]:
-        """The fields that are blobs, or those that are plain columns."""
-        return [name for name in self.fields if bool(FIELD_BY_NAME[name].packed_as) == packed]
-
-
 class ScenePlan:
-    """Reads what is wanted of a scene.
+    """Reads selections of one scene.
 
     Raises:
         InputError: the scene has no such view, or the dataset was opened without a modality.
         CorruptDataError: the index does not know a blob, or it is encoded otherwise.
     """
 
-    def __init__(self, dataset: SceneDataset, entry: SceneEntry, wanted: Sequence[Wanted]) -> None:
-        self.dataset, self.entry, self.wanted = dataset, entry, wanted
-        for one in wanted:
-            unknown = [name for name in one.fields if name not in FIELD_BY_NAME]
-            assert not unknown, f"no columns {unknown}; there are {list(FIELD_BY_NAME)}"
-            for view_index in one.view_indices:
-                if view_index not in entry.view_indices:
-                    raise InputError(
-                        f"scene {entry.scene_id} has no view {view_index}",
-                        where=dataset.uri,
-                        fix=f"its views are {', '.join(map(str, entry.view_indices))}",
-                    )
+    def __init__(
+        self, files: DatasetFiles, entry: SceneEntry, selections: Sequence[FieldSelection]
+    ) -> None:
+        self._files, self._entry, self._selections = files, entry, selections
+        for view_index in {view for one in selections for view in one.view_indices}:
+            if view_index not in entry.view_indices:
+                raise InputError(
+                    f"scene {entry.scene_id} has no view {view_index}",
+                    where=files.uri,
+                    fix=f"its views are {', '.join(map(str, entry.view_indices))}",
+                )
         self._columns = self._plain_columns()
         self._blobs = [
             {
                 (view_index, name): self._blob(one, view_index, name)
-                for name in one.named(packed=True)
+                for name in one.packed()
                 for view_index in dict.fromkeys(one.view_indices)
             }
-            for one in wanted
+            for one in selections
         ]
-        self._rows: list[dict[str, Any]] = [{} for _ in entry.view_indices]
-        self._plain_ranges: dict[str, list[Range]] = {}
-        for modality in self._columns:
-            place = dataset.plain_place(entry, modality)
-            with corruption(dataset.files.place(place.file)):
-                self._plain_ranges[modality] = dataset.plain_columns.ranges(place)
+        self._rows: list[Row] = [{} for _ in entry.view_indices]
+        self._plain_ranges = {
+            modality: files.plain.ranges(files.plain_columns(entry, modality))
+            for modality in self._columns
+        }
 
     def ranges(self) -> list[Range]:
-        """All bytes that are needed."""
+        """Return all bytes that are needed."""
         plain = [part for parts in self._plain_ranges.values() for part in parts]
         return plain + [part for plan in self._plans() for part in plan.ranges()]
 
@@ -91,33 +62,33 @@ class ScenePlan:
         Raises:
             CorruptDataError: a part has changed.
         """
-        files = self.dataset.files
-        data = iter(files.read(self.ranges()))
+        data = iter(self._files.read(self.ranges()))
         plain = {
             modality: [next(data) for _ in parts] for modality, parts in self._plain_ranges.items()
         }
         for plan in self._plans():
-            plan.take(data, files.place(plan.place.file))
-        for modality, parts in plain.items():
-            self._take_rows(modality, parts)
+            plan.take(data, self._files.ranges.address(plan.entry.file))
+        for modality, pieces in plain.items():
+            self._take_rows(modality, pieces)
 
-    def rows(self, wanted: Wanted) -> Iterator[tuple[dict[str, Any], RowShape]]:
-        """Decode one of the things that are wanted, view by view; once, since bytes are let go."""
-        blobs = self._blobs[next(n for n, one in enumerate(self.wanted) if one is wanted)]
-        last = {view_index: n for n, view_index in enumerate(wanted.view_indices)}
+    def decode(self, number: int) -> Iterator[tuple[Row, RowShape]]:
+        """Decode the selection of that number, view by view; once, since bytes are let go."""
+        selection, blobs = self._selections[number], self._blobs[number]
+        last = {view_index: place for place, view_index in enumerate(selection.view_indices)}
         decoded: dict[tuple[int, str], Any] = {}
-        for number, view_index in enumerate(wanted.view_indices):
-            row = self._rows[self.entry.view_indices.index(view_index)]
-            values: dict[str, Any] = {}
-            for name in wanted.fields:
-                if (view_index, name) not in blobs:
-                    values[name] = self._plain_value(row, name, wanted.frames_of(view_index))
-                    continue
+        for place, view_index in enumerate(selection.view_indices):
+            row = self._rows[self._entry.view_indices.index(view_index)]
+            values: Row = {}
+            for name in selection.names:
                 key = view_index, name
+                if key not in blobs:
+                    values[name] = self._plain_value(row, name, selection.frames.get(view_index))
+                    continue
                 if key not in decoded:
-                    decoded[key] = blobs[key].decode(wanted.as_stored)
-                again = number < last[view_index]
-                values[name] = decoded[key].clone() if again else decoded.pop(key)
+                    decoded[key] = blobs[key].decode(as_stored=selection.as_stored)
+                    self._files.counts.add_blob(name, len(blobs[key].parts))
+                is_last = place == last[view_index]
+                values[name] = decoded.pop(key) if is_last else decoded[key].clone()
             yield values, _shape_of(row)
 
     def _plans(self) -> Iterator[BlobPlan]:
@@ -125,60 +96,53 @@ class ScenePlan:
             yield from blobs.values()
 
     def _plain_columns(self) -> dict[str, list[str]]:
-        """By modality, the plain columns that are asked for; sizes come with `preview`."""
+        """Return the plain columns to read, by modality; sizes come with those of `preview`."""
         columns: dict[str, list[str]] = {}
-        for one in self.wanted:
-            for name in one.named(packed=False):
+        for selection in self._selections:
+            for name in selection.plain():
                 columns.setdefault(FIELD_BY_NAME[name].modality, []).append(name)
         if "preview" in columns:
             columns["preview"] += _SIZES
-        return {
-            modality: list(dict.fromkeys(("scene_id", "view_index", *names)))
-            for modality, names in columns.items()
-        }
+        return columns
 
-    def _blob(self, wanted: Wanted, view_index: int, name: str) -> BlobPlan:
+    def _blob(self, selection: FieldSelection, view_index: int, name: str) -> BlobPlan:
         modality = FIELD_BY_NAME[name].modality
-        place = self.dataset.places(self.entry, modality).get((view_index, name))
-        if place is None or place.table.codec != self.dataset.codecs[name]:
-            file = self.dataset.plain_place(self.entry, modality).file
+        entry = self._files.blobs(self._entry, modality).get((view_index, name))
+        if entry is None or entry.table.codec != self._files.codecs[name]:
+            file = self._files.plain_columns(self._entry, modality).file
             raise CorruptDataError(
                 f"the index and the manifest do not agree on how {name} is encoded",
-                where=self.dataset.files.place(file),
+                where=self._files.ranges.address(file),
                 fix=RESTORE,
             )
-        return BlobPlan(name, place, wanted.frames_of(view_index))
+        return BlobPlan(name, entry, selection.frames.get(view_index))
 
     def _take_rows(self, modality: str, data: Sequence[bytes]) -> None:
-        place = self.dataset.plain_place(self.entry, modality)
-        with corruption(self.dataset.files.place(place.file)):
-            found = self.dataset.plain_columns.rows(place, self._columns[modality], data)
-            indices = tuple(row["view_index"] for row in found)
-            owners = {row["scene_id"] for row in found}
-            if indices != self.entry.view_indices or owners != {self.entry.scene_id}:
-                raise ValueError(f"row group {place.row_group} is not scene {self.entry.scene_id}")
-        for row, more in zip(self._rows, found, strict=True):
+        plain = self._files.plain_columns(self._entry, modality)
+        rows = self._files.plain.rows(self._entry, plain, self._columns[modality], data)
+        for row, more in zip(self._rows, rows, strict=True):
             row.update(more)
 
-    def _plain_value(self, row: dict[str, Any], name: str, frames: Sequence[int] | None) -> Any:
+    def _plain_value(self, row: Row, name: str, frames: Sequence[int] | None) -> Any:
         field = FIELD_BY_NAME[name]
-        file = self.dataset.plain_place(self.entry, field.modality).file
-        with corruption(self.dataset.files.place(file)):
+        file = self._files.plain_columns(self._entry, field.modality).file
+        with corruption_of(self._files.ranges.address(file)):
             value = row[name]
             if field.per_frame and frames is not None:
                 value = [value[frame] for frame in frames]
             value = field.decode(value, _shape_of(row))
             if name == "provenance":
-                _check_codec(value, self.dataset.codec)
+                _check_codec(value, self._files.manifest.codec)
         return value
 
 
 def _shape_of(row: Mapping[str, Any]) -> RowShape:
-    """The sizes of a row; they are read with the columns of `preview` and unused without them."""
+    """Return the sizes of a row; they are read with the columns of `preview`, and unused without
+    them."""
     return RowShape(*(row.get(name, 0) for name in _SIZES), latent_shape=())
 
 
 def _check_codec(provenance: Mapping[str, str], codec: Codec) -> None:
-    found = Codec(provenance["codec"], provenance["codec_fingerprint"])
-    if found != codec:
-        raise ValueError(f"latents of codec {found}, though the dataset's is {codec}")
+    stated = Codec(provenance["codec"], provenance["codec_fingerprint"])
+    if stated != codec:
+        raise ValueError(f"latents of codec {stated}, though the dataset's is {codec}")

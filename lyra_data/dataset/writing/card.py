@@ -1,4 +1,4 @@
-"""The card: README.md of a dataset, with its configs for `load_dataset` and the Hub's viewer."""
+"""Write the card: README.md of a dataset, with configs for `load_dataset` and the Hub's viewer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lyra_data.dataset.format.manifest import SceneEntry, ShardEntry
 def card_text(
     shards: Sequence[ShardEntry], scenes: Sequence[SceneEntry], encoding: Encoding
 ) -> str:
-    """The card of a dataset of these shards."""
+    """Return the text of the card of a dataset of these shards."""
     splits = sorted({shard.split for shard in shards})
     num_views = sum(len(scene.view_indices) for scene in scenes)
     kinds = ", ".join(f"{name} {kind}" for name, kind in encoding.as_json().items())

@@ -1,6 +1,6 @@
-"""A packed scene: its rows of every modality and where its blobs are cut; kept until it is placed.
+"""Pack a scene: its rows of every modality and the cuts of its blobs, kept until it is in a shard.
 
-On the disk it is a folder of Arrow files, read by memory map, so that placing a scene in its shard
+On the disk it is a folder of Arrow files, read by memory map, so that writing a scene to its shard
 holds none of it.
 """
 
@@ -16,11 +16,12 @@ from pathlib import Path
 import pyarrow as pa
 import xxhash
 
-from lyra_data.dataset.format.blob_index import CUT_SCHEMA
+from lyra_data.dataset.format.blob_index import CUT_SCHEMA, cut_row
 from lyra_data.dataset.format.channel_statistics import ChannelSums, add_sums
 from lyra_data.dataset.format.encoding import EncodedView, Encoding, encode_view
 from lyra_data.dataset.format.layout import MODALITIES, arrow_schema, blob_columns, columns_of
 from lyra_data.dataset.format.manifest import Codec
+from lyra_data.dataset.packing.blob_kinds import view_address
 from lyra_data.dataset.packing.packed import Packed
 from lyra_data.engine.errors import CorruptDataError
 from lyra_data.views.fields import FIELD_BY_NAME, Row, row_shape
@@ -49,6 +50,7 @@ class PackedScene:
     cuts: Mapping[str, pa.Table]
 
     def write(self, folder: Path) -> None:
+        """Write the scene as files of `folder`."""
         for name, tables in (("rows", self.tables), ("cuts", self.cuts)):
             for modality, table in tables.items():
                 path = folder / f"{modality}-{name}.arrow"
@@ -65,7 +67,7 @@ class PackedScene:
 
     @staticmethod
     def read(folder: Path) -> PackedScene:
-        """What `write` wrote; its bytes stay on the disk until they are used."""
+        """Read what `write` wrote; its bytes stay on the disk until they are used."""
         facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
 
         def tables(name: str) -> dict[str, pa.Table]:
@@ -113,7 +115,7 @@ def pack_encoded(views: Iterable[EncodedView]) -> PackedScene:
     for view in views:
         row = view.row
         scene_id = row["scene_id"]
-        codec = check_codec(codec_of(row), codec, scene_id, row["view_index"])
+        codec = require_same_codec(codec_of(row), codec, scene_id, row["view_index"])
         assert row["view_index"] not in indices, f"{scene_id} has view {row['view_index']} twice"
         indices.append(row["view_index"])
         for modality in MODALITIES:
@@ -133,25 +135,29 @@ def pack_encoded(views: Iterable[EncodedView]) -> PackedScene:
 
 
 def codec_of(row: Row) -> Codec:
-    """The codec that made a row's latents, from its provenance."""
+    """Return the codec that made a row's latents, from its provenance."""
     stated = FIELD_BY_NAME["provenance"].decode(row["provenance"], row_shape(row))
     return Codec(stated["codec"], stated["codec_fingerprint"])
 
 
-def check_codec(found: Codec, codec: Codec | None, scene_id: str, view_index: int) -> Codec:
-    """Raises CorruptDataError where `found` is another codec than the one before."""
-    if codec is not None and found != codec:
+def require_same_codec(codec: Codec, before: Codec | None, scene_id: str, view_index: int) -> Codec:
+    """Compare the codec of a view's latents with that of the views before, and return it.
+
+    Raises:
+        CorruptDataError: they are two.
+    """
+    if before is not None and codec != before:
         raise CorruptDataError(
-            f"its latents are of codec {found.name} ({found.fingerprint}), those before of "
-            f"{codec.name} ({codec.fingerprint})",
+            f"its latents are of codec {codec.name} ({codec.fingerprint}), those before of "
+            f"{before.name} ({before.fingerprint})",
             where=f"scene {scene_id}, view {view_index}",
             fix=GENERATE_AGAIN,
         )
-    return found
+    return codec
 
 
 def latent_sums_of(rows: Iterable[Row]) -> ChannelSums:
-    """Of the views of these rows of `latent`, of which LATENT_SUMS are read."""
+    """Add up the views of these rows of `latent`, of which LATENT_SUMS are read."""
     return add_sums(
         ChannelSums.of_row(
             math.prod(row["latent_shape"][1:]), row["latent_mean"], row["latent_std"]
@@ -161,7 +167,7 @@ def latent_sums_of(rows: Iterable[Row]) -> ChannelSums:
 
 
 def rgb_sums_of(rows: Iterable[Row]) -> ChannelSums:
-    """Of the views of these rows of `preview`, of which RGB_SUMS are read."""
+    """Add up the views of these rows of `preview`, of which RGB_SUMS are read."""
     return add_sums(
         ChannelSums.of_row(
             row["num_frames"] * row["height"] * row["width"], row["rgb_mean"], row["rgb_std"]
@@ -176,7 +182,7 @@ def _encoded(row: Row, encoding: Encoding) -> EncodedView:
     except ValueError as error:
         raise CorruptDataError(
             f"the view cannot be read: {error}",
-            where=f"scene {row['scene_id']}, view {row['view_index']}",
+            where=view_address(row),
             fix="run `lyra-data generate` again",
         ) from error
 
@@ -194,19 +200,8 @@ def _cut_table(view: EncodedView, modality: str) -> pa.Table:
 def _cut(view: EncodedView, field: str, packed: Packed) -> Row:
     table, data = packed.table, memoryview(packed.data)
     assert table.ends[-1] == len(data), (field, table.ends[-1], len(data))
-    return {
-        "scene_id": view.row["scene_id"],
-        "view_index": view.row["view_index"],
-        "field": field,
-        "length": len(data),
-        "part_ends": list(table.ends),
-        "part_xxh3": [
-            xxhash.xxh3_64_intdigest(data[slice(*table.bounds(part))])
-            for part in range(len(table.ends))
-        ],
-        "num_leading": table.num_leading,
-        "key_frames": list(table.key_frames),
-        "shape": list(table.shape),
-        "codec": table.codec,
-        "config": table.config,
-    }
+    hashes = [
+        xxhash.xxh3_64_intdigest(data[slice(*table.bounds(part))])
+        for part in range(len(table.ends))
+    ]
+    return cut_row(view.row["scene_id"], view.row["view_index"], field, table, hashes)

@@ -1,4 +1,4 @@
-"""Shards: the files of one modality as they are written, and where every blob lies in them."""
+"""Write shards, the files of one modality, and find every blob in them for the index."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import xxhash
 
-from lyra_data.dataset.format.blob_index import INDEX_SCHEMA, PLAIN_COLUMNS
+from lyra_data.dataset.format.blob_index import INDEX_SCHEMA, PLAIN_COLUMNS, cut_row
 from lyra_data.dataset.format.layout import arrow_schema, blob_columns, columns_of, plain_columns
+from lyra_data.dataset.packing.packed import PartTable
 from lyra_data.dataset.writing.packed_scene import PackedScene
+from lyra_data.views.parquet import open_parquet_writer
 
 
 @dataclass
@@ -37,7 +39,7 @@ class OpenShard:
         self._writer.close()
 
     def close(self, file: str) -> pa.Table:
-        """Finish the file; its rows of the index, in which it is called `file`."""
+        """Finish the file, and return its rows of the index, in which it is called `file`."""
         self._writer.close()
         with self.path.open("rb") as opened:
             data = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
@@ -50,35 +52,18 @@ class OpenShard:
 
 
 def _open_writer(path: Path, modality: str) -> pq.ParquetWriter:
-    """A Parquet writer whose bytes depend on the rows alone.
-
-    Blobs are compressed already, so columns are not; pages carry checksums and hold few blobs.
-    """
     scalars = [
         column.name
         for column in columns_of(modality)
         if not column.is_last and not pa.types.is_nested(column.type)
     ]
-    statistics: Any = scalars
-    return pq.ParquetWriter(
-        path,
-        arrow_schema(modality),
-        compression="none",
-        use_dictionary=False,
-        write_statistics=statistics,
-        write_page_index=True,
-        write_page_checksum=True,
-        write_batch_size=1,
-        data_page_size=64 * 1024,
-        data_page_version="1.0",
-        version="2.6",
-    )
+    return open_parquet_writer(path, arrow_schema(modality), statistics_of=scalars)
 
 
 def _located(
     data: mmap.mmap, group: Any, modality: str, scene_id: str, cuts: pa.Table
 ) -> list[dict[str, Any]]:
-    """The index of one scene: its plain columns, then its blobs in the order of `cuts`."""
+    """Return the index of one scene: its plain columns, then its blobs in the order of `cuts`."""
     leaves = {}
     for index in range(group.num_columns):
         leaves[group.column(index).path_in_schema] = group.column(index)
@@ -95,7 +80,7 @@ def _located(
 
 
 def _plain_range(leaves: list[Any], modality: str) -> tuple[int, int]:
-    """First byte and end of the plain columns' chunks, which stand before all others."""
+    """Return first byte and end of the plain columns' chunks, which stand before all others."""
     plain = set(plain_columns(modality))
     chunks = [leaf for leaf in leaves if leaf.path_in_schema.split(".")[0] in plain]
     ends = [chunk.data_page_offset + chunk.total_compressed_size for chunk in chunks]
@@ -103,35 +88,30 @@ def _plain_range(leaves: list[Any], modality: str) -> tuple[int, int]:
 
 
 def _plain_row(data: mmap.mmap, begin: int, end: int, scene_id: str) -> dict[str, Any]:
-    return {
-        "scene_id": scene_id,
-        "view_index": -1,
-        "field": PLAIN_COLUMNS,
-        "offset": begin,
-        "length": end - begin,
-        "part_ends": [end - begin],
-        "part_xxh3": [xxhash.xxh3_64_intdigest(data[begin:end])],
-        "num_leading": 0,
-        "key_frames": [],
-        "shape": [],
-        "codec": "",
-        "config": b"",
-    }
+    """Return the row of the plain columns: one blob of one part, of no codec."""
+    table = PartTable((end - begin,), 0, (), (), codec="", config=b"")
+    hashes = [xxhash.xxh3_64_intdigest(data[begin:end])]
+    return {**cut_row(scene_id, -1, PLAIN_COLUMNS, table, hashes), "offset": begin}
 
 
 def _find_blob(data: mmap.mmap, row: dict[str, Any], start: int) -> int:
-    """The offset of a blob at or after `start`: behind its length, with the hashes of its parts."""
+    """Return the offset of a blob at or after `start`.
+
+    Parquet writes a binary value as its length (4 bytes, little-endian) and its bytes. The length
+    is looked for, and the hashes of the parts tell whether what follows it is the blob.
+    """
     prefix = row["length"].to_bytes(4, "little")
-    place = data.find(prefix, start)
-    while place >= 0:
-        offset = place + len(prefix)
+    begin = data.find(prefix, start)
+    while begin >= 0:
+        offset = begin + len(prefix)
         if _holds(data, row, offset):
             return offset
-        place = data.find(prefix, place + 1)
+        begin = data.find(prefix, begin + 1)
     raise AssertionError(f"{row['scene_id']}: {row['field']} is not where it was written")
 
 
 def _holds(data: mmap.mmap, row: dict[str, Any], offset: int) -> bool:
+    """Return whether the bytes from `offset` on have the hashes of the blob's parts."""
     begin = 0
     view = memoryview(data)
     for end, expected in zip(row["part_ends"], row["part_xxh3"], strict=True):

@@ -1,4 +1,4 @@
-"""Writing a dataset: scenes into the shards of every modality, the index, the card, the manifest.
+"""Write a dataset: scenes into the shards of every modality, the index, the card, the manifest.
 
 Holds one view and the index of the open shards in memory. The manifest is written last, and the
 folder appears whole or not at all.
@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from lyra_data.dataset.format.blob_index import INDEX_SCHEMA
 from lyra_data.dataset.format.channel_statistics import ChannelSums, add_sums
 from lyra_data.dataset.format.encoding import Encoding
-from lyra_data.dataset.format.layout import MODALITIES
+from lyra_data.dataset.format.layout import MODALITIES, index_path
 from lyra_data.dataset.format.manifest import (
     CARD_PATH,
     Codec,
@@ -28,7 +28,7 @@ from lyra_data.dataset.format.manifest import (
 )
 from lyra_data.dataset.format.splits import TRAIN
 from lyra_data.dataset.writing.card import card_text
-from lyra_data.dataset.writing.packed_scene import PackedScene, check_codec, pack_scene
+from lyra_data.dataset.writing.packed_scene import PackedScene, pack_scene, require_same_codec
 from lyra_data.dataset.writing.shards import OpenShard
 from lyra_data.engine.atomic import folder_atomically
 from lyra_data.engine.errors import StageOrderError
@@ -47,7 +47,7 @@ def write_dataset(
     provenance: Mapping[str, str],
     encoding: Encoding = Encoding(),  # noqa: B008  frozen
 ) -> Manifest:
-    """As `assemble_dataset`, from views in memory; the views of a scene one after another."""
+    """Write views in memory as `assemble_dataset` does; the views of a scene stand together."""
     rows = map(row_from_view, views)
     return assemble_dataset(
         pack_scenes(rows, encoding),
@@ -60,7 +60,7 @@ def write_dataset(
 
 
 def pack_scenes(rows: Iterable[Row], encoding: Encoding) -> Iterator[PackedScene]:
-    """The scenes of rows that stand side by side; one view is held at a time."""
+    """Yield the scenes of rows that stand side by side; one view is held at a time."""
     for _, group in itertools.groupby(rows, key=lambda row: row["scene_id"]):
         yield pack_scene(group, encoding)
 
@@ -95,7 +95,7 @@ def assemble_dataset(
     colours: ChannelSums | None = None
     with folder_atomically(folder) as temporary, _Shards(temporary, scenes_per_shard) as shards:
         for scene in scenes:
-            codec = check_codec(scene.codec, codec, scene.scene_id, scene.view_indices[0])
+            codec = require_same_codec(scene.codec, codec, scene.scene_id, scene.view_indices[0])
             latents = _added(latents, scene.latent_sums)
             colours = _added(colours, scene.rgb_sums)
             shards.add(scene, TRAIN if splits is None else splits[scene.scene_id])
@@ -106,15 +106,14 @@ def assemble_dataset(
             )
         entries = shards.finish()
         (temporary / CARD_PATH).write_text(card_text(entries, shards.scenes, encoding), "utf-8")
+        files = [*map(index_path, MODALITIES), CARD_PATH.as_posix()]
         manifest = Manifest(
             codec=codec,
             encoding=encoding.as_json(),
             latent_channels=latents.statistics(),
             rgb_channels=colours.statistics(),
             shards=tuple(entries),
-            files=tuple(
-                _file_entry(temporary, path) for path in (*map(index_path, MODALITIES), CARD_PATH)
-            ),
+            files=tuple(_file_entry(temporary, path) for path in files),
             scenes=tuple(shards.scenes),
             dropped=tuple(dropped),
             provenance=dict(provenance),
@@ -123,13 +122,8 @@ def assemble_dataset(
     return manifest
 
 
-def index_path(modality: str) -> Path:
-    """Where a modality's index lies in a dataset."""
-    return Path("meta") / "index" / f"{modality}.parquet"
-
-
 def shard_path(modality: str, split: str, number: int, total: int) -> str:
-    """Where a shard lies in a dataset."""
+    """Return where a shard lies in a dataset, relative to it."""
     return f"data/{modality}/{split}-{number:05d}-of-{total:05d}.parquet"
 
 
@@ -161,9 +155,9 @@ class _Shards:
         for shard in group.values():
             shard.add(scene)
         number = len(self._num_scenes[split]) - 1
-        place = self._num_scenes[split][-1]
+        row_group = self._num_scenes[split][-1]
         self.scenes.append(
-            SceneEntry(scene.scene_id, split, number, place, tuple(scene.view_indices))
+            SceneEntry(scene.scene_id, split, number, row_group, tuple(scene.view_indices))
         )
         self._num_scenes[split][-1] += 1
         self._num_rows[split][-1] += len(scene.view_indices)
@@ -171,7 +165,7 @@ class _Shards:
             self._finish_shards(split)
 
     def finish(self) -> list[ShardEntry]:
-        """Give shards their last names and write the index; entries by modality, split, number."""
+        """Give shards their last names, write the index, return entries by modality and split."""
         for split in list(self._open):
             self._finish_shards(split)
         entries = []
@@ -214,7 +208,7 @@ class _Shards:
         return entries
 
     def _part(self, modality: str, split: str, number: int) -> Path:
-        """The index of one shard until all shards are counted; the shard lies beside it."""
+        """Return the path of one shard's index until all are counted; the shard lies beside it."""
         return self.folder / "data" / modality / f"{split}-{number:05d}.index"
 
     def _start(self, split: str) -> dict[str, OpenShard]:
@@ -239,6 +233,6 @@ def _added(sums: ChannelSums | None, more: ChannelSums) -> ChannelSums:
     return more if sums is None else add_sums([sums, more])
 
 
-def _file_entry(folder: Path, path: Path) -> FileEntry:
+def _file_entry(folder: Path, path: str) -> FileEntry:
     whole = folder / path
-    return FileEntry(path.as_posix(), whole.stat().st_size, sha256_of_file(whole))
+    return FileEntry(path, whole.stat().st_size, sha256_of_file(whole))

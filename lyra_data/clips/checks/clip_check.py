@@ -1,4 +1,4 @@
-"""Checking a clip: every rule that applies to it, in the order of RULES."""
+"""Check a clip by every rule that applies to it, in the order of RULES."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from lyra_data.clips.checks.depth_maps import check_depth
-from lyra_data.clips.checks.finding import SEVERITIES, Finding, Severity
 from lyra_data.clips.checks.intrinsics import check_intrinsics
+from lyra_data.clips.checks.locations import ClipFinding, ClipLocation
 from lyra_data.clips.checks.parts import ClipParts, read_parts
 from lyra_data.clips.checks.pictures import check_pictures
 from lyra_data.clips.checks.poses import check_poses
@@ -17,6 +17,7 @@ from lyra_data.clips.checks.rules import RULES
 from lyra_data.clips.checks.structure import check_structure
 from lyra_data.clips.store import CLIP_INDEX, scene_folders
 from lyra_data.engine.errors import CorruptDataError, InputError
+from lyra_data.engine.findings import Severity, worst_severity
 from lyra_data.scene.clip import Clip
 
 BEFORE_REPROJECTION = {
@@ -24,12 +25,12 @@ BEFORE_REPROJECTION = {
     for rule in RULES.values()
     if rule.severity == "error" and not rule.name.endswith("-jump")
 }
-"""Where one of these finds something, moving pixels by depth and poses would tell nothing more."""
+"""Where one of these finds something, moving pixels by depth and poses would say nothing more."""
 
 
 @dataclass(frozen=True)
 class CheckedClip:
-    """A clip and what was found.
+    """A clip and its findings.
 
     Attributes:
         num_frames: None where the clip could not be read.
@@ -38,12 +39,11 @@ class CheckedClip:
     clip: str
     folder: str
     num_frames: int | None
-    findings: tuple[Finding, ...]
+    findings: tuple[ClipFinding, ...]
 
     @property
     def worst(self) -> Severity | None:
-        found = {finding.severity for finding in self.findings}
-        return next((severity for severity in SEVERITIES if severity in found), None)
+        return worst_severity(self.findings)
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -54,14 +54,14 @@ class CheckedClip:
         }
 
 
-def check_clip(clip: Clip) -> list[Finding]:
-    """What the rules find; nothing is read or written. Of a single frame, video rules tell
-    nothing."""
+def check_clip(clip: Clip) -> list[ClipFinding]:
+    """Return what the rules find; nothing is read or written. Rules for videos find nothing in a
+    single frame."""
     return _check(ClipParts.of(clip))
 
 
 def check_clip_folder(folder: Path) -> CheckedClip:
-    """As `check_clip`, of a stored clip; files that are not as written are a finding too.
+    """Check a stored clip as `check_clip` does; files that are not as written are a finding too.
 
     Raises:
         InputError: there is no clip in this folder.
@@ -71,23 +71,18 @@ def check_clip_folder(folder: Path) -> CheckedClip:
     try:
         parts = read_parts(folder)
     except CorruptDataError as error:
-        rule = RULES["stored-files"]
-        found = Finding(
-            rule=rule.name,
-            severity=rule.severity,
-            clip=folder.name,
-            frames=(),
-            value=None,
-            bound=rule.bound,
-            message=f"{_below(error.where, folder)}: {error.what}",
-            remedy=error.fix or rule.remedy,
+        finding = RULES.finding(
+            "stored-files",
+            ClipLocation(folder.name),
+            f"{_below(error.where, folder)}: {error.what}",
+            remedy=error.fix,
         )
-        return CheckedClip(folder.name, str(folder), None, (found,))
+        return CheckedClip(folder.name, str(folder), None, (finding,))
     return CheckedClip(parts.scene_id, str(folder), len(parts), tuple(_check(parts)))
 
 
 def find_clips(path: Path) -> list[Path]:
-    """The clip in a folder, or all clips of a folder of clips, by name.
+    """Return the clip in a folder, or all clips of a folder of clips, by name.
 
     Raises:
         InputError: there is no such folder, or no clip in it.
@@ -100,13 +95,13 @@ def find_clips(path: Path) -> list[Path]:
         )
     if (path / CLIP_INDEX).is_file():
         return [path]
-    found = [folder for folder in scene_folders(path) if (folder / CLIP_INDEX).is_file()]
-    if not found:
+    clips = [folder for folder in scene_folders(path) if (folder / CLIP_INDEX).is_file()]
+    if not clips:
         raise _no_clip(path)
-    return found
+    return clips
 
 
-def _check(parts: ClipParts) -> list[Finding]:
+def _check(parts: ClipParts) -> list[ClipFinding]:
     findings = check_structure(parts)
     if any(finding.rule in ("frame-counts", "array-shapes") for finding in findings):
         return findings
@@ -114,8 +109,7 @@ def _check(parts: ClipParts) -> list[Finding]:
     findings += [*check_depth(parts), *check_pictures(parts)]
     if len(parts) > 1 and not any(finding.rule in BEFORE_REPROJECTION for finding in findings):
         findings += check_reprojection(parts)
-    order = list(RULES)
-    return sorted(findings, key=lambda finding: order.index(finding.rule))
+    return RULES.sort(findings)
 
 
 def _below(where: str | None, folder: Path) -> str:

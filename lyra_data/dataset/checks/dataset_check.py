@@ -1,4 +1,4 @@
-"""Checking a packaged dataset: files, then rows, then views; in the order of DATASET_RULES.
+"""Check a packaged dataset: files, then rows, then views; in the order of DATASET_RULES.
 
 What an earlier step finds wrong is left out of the later ones. One view is in memory at a time.
 """
@@ -11,32 +11,40 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lyra_data.clips.checks.finding import SEVERITIES, Severity
-from lyra_data.dataset.checks.directions import NAMES, check_directions, compared_frames, partners
+from lyra_data.dataset.checks.directions import (
+    COMPARED_FIELDS,
+    check_directions,
+    compared_frames,
+    partners,
+)
 from lyra_data.dataset.checks.files import check_files
-from lyra_data.dataset.checks.finding import DatasetFinding, found, unreadable
 from lyra_data.dataset.checks.latents import check_latents
+from lyra_data.dataset.checks.locations import (
+    DatasetFinding,
+    file_finding,
+    unreadable_finding,
+)
 from lyra_data.dataset.checks.rows import check_row, check_shards, scene_rows
 from lyra_data.dataset.checks.rules import DATASET_RULES
 from lyra_data.dataset.checks.totals import Totals
 from lyra_data.dataset.checks.views import PIXELS, check_cameras, check_view
-from lyra_data.dataset.files.byte_ranges import open_ranges
 from lyra_data.dataset.format.encoding import Encoding
 from lyra_data.dataset.format.layout import MODALITIES
-from lyra_data.dataset.format.manifest import MANIFEST_PATH, Manifest, SceneEntry
-from lyra_data.dataset.reading.checking import load_manifest
-from lyra_data.dataset.reading.reader import SceneDataset
-from lyra_data.dataset.reading.scene_tables import Places, SceneTables
+from lyra_data.dataset.format.manifest import MANIFEST_PATH, Manifest
+from lyra_data.dataset.reading.dataset_files import DatasetFiles
+from lyra_data.dataset.reading.scene_reader import SceneReader
 from lyra_data.engine.errors import CorruptDataError
+from lyra_data.engine.findings import Severity, worst_severity
 from lyra_data.engine.progress import Progress
 from lyra_data.views.fields import Row
 
-ViewKey = tuple[str, int]
+ViewName = tuple[str, int]
+"""scene_id and view_index."""
 
 
 @dataclass(frozen=True)
 class CheckedDataset:
-    """A dataset and what was found.
+    """A dataset and its findings.
 
     Attributes:
         num_looked_at: views whose frames and depth were decoded.
@@ -50,8 +58,7 @@ class CheckedDataset:
 
     @property
     def worst(self) -> Severity | None:
-        severities = {finding.severity for finding in self.findings}
-        return next((severity for severity in SEVERITIES if severity in severities), None)
+        return worst_severity(self.findings)
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -64,7 +71,7 @@ class CheckedDataset:
 
 
 def is_dataset(uri: Path | str) -> bool:
-    """Whether it is a URI, or a folder that has a manifest or the data of a dataset."""
+    """Return whether it is a URI, or a folder that has a manifest or the data of a dataset."""
     folder = Path(uri)
     return (
         "://" in str(uri)
@@ -75,103 +82,99 @@ def is_dataset(uri: Path | str) -> bool:
 
 
 def check_dataset(uri: Path | str, *, sample: int | None, progress: Progress) -> CheckedDataset:
-    """What the rules find; nothing is written.
+    """Return what the rules find; nothing is written.
 
     Args:
-        sample: views whose frames and depth are looked at, always the same ones; None: all. Files,
+        sample: views whose frames and depth are decoded, always the same ones; None: all. Files,
             rows, cameras and latents are checked of all views.
 
     Raises:
         InputError, StageOrderError: it cannot be reached, or there is no such folder.
     """
-    files = open_ranges(uri, None, None)
     try:
-        manifest = load_manifest(files)
+        files = DatasetFiles.open(uri)
     except CorruptDataError as error:
-        finding = found("manifest", error.what, file=MANIFEST_PATH.as_posix())
+        finding = file_finding("manifest", error.what, file=MANIFEST_PATH.as_posix())
         return CheckedDataset(str(uri), 0, 0, 0, (finding,))
-    findings = list(check_files(files, manifest, progress))
+    manifest = files.manifest
+    findings = list(check_files(files, progress))
     chosen = sampled_views(manifest, sample)
     num_views = sum(len(scene.view_indices) for scene in manifest.scenes)
-    looked_at = 0
+    num_looked_at = 0
     if not any(finding.severity == "error" for finding in findings):
-        findings += check_shards(files, manifest)
+        findings += check_shards(files)
     if not any(finding.severity == "error" for finding in findings):
-        findings += _check_scenes(uri, manifest, chosen, progress)
-        looked_at = len(chosen)
-    order = list(DATASET_RULES)
-    findings.sort(key=lambda finding: order.index(finding.rule))  # stable
-    return CheckedDataset(str(uri), len(manifest.scenes), num_views, looked_at, tuple(findings))
+        findings += _check_scenes(files, chosen, progress)
+        num_looked_at = len(chosen)
+    ordered = tuple(DATASET_RULES.sort(findings))
+    return CheckedDataset(str(uri), len(manifest.scenes), num_views, num_looked_at, ordered)
 
 
-def sampled_views(manifest: Manifest, number: int | None) -> set[ViewKey]:
-    """So many views, drawn by a hash of their names; None: all."""
+def sampled_views(manifest: Manifest, number: int | None) -> set[ViewName]:
+    """Return so many views, drawn by a hash of their names; None: all."""
     every = [(scene.scene_id, view) for scene in manifest.scenes for view in scene.view_indices]
-    ordered = sorted(every, key=lambda key: hashlib.sha256(f"{key[0]}/{key[1]}".encode()).digest())
+    ordered = sorted(
+        every, key=lambda name: hashlib.sha256(f"{name[0]}/{name[1]}".encode()).digest()
+    )
     return set(ordered[:number])
 
 
 def _check_scenes(
-    uri: Path | str, manifest: Manifest, chosen: set[ViewKey], progress: Progress
+    files: DatasetFiles, chosen: set[ViewName], progress: Progress
 ) -> Iterator[DatasetFinding]:
-    dataset = SceneDataset(uri)
-    tables, totals = SceneTables(dataset.files, manifest), Totals()
+    manifest, totals = files.manifest, Totals()
     num_views = sum(len(scene.view_indices) for scene in manifest.scenes)
     progress.start("Looking at", num_views, "views")
-    whole = True
+    is_readable = True
     for entry in manifest.scenes:
+        scene = SceneReader(files, entry)
         try:
-            rows = scene_rows(tables, entry)
-            blobs: Places = {}
-            for modality in MODALITIES:
-                blobs |= tables.places(entry, modality)
-            pictures = tables.table(entry, "preview", ["thumbnail"])["thumbnail"].to_pylist()
+            rows = scene_rows(scene.stored)
+            pictures = scene.stored.table("preview", ["thumbnail"])["thumbnail"].to_pylist()
             totals.add(entry, rows, [picture["bytes"] for picture in pictures])
-            yield from _check_views(dataset, entry, rows, blobs, chosen, progress)
+            yield from _check_views(files, scene, rows, chosen, progress)
         except CorruptDataError as error:
-            whole = False
-            yield unreadable(error, entry.scene_id)
-    if whole:
+            is_readable = False
+            yield unreadable_finding(error, entry.scene_id)
+    if is_readable:
         yield from totals.findings(manifest)
     progress.finish()
 
 
 def _check_views(
-    dataset: SceneDataset,
-    entry: SceneEntry,
+    files: DatasetFiles,
+    scene: SceneReader,
     rows: Sequence[Row],
-    blobs: Places,
-    chosen: set[ViewKey],
+    chosen: set[ViewName],
     progress: Progress,
 ) -> Iterator[DatasetFinding]:
-    encoding = Encoding(**dataset.manifest.encoding)  # type: ignore[arg-type]
-    channels = len(dataset.manifest.latent_channels)
+    encoding = Encoding(**files.manifest.encoding)  # type: ignore[arg-type]
+    channels = len(files.manifest.latent_channels)
+    blobs = {
+        key: blob for modality in MODALITIES for key, blob in scene.stored.blobs(modality).items()
+    }
     sound = []
     for row in rows:
-        name = entry.scene_id, row["view_index"]
+        view = row["view_index"]
         findings = check_row(row, blobs, encoding, channels=channels)
         yield from findings
         if not findings:
             sound.append(row)
-            (latents,) = dataset.read_fields(
-                entry.scene_id, ["latents"], view_indices=[row["view_index"]]
-            )
+            (latents,) = scene.read_fields(["latents"], view_indices=[view])
             yield from check_latents(row, latents["latents"].numpy())
-            if name in chosen:
-                (values,) = dataset.read_fields(
-                    entry.scene_id, PIXELS, view_indices=[row["view_index"]]
-                )
+            if (scene.scene_id, view) in chosen:
+                (values,) = scene.read_fields(PIXELS, view_indices=[view])
                 yield from check_view(row, values)
                 del values  # before the next view is decoded
             else:
                 yield from check_cameras(row)
-        progress.advance(note=f"{entry.scene_id}, view {row['view_index']}")
+        progress.advance(note=f"{scene.scene_id}, view {view}")
     for forward, backward in partners(sound):
         pair = [forward["view_index"], backward["view_index"]]
         frames = forward["num_frames"]
         same_size = all(forward[key] == backward[key] for key in ("num_frames", "height", "width"))
-        if same_size and any((entry.scene_id, view) in chosen for view in pair):
-            one, other = dataset.read_fields(
-                entry.scene_id, NAMES, view_indices=pair, frames=compared_frames(frames)
+        if same_size and any((scene.scene_id, view) in chosen for view in pair):
+            one, other = scene.read_fields(
+                COMPARED_FIELDS, view_indices=pair, frames=compared_frames(frames)
             )
             yield from check_directions(backward, one, other, frames)

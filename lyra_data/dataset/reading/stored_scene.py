@@ -1,0 +1,117 @@
+"""Read a scene as it is stored: rows and blobs, every part checked, nothing decoded.
+
+Whatever copies or checks a dataset reads this. `scene_reader` is for whoever needs frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lyra_data.dataset.files.byte_ranges import Range
+from lyra_data.dataset.files.corruption import corruption_of
+from lyra_data.dataset.format.blob_index import CUT_SCHEMA, BlobEntries, cut_row
+from lyra_data.dataset.format.layout import blob_columns
+from lyra_data.dataset.format.manifest import SceneEntry
+from lyra_data.dataset.packing.packed import Packed
+from lyra_data.dataset.reading.dataset_files import DatasetFiles
+from lyra_data.dataset.reading.plain_columns import require_scene
+from lyra_data.views.fields import FIELD_BY_NAME, Row
+
+
+class StoredScene:
+    """One scene of a dataset as it is stored."""
+
+    def __init__(self, files: DatasetFiles, entry: SceneEntry) -> None:
+        self.files, self.entry = files, entry
+
+    def rows(self, modality: str, columns: Sequence[str]) -> list[Row]:
+        """Read some plain columns, a row a view; scene_id and view_index come with them.
+
+        Raises:
+            CorruptDataError: the bytes have changed, or are another scene's.
+        """
+        plain = self.files.plain_columns(self.entry, modality)
+        data = self.files.read(self.files.plain.ranges(plain))
+        return self.files.plain.rows(self.entry, plain, columns, data)
+
+    def blobs(self, modality: str) -> BlobEntries:
+        """Return what the index says of its blobs, by view_index and field.
+
+        Raises:
+            CorruptDataError: the index has changed, or does not know the scene.
+        """
+        return self.files.blobs(self.entry, modality)
+
+    def blob(self, view_index: int, field: str) -> Packed:
+        """Read the whole blob of a packed field.
+
+        Raises:
+            CorruptDataError: it has changed.
+        """
+        entry = self.blobs(FIELD_BY_NAME[field].modality)[view_index, field]
+        parts = range(len(entry.table.ends))
+        data = self.files.read(entry.ranges(parts))
+        entry.check(parts, data, self.files.ranges.address(entry.file))
+        return Packed(b"".join(data), entry.table)
+
+    def table(self, modality: str, columns: Sequence[str] | None = None) -> pa.Table:
+        """Read the rows of a modality: pages are checked by their checksums, blobs by the index.
+
+        Args:
+            columns: those to read, besides scene_id and view_index; None: all.
+
+        Raises:
+            CorruptDataError: bytes have changed, naming the file and, of a blob, the bytes.
+        """
+        plain = self.files.plain_columns(self.entry, modality)
+        address = self.files.ranges.address(plain.file)
+        with corruption_of(address):
+            plain.check([0], self.files.read(plain.ranges([0])), address)
+            table = self._row_group(plain.file, plain.row_group, columns)
+            require_scene(self.entry, table.select(["scene_id", "view_index"]).to_pylist())
+            for field, leaf in blob_columns(modality).items():
+                name = leaf.split(".")[0]
+                if columns is None or name in columns:
+                    self._check_blobs(table[name], modality, field)
+        return table
+
+    def cuts(self, modality: str, scene_id: str, view_indices: Sequence[int]) -> pa.Table:
+        """Return how the blobs of some views are cut, for a scene to be called `scene_id`."""
+        blobs = self.blobs(modality)
+        rows = [
+            cut_row(scene_id, view, field, blobs[view, field].table, blobs[view, field].hashes)
+            for view in view_indices
+            for field in blob_columns(modality)
+        ]
+        return pa.Table.from_pylist(rows, schema=CUT_SCHEMA)
+
+    def _row_group(self, path: str, number: int, columns: Sequence[str] | None) -> pa.Table:
+        """Read a row group, its column chunks in one go: they lie one after another."""
+        metadata = self.files.plain.footer(path)
+        group = metadata.row_group(number)
+        chunks = [group.column(index) for index in range(group.num_columns)]
+        begin = min(chunk.data_page_offset for chunk in chunks)
+        end = max(chunk.data_page_offset + chunk.total_compressed_size for chunk in chunks)
+        size = self.files.plain.shard(path).size
+        source = self.files.ranges.open_for_arrow(path, size, [Range(path, begin, end)])
+        names = None if columns is None else ["scene_id", "view_index", *columns]
+        with pq.ParquetFile(source, metadata=metadata, page_checksum_verification=True) as file:
+            return file.read_row_group(number, columns=names, use_threads=False)
+
+    def _check_blobs(self, column: pa.ChunkedArray, modality: str, field: str) -> None:
+        """Compare the blobs of a column with their hashes, without copying them."""
+        blobs, row = self.blobs(modality), 0
+        for chunk in column.chunks:
+            values = chunk.field("bytes") if pa.types.is_struct(chunk.type) else chunk
+            for value in values:
+                entry = blobs[self.entry.view_indices[row], field]
+                blob, row = memoryview(value.as_buffer()), row + 1
+                if len(blob) != entry.table.ends[-1]:
+                    raise ValueError(f"a blob of {field} has {len(blob)} bytes")
+                parts = range(len(entry.table.ends))
+                data: Any = [blob[slice(*entry.table.bounds(part))] for part in parts]
+                entry.check(parts, data, self.files.ranges.address(entry.file))
