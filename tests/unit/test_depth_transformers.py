@@ -81,7 +81,7 @@ def test_metric_depth_anything_is_what_transformers_own_processor_and_model_give
 def test_pictures_are_prepared_for_depth_anything_as_transformers_does(
     models: Path, size: tuple[int, int]
 ) -> None:
-    ours = estimator(models, "metric")._shown(picture(*size))
+    ours = estimator(models, "metric")._model_input(picture(*size))
     theirs = reference_processor(models / "metric")(image_of(picture(*size)), return_tensors="np")
     np.testing.assert_allclose(ours.numpy(), theirs["pixel_values"][0], atol=1e-5)
 
