@@ -65,7 +65,7 @@ def test_a_distance_that_is_not_stated_is_a_dash_and_null(tmp_path: Path) -> Non
 
 
 def test_every_view_shows_its_own_frames_in_its_own_place(dataset: Path) -> None:
-    video = scene_video(SceneDataset(dataset), "a").permute(0, 2, 3, 1).numpy()
+    video = scene_video(SceneDataset(dataset)["a"]).permute(0, 2, 3, 1).numpy()
     cell, height, row = 203, 152, 186
     assert video.shape[:1] + video.shape[2:] == (9, 1280, 3) and video.shape[1] % 2 == 0
     for view, left, top in ((0, 10, 32), (1, 650, 32), (2, 10, 32 + row)):

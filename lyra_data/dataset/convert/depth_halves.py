@@ -1,4 +1,4 @@
-"""Depth as Lyra's archives hold it, to the bit: half floats, with their ways to say "unknown".
+"""Read and write depth as Lyra's archives hold it, to the bit, with their ways to say "unknown".
 
 A dataset keeps 0 where depth is unknown. An archive may say so by 0, infinity, NaN or negative
 numbers: which of them stood where is remembered as text, so that the same archive can be written.
@@ -29,7 +29,7 @@ _AGAIN = "give the archive as Lyra's data has it: 00000.exr, ... with a channel 
 def read_halves(
     path: Path, num_frames: int, height: int, width: int
 ) -> Iterator[UInt16[np.ndarray, "height width"]]:
-    """The bits of every frame's map, one at a time.
+    """Yield the bits of every frame's map, one at a time.
 
     Raises:
         InputError: the archive is damaged, lacks a frame, or holds something else.
@@ -60,7 +60,7 @@ def read_halves(
 
 
 def known_of(bits: UInt16[np.ndarray, "height width"]) -> Bool[np.ndarray, "height width"]:
-    """Where a depth is: a positive, finite number."""
+    """Return where the depth is a positive, finite number: bits from 1 to those below infinity."""
     return (bits > 0) & (bits < 0x7C00)
 
 
@@ -69,7 +69,7 @@ class UnknownBits:
 
     def __init__(self) -> None:
         self._patterns: dict[int, int] = {}
-        self._places = zlib.compressobj(9)
+        self._compressor = zlib.compressobj(9)
         self._packed: list[bytes] = []
 
     def add(self, bits: UInt16[np.ndarray, "height width"], where: str) -> None:
@@ -78,8 +78,8 @@ class UnknownBits:
         Raises:
             InputError: there are too many different ones to be ways of saying "unknown".
         """
-        found = bits[~known_of(bits)]
-        kinds, places = np.unique(found, return_inverse=True)
+        unknown = bits[~known_of(bits)]
+        kinds, kind_of_pixel = np.unique(unknown, return_inverse=True)
         for kind in kinds.tolist():
             self._patterns.setdefault(kind, len(self._patterns))
         if len(self._patterns) > _MAX_PATTERNS:
@@ -90,14 +90,14 @@ class UnknownBits:
                 fix="give depth along z, and 0 or infinity where it is unknown",
             )
         numbers = np.array([self._patterns[kind] for kind in kinds.tolist()], np.uint8)
-        self._packed.append(self._places.compress(numbers[places.ravel()].tobytes()))
+        self._packed.append(self._compressor.compress(numbers[kind_of_pixel.ravel()].tobytes()))
 
     def text(self) -> str:
-        """All that was noted: "0000", or several patterns and, packed, which stands where."""
+        """Return what was noted: "0000", or several patterns and, packed, which stands where."""
         names = ",".join(f"{pattern:04x}" for pattern in self._patterns)
         if len(self._patterns) < 2:
             return names
-        packed = b"".join([*self._packed, self._places.flush()])
+        packed = b"".join([*self._packed, self._compressor.flush()])
         return f"{names};{base64.b64encode(packed).decode()}"
 
 
@@ -107,19 +107,19 @@ class UnknownFiller:
     def __init__(self, text: str) -> None:
         names, _, packed = text.partition(";")
         self._patterns = np.array([int(name, 16) for name in names.split(",") if name], np.uint16)
-        places = zlib.decompress(base64.b64decode(packed)) if packed else b""
-        self._places = np.frombuffer(places, np.uint8)
+        numbers = zlib.decompress(base64.b64decode(packed)) if packed else b""
+        self._numbers = np.frombuffer(numbers, np.uint8)
         self._next = 0
 
     def fill(self, bits: UInt16[np.ndarray, "height width"]) -> UInt16[np.ndarray, "height width"]:
-        """The map with its unknown pixels as they were."""
+        """Return the map with its unknown pixels as they were."""
         unknown = ~known_of(bits)
         count = int(unknown.sum())
         filled = bits.copy()
         if len(self._patterns) == 1:
             filled[unknown] = self._patterns[0]
         elif len(self._patterns):
-            numbers = self._places[self._next : self._next + count]
+            numbers = self._numbers[self._next : self._next + count]
             self._next += count
             filled[unknown] = self._patterns[numbers]
         return filled

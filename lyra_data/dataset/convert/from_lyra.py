@@ -1,4 +1,4 @@
-"""Lyra's layout becomes a dataset: scene by scene, resumable, one view in memory at a time."""
+"""Convert Lyra's layout to a dataset: scene by scene, resumable, one view in memory at a time."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class FromLyraSettings:
 
 @dataclass
 class Converted:
-    """What was found on the way.
+    """What was converted, and with what losses.
 
     Attributes:
         poses: how many views have poses of which kind (`lyra_clip.POSES`).
@@ -120,9 +120,9 @@ def convert_from_lyra(
                 finished = store.folder / key
             else:
                 progress.advance(len(scene.clips), note=scene.scene_id)
-            found = Converted.of((finished / FACTS_FILE).read_text(encoding="utf-8"))
-            total.add(found)
-            if found.poses:
+            converted = Converted.of((finished / FACTS_FILE).read_text(encoding="utf-8"))
+            total.add(converted)
+            if converted.poses:
                 yield PackedScene.read(finished)
         if not total.poses:
             raise InputError(
@@ -150,7 +150,7 @@ def convert_from_lyra(
 
 
 def _pack(scene: LyraScene, settings: FromLyraSettings, progress: Progress, item: Path) -> None:
-    found = Converted()
+    converted = Converted()
 
     def views() -> Iterator[EncodedView]:
         for clip in scene.clips:
@@ -161,10 +161,10 @@ def _pack(scene: LyraScene, settings: FromLyraSettings, progress: Progress, item
             except InputError as error:
                 if not settings.skip_broken:
                     raise
-                found.dropped.append(_dropped(scene, clip.index, error))
+                converted.dropped.append(_dropped(scene, clip.index, error))
                 view = None
             if view is not None:
-                _note(view, found)
+                _note(view, converted)
                 yield view
             progress.advance(note=scene.scene_id)
 
@@ -172,7 +172,7 @@ def _pack(scene: LyraScene, settings: FromLyraSettings, progress: Progress, item
     first = next(made, None)
     if first is not None:
         pack_encoded(_again(first, made)).write(item)
-    (item / FACTS_FILE).write_text(found.as_text(), encoding="utf-8")
+    (item / FACTS_FILE).write_text(converted.as_text(), encoding="utf-8")
 
 
 def _again(first: EncodedView, rest: Iterator[EncodedView]) -> Iterator[EncodedView]:
@@ -180,14 +180,14 @@ def _again(first: EncodedView, rest: Iterator[EncodedView]) -> Iterator[EncodedV
     yield from rest
 
 
-def _note(view: EncodedView, found: Converted) -> None:
+def _note(view: EncodedView, converted: Converted) -> None:
     provenance = json.loads(view.row["provenance"])
     poses = provenance[POSES_KEY]
-    found.poses[poses] += 1
+    converted.poses[poses] += 1
     if poses == "backwards":
-        found.flagged.append(f"{view.row['scene_id']}/{view.row['view_index']}")
-    found.inexact_latents += not view.latent_source_exact
-    found.without_depth += provenance["lyra_depth"] == "none"
+        converted.flagged.append(f"{view.row['scene_id']}/{view.row['view_index']}")
+    converted.inexact_latents += not view.latent_source_exact
+    converted.without_depth += provenance["lyra_depth"] == "none"
 
 
 def _dropped(scene: LyraScene, index: int, error: InputError) -> DroppedView:
@@ -196,7 +196,7 @@ def _dropped(scene: LyraScene, index: int, error: InputError) -> DroppedView:
 
 
 def _key(scene: LyraScene, settings: FromLyraSettings) -> str:
-    """What a converted scene depends on: its files, as far as the file system tells, and how."""
+    """Return the key of what a converted scene depends on: its files, and the settings."""
     parts = [
         [clip.index, part, str(stored.container.resolve()), stored.offset, stored.size,
          stored.changed]

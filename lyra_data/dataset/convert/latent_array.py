@@ -1,4 +1,4 @@
-"""Saved latents of Lyra's: an array that torch.save pickled, read without running anything."""
+"""Read and write Lyra's saved latents: a pickled array, read without running anything."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KINDS = ("float16", "float32", "float64")
 
 @dataclass(frozen=True)
 class SavedLatents:
-    """What a file holds.
+    """The latents of a file.
 
     Attributes:
         values: as float32, without the axis of the batch.
@@ -31,7 +31,7 @@ class SavedLatents:
 
 
 def read_latents(path: Path) -> SavedLatents:
-    """The latents in a file.
+    """Read the latents in a file.
 
     Raises:
         InputError: it holds anything but an array of floats [1, channel, frame, height, width].

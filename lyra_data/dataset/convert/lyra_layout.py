@@ -1,4 +1,4 @@
-"""The layout of Lyra 1's data: a folder a camera path, one file a clip and part.
+"""Describe the layout of Lyra 1's data: a folder a camera path, one file a clip and part.
 
     ROOT/INDEX/rgb/NAME.mp4            frames
     ROOT/INDEX/pose/NAME.npz           data: camera-to-world (frame 4 4); inds: frame numbers
@@ -36,7 +36,7 @@ LATENT_SPACE_FINGERPRINT = "lyra-1: (latents - mean) / std * 0.5, per channel an
 
 
 @dataclass(frozen=True)
-class PartPlace:
+class ClipPart:
     """Which part of which clip a file is."""
 
     root: str
@@ -45,28 +45,29 @@ class PartPlace:
     part: str
 
 
-def place_of(path: PurePosixPath) -> PartPlace | None:
-    """What a file is, by its path from the source's folder; None: nothing of the layout."""
+def part_of(path: PurePosixPath) -> ClipPart | None:
+    """Return what a file is, by its path from the source's folder; None: nothing of the layout."""
     if len(path.parts) < 3 or path.name.startswith("."):
         return None
     *above, index, part, _ = path.parts
     is_number = index.isascii() and index.isdigit() and str(int(index)) == index
     if not is_number or path.suffix != SUFFIXES.get(part):
         return None
-    return PartPlace("/".join(above), int(index), path.stem, part)
+    return ClipPart("/".join(above), int(index), path.stem, part)
 
 
 def trajectory_of(index: int) -> str:
+    """Return the camera path of a folder."""
     return TRAJECTORIES[index % len(TRAJECTORIES)]
 
 
 def is_reversed(index: int) -> bool:
-    """Whether a folder holds clips of the reversed motion, saved backwards."""
+    """Return whether a folder holds clips of the reversed motion, saved backwards."""
     return index >= len(TRAJECTORIES)
 
 
 def folder_index(trajectory: str, *, motion_reversed: bool) -> int | None:
-    """The folder of a view; None: the layout has none for its camera path."""
+    """Return the folder of a view; None: the layout has none for its camera path."""
     if trajectory not in TRAJECTORIES:
         return None
     return TRAJECTORIES.index(trajectory) + len(TRAJECTORIES) * motion_reversed

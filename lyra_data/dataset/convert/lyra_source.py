@@ -1,6 +1,6 @@
-"""A source in Lyra's layout: which clips lie in its folders and tars, and where their parts are.
+"""Find the clips of a source in Lyra's layout, in its folders and tars, and where their parts are.
 
-What was found is kept in a small database on the disk, so that memory does not grow with it.
+They are kept in a small database on the disk, so that memory does not grow with it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from lyra_data.dataset.convert.lyra_layout import NUM_FOLDERS, SUFFIXES, PartPlace, place_of
+from lyra_data.dataset.convert.lyra_layout import NUM_FOLDERS, SUFFIXES, ClipPart, part_of
 from lyra_data.dataset.convert.tar_members import tar_members
 from lyra_data.engine.errors import InputError, LyraError
 
@@ -107,14 +107,14 @@ class LyraSource:
         return self._count(f"SELECT COUNT(*) FROM ({query})")
 
     def scenes(self) -> Iterator[LyraScene]:
-        """All scenes by root and name; a clip is whatever has a video."""
+        """Yield all scenes by root and name; a clip is whatever has a video."""
         rows = self._table.execute("SELECT * FROM parts ORDER BY root, name, number, part")
         for (root, name), group in itertools.groupby(rows, key=lambda row: row[:2]):
             clips = []
             for number, parts in itertools.groupby(group, key=lambda row: row[2]):
-                found = {row[3]: StoredPart(Path(row[4]), *row[5:]) for row in parts}
-                if "rgb" in found:
-                    clips.append(LyraClip(number, found))
+                by_name = {row[3]: StoredPart(Path(row[4]), *row[5:]) for row in parts}
+                if "rgb" in by_name:
+                    clips.append(LyraClip(number, by_name))
             if clips:
                 yield LyraScene(root, name, tuple(clips))
 
@@ -142,53 +142,52 @@ class LyraSource:
             )
 
     def _find_below(self, folder: Path) -> None:
-        for place, below, files in os.walk(folder, followlinks=True):
+        for directory, below, files in os.walk(folder, followlinks=True):
             below.sort()
             for file in sorted(files):
-                path = Path(place) / file
+                path = Path(directory) / file
                 relative = PurePosixPath(path.relative_to(folder).as_posix())
                 if path.suffix == ".tar":
                     self._find_in_tar(path, relative.parent)
-                elif found := place_of(relative):
+                elif part := part_of(relative):
                     facts = path.stat()
-                    part = StoredPart(path, -1, facts.st_size, facts.st_mtime_ns)
-                    self._add(found, part)
+                    self._add(part, StoredPart(path, -1, facts.st_size, facts.st_mtime_ns))
 
     def _find_in_tar(self, path: Path, above: PurePosixPath) -> None:
         changed = path.stat().st_mtime_ns
         for member in tar_members(path):
-            if found := place_of(above / member.path):
-                self._add(found, StoredPart(path, member.offset, member.size, changed))
+            if part := part_of(above / member.path):
+                self._add(part, StoredPart(path, member.offset, member.size, changed))
 
-    def _add(self, place: PartPlace, part: StoredPart) -> None:
-        if place.index >= NUM_FOLDERS:
+    def _add(self, part: ClipPart, stored: StoredPart) -> None:
+        if part.index >= NUM_FOLDERS:
             raise InputError(
-                f"clip {place.name!r} lies in folder {place.index}; the layout has 0 to "
+                f"clip {part.name!r} lies in folder {part.index}; the layout has 0 to "
                 f"{NUM_FOLDERS - 1}",
-                where=str(part.container),
+                where=str(stored.container),
                 fix="give the data as it was released; six paths, and six of the reversed motion",
             )
-        row = (place.root, place.name, place.index, place.part)
+        row = (part.root, part.name, part.index, part.part)
         try:
             self._table.execute(
                 "INSERT INTO parts VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (*row, str(part.container), part.offset, part.size, part.changed),
+                (*row, str(stored.container), stored.offset, stored.size, stored.changed),
             )
         except sqlite3.IntegrityError:
             query = "SELECT container FROM parts WHERE root=? AND name=? AND number=? AND part=?"
             (other,) = self._table.execute(query, row).fetchone()
             raise InputError(
-                f"{place.part} of clip {place.index}/{place.name} is there twice: in {other} too",
-                where=str(part.container),
+                f"{part.part} of clip {part.index}/{part.name} is there twice: in {other} too",
+                where=str(stored.container),
                 fix="give each clip once: not its tar and what was unpacked from it",
             ) from None
 
 
 @contextmanager
 def as_files(clip: LyraClip, name: str) -> Iterator[Mapping[str, Path]]:
-    """The parts of a clip as files: those in a tar are copied for as long as this lasts.
+    """Give the parts of a clip as files: those in a tar are copied for as long as this lasts.
 
-    An error that names a copy is told with the tar's name in its place.
+    An error that names a copy is raised with the tar's name instead.
 
     Raises:
         InputError: a tar is cut.

@@ -1,4 +1,4 @@
-"""Do a clip's poses run with its pictures, or backwards? Told by reprojection.
+"""Judge by reprojection whether a clip's poses run with its pictures, or backwards.
 
 Lyra's clips of reversed motion were saved with their frames and intrinsics turned around and their
 poses not. Points are followed from picture to picture; depth and poses must lead to where they were
@@ -31,7 +31,7 @@ Verdict = Literal["agree", "backwards", "unknown"]
 
 @dataclass(frozen=True)
 class PoseOrder:
-    """What was found.
+    """The verdict and what was measured for it.
 
     Attributes:
         stated_pixels: median distance from where depth and poses lead to where points were found.
@@ -47,8 +47,8 @@ class PoseOrder:
     def __str__(self) -> str:
         if self.stated_pixels is None or self.backwards_pixels is None:
             return f"{self.verdict}: {self.reason}"
-        told = f"{self.stated_pixels:.2f} px, reversed {self.backwards_pixels:.2f} px"
-        return f"{self.verdict}: {told}" + (f"; {self.reason}" if self.reason else "")
+        distances = f"{self.stated_pixels:.2f} px, reversed {self.backwards_pixels:.2f} px"
+        return f"{self.verdict}: {distances}" + (f"; {self.reason}" if self.reason else "")
 
 
 @dataclass(frozen=True)
@@ -66,13 +66,13 @@ class SeenFrames:
 
 
 def frames_to_see(num_frames: int) -> list[int]:
-    """The frames of a clip that `pose_order` wants, ascending."""
+    """Return the frames of a clip that `pose_order` needs, ascending."""
     count = min(MAX_FRAMES, num_frames)
     return np.unique(np.linspace(0, num_frames - 1, count).round().astype(int)).tolist()
 
 
 def pose_order(seen: SeenFrames) -> PoseOrder:
-    """Whether poses and pictures run the same way."""
+    """Judge whether poses and pictures run the same way."""
     if len(seen.frames) < 2:
         return PoseOrder("unknown", None, None, "one frame alone does not move")
     known: Bool[Tensor, "frame height width"] = seen.depth > 0
@@ -92,7 +92,7 @@ def pose_order(seen: SeenFrames) -> PoseOrder:
 
 
 def _judged(own: np.ndarray, turned: np.ndarray, motion: float, diagonal: float) -> PoseOrder:
-    """The bounds are those of the rule `reprojection` of clips."""
+    """Judge distances of pairs; the bounds are those of the rule `reprojection` of clips."""
     limit = bounds.DISPLACED_DIAGONAL * diagonal + bounds.DISPLACED_MOTION * motion
     stated, backwards = float(np.median(own)), float(np.median(turned))
     better = backwards < bounds.BETTER_SHARE * stated
@@ -105,12 +105,12 @@ def _judged(own: np.ndarray, turned: np.ndarray, motion: float, diagonal: float)
 
 
 def _tells(pair: Pair, stated: Reading, other: Reading, diagonal: float) -> bool:
-    """Whether the two orders lead to different places."""
-    places = [
+    """Return whether the two orders lead to different pixels."""
+    pixels = [
         reading.carried(pair.first, pair.second, pair.tracks.start, pair.depth)[0]
         for reading in (stated, other)
     ]
-    apart = np.linalg.norm(places[0] - places[1], axis=1)
+    apart = np.linalg.norm(pixels[0] - pixels[1], axis=1)
     return float(np.median(np.nan_to_num(apart, nan=np.inf))) > SMALL_MOTION * diagonal
 
 

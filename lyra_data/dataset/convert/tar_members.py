@@ -1,4 +1,4 @@
-"""The files in a tar: where their bytes lie. Nothing is unpacked, nothing odd let through."""
+"""List the files in a tar and where their bytes lie; nothing is unpacked, nothing odd passes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class TarMember(NamedTuple):
 
 
 def tar_members(path: Path) -> Iterator[TarMember]:
-    """Every plain file; headers alone are read.
+    """Yield every plain file; headers alone are read.
 
     Raises:
         InputError: it is no tar, is compressed or cut, or has a member that is a link or a device

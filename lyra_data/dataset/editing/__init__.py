@@ -1,1 +1,1 @@
-"""Datasets made of datasets, without encoding anything again."""
+"""Make datasets of datasets, without encoding anything again."""

@@ -11,8 +11,6 @@ import numpy as np
 from jaxtyping import UInt8
 
 SIDE, LOW = 32, 8
-NUM_BITS = LOW * LOW - 1
-"""The mean is left out: it tells brightness."""
 
 
 def perceptual_hash(picture: UInt8[np.ndarray, "height width 3"]) -> int:
@@ -22,8 +20,3 @@ def perceptual_hash(picture: UInt8[np.ndarray, "height width 3"]) -> int:
     low = cv2.dct(small)[:LOW, :LOW].reshape(-1)[1:]
     bits = low > np.median(low)
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
-
-
-def distance(one: int, other: int) -> int:
-    """Return the bits in which two hashes differ, 0..NUM_BITS; of unlike pictures about half."""
-    return (one ^ other).bit_count()

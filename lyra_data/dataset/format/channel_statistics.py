@@ -1,4 +1,4 @@
-"""Mean and deviation of every channel: of a view in its row, of a dataset in its manifest.
+"""Compute mean and deviation of every channel, for a view's row and a dataset's manifest.
 
 Sums of a dataset are always taken from what rows state, so that a dataset put together of others'
 rows has the statistics that packaging would have given it, to the bit.
@@ -16,7 +16,7 @@ from jaxtyping import Float
 
 @dataclass(frozen=True)
 class ChannelStatistics:
-    """Of one channel of latents or frames."""
+    """Mean and deviation of one channel of latents or frames."""
 
     mean: float
     std: float
@@ -24,7 +24,7 @@ class ChannelStatistics:
 
 @dataclass(frozen=True)
 class ChannelSums:
-    """Of some views, per channel; mean and deviation follow from them."""
+    """Sums over some views, per channel; mean and deviation follow from them."""
 
     count: int
     total: tuple[float, ...]
@@ -32,7 +32,7 @@ class ChannelSums:
 
     @staticmethod
     def of_row(count: int, mean: Sequence[float], std: Sequence[float]) -> ChannelSums:
-        """Of a view whose row states these; `count` values a channel."""
+        """Return the sums of a view whose row states these; `count` values a channel."""
         return ChannelSums(
             count,
             tuple(count * one for one in mean),
@@ -52,7 +52,7 @@ class ChannelSums:
 
 
 def add_sums(sums: Iterable[ChannelSums]) -> ChannelSums:
-    """Of several views or scenes together, added in order."""
+    """Add the sums of several views or scenes, in order."""
     parts = list(sums)
     return ChannelSums(
         sum(part.count for part in parts),
@@ -62,7 +62,7 @@ def add_sums(sums: Iterable[ChannelSums]) -> ChannelSums:
 
 
 def channel_sums(values: Float[np.ndarray, "channel ..."]) -> ChannelSums:
-    """Of an array, its channels first."""
+    """Return the sums of an array, its channels first."""
     wide = values.astype(np.float64).reshape(len(values), -1)
     return ChannelSums(
         wide.shape[1], tuple(wide.sum(axis=1).tolist()), tuple((wide**2).sum(axis=1).tolist())
@@ -85,12 +85,12 @@ class PictureStatistics:
             counts += np.bincount(plane.reshape(-1), minlength=256)
 
     def statistics(self) -> tuple[ChannelStatistics, ...]:
-        """Of red, green and blue, in levels of 255."""
+        """Return those of red, green and blue, in levels of 255."""
         levels = np.arange(256)
-        found = []
+        channels = []
         for counts in self._histograms:
             mean = float(counts @ levels) / int(counts.sum())
-            found.append(
+            channels.append(
                 ChannelStatistics(mean, math.sqrt(counts @ (levels - mean) ** 2 / counts.sum()))
             )
-        return tuple(found)
+        return tuple(channels)

@@ -1,4 +1,4 @@
-"""Columns of the dataset's files, and those of them that derive from no field of a view."""
+"""Describe columns of the dataset's files, and list those that derive from no field of a view."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Column:
         value: takes what is stored from a view.
         blob_of: field whose blob it holds; None: a plain column, or a blob that no reader of ours
             needs.
-        feature: the Hub's word for it; None: told by the type.
+        feature: the Hub's word for it; None: it follows from the type.
         is_last: stands behind the plain columns.
     """
 
@@ -44,7 +44,7 @@ class Column:
 
 
 def video_name(view: EncodedView) -> str:
-    """What players call its video."""
+    """Return the name that players show for a view's video."""
     return f"{view.row['scene_id']}-{view.row['view_index']:03d}.mp4"
 
 
@@ -52,10 +52,10 @@ def _provenance(view: EncodedView) -> dict[str, str]:
     return json.loads(view.row["provenance"])
 
 
-def _told(
+def _stated(
     name: str, type: pa.DataType, meaning: str, value: Callable[[dict[str, str]], Any]
 ) -> Column:
-    """Something of the view's provenance."""
+    """Return the column of something that a view's provenance states."""
     return Column(
         name,
         type,
@@ -97,7 +97,7 @@ EXTRAS: dict[str, list[Column]] = {
             "of the picture or video that splits keep together: source_sha256, or scene_id",
             lambda view: source_id(view.row["scene_id"], _provenance(view)),
         ),
-        _told(
+        _stated(
             "source_sha256",
             pa.string(),
             "of the bytes of the picture, the video or the pictures",
@@ -110,19 +110,19 @@ EXTRAS: dict[str, list[Column]] = {
             "of the source; empty where it states none",
             lambda view: _provenance(view).get("source_licence", ""),
         ),
-        _told(
+        _stated(
             "teacher",
             pa.string(),
             "name of the kind of teacher, as in params.yaml",
             lambda stated: stated.get("teacher"),
         ),
-        _told(
+        _stated(
             "caption",
             pa.string(),
             "the words that the teacher was given, or the picture was made from",
             lambda stated: stated.get("prompt") or stated.get("source_text") or None,
         ),
-        _told(
+        _stated(
             "is_dynamic",
             pa.bool_(),
             "true for views of a video, in which things may move",

@@ -1,4 +1,4 @@
-"""Splits by source: what comes from one photo or video is never both trained and validated on."""
+"""Split by source: what comes from one photo or video is never both trained and validated on."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ made of. Depth and intrinsics do not count: one picture with two depth maps is o
 
 
 def source_sha256(provenance: Mapping[str, str]) -> str | None:
-    """Of the source's picture or video; None where the provenance does not state it."""
+    """Return that of the source's picture or video; None where the provenance does not state it."""
     return next((provenance[key] for key in SOURCE_HASHES if provenance.get(key)), None)
 
 
 def source_id(scene_id: str, provenance: Mapping[str, str]) -> str:
-    """What names a scene's source: the hash of its picture or video, or the scene itself."""
+    """Return what names a scene's source: the hash of its picture or video, or the scene_id."""
     return source_sha256(provenance) or scene_id
 
 
 def split_by_source(
     sources: Mapping[str, str], validation_fraction: float, named: Sequence[str] = ()
 ) -> dict[str, str]:
-    """The split of every scene.
+    """Return the split of every scene.
 
     A source's hash decides, so adding scenes moves none of the others; the share of validation
     approaches `validation_fraction` with many sources. At least one source is always trained on:
@@ -73,15 +73,15 @@ def split_by_source(
 
 
 def _sources_of(name: str, sources: Mapping[str, str]) -> set[str]:
-    """The sources of the scenes that a name or pattern fits."""
-    found = {source for scene_id, source in sources.items() if fnmatchcase(scene_id, name)}
-    if not found:
+    """Return the sources of the scenes that a name or pattern fits."""
+    fitting = {source for scene_id, source in sources.items() if fnmatchcase(scene_id, name)}
+    if not fitting:
         raise ParamsError(
             f"{name!r} fits no scene", where=NAMED, fix=suggestion(name, sorted(sources))
         )
-    return found
+    return fitting
 
 
 def _uniform(source: str) -> float:
-    """A number in [0, 1) drawn from the name."""
+    """Draw a number in [0, 1) from the name."""
     return int.from_bytes(hashlib.sha256(source.encode()).digest()[:6], "big") / 2**48

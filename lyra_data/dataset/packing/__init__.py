@@ -1,1 +1,1 @@
-"""Media codecs: frames, maps and latents as blobs whose parts are read alone."""
+"""Pack frames, maps and latents as blobs whose parts are read alone."""

@@ -117,13 +117,13 @@ class DepthBlob:
         halves = table.codec == HALF
         maps = np.empty((len(frames), height, width), np.float16 if halves else np.float32)
         first: dict[int, int] = {}  # a map is decoded where it is asked for first, then copied
-        for place, frame in enumerate(frames):
-            if first.setdefault(frame, place) != place:
-                maps[place] = maps[first[frame]]
+        for number, frame in enumerate(frames):
+            if first.setdefault(frame, number) != number:
+                maps[number] = maps[first[frame]]
             elif halves:
-                decode_half(parts[frame], height, width, out=maps[place])
+                decode_half(parts[frame], height, width, out=maps[number])
             else:
-                maps[place] = blobs.decode_map(parts[frame], height, width)
+                maps[number] = blobs.decode_map(parts[frame], height, width)
         return maps
 
 

@@ -1,4 +1,4 @@
-"""Depth as half floats: each row less the one above it, in pcodec, or zstd where that is smaller.
+"""Encode depth as half floats: each row less the one above, in pcodec or, if smaller, in zstd.
 
 The bits of the half floats come back exactly. The first byte of a map says which of the two it is.
 """
@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from lyra_data.views.blobs import TRAILER
 
-_pcodec: Any = pcodec  # its types are not told
+_pcodec: Any = pcodec  # it has no type stubs
 _PCODEC, _ZSTD_KIND = b"p", b"z"
 _ZSTD = pa.Codec("zstd", compression_level=3)
 _CONFIG = _pcodec.ChunkConfig(
@@ -25,7 +25,10 @@ _CONFIG = _pcodec.ChunkConfig(
 
 
 def encode_half(depth: np.ndarray) -> bytes:
-    """A map, float32 [height, width], rounded to half floats.
+    """Encode a map, float32 [height, width], rounded to half floats.
+
+    Half floats are taken as integers of 16 bits, which grow with the value: on a smooth surface a
+    row less the one above it is near 0. Differences wrap around, so none needs a 17th bit.
 
     Raises:
         OverflowError: a value is beyond what a half float holds (65504), or so near to 0 that it
@@ -44,36 +47,36 @@ def encode_half(depth: np.ndarray) -> bytes:
 
 
 def decode_half(blob: bytes, height: int, width: int, out: np.ndarray | None = None) -> np.ndarray:
-    """The map of `encode_half`, float16 [height, width].
+    """Return the map of `encode_half`, float16 [height, width].
 
     Args:
-        out: where to put it, contiguous float16 [height, width]; None: a new array.
+        out: the array to fill, contiguous float16 [height, width]; None: a new array.
 
     Raises:
         ValueError: the bytes are no such map.
     """
     if len(blob) < 3 or blob[-1:] != TRAILER:
         raise ValueError("a depth map has lost its last byte")
-    found = np.empty((height, width), np.float16) if out is None else out
-    bits = found.view(np.uint16)
+    depth = np.empty((height, width), np.float16) if out is None else out
+    bits = depth.view(np.uint16)
     _unpack_into(bits.reshape(-1), blob[:1], blob[1:-1])
     add = np.add
     for above, row in itertools.pairwise(bits):  # cumsum along the slow axis takes much longer
         add(above, row, row)
-    return found
+    return depth
 
 
-def _unpack_into(found: np.ndarray, kind: bytes, data: bytes) -> None:
-    size = len(found)
+def _unpack_into(out: np.ndarray, kind: bytes, data: bytes) -> None:
+    size = len(out)
     try:
         if kind == _PCODEC:
-            progress = _pcodec.standalone.simple_decompress_into(data, found)
+            progress = _pcodec.standalone.simple_decompress_into(data, out)
             if not progress.finished or progress.n_processed != size:
                 raise ValueError(f"a depth map does not hold {size} values")
             return
         if kind == _ZSTD_KIND:
             raw = _ZSTD.decompress(data, 2 * size, asbytes=True)
-            found[:] = np.frombuffer(raw, "<u2", count=size)
+            out[:] = np.frombuffer(raw, "<u2", count=size)
             return
     except (OSError, RuntimeError, TypeError) as error:
         raise ValueError(f"a depth map cannot be decompressed: {error}") from error

@@ -1,4 +1,4 @@
-"""Videos that others wrote, kept to the byte: any codec, long groups of pictures, B-frames.
+"""Keep videos that others wrote, to the byte: any codec, long groups of pictures, B-frames.
 
 Colours are those of FFmpeg's conversion when it is asked for nothing, as in the programs that the
 files were written for.
@@ -87,7 +87,7 @@ def pack_original(data: bytes, *, backwards: bool) -> OriginalVideo:
     table = PartTable(
         ends=(*starts, ends[-1], len(blob)),
         num_leading=1,
-        key_frames=tuple(place for place, packet in enumerate(packets) if packet.is_key),
+        key_frames=tuple(number for number, packet in enumerate(packets) if packet.is_key),
         shape=(len(packets), height, width, 3),
         codec=ORIGINAL,
         config=order.as_config(),
@@ -96,12 +96,12 @@ def pack_original(data: bytes, *, backwards: bool) -> OriginalVideo:
 
 
 def original_file(blob: bytes, table: PartTable) -> bytes:
-    """The file that `pack_original` was given."""
+    """Return the file that `pack_original` was given."""
     return blob[: PacketOrder.of(table.config).num_bytes]
 
 
 def all_frames(data: bytes) -> Iterator[np.ndarray]:
-    """Every frame, uint8 [height, width, 3], in the order that a player shows them.
+    """Yield every frame, uint8 [height, width, 3], in the order that a player shows them.
 
     Raises:
         ValueError: one of them cannot be decoded.
@@ -116,31 +116,31 @@ def all_frames(data: bytes) -> Iterator[np.ndarray]:
 
 
 def decode_original(
-    packets: Mapping[int, bytes], wanted: Sequence[int], table: PartTable
+    packets: Mapping[int, bytes], frames: Sequence[int], table: PartTable
 ) -> dict[int, np.ndarray]:
-    """Frames, uint8 [height, width, 3], from the packets of `table.frames_to_decode(wanted)`.
+    """Decode frames, uint8 [height, width, 3], from packets of `table.frames_to_decode(frames)`.
 
     Raises:
         ValueError: the packets are none of the video's.
     """
     order = PacketOrder.of(table.config)
-    frame_of = {order.rank_of(frame): frame for frame in wanted}
-    found: dict[int, np.ndarray] = {}
+    frame_of = {order.rank_of(frame): frame for frame in frames}
+    decoded: dict[int, np.ndarray] = {}
     try:
         context: Any = av.CodecContext.create(order.decoder, "r")
         context.extradata = order.extradata
         context.thread_count = 1
         for picture in _decoded(context, packets, order):
             if picture.pts in frame_of:
-                found[frame_of[picture.pts]] = picture.to_ndarray(format="rgb24")
+                decoded[frame_of[picture.pts]] = picture.to_ndarray(format="rgb24")
     except FFmpegError as error:
         raise ValueError(f"the video cannot be decoded: {error}") from error
-    if missing := sorted(set(wanted) - found.keys()):
+    if missing := sorted(set(frames) - decoded.keys()):
         raise ValueError(f"the video does not show frames {missing}")
-    for picture in found.values():
+    for picture in decoded.values():
         if picture.shape != tuple(table.shape[1:]):
             raise ValueError(f"a frame has shape {picture.shape}, not {tuple(table.shape[1:])}")
-    return found
+    return decoded
 
 
 def _checked(packet: Any) -> _Packet:

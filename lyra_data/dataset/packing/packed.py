@@ -1,4 +1,4 @@
-"""A blob in parts: what the index remembers, so that single frames are read by their bytes."""
+"""Cut a blob into parts, so that single frames are read by their bytes."""
 
 from __future__ import annotations
 
@@ -30,14 +30,18 @@ class PartTable:
     config: bytes
 
     def bounds(self, part: int) -> tuple[int, int]:
-        """First byte and end of a part."""
+        """Return first byte and end of a part, counted from the blob's first byte."""
         return (self.ends[part - 1] if part else 0), self.ends[part]
 
     def part_of(self, frame: int) -> int:
+        """Return the part that a frame's bytes are."""
         return self.num_leading + frame
 
     def frames_to_decode(self, frames: Sequence[int]) -> list[int]:
-        """The frames and those that decoding them needs, ascending; by number of their part."""
+        """Return the frames and those that decoding them needs, ascending.
+
+        Of a foreign video these are numbers of packets, which are stored in another order.
+        """
         if self.codec == "original":
             return PacketOrder.of(self.config).packets_for(frames, self.key_frames)
         if not self.key_frames:
@@ -57,6 +61,6 @@ class Packed:
 
 
 def pack_parts(parts: Sequence[bytes], shape: Sequence[int], codec: str) -> Packed:
-    """Parts one after another, one a frame."""
+    """Put parts one after another, one a frame."""
     ends = tuple(itertools.accumulate(map(len, parts)))
     return Packed(b"".join(parts), PartTable(ends, 0, (), tuple(shape), codec, b""))

@@ -1,6 +1,6 @@
-"""Which packets of a foreign video show which frames: B-frames are stored out of order.
+"""Map frames of a foreign video to its packets: B-frames are stored out of order.
 
-A packet's *rank* is the place of its frame among the frames as a player shows them.
+A packet's *rank* is the position of its frame among the frames as a player shows them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class PacketOrder:
     backwards: bool
 
     def as_config(self) -> bytes:
-        """All of it as bytes, for `PartTable.config`."""
+        """Return all of it as bytes, for `PartTable.config`."""
         values = {
             "decoder": self.decoder,
             "extradata": base64.b64encode(self.extradata).decode(),
@@ -47,7 +47,7 @@ class PacketOrder:
     @staticmethod
     @functools.lru_cache(maxsize=256)
     def of(config: bytes) -> PacketOrder:
-        """What `as_config` wrote.
+        """Read what `as_config` wrote.
 
         Raises:
             ValueError: these bytes are nothing of the kind.
@@ -66,19 +66,20 @@ class PacketOrder:
             raise ValueError(f"the order of the video's packets is damaged: {error}") from error
 
     def rank_of(self, frame: int) -> int:
+        """Return the rank of the packet that shows a frame."""
         return len(self.ranks) - 1 - frame if self.backwards else frame
 
     def packets_for(self, frames: Sequence[int], key_packets: Sequence[int]) -> list[int]:
-        """Packets that decoding these frames takes, ascending.
+        """Return the packets that decoding these frames takes, ascending.
 
         Decoding starts at the last key packet that is neither stored nor shown behind the frame:
         frames shown before a key frame and stored behind it may need the group before.
         """
-        places = {rank: packet for packet, rank in enumerate(self.ranks)}
+        packet_of = {rank: packet for packet, rank in enumerate(self.ranks)}
         needed: set[int] = set()
         for frame in frames:
             rank = self.rank_of(frame)
-            last = places[rank]
+            last = packet_of[rank]
             starts = [key for key in key_packets if key <= last and self.ranks[key] <= rank]
             needed.update(range(max(starts, default=0), last + 1))
         return sorted(needed)

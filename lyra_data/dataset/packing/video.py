@@ -1,4 +1,4 @@
-"""RGB as MP4: encoded to the same bytes every time, decoded frame by frame from its packets.
+"""Encode RGB as MP4, to the same bytes every time, and decode single frames from their packets.
 
 Every file has one video stream whose packets lie side by side behind the header (faststart), no
 B-frames, and ends with a `free` box that holds the byte 1, because some readers strip trailing
@@ -22,7 +22,7 @@ from av.error import FFmpegError
 from lyra_data.dataset.packing.original_video import ORIGINAL, TRAILER, decode_original
 from lyra_data.dataset.packing.packed import Packed, PartTable
 
-os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 tells its settings on stderr unless forbidden
+os.environ.setdefault("SVT_LOG", "1")  # else SVT-AV1 prints its settings on stderr
 _H264 = {"bf": "0", "sc_threshold": "0", "x264-params": "open-gop=0"}
 # CAVLC for CABAC: single frames decode two to three times as fast, for 1.2 times the bytes.
 _FAST_H264 = {**_H264, "x264-params": "open-gop=0:cabac=0"}
@@ -97,34 +97,34 @@ def pack_video(frames: Iterable[np.ndarray], fps: float, codec: str) -> Packed:
 
 
 def decode_packets(
-    packets: Mapping[int, bytes], wanted: Sequence[int], table: PartTable
+    packets: Mapping[int, bytes], frames: Sequence[int], table: PartTable
 ) -> dict[int, np.ndarray]:
-    """Frames, uint8 [height, width, 3], from the packets of `table.frames_to_decode(wanted)`.
+    """Decode frames, uint8 [height, width, 3], from packets of `table.frames_to_decode(frames)`.
 
     Raises:
         ValueError: the packets are none of the codec's.
     """
     if table.codec == ORIGINAL:
-        return decode_original(packets, wanted, table)
+        return decode_original(packets, frames, table)
     settings = VIDEO_CODECS.get(table.codec)
     if settings is None:
         raise ValueError(f"unknown video codec {table.codec!r}")
-    keep, found = set(wanted), {}
+    needed, decoded = set(frames), {}
     try:
         context: Any = av.CodecContext.create(settings.decoder, "r")
         context.extradata = table.config
         context.thread_count = 1
         for frame in _decoded(context, packets):
-            if frame.pts in keep:
-                found[frame.pts] = _to_rgb(frame, settings)
+            if frame.pts in needed:
+                decoded[frame.pts] = _to_rgb(frame, settings)
     except FFmpegError as error:
         raise ValueError(f"the video cannot be decoded: {error}") from error
-    if missing := keep - found.keys():
+    if missing := needed - decoded.keys():
         raise ValueError(f"the video does not show frames {sorted(missing)}")
-    for frame in found.values():
+    for frame in decoded.values():
         if frame.shape != tuple(table.shape[1:]):
             raise ValueError(f"a frame has shape {frame.shape}, not {tuple(table.shape[1:])}")
-    return found
+    return decoded
 
 
 def _encode(
@@ -165,7 +165,7 @@ def _add_stream(container: Any, settings: VideoCodec, fps: float, height: int, w
 
 
 def _packets(path: Path) -> list[tuple[int, int, bool]]:
-    """Position, size and whether it is a key frame, of every packet."""
+    """Return position, size and whether it is a key frame, of every packet."""
     with av.open(str(path)) as container:
         return [
             (int(packet.pos or 0), packet.size, packet.is_keyframe)
@@ -175,9 +175,11 @@ def _packets(path: Path) -> list[tuple[int, int, bool]]:
 
 
 def _configuration(header: bytes, box: bytes) -> bytes:
-    place = header.index(box)
-    size = int.from_bytes(header[place - 4 : place], "big")
-    return header[place + 4 : place - 4 + size]
+    """Return the content of an MP4 box: its size (4 bytes, big-endian, itself and name included)
+    stands before its name (4 bytes), its content behind."""
+    name = header.index(box)
+    size = int.from_bytes(header[name - 4 : name], "big")
+    return header[name + 4 : name - 4 + size]
 
 
 def _decoded(context: Any, packets: Mapping[int, bytes]) -> Iterable[Any]:

@@ -1,4 +1,4 @@
-"""A sample: some latents, cameras and frames of one scene, as training asks for them."""
+"""Hold some latents, cameras and frames of one scene, as training reads them."""
 
 from __future__ import annotations
 

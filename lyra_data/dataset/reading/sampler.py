@@ -1,8 +1,8 @@
-"""Sampling scenes: an order that the seed alone decides, told apart by rank, and gone on with.
+"""Sample scenes in an order that the seed alone decides; ranks share it, and training resumes it.
 
 The order of an epoch is a pure function of the seed and its number; ranks take turns in it. Where
 the scenes do not divide evenly, the last turn of an epoch is filled from its beginning, so that all
-ranks do the same number of steps. What a sample draws comes from its own place in that order, so
+ranks do the same number of steps. What a sample draws comes from its position in that order, so
 nothing depends on the number of workers.
 """
 
@@ -60,7 +60,7 @@ class SceneSampler(Sampler[Draw]):
         self.global_samples = 0
 
     def __len__(self) -> int:
-        """Samples that this rank still has in the epoch."""
+        """Return the number of samples that this rank still has in the epoch."""
         return -(-(self.num_scenes - self.global_samples) // self.world_size)
 
     def __iter__(self) -> Iterator[Draw]:
@@ -70,12 +70,12 @@ class SceneSampler(Sampler[Draw]):
             yield Draw(order[index % self.num_scenes], self.epoch, index)
 
     def order(self) -> list[int]:
-        """Positions of all scenes in the order of this epoch."""
+        """Return the positions of all scenes in the order of this epoch."""
         generator = torch_generator(self.seed, f"epoch {self.epoch}", "order of scenes")
         return torch.randperm(self.num_scenes, generator=generator).tolist()
 
     def at_step(self, step: int) -> Draw:
-        """What this rank draws in a step of a run that began with epoch 0; nothing is remembered.
+        """Return what this rank draws in a step of a run that began with epoch 0; no state changes.
 
         Args:
             step: counted from 0; all ranks take it together, each with a sample of its own.
@@ -95,7 +95,7 @@ class SceneSampler(Sampler[Draw]):
             self.epoch += 1
 
     def state_dict(self) -> dict[str, Any]:
-        """Where training is; the same whatever the rank, the world's size and the workers."""
+        """Return where training is, the same on every rank, in worlds of any size."""
         return {
             "manifest": self.manifest_hash,
             "seed": self.seed,
@@ -104,15 +104,15 @@ class SceneSampler(Sampler[Draw]):
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where `state` was told.
+        """Resume where `state_dict` was taken.
 
         Raises:
             InputError: the state is of another dataset or seed.
         """
-        found = (state["manifest"], state["seed"])
-        if found != (self.manifest_hash, self.seed):
+        manifest_hash, seed = state["manifest"], state["seed"]
+        if (manifest_hash, seed) != (self.manifest_hash, self.seed):
             raise InputError(
-                f"the state is of dataset {str(found[0])[:12]} and seed {found[1]}, not of "
+                f"the state is of dataset {str(manifest_hash)[:12]} and seed {seed}, not of "
                 f"{self.manifest_hash[:12]} and {self.seed}",
                 where="state of the sampler",
                 fix="go on with the dataset and the seed it was saved with, or start anew",
@@ -121,10 +121,10 @@ class SceneSampler(Sampler[Draw]):
 
 
 class SceneSamples(Dataset[Sample], Generic[Sample]):
-    """What a DataLoader reads: makes the sample of a draw, with a generator of its own.
+    """A data set for a DataLoader: makes the sample of a draw, with a generator of its own.
 
     Args:
-        make: reads what it wants of a scene; what it draws, it draws from the generator.
+        make: reads what it needs of a scene; whatever it draws, it draws from the generator.
     """
 
     def __init__(

@@ -74,9 +74,9 @@ class ScenePlan:
     def decode(self, number: int) -> Iterator[tuple[Row, RowShape]]:
         """Decode the selection of that number, view by view; once, since bytes are let go."""
         selection, blobs = self._selections[number], self._blobs[number]
-        last = {view_index: place for place, view_index in enumerate(selection.view_indices)}
+        last = {view_index: number for number, view_index in enumerate(selection.view_indices)}
         decoded: dict[tuple[int, str], Any] = {}
-        for place, view_index in enumerate(selection.view_indices):
+        for row_number, view_index in enumerate(selection.view_indices):
             row = self._rows[self._entry.view_indices.index(view_index)]
             values: Row = {}
             for name in selection.names:
@@ -87,7 +87,7 @@ class ScenePlan:
                 if key not in decoded:
                     decoded[key] = blobs[key].decode(as_stored=selection.as_stored)
                     self._files.counts.add_blob(name, len(blobs[key].parts))
-                is_last = place == last[view_index]
+                is_last = row_number == last[view_index]
                 values[name] = decoded.pop(key) if is_last else decoded[key].clone()
             yield values, _shape_of(row)
 
