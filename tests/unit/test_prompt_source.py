@@ -304,7 +304,7 @@ def test_an_empty_prompt_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize("size", [0, 8, 100])
 def test_a_size_that_is_no_multiple_of_sixteen_names_the_nearest(root: Path, size: int) -> None:
-    near = "near: 96, 112" if size == 100 else "near: 16, 32"
+    near = "nearest: 96, 112" if size == 100 else "nearest: 16"
     with pytest.raises(ParamsError, match=near):
         painter_of(root, height=size)
 
