@@ -1,4 +1,4 @@
-"""Unprojection, splatting, masking, alignment and the whole 3D cache against the reference."""
+"""Unprojection, splatting, masking and alignment of the 3D cache against the reference."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from lyra_data.cache3d.alignment import align_depth
-from lyra_data.cache3d.cache import Cache3D, Cache3DParams
 from lyra_data.cache3d.occlusion import (
     boundary_mesh,
     nearest_hit,
@@ -21,7 +19,6 @@ from lyra_data.cache3d.occlusion import (
 )
 from lyra_data.cache3d.reference_splat import splat_reference
 from lyra_data.cache3d.reference_warp import ReferenceWarp, warp_reference
-from lyra_data.scene.cameras import Cameras
 from lyra_data.scene.projection import (
     pixel_positions,
     project_as_reference,
@@ -29,9 +26,8 @@ from lyra_data.scene.projection import (
     unproject,
 )
 from tests.conformance.base import Comparison, Result, load_arrays, skip
-from tests.conformance.trajectories import cameras_from
-
-Arrays = dict[str, np.ndarray]
+from tests.conformance.cache_inputs import Arrays, cameras_of, tensor
+from tests.conformance.cache_renders import check_cache, check_cache_update
 
 
 def check(entry: dict[str, Any], folder: Path) -> Result:
@@ -150,79 +146,6 @@ def _compare_warp(comparison: Comparison, arrays: Arrays, name: str, warp: Refer
             comparison.add(f"{name}_{output}", values, expected, tolerance[output])
 
 
-def check_cache(comparison: Comparison, arrays: Arrays) -> None:
-    """Cache of one frame (3D) or of one frame per target (4D), plain or with foreground masking."""
-    params = comparison.entry["params"]
-    cache = build(arrays, reference_params(params))
-    targets = targets_of(arrays)
-    _compare_entry(comparison, arrays, cache)
-    if "out_boundary_mask" in arrays:
-        boundary = cache.entries[0].boundary
-        expected = arrays["out_boundary_mask"].reshape(boundary.shape)
-        comparison.add("boundary", boundary, expected, comparison.entry["tolerance"]["masks"])
-    sensitive = [(frame, 0) for frame in params.get("rounding_sensitive_frames", ())]
-    _compare_render(comparison, arrays, cache.render(targets), "", sensitive)
-    if "out_pixels_unfiltered" in arrays:
-        unfiltered = build(arrays, reference_params(params, threshold=1.0))
-        _compare_render(comparison, arrays, unfiltered.render(targets), "_unfiltered", sensitive)
-    if "out_pixels_start1" in arrays:
-        stop = 1 + arrays["out_pixels_start1"].shape[1]
-        render = cache.render(targets[1:stop], start_frame=1)
-        _compare_render(comparison, arrays, render, "_start1", [])
-
-
-def check_cache_update(comparison: Comparison, arrays: Arrays) -> None:
-    """The new frame was seen from the target in which its own buffer, 0, is warped by nothing."""
-    params = comparison.entry["params"]
-    targets = targets_of(arrays)
-    sensitive = [(item["frame"], item["buffer"]) for item in params.get("rounding_sensitive", ())]
-    place = next((frame for frame, buffer in sensitive if buffer == 0), 3)
-    cache = build(arrays, reference_params(params)).update(
-        tensor(arrays["in_new_image"]),
-        tensor(arrays["in_new_depth"])[:, 0],
-        torch.ones_like(tensor(arrays["in_new_depth"])[:, 0], dtype=torch.bool),
-        targets[[place]],
-        alignment=params["alignment_method"],
-    )
-    _compare_entry(comparison, arrays, cache)
-    _compare_render(comparison, arrays, cache.render(targets), "", sensitive)
-
-
-def _compare_entry(comparison: Comparison, arrays: Arrays, cache: Cache3D) -> None:
-    tolerance = comparison.entry["tolerance"]
-    each = [entry.reference_points(pixel_centre=0.0) for entry in cache.entries]
-    points = torch.stack(each, dim=1)
-    expected = arrays["out_points"]  # [1, frame, buffer, view=1, height, width, 3]
-    comparison.add("points", points, expected[0, :, :, 0], tolerance["points"])
-    shown = torch.stack([entry.visible for entry in cache.entries], dim=1)
-    comparison.add("mask", shown, arrays["out_input_mask"][0, :, :, 0, 0], tolerance["masks"])
-
-
-def _compare_render(
-    comparison: Comparison,
-    arrays: Arrays,
-    render: Any,
-    suffix: str,
-    sensitive: list[tuple[int, int]],
-) -> None:
-    tolerance = comparison.entry["tolerance"]
-    loose = tolerance.get("rounding_sensitive", tolerance.get("rounding_sensitive_frames"))
-    num_frames, num_buffers = render.known.shape[:2]
-    for frame in range(num_frames):
-        for buffer in range(num_buffers):
-            place = f"[{frame},{buffer}]{suffix}"
-            chosen = loose if (frame, buffer) in sensitive else tolerance
-            pixels = arrays[f"out_pixels{suffix}"][0, frame, buffer]
-            comparison.add(f"pixels{place}", render.frames[frame, buffer], pixels, chosen["pixels"])
-            masks = arrays[f"out_masks{suffix}"][0, frame, buffer, 0]
-            comparison.add(f"masks{place}", render.known[frame, buffer], masks, chosen["masks"])
-            if not suffix and "out_depth" in arrays and chosen is tolerance:
-                depth = arrays["out_depth"][0, frame, buffer]
-                comparison.add(
-                    f"depth{place}", render.depth[frame, buffer], depth, tolerance["depth"]
-                )
-
-
 def check_align_depth(comparison: Comparison, arrays: Arrays) -> None:
     for case in sorted({name.split("__")[0] for name in arrays}):
         depth, known_depth = (
@@ -267,36 +190,3 @@ CHECKS: dict[str, Callable[[Comparison, Arrays], None]] = {
     "cache4d_foreground": check_cache,
     "align_depth": check_align_depth,
 }
-
-
-def tensor(array: np.ndarray) -> Tensor:
-    return torch.from_numpy(array)
-
-
-def cameras_of(arrays: Arrays, poses: str, matrices: str, depth: Tensor) -> Cameras:
-    height, width = depth.shape[-2:]
-    return cameras_from(arrays[poses], arrays[matrices], height, width)
-
-
-def targets_of(arrays: Arrays) -> Cameras:
-    depth = tensor(arrays["in_depth"])
-    batch = {name: arrays[name][0] for name in ("in_target_w2c", "in_target_K")}
-    return cameras_of(batch, "in_target_w2c", "in_target_K", depth)
-
-
-def reference_params(params: dict[str, Any], threshold: float | None = None) -> Cache3DParams:
-    return Cache3DParams(
-        filter_threshold=params["filter_points_threshold"] if threshold is None else threshold,
-        foreground_masking=params.get("foreground_masking", False),
-        splatting="reference",
-        pixel_centre=0.0,
-        max_buffers=2,
-    )
-
-
-def build(arrays: Arrays, params: Cache3DParams) -> Cache3D:
-    depth = tensor(arrays["in_depth"])[:, 0]
-    given = arrays.get("in_mask")
-    valid = torch.ones_like(depth, dtype=torch.bool) if given is None else tensor(given)[:, 0] > 0
-    cameras = cameras_of(arrays, "in_w2c", "in_K", depth)
-    return Cache3D.build(tensor(arrays["in_image"]), depth, valid, cameras, params)

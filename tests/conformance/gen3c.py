@@ -100,7 +100,8 @@ def check_sampler(comparison: Comparison, case: Case, folder: Path) -> None:
         num_frames=case["num_condition_latent_frames"],
     )
     text = data["text_embeddings"]
-    negative = data["negative_text_embeddings"] if case["has_negative_text"] else text * 0
+    # Without a negative text the unconditional pass keeps the prompt's own, and loses the cache.
+    negative = data["negative_text_embeddings"] if case["has_negative_text"] else text
     guidance = Guidance(text, negative, case["guidance"], case["input_frames_guidance"], False)
     scheduler = create_scheduler()
     steps: list[Step] = []

@@ -180,10 +180,11 @@ def _run_parts(
     statistics = LatentStatistics.of(pipeline.vae)
     noise, text = data["initial_noise"], data.get("text_embeddings")
     num_tokens = MAX_TOKENS if text is None else text.shape[1]
-    words, negative = (
-        pipeline._text(None, embeddings, len(noise), num_tokens)
-        for embeddings in (text, data.get("negative_text_embeddings"))
-    )
+    words = pipeline._text(None, text, len(noise), num_tokens)
+    negative = words
+    if "negative_text_embeddings" in data:
+        given = data["negative_text_embeddings"]
+        negative = pipeline._text(None, given, len(noise), num_tokens)
     condition = Condition(
         image_latents=_image_latents(pipeline, data, _num_condition_frames(case)),
         cache_latents=encode_cache(

@@ -31,8 +31,9 @@ def sampler_case(
     num_steps: int = 3,
     shape: tuple[int, ...] = (1, 16, 2, 4, 4),
     seed: int = 6,
+    has_negative_text: bool = True,
 ) -> Case:
-    """Sampling with the toy network; writes sampler.safetensors."""
+    """Sample with the toy network; writes sampler.safetensors."""
     draws = torch.Generator().manual_seed(seed)
 
     def normal(*size: int) -> Tensor:
@@ -41,6 +42,8 @@ def sampler_case(
     batch, _, *latent_size = shape
     toy = {"toy_A": normal(16, 82) * 0.15, "toy_b": normal(16) * 0.3, "toy_c": normal(16) * 0.3}
     text, negative = normal(batch, 4, 8), normal(batch, 4, 8)
+    if not has_negative_text:  # the unconditional pass keeps the prompt's own
+        negative = text
 
     def network(with_cache: Tensor, without: Tensor, sigma: float) -> Tensor:
         outputs = []
@@ -70,7 +73,7 @@ def sampler_case(
         "augment_sigma": 0.001,
         "augment_seed": seed,
         "input_frames_guidance": False,
-        "has_negative_text": True,
+        "has_negative_text": has_negative_text,
         "tolerance": SAMPLER_TOLERANCE,
     }
     sigmas = _levels(num_steps)
@@ -78,7 +81,7 @@ def sampler_case(
         **toy,
         **given,
         "text_embeddings": text,
-        "negative_text_embeddings": negative,
+        **({"negative_text_embeddings": negative} if has_negative_text else {}),
         "sigmas": sigmas,
         "timesteps": sigmas[:-1].log() / 4,
         "first_step_input_cond": steps[0]["with_cache"],

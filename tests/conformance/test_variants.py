@@ -6,7 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.conformance.base import check_entry, find_entry
+from tests.conformance.base import check_entry, find_entry, load_arrays
+from tests.conformance.cache_inputs import build, reference_params, targets_of
+from tests.conformance.rounding import find_steady_pixels
 from tests.goldens import goldens_or_skip
 
 
@@ -144,3 +146,43 @@ def test_a_ply_is_made_of_the_gaussians_it_is_named_after(goldens, tmp_path):
     np.savez(tmp_path / "ply" / "gaussians_9.npz", in_gaussians=np.ones((1, 2, 14), np.float32))
     result = check_entry({**entry, "file": "ply/gaussians_9_b_pruned.ply"}, tmp_path)
     assert result.ok, str(result)
+
+
+@pytest.mark.parametrize(("moved_by", "ok"), [(1, True), (100, False)], ids=["an ulp", "many"])
+def test_numbers_of_a_ply_may_differ_in_their_last_bit_and_no_further(
+    goldens, tmp_path, moved_by, ok
+):
+    file = "ply/gaussians_37_full.ply"
+    (tmp_path / "ply").mkdir()
+    published, source = (goldens / file).read_bytes(), "ply/gaussians_37.npz"
+    (tmp_path / source).write_bytes((goldens / source).read_bytes())
+    start = published.index(b"end_header\n") + len(b"end_header\n")
+    bits = np.frombuffer(published[start:], "<i4").copy()
+    bits[6::14] += moved_by  # the opacities, logits
+    (tmp_path / file).write_bytes(published[:start] + bits.tobytes())
+    result = check_entry(find_entry(goldens, file), tmp_path)
+    assert result.ok is ok, str(result)
+    (tmp_path / file).write_bytes(published.replace(b"rot_3", b"rot_4"))
+    assert not check_entry(find_entry(goldens, file), tmp_path).ok
+
+
+@pytest.mark.parametrize("moved", [True, False])
+def test_pixels_that_rounding_moves_may_differ_and_others_may_not(goldens, tmp_path, moved):
+    file = "cache/cache3d_plain_32x48.npz"
+    entry = find_entry(goldens, file)
+    arrays, params = load_arrays(entry, goldens), entry["params"]
+
+    def render(inputs):
+        return build(inputs, reference_params(params)).render(targets_of(inputs))
+
+    steady = find_steady_pixels(render, arrays, colour_tolerance=2e-4).known[0, 0].numpy()
+    assert 0.02 < 1 - steady.mean() < 0.5
+
+    def turned(arrays):
+        masks = arrays["out_masks"].copy()
+        chosen = ~steady if moved else steady & (np.arange(48) < 24)
+        masks[0, 0, 0, 0][chosen] = 1 - masks[0, 0, 0, 0][chosen]
+        return {**arrays, "out_masks": masks}
+
+    result = check_changed(goldens, tmp_path, file, turned)
+    assert result.ok is moved, str(result)

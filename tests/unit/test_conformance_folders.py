@@ -138,6 +138,12 @@ def test_sampling_is_compared_at_any_guidance_and_number_of_steps(tmp_path, guid
     assert named == ["first input", "first unconditional", *second, "last input"]
 
 
+def test_sampling_without_a_negative_text_keeps_the_prompt_in_the_pass_without_the_cache(tmp_path):
+    case = sampler_case(tmp_path, guidance=1.0, num_steps=3, has_negative_text=False)
+    result = check_case(case, tmp_path)
+    assert result.ok, str(result)
+
+
 @pytest.mark.parametrize(
     ("size", "num_frames", "batch"),
     [((9, 40, 24), 1, 1), ((1, 16, 16), 1, 2), ((9, 272, 16), 1, 1), ((9, 16, 16), 2, 1)],

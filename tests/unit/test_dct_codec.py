@@ -52,7 +52,9 @@ def test_the_latents_of_a_start_are_the_start_of_the_latents(
 ) -> None:
     video = noise(3, 25, 16, 24)
     prefix = codec.encode(video[:, :num_frames])
-    assert torch.equal(prefix, codec.encode(video)[:, : prefix.shape[1]])
+    # A matrix product of another size may round differently.
+    beginning = codec.encode(video)[:, : prefix.shape[1]]
+    torch.testing.assert_close(prefix, beginning, atol=1e-5, rtol=0)
 
 
 def test_later_frames_do_change_their_own_latent_frame(codec: DctCodec) -> None:
@@ -104,7 +106,7 @@ def test_a_constant_colour_comes_back_as_it_was(codec: DctCodec) -> None:
 def test_a_still_video_has_the_same_shared_channels_in_every_latent_frame(codec: DctCodec) -> None:
     latents = codec.encode(noise(3, 1, 16, 16).expand(3, 17, 16, 16).contiguous())
     torch.testing.assert_close(latents[:11, 1], latents[:11, 0], atol=1e-5, rtol=0)
-    torch.testing.assert_close(latents[:, 2], latents[:, 1], atol=0, rtol=0)
+    torch.testing.assert_close(latents[:, 2], latents[:, 1], atol=1e-5, rtol=0)
     assert latents[11:, 1].abs().max() < 1e-5  # nothing moves
 
 

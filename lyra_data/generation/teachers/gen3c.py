@@ -37,7 +37,7 @@ class Gen3CTeacherParams(Params):
         segment_frames: frames made at a time, 8k+1; the released model was trained with 121.
         use_prompt: tell the network the clip's prompt; needs the T5 text encoder in `weights`.
             A clip without a prompt, and false, mean all-zero embeddings.
-        negative_prompt: text of the pass without the cache; "" means all-zero embeddings.
+        negative_prompt: text of the pass without the cache; "" keeps the clip's prompt in it.
         network_dtype: in which the transformer and the text encoder compute. Latents and VAE are
             float32.
         layerwise_casting: keep the transformer's weights in 8 bits (float8_e4m3) between uses.
@@ -103,7 +103,7 @@ class Gen3CTeacher:
         settings = self.params.model_dump(exclude={"name", "weights"})
         return ", ".join(
             [
-                f"gen3c-1 {self._weights_fingerprint}",
+                f"gen3c-2 {self._weights_fingerprint}",
                 f"diffusers {importlib.metadata.version('diffusers')}",
                 *(f"{name} {value}" for name, value in settings.items()),
             ]

@@ -24,7 +24,6 @@ from jaxtyping import Float
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase, T5EncoderModel
 
-from lyra_data.engine.errors import ParamsError
 from lyra_data.models.gen3c.checks import check_inputs, check_models, check_num_steps
 from lyra_data.models.gen3c.conditioning import Condition, Latents, encode_cache, encode_image
 from lyra_data.models.gen3c.noise import (
@@ -48,7 +47,7 @@ from lyra_data.models.gen3c.segments import (
     segment_layout,
 )
 from lyra_data.models.gen3c.statistics import LatentStatistics
-from lyra_data.models.gen3c.text import MAX_TOKENS, embed_text, fit_text, no_text, one_each
+from lyra_data.models.gen3c.text import MAX_TOKENS, TextShape, create_text
 
 Warped = tuple[Tensor, Tensor]
 NextSegment = Callable[[Tensor], Warped]
@@ -143,7 +142,9 @@ class Gen3CPipeline(DiffusionPipeline):
                 something, else 0.
             num_frames: of the whole video: k * (segment_frame - 1) + 1; None: one segment.
             next_segment: gives the warped frames and masks of later segments.
-            prompt, negative_prompt: one, or one for each of the batch; None: all-zero embeddings.
+            prompt: one, or one for each of the batch; None: all-zero embeddings.
+            negative_prompt: likewise, of the unconditional pass; None: that pass keeps the
+                prompt's own embeddings and loses the cache alone, as the reference's does.
             prompt_embeds, negative_prompt_embeds: instead of those, [1 or batch, token, width];
                 zeros fill them up to `max_sequence_length`.
             guidance: g of F = Fc + g (Fc - Fu); 1 needs both passes too.
@@ -166,12 +167,14 @@ class Gen3CPipeline(DiffusionPipeline):
         batch, segment_frames = warped_frames.shape[:2]
         segments = segment_layout(num_frames or segment_frames, segment_frames)
         check_continuation(segments, can_continue=next_segment is not None)
+        text = negative_text = self._text(prompt, prompt_embeds, batch, max_sequence_length)
+        if negative_prompt is not None or negative_prompt_embeds is not None:
+            negative = (negative_prompt, negative_prompt_embeds)
+            negative_text = self._text(*negative, batch, max_sequence_length)
         run = _Run(
             guidance=Guidance(
-                text=self._text(prompt, prompt_embeds, batch, max_sequence_length),
-                negative_text=self._text(
-                    negative_prompt, negative_prompt_embeds, batch, max_sequence_length
-                ),
+                text=text,
+                negative_text=negative_text,
                 scale=guidance,
                 input_frames=input_frames_guidance,
                 batched=batch_guidance,
@@ -248,11 +251,11 @@ class Gen3CPipeline(DiffusionPipeline):
         made = sample(
             network,
             self.scheduler,
-            self._place(noise),
+            self._to_device(noise),
             Condition(
                 image_latents=encode_image(encode, image, num_latent_frames=shape[1]),
                 cache_latents=encode_cache(encode, warped_frames, warped_masks),
-                augment_noise=self._place(augment_noise),
+                augment_noise=self._to_device(augment_noise),
                 augment_sigma=run.augment_sigma,
             ),
             run.guidance,
@@ -285,21 +288,12 @@ class Gen3CPipeline(DiffusionPipeline):
         parts = [self.vae.decode(one.to(self.vae.dtype)).sample for one in raw.split(1)]
         return torch.cat(parts).float()
 
-    def _place(self, values: Tensor) -> Tensor:
+    def _to_device(self, values: Tensor) -> Tensor:
         return values.to(self._execution_device, torch.float32)
 
     def _text(self, prompt: Any, embeddings: Tensor | None, batch: int, num_tokens: int) -> Tensor:
-        """Embeddings of prompts, or those given, or none: [batch token width]."""
-        width = self.transformer.config.text_embed_dim
-        if embeddings is not None:
-            given = fit_text(embeddings, batch=batch, width=width, num_tokens=num_tokens)
-            return self._place(given)
-        if prompt is None:
-            return self._place(no_text(batch, width, num_tokens=num_tokens))
-        if self.text_encoder is None or self.tokenizer is None:
-            raise ParamsError(
-                "a prompt is given, but these weights have no text encoder",
-                fix="run without a prompt, or convert the weights with the T5 text encoder",
-            )
-        prompts, models = one_each(prompt, batch), (self.tokenizer, self.text_encoder)
-        return embed_text(prompts, *models, device=self._execution_device, num_tokens=num_tokens)
+        """Return embeddings of prompts, or those given, or zeros: [batch token width]."""
+        models = (self.tokenizer, self.text_encoder)
+        shape = TextShape(batch, num_tokens, self.transformer.config.text_embed_dim)
+        text = create_text(prompt, embeddings, *models, shape, device=self._execution_device)
+        return self._to_device(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -17,17 +18,54 @@ MAX_TOKENS = 512
 """The network attends to every token, empty ones too, so the length changes results."""
 
 
+@dataclass(frozen=True)
+class TextShape:
+    """The axes of the embeddings that one call of the network takes."""
+
+    batch: int
+    num_tokens: int
+    width: int
+
+
+def create_text(
+    prompt: str | list[str] | None,
+    embeddings: Tensor | None,
+    tokenizer: Any,
+    text_encoder: Any,
+    shape: TextShape,
+    *,
+    device: torch.device,
+) -> Float[Tensor, "batch token width"]:
+    """Return `embeddings` where they are given, else those of the prompt, else zeros.
+
+    Raises:
+        ParamsError: a prompt without a text encoder, or embeddings of another shape.
+    """
+    batch, num_tokens, width = shape.batch, shape.num_tokens, shape.width
+    if embeddings is not None:
+        return fit_text(embeddings, batch=batch, width=width, num_tokens=num_tokens)
+    if prompt is None:
+        return no_text(batch, width, num_tokens=num_tokens)
+    if text_encoder is None or tokenizer is None:
+        raise ParamsError(
+            "a prompt is given, but these weights have no text encoder",
+            fix="run without a prompt, or convert the weights with the T5 text encoder",
+        )
+    prompts = one_each(prompt, batch)
+    return embed_text(prompts, tokenizer, text_encoder, device=device, num_tokens=num_tokens)
+
+
 def no_text(
     batch: int, width: int, *, num_tokens: int = MAX_TOKENS
 ) -> Float[Tensor, "batch token width"]:
-    """What running without a text encoder means."""
+    """Return the zeros that running without a text encoder means."""
     return torch.zeros(batch, num_tokens, width)
 
 
 def fit_text(
     embeddings: Tensor, *, batch: int, width: int, num_tokens: int = MAX_TOKENS
 ) -> Float[Tensor, "batch token width"]:
-    """Given embeddings filled up with zeros; those of one prompt serve the whole batch.
+    """Return embeddings filled up with zeros; those of one prompt serve the whole batch.
 
     Raises:
         ParamsError: they are not [1 or batch, token, width], or have too many tokens.
@@ -51,7 +89,7 @@ def fit_text(
 
 
 def one_each(prompts: str | list[str], batch: int) -> list[str]:
-    """Prompts for each of the batch.
+    """Return a prompt for each of the batch.
 
     Raises:
         ParamsError: they are as many as neither one nor the batch.
@@ -74,7 +112,7 @@ def embed_text(
     device: torch.device,
     num_tokens: int = MAX_TOKENS,
 ) -> Float[Tensor, "batch token width"]:
-    """T5 embeddings, zero after a prompt's own tokens. Longer prompts are cut, with a warning."""
+    """Return T5 embeddings, zero after a prompt's own tokens; cut longer ones, with a warning."""
     tokens = tokenizer(
         prompts,
         padding="max_length",
