@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench docs clean
+.PHONY: help install demo test variants check bench docs clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -26,6 +26,9 @@ demo: install  ## a real photo to an evaluated 3D Gaussian scene, through every 
 
 test: install  ## the whole test suite
 	OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadscope
+
+variants: install  ## numeric tests and golden files, computed as other processors do
+	python -m tests.variants
 
 check: install  ## format, lint, types and layers
 	ruff format --check .

@@ -14,6 +14,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
+from lyra_data.engine import reproducibility
 from lyra_data.models.codecs.base import LatentCodec, reconstruction_psnr
 from lyra_data.scene.clip import Clip
 from lyra_data.scene.material import HeldOutView
@@ -227,6 +228,7 @@ def _provenance(
     machine = {
         "processor": _processor(),
         "threads": str(torch.get_num_threads()),
+        "arithmetic": reproducibility.IN_FORCE,
         "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
         "torch": torch.__version__,
     }

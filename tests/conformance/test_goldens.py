@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import pytest
 
 from tests.conformance.base import check_entry, has_checker, load_entries
-from tests.goldens import REPOSITORY, goldens_or_skip
+from tests.goldens import goldens_folder, goldens_or_skip
 
-_FOLDER = Path(os.environ.get("LYRA_GOLDENS", REPOSITORY.parent / "shared" / "goldens"))
-_ENTRIES = [entry for entry in load_entries(_FOLDER) if has_checker(entry["kind"])]
+_ENTRIES = [entry for entry in load_entries(goldens_folder()) if has_checker(entry["kind"])]
 
 
 @pytest.mark.parametrize("entry", _ENTRIES, ids=[entry["file"] for entry in _ENTRIES])
