@@ -129,6 +129,6 @@ def _brought_in(source: dict[str, Any], path: Path, inputs: Path) -> dict[str, A
 def _pipeline_without_code() -> str:
     """The repository's dvc.yaml for a project elsewhere: its code is the installed one."""
     lines = (REPOSITORY / "dvc.yaml").read_text(encoding="utf-8").splitlines()
-    kept = [line for line in lines if not line.strip().removeprefix("- ").startswith(CODE)]
+    kept = [line for line in lines if not line.strip().removeprefix("- ").startswith((*CODE, "#"))]
     note = "# The code is not among the dependencies: after an upgrade, `dvc repro --force`."
     return "\n".join([note, *kept]) + "\n"
