@@ -84,7 +84,7 @@ def wrong_with_make(targets: list[str]) -> str | None:
 
 def wrong_with_lyra_data(arguments: list[str]) -> str | None:
     group = typer.main.get_command(app)
-    if arguments == ["--version"]:
+    if arguments in (["--version"], ["--help"]):
         return None
     verb, *options = arguments
     command = getattr(group, "commands", {}).get(verb)
