@@ -39,7 +39,7 @@ check: install  ## format, lint, types and layers
 bench: install  ## every benchmark, ratios side by side
 	@for file in benchmarks/[a-z]*.py; do name=$$(basename $$file .py); echo "== $$name"; python -m benchmarks.$$name; done
 
-docs: install  ## write docs/params.md and docs/schema.md
+docs: install  ## write docs/params.md, docs/schema.md and the code in dvc.yaml
 	python -m stages.reference
 
 clean:  ## remove results and scratch, keep .venv

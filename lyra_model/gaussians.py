@@ -79,7 +79,7 @@ def quaternion_from_matrix(rotation: Float[Tensor, "3 3"]) -> Float[Tensor, 4]:
 
 
 def multiply_quaternions(
-    left: Float[Tensor, "*batch 4"], right: Float[Tensor, "*batch 4"]
+    left: Float[Tensor, "*#batch 4"], right: Float[Tensor, "*#batch 4"]
 ) -> Float[Tensor, "*batch 4"]:
     """Hamilton product: first `right`, then `left`."""
     lw, lx, ly, lz = left.unbind(-1)

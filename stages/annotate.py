@@ -8,7 +8,7 @@ from lyra_data.annotation.annotate import AnnotateParams, annotate_sources
 from lyra_data.engine.placement import Offload, Placement
 from lyra_data.engine.progress import Progress, silent
 from stages.params import load_section
-from stages.summary import Summary
+from stages.summary import Summary, counted
 from stages.workspace import Workspace
 
 SECTION = AnnotateParams
@@ -37,8 +37,8 @@ def run_annotate(
     known = min(scene.depth_known_fraction for scene in annotation.scenes)
     return Summary(
         "annotate",
-        f"{len(annotation.scenes)} scenes ({annotation.reused} found finished), depth known for "
-        f"{known:.0%} of pixels or more, {len(annotation.failures)} failed",
+        f"{counted(len(annotation.scenes), 'scene')} ({annotation.reused} found finished), "
+        f"depth known for {known:.0%} of pixels or more, {len(annotation.failures)} failed",
         {
             "made": annotation.made,
             "reused": annotation.reused,

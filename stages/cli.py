@@ -23,6 +23,7 @@ from stages.options import (
 )
 from stages.running import guarded as _guarded
 from stages.running import run_stage, run_timed
+from stages.usage import JsonErrors
 from stages.verbs.check import check
 from stages.verbs.convert import convert
 from stages.verbs.dataset_editing import filter_views, merge_datasets, split_scenes
@@ -35,6 +36,7 @@ from stages.verbs.weights import weights_app
 
 app = typer.Typer(
     name="lyra-data",
+    cls=JsonErrors,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",
@@ -143,7 +145,7 @@ def generate(
     Reads params.yaml: **generate** and **seed**, and outputs/clips. Writes outputs/views, one file
     per view. Movement distances are in units of the scene's centre depth, frames must be 8k+1.
     A killed run redoes only the views it was working on; failed views are recorded with their
-    reasons and not tried again until told to. Workers and devices change no result.
+    reasons, and tried again with --retry-failed alone. Workers and devices change no result.
     """
     options = {"executor": executor, "workers": workers, "ray_address": ray_address}
     options |= {"device": device, "offload": offload, "retry_failed": retry_failed}
@@ -238,7 +240,7 @@ def estimate(
     workers: WorkersOption = None,
     device: DeviceOption = None,
 ) -> None:
-    """Tell what generate would take: views, time, disk and memory. Runs nothing.
+    """Estimate views, time, disk and memory of generate. Runs nothing.
 
     Reads params.yaml: **generate** and **seed**, outputs/clips, and what finished views took
     (.work/generate). Every figure says whether it was measured on this machine or published.

@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 def read_durations(workspace: Workspace) -> dict[str, float]:
-    """Seconds by stage, in the stages' order; a phase of training is "train PHASE"."""
+    """Return seconds by stage, in the stages' order; a phase of training is "train PHASE"."""
     try:
         recorded = json.loads(_file(workspace).read_text())
     except (OSError, ValueError):  # nothing was recorded: the report leaves the table out

@@ -54,5 +54,5 @@ def run_evaluate(
 
 
 def check_phase(params: EvaluateParams, train: TrainParams) -> None:
-    """Raises ParamsError where the phase that is judged is none of `train.phases`."""
+    """Raise ParamsError where the phase that is judged is none of `train.phases`."""
     require_phase(params.phase, train.phases, where="params.yaml: evaluate.phase")

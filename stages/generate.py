@@ -10,7 +10,7 @@ from lyra_data.generation.executors.base import Crew
 from lyra_data.generation.params import GenerateParams
 from lyra_data.generation.runner import generate_views
 from stages.params import load_section, load_seed
-from stages.summary import Summary
+from stages.summary import Summary, counted
 from stages.workspace import Workspace
 
 SECTION = GenerateParams
@@ -41,7 +41,7 @@ def run_generate(
     )
     return Summary(
         "generate",
-        f"{generation.made} views made, {generation.reused} found finished, "
+        f"{counted(generation.made, 'view')} made, {generation.reused} found finished, "
         f"{len(generation.failures)} failed, {len(generation.dropped)} dropped",
         {
             "made": generation.made,

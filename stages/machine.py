@@ -1,4 +1,4 @@
-"""What the machine refuses anywhere in a stage: files and memory, told as errors to be mended."""
+"""Refusals of the machine anywhere in a stage, files and memory, as errors with a fix."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GPU_OUT_OF_MEMORY = "out of memory"
 
 
 def machine_error(error: OSError | MemoryError | RuntimeError) -> LyraError | None:
-    """The error as one with a fix, or None where it is a fault of the program."""
+    """Return the error as one with a fix, or None where it is a fault of the program."""
     if isinstance(error, RuntimeError) and GPU_OUT_OF_MEMORY in str(error):
         return MemoryShortageError(
             f"not enough memory: {str(error).splitlines()[0]}",

@@ -88,3 +88,52 @@ TrackerOption = Annotated[
 PresetOption = Annotated[
     str, typer.Option(help="Settings to start from: a file's name in the folder presets.")
 ]
+
+DatasetArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATASET",
+        help="A dataset's folder, e.g. outputs/dataset, or hf://datasets/OWNER/NAME, http(s)://, "
+        "s3://.",
+        show_default=False,
+    ),
+]
+OutputArgument = Annotated[
+    Path,
+    typer.Argument(metavar="OUT", help="The folder to write; new or empty.", show_default=False),
+]
+ShardOption = Annotated[
+    int | None,
+    typer.Option(
+        "--scenes-per-shard",
+        help="Scenes in one file of every modality; not given: as in the (first) dataset.",
+        min=1,
+    ),
+]
+SampleOption = Annotated[
+    str,
+    typer.Option(
+        metavar="N|all",
+        help="Views of a dataset whose frames and depth are read, the same N every time; "
+        "everything else is of all views.",
+    ),
+]
+SAMPLED_VIEWS = "12"
+"""What SampleOption is where it is not given."""
+
+
+def number_of_views(sample: str) -> int | None:
+    """Return the number that `--sample` gives; None: all views.
+
+    Raises:
+        InputError: it is neither a number nor "all".
+    """
+    from lyra_data.engine.errors import InputError
+
+    if sample == "all":
+        return None
+    if not (sample.isascii() and sample.isdigit()):
+        raise InputError(
+            f"{sample!r} is no number of views", where="--sample", fix="give a number, or all"
+        )
+    return int(sample)

@@ -7,7 +7,7 @@ from pathlib import Path
 from lyra_data.dataset.packaging import PackageParams, package_views
 from lyra_data.engine.progress import Progress, silent
 from stages.params import load_section
-from stages.summary import Summary
+from stages.summary import Summary, counted
 from stages.workspace import Workspace
 
 SECTION = PackageParams
@@ -26,8 +26,8 @@ def run_package(params_file: Path, *, progress: Progress = silent) -> Summary:
     size = sum(shard.size for shard in manifest.shards)
     return Summary(
         "package",
-        f"{len(manifest.scenes)} scenes in {len(manifest.shards)} files, {size / 1e6:.1f} MB, "
-        f"dataset hash {manifest.dataset_hash[:12]}",
+        f"{counted(len(manifest.scenes), 'scene')} in {counted(len(manifest.shards), 'file')}, "
+        f"{size / 1e6:.1f} MB, dataset hash {manifest.dataset_hash[:12]}",
         {
             "num_scenes": len(manifest.scenes),
             "num_shards": len(manifest.shards),

@@ -37,7 +37,7 @@ LIMITS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<", "multiple_of": "multiple
 
 
 def params_rows(values: Mapping[str, Any]) -> Iterator[Row]:
-    """A row for every key, whether `values` (the whole of params.yaml) uses its kind or not."""
+    """Yield a row for every key, whether `values`, all of params.yaml, uses its kind or not."""
     yield "seed", str(values["seed"]), "int, >= 0", str(load_seed.__doc__).partition("\n")[0]
     for stage in STAGES:
         section = importlib.import_module(f"stages.{stage}").SECTION
@@ -45,20 +45,20 @@ def params_rows(values: Mapping[str, Any]) -> Iterator[Row]:
 
 
 def _rows(
-    key: str, section: type[Params], found: Mapping[Any, Any], *, kind_note: str = ""
+    key: str, section: type[Params], values_of: Mapping[Any, Any], *, kind_note: str = ""
 ) -> Iterator[Row]:
-    """Rows of one params class and of those inside it.
+    """Yield the rows of one params class and of those inside it.
 
     Args:
-        found: what params.yaml holds for the class: once, or by phase, or by place in a list.
+        values_of: values of the class in params.yaml: one, or by phase, or by position in a list.
         kind_note: put before every meaning.
     """
     meanings = meanings_of(section)
     for name, field in section.model_fields.items():
-        if name == "name":  # told by the key that holds the kind
+        if name == "name":  # the row of the kind itself
             continue
         meaning = kind_note + meanings[name]
-        values = {label: value[name] for label, value in found.items()}
+        values = {label: value[name] for label, value in values_of.items()}
         inner, below = field.annotation, f"{key}.{name}"
         # One of several kinds is typed as the base of all params; `depth` is also a plain number.
         is_kind = name in TABLES and (inner is Params or get_origin(inner) is list)
@@ -72,7 +72,7 @@ def _rows(
         if is_kind:
             chosen = {label: value["name"] for label, value in values.items()}
             kinds = TABLES[name].names()
-            yield f"{below}.name", _told(chosen), " or ".join(kinds), meaning
+            yield f"{below}.name", _in_words(chosen), " or ".join(kinds), meaning
             for kind in kinds:
                 of_kind = {label: values[label] for label in values if chosen[label] == kind}
                 params: Any = TABLES[name].kind(kind, where=below)
@@ -80,22 +80,22 @@ def _rows(
         elif isinstance(inner, type) and issubclass(inner, Params):
             yield from _rows(below, inner, values, kind_note=kind_note)
         else:
-            yield below, _told(values), _type(inner, field.metadata), meaning
+            yield below, _in_words(values), _type(inner, field.metadata), meaning
 
 
 def meanings_of(section: type[Params]) -> dict[str, str]:
-    """What the class's docstring says of each key; all of them must be told."""
+    """Return what the class's docstring says of each key; it has to explain all of them."""
     attributes = str(inspect.getdoc(section)).partition("Attributes:\n")[2]
     meanings = {}
     for names, text in re.findall(r"^    ([\w, ]+): (.+(?:\n {8}.+)*)", attributes, re.MULTILINE):
         meanings |= dict.fromkeys(names.split(", "), " ".join(text.split()))
-    untold = section.model_fields.keys() - meanings.keys() - {"name"}
-    assert not untold, f"the docstring of {section.__name__} does not explain {sorted(untold)}"
+    missing = sorted(section.model_fields.keys() - meanings.keys() - {"name"})
+    assert not missing, f"the docstring of {section.__name__} does not explain {missing}"
     return meanings
 
 
-def _told(values: Mapping[Any, Any]) -> str:
-    """One value where all agree, else each with its label; nothing where there is none."""
+def _in_words(values: Mapping[Any, Any]) -> str:
+    """Return one value where all agree, else each with its label; "" where there is none."""
     texts = {label: json.dumps(value).replace('"', "") for label, value in values.items()}
     if len(set(texts.values())) == 1:
         return next(iter(texts.values()))

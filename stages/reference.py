@@ -1,4 +1,4 @@
-"""Reference pages: docs/params.md and docs/schema.md, written from the code they describe.
+"""References: docs/params.md, docs/schema.md and the code in dvc.yaml, written from the code.
 
 python -m stages.reference
 """
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lyra_data.dataset.format.layout import FORMAT_VERSION, MODALITIES, columns_of
+from stages.code_dependencies import with_code_dependencies
 from stages.params import load_yaml
 from stages.params_reference import params_rows
 
@@ -43,13 +44,13 @@ its encoding says so. Columns are declared in `lyra_data/views/fields.py` and de
 
 
 def params_page(values: Mapping[str, Any]) -> str:
-    """docs/params.md: every key, with its value in `values` (the whole of params.yaml)."""
+    """Return docs/params.md: every key, with its value in `values` (the whole of params.yaml)."""
     rows = params_rows(values)
     return PARAMS_HEAD + "".join(_line(f"`{key}`", *cells) for key, *cells in rows)
 
 
 def schema_page() -> str:
-    """docs/schema.md: every column of the dataset."""
+    """Return docs/schema.md: every column of the dataset."""
     lines = []
     for modality in MODALITIES:
         lines.append(f"\n## {modality}\n\n")
@@ -69,3 +70,5 @@ if __name__ == "__main__":
     docs = REPOSITORY / "docs"
     (docs / "params.md").write_text(params_page(load_yaml(REPOSITORY / "params.yaml")), "utf-8")
     (docs / "schema.md").write_text(schema_page(), "utf-8")
+    pipeline = REPOSITORY / "dvc.yaml"
+    pipeline.write_text(with_code_dependencies(pipeline.read_text("utf-8"), REPOSITORY), "utf-8")

@@ -1,4 +1,4 @@
-"""Running a verb: its work, timed, then its summary, or the error that the user can mend."""
+"""Run a verb: its work, timed, then its summary, or the error that the user can mend."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def guarded(work: Callable[[Any], Any], json_output: bool) -> None:
     speaks = os.environ.get("RANK", "0") == "0"
     progress = RichProgress(console) if speaks and not json_output else silent
     if not json_output:
-        _tell_of_annotators(console)
+        _show_annotators(console)
     try:
         summary = work(progress)
     except LyraError as error:
@@ -61,16 +61,16 @@ def guarded(work: Callable[[Any], Any], json_output: bool) -> None:
         summary.show(Console())
 
 
-def _tell_of_annotators(console: Any) -> None:
+def _show_annotators(console: Any) -> None:
     """Show, above the bars, what annotators are doing: they work for minutes on one scene, some in
     a program of their own."""
     from rich.logging import RichHandler
 
-    told = logging.getLogger("lyra_data.annotation.annotators")
-    if not told.handlers:
-        told.setLevel(logging.INFO)
-        told.propagate = False
-        told.addHandler(RichHandler(console=console, show_path=False, show_level=False))
+    annotators = logging.getLogger("lyra_data.annotation.annotators")
+    if not annotators.handlers:
+        annotators.setLevel(logging.INFO)
+        annotators.propagate = False
+        annotators.addHandler(RichHandler(console=console, show_path=False, show_level=False))
 
 
 def run_timed(stage: str, params_file: Path, **options: Any) -> Any:
@@ -95,9 +95,9 @@ def _fail(error: LyraError, console: Any, json_output: bool) -> None:
     if json_output:
         detail = {"what": error.what, "where": error.where, "fix": error.fix}
         print(json.dumps({"error": {"kind": type(error).__name__, **detail}}, indent=2))
-    place = f"[bold]{escape(error.where)}[/]: " if error.where else ""
+    where = f"[bold]{escape(error.where)}[/]: " if error.where else ""
     console.print(
-        f"[bold red]error[/] {place}{escape(error.what)}", highlight=False, soft_wrap=True
+        f"[bold red]error[/] {where}{escape(error.what)}", highlight=False, soft_wrap=True
     )
     if error.fix:
         console.print(f"[bold green]fix[/]   {escape(error.fix)}", highlight=False, soft_wrap=True)

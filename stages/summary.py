@@ -1,21 +1,22 @@
-"""Summary: what a stage did, for people (a few lines) and for machines (one JSON object)."""
+"""Summary: what a verb did, for people (a few lines) and for machines (one JSON object)."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console, RenderableType
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What a stage tells when it is done.
+    """The result of a verb, in words and in numbers.
 
     Attributes:
-        stage: the stage's name.
+        stage: the verb's name.
         headline: one sentence.
         facts: plain JSON values; numbers that JSON has no word for become null.
         details: rich renderables printed under the headline.
@@ -27,20 +28,27 @@ class Summary:
     details: tuple[RenderableType, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        return {"stage": self.stage, "headline": self.headline, **_sayable(self.facts)}
+        """Return plain JSON values: stage, headline and all facts."""
+        return {"stage": self.stage, "headline": self.headline, **_finite(self.facts)}
 
     def show(self, console: Console) -> None:
+        """Print the headline, and the details below it."""
         console.print(f"[bold green]{self.stage}[/] {self.headline}", highlight=False)
         for detail in self.details:
             console.print(detail)
 
 
-def _sayable(value: Any) -> Any:
-    """JSON knows no NaN and no infinity, and programs that read it refuse them."""
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun: "1 scene", "2 scenes", "1,000 scenes"."""
+    return f"{count:,} {noun}{'s' if count != 1 else ''}"
+
+
+def _finite(value: Any) -> Any:
+    """Return the value with null for NaN and infinity, which JSON readers refuse."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {key: _sayable(one) for key, one in value.items()}
+        return {key: _finite(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
-        return [_sayable(one) for one in value]
+        return [_finite(one) for one in value]
     return value

@@ -52,9 +52,9 @@ def run_train(
         progress=progress,
     )
     last = {name: checkpoint.history[-1] for name, checkpoint in trained.items()}
-    told = "logs, states and sample pictures: .work/train"
+    note = "logs, states and sample pictures: .work/train"
     if len(validation) == 0:
-        told += "; no validation: the dataset has no scenes for it (package.validation_fraction)"
+        note += "; no validation: the dataset has no scenes for it (package.validation_fraction)"
     headline = [f"{n}: loss {r['loss']:.4f} after {r['step']:.0f} steps" for n, r in last.items()]
     facts = {"phases": last, "num_validation_scenes": len(validation)}
-    return Summary("train", ", ".join(headline), facts, (told,))
+    return Summary("train", ", ".join(headline), facts, (note,))

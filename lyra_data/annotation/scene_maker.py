@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lyra_data.annotation.annotators.base import Annotator
 from lyra_data.annotation.annotators.framed import FramedParams
@@ -70,17 +71,18 @@ class SceneMaker:
 
         The estimator counts, and its model has to be there, only where it is asked.
         """
-        shaping = {
+        code = [__name__, type(annotator).__module__]
+        shaping: dict[str, Any] = {
             "material": content_of(material),
             "annotator": annotator.params.model_dump(mode="json"),
             "annotator_fingerprint": annotator.fingerprint,
-            "code": code_fingerprint("lyra_data"),
         }
         lacks = material.depth is None or material.cameras is None
         if lacks and not annotator.solves:
             shaping["depth"] = self.depth_params.model_dump(mode="json")
             shaping["depth_fingerprint"] = self.estimator.fingerprint
-        return content_key(shaping)
+            code.append(type(self.estimator).__module__)
+        return content_key({**shaping, "code": code_fingerprint(*code)})
 
 
 def _read(source: Source, root: Path) -> SourceMaterial:

@@ -128,7 +128,7 @@ def _scene_key(paths: list[Path], encoding: Encoding) -> str:
             [content_hash(path) for path in paths],
             encoding.as_json(),
             layout_hash(),
-            code_fingerprint("lyra_data.dataset", "lyra_data.views.store"),
+            code_fingerprint(__name__),
         ]
     )
 

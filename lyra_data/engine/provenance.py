@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,10 +10,10 @@ from typing import Any
 
 import lyra_data
 from lyra_data.engine.hashing import content_key, sha256_of_file
+from lyra_data.engine.imports import PACKAGES, files_run_by
 from lyra_data.engine.params import Params
 
 UNKNOWN = "unknown"
-ENGINE_PACKAGES = ("lyra_data", "lyra_model", "stages")
 
 
 def engine_version() -> str:
@@ -41,7 +40,7 @@ def commit_of(folder: Path) -> str:
     commit = _git(folder, "rev-parse", "HEAD")
     if commit is None:
         return UNKNOWN
-    changes = _git(folder, "status", "--porcelain", "--untracked-files=no", "--", *ENGINE_PACKAGES)
+    changes = _git(folder, "status", "--porcelain", "--untracked-files=no", "--", *PACKAGES)
     return f"{commit}-dirty" if changes else commit
 
 
@@ -52,27 +51,15 @@ def params_hash(params: Params | Mapping[str, Any]) -> str:
 
 
 @functools.cache
-def code_fingerprint(*names: str) -> str:
-    """Hash of the Python source of packages (with all below them) and modules, by dotted name.
+def code_fingerprint(*modules: str) -> str:
+    """Return a hash of the source of modules and of all of ours that they import.
 
-    Part of every scratch key: work done by changed code is never taken for finished.
+    It is part of every scratch key: work done by changed code is never taken for finished. The kind
+    that params choose from a registry is imported by name, so it has to be among `modules`
+    (`Registry.module`).
     """
-    return content_key({name: sha256_of_file(path) for name, path in _sources(names)})
-
-
-def _sources(names: tuple[str, ...]) -> list[tuple[str, Path]]:
-    sources = set()
-    for name in names:
-        spec = importlib.util.find_spec(name)
-        assert spec is not None, f"no module {name}"
-        if spec.submodule_search_locations is None:
-            assert spec.origin is not None, f"{name} has no source file"
-            sources.add((name, Path(spec.origin)))
-            continue
-        for root in map(Path, spec.submodule_search_locations):
-            for path in root.rglob("*.py"):
-                sources.add((f"{name}/{path.relative_to(root).as_posix()}", path))
-    return sorted(sources)
+    files = files_run_by(*modules)
+    return content_key({name: sha256_of_file(path) for name, path in files.items()})
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

@@ -31,6 +31,10 @@ class Registry(Generic[Component]):
     def names(self) -> list[str]:
         return list(self.entries)
 
+    def module(self, name: str) -> str:
+        """Return the module of a kind that is in the table, without importing it."""
+        return self.entries[name].partition(":")[0]
+
     def kind(self, name: str, *, where: str) -> type[Component]:
         """Return the class of a kind.
 
@@ -43,8 +47,8 @@ class Registry(Generic[Component]):
                 where=where,
                 fix=suggestion(str(name), self.names()),
             )
-        module, _, attribute = self.entries[name].partition(":")
-        return getattr(importlib.import_module(module), attribute)
+        attribute = self.entries[name].partition(":")[2]
+        return getattr(importlib.import_module(self.module(name)), attribute)
 
     def parse(self, values: Any, *, where: str) -> Params:
         """Validate a params section whose key `name` chooses the kind."""

@@ -9,6 +9,9 @@ from lyra_data.engine.hashing import content_key
 from lyra_data.engine.provenance import code_fingerprint
 from lyra_data.generation.jobs import Job
 from lyra_data.generation.params import GenerateParams
+from lyra_data.generation.teachers import TEACHERS
+from lyra_data.models.codecs import CODECS
+from lyra_data.models.depth import DEPTH_ESTIMATORS
 
 EXTENSION_FINGERPRINT = "extension_depth_fingerprint"
 """Among a maker's fingerprints only where its teacher makes a path in several segments."""
@@ -29,12 +32,12 @@ class KeyMaker:
             del shaping["extension"]
         self._of_views: dict[str, Any] = {
             "params": shaping,
-            "code": code_fingerprint("lyra_data"),
+            "code": code_fingerprint(*_code_of_views(params, fingerprints)),
             **fingerprints,
         }
         self._of_scenes = {
             "quality": params.model_dump(mode="json", include={"quality"}),
-            "code": code_fingerprint("lyra_data"),
+            "code": code_fingerprint("lyra_data.generation.assembly"),
         }
 
     def view(self, job: Job, clip_content: str) -> str:
@@ -50,3 +53,17 @@ class KeyMaker:
         """Return the key of a scene: its views' keys by view_index, and what chooses among them."""
         numbered = [[index, key] for index, key in sorted(views.items())]
         return content_key({"views": numbered, **self._of_scenes})
+
+
+def _code_of_views(params: GenerateParams, fingerprints: Mapping[str, str]) -> list[str]:
+    """Return the modules that make a view and write it, with the kinds that params choose."""
+    modules = [
+        "lyra_data.generation.view_making",
+        "lyra_data.clips.store",
+        "lyra_data.views.store",
+        TEACHERS.module(params.teacher.name),
+        CODECS.module(params.codec.name),
+    ]
+    if EXTENSION_FINGERPRINT in fingerprints:
+        modules.append(DEPTH_ESTIMATORS.module(params.extension.depth.name))
+    return modules

@@ -113,7 +113,7 @@ class PromptSource(SceneSource[PromptParams]):
                 "scene": self.params.model_dump(mode="json", exclude={"scene_id"}),
                 "settings": painter.params.model_dump(mode="json", exclude={"model", "revision"}),
                 "model": painter.model_identity,
-                "code": code_fingerprint("lyra_data"),
+                "code": code_fingerprint(__name__),
                 "diffusers": version("diffusers"),
             }
         )

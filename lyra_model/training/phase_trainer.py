@@ -19,6 +19,7 @@ from lyra_data.engine.hashing import content_key
 from lyra_data.engine.progress import Progress
 from lyra_data.engine.provenance import code_fingerprint
 from lyra_data.engine.seeds import derive_seed
+from lyra_data.models.codecs import CODECS
 from lyra_data.models.codecs.base import LatentCodec
 from lyra_model.batches.data_checks import check_distances, perceptual_of
 from lyra_model.batches.loading import SceneBatch, SceneLoader, Targets
@@ -275,9 +276,8 @@ class PhaseTrainer:
 
     def _key(self) -> str:
         """Names the state that belongs to exactly this phase, data, start and code."""
-        return content_key(
-            {"config": self.config, "code": code_fingerprint("lyra_data", "lyra_model")}
-        )
+        code = code_fingerprint(__name__, CODECS.module(self.params.codec.name))
+        return content_key({"config": self.config, "code": code})
 
     def _resume(self) -> int:
         state = self.states.newest()

@@ -19,7 +19,7 @@ from lyra_data.engine.progress import Progress, silent
 from lyra_data.sources.detection import source_params_of_all
 from stages.params import load_yaml
 from stages.presets import preset_file
-from stages.summary import Summary
+from stages.summary import Summary, counted
 from stages.workspace import Workspace
 
 VIDEO_PRESET = "video"
@@ -61,24 +61,25 @@ def run_annotate_inputs(
     params = AnnotateParams.parse({**values, "sources": sources}, where="annotate")
     target = output or workspace.root / "outputs" / "annotated"
     _check_replaceable([target / source["scene_id"] for source in sources])
-    with partial_folder(target) as workplace:
+    with partial_folder(target) as partial:
         annotation = annotate_sources(
             params,
             root=workspace.root,
-            clips=workplace / "clips",
-            held_out=workplace / "held_out",
+            clips=partial / "clips",
+            held_out=partial / "held_out",
             scratch=workspace.scratch,
             progress=progress,
             placement=Placement.asked_for(device, offload, workspace.root),
             workers=workers,
         )
         for scene in annotation.scenes:
-            publish_folder(workplace / "clips" / scene.scene_id, target / scene.scene_id)
+            publish_folder(partial / "clips" / scene.scene_id, target / scene.scene_id)
     entries = yaml.safe_dump(sources, sort_keys=False, allow_unicode=True, width=10**6)
     known = min(scene.depth_known_fraction for scene in annotation.scenes)
     return Summary(
         "annotate",
-        f"{len(annotation.scenes)} clips in {target} ({annotation.reused} found finished{note}), "
+        f"{counted(len(annotation.scenes), 'clip')} in {target} "
+        f"({annotation.reused} found finished{note}), "
         f"depth known for {known:.0%} of pixels or more, {len(annotation.failures)} failed",
         {
             "made": annotation.made,

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stages.counting import counted
+from stages.options import SAMPLED_VIEWS, JsonOption, SampleOption, number_of_views
 from stages.running import guarded
+from stages.summary import counted
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 WIDTH = 80
 COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
-SAMPLED_VIEWS = 12
 SHOWN_FINDINGS = 40
 """Of one thing, in the table; --json has all."""
 
@@ -51,26 +51,17 @@ def check(
         FailOn,
         typer.Option(help="Exit with 1 where findings of this severity, or a worse one, exist."),
     ] = FailOn.error,
-    sample: Annotated[
-        str,
-        typer.Option(
-            metavar="N|all",
-            help="Views of a dataset whose frames and depth are looked at; the same N every time. "
-            "Bytes, rows, cameras and latents are checked of all.",
-        ),
-    ] = str(SAMPLED_VIEWS),
+    sample: SampleOption = SAMPLED_VIEWS,
     list_rules: Annotated[
         bool, typer.Option("--rules", help="List all rules with their bounds, check nothing.")
     ] = False,
-    json_output: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object on standard output, no bars.")
-    ] = False,
+    json_output: JsonOption = False,
 ) -> None:
     """Hold clips or packaged datasets against the rules: files, poses, depth, masks, pictures.
 
     Whatever made them. In videos, points are followed from picture to picture, and depth and poses
     must lead to the same places. Of a dataset every byte is compared with its hashes first.
-    Exit codes: 0 nothing of the named severity found, 1 found, 2 there is nothing to check.
+    Exit codes: 0 no finding of that severity, 1 findings, 2 nothing to check.
     Nothing is written. docs/checks.md explains every rule.
     """
     worst: list[str | None] = []
@@ -95,13 +86,13 @@ def check(
             if is_dataset(path)
         ]
         worst.extend(checked.worst for checked in (*clips, *datasets))
-        return _told(clips, datasets)
+        return _summary(clips, datasets)
 
     guarded(work, json_output)
     from lyra_data.clips.checks import SEVERITIES
 
-    counted = () if fail_on is FailOn.never else SEVERITIES[: SEVERITIES.index(fail_on.value) + 1]
-    if any(severity in counted for severity in worst):
+    failing = () if fail_on is FailOn.never else SEVERITIES[: SEVERITIES.index(fail_on.value) + 1]
+    if any(severity in failing for severity in worst):
         raise typer.Exit(1)
 
 
@@ -119,31 +110,14 @@ def _checked_clips(paths: list[Path], progress: Any) -> list[CheckedClip]:
     return checked
 
 
-def number_of_views(sample: str) -> int | None:
-    """What `--sample` says; None: all.
-
-    Raises:
-        InputError: it is neither a number nor "all".
-    """
-    from lyra_data.engine.errors import InputError
-
-    if sample == "all":
-        return None
-    if not (sample.isascii() and sample.isdigit()):
-        raise InputError(
-            f"{sample!r} is no number of views", where="--sample", fix="give a number, or all"
-        )
-    return int(sample)
-
-
-def _told(clips: list[CheckedClip], datasets: list[CheckedDataset]) -> Summary:
+def _summary(clips: list[CheckedClip], datasets: list[CheckedDataset]) -> Summary:
     from lyra_data.engine.findings import count_severities
     from stages.summary import Summary
 
     counts = count_severities(
         finding for checked in (*clips, *datasets) for finding in checked.findings
     )
-    told = ", ".join(counted(count, severity) for severity, count in counts.items())
+    severities = ", ".join(counted(count, severity) for severity, count in counts.items())
     kinds = {"clips": clips, "datasets": datasets}
     facts = {
         **{
@@ -157,16 +131,16 @@ def _told(clips: list[CheckedClip], datasets: list[CheckedDataset]) -> Summary:
     both = f"{len(clips) + len(datasets)}" if clips and datasets else what
     clean = sum(checked.worst in (None, "note") for checked in (*clips, *datasets))
     closing = (
-        *(_looked_at(dataset) for dataset in datasets),
+        *(_sampled(dataset) for dataset in datasets),
         f"{clean} of {both} without errors and warnings",
     )
     named: list[tuple[str, Sequence[Finding[Any]]]] = [(clip.clip, clip.findings) for clip in clips]
     named += [(dataset.uri, dataset.findings) for dataset in datasets]
     tables = [_table(name, listed) for name, listed in named if listed]
-    return Summary("check", f"{what}: {told}", facts, (*tables, *closing))
+    return Summary("check", f"{what}: {severities}", facts, (*tables, *closing))
 
 
-def _looked_at(dataset: CheckedDataset) -> str:
+def _sampled(dataset: CheckedDataset) -> str:
     views = counted(dataset.num_views, "view")
     return (
         f"{counted(dataset.num_scenes, 'scene')}, {views}; frames and depth of "
@@ -181,7 +155,7 @@ def _table(name: str, findings: Sequence[Finding[Any]]) -> Table:
     table = Table(width=WIDTH, title=escape(name), title_justify="left", show_lines=True)
     table.add_column("rule, severity", width=20, overflow="fold")
     table.add_column("where", width=13, overflow="fold")
-    table.add_column("what was found, and what to do", overflow="fold")
+    table.add_column("finding, and what to do", overflow="fold")
     for finding in findings[:SHOWN_FINDINGS]:
         colour = COLOURS[finding.severity]
         table.add_row(
@@ -219,5 +193,5 @@ def _rules() -> Summary:
         tables.append(table)
     every = [*RULES.values(), *DATASET_RULES.values()]
     facts = {"rules": [asdict(rule) for rule in every]}
-    told = f"{len(RULES)} rules for clips, {len(DATASET_RULES)} for datasets"
-    return Summary("check", told, facts, tuple(tables))
+    headline = f"{len(RULES)} rules for clips, {len(DATASET_RULES)} for datasets"
+    return Summary("check", headline, facts, tuple(tables))

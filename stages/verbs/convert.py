@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stages.counting import counted
 from stages.options import JsonOption
 from stages.running import guarded
+from stages.summary import counted
 
 if TYPE_CHECKING:
     from stages.summary import Summary
 
 
 class Layout(StrEnum):
-    """What is written."""
+    """The layout that is written."""
 
     lyra = "lyra"
     webdataset = "webdataset"
@@ -25,13 +25,13 @@ class Layout(StrEnum):
 
 
 class Repair(StrEnum):
-    """What is mended on the way."""
+    """A repair on the way."""
 
     flipped_poses = "flipped-poses"
 
 
 class Latents(StrEnum):
-    """How latents of Lyra's are kept."""
+    """The number format of latents that come from Lyra's layout."""
 
     half = "half"
     lossless = "lossless"
@@ -126,22 +126,23 @@ def run_convert(
         StorageError: no space, read-only, or no permission.
     """
     from lyra_data.clips.formats.export_folders import require_free
+    from lyra_data.dataset.checks import is_dataset
     from lyra_data.engine.errors import InputError
 
     require_free(output)
-    is_dataset = _is_dataset(source)
+    from_dataset = is_dataset(source)
     _require_apart(source, output)
-    to = to or ("lyra" if is_dataset else "lyra-data")
-    if is_dataset == (to == "lyra-data"):
+    to = to or ("lyra" if from_dataset else "lyra-data")
+    if from_dataset == (to == "lyra-data"):
         raise InputError(
-            f"{'a dataset of lyra-data' if is_dataset else 'data in the layout of Lyra'} is not "
+            f"{'a dataset of lyra-data' if from_dataset else 'data in the layout of Lyra'} is not "
             f"converted to {to}",
             where=source,
             fix="use --to lyra or --to webdataset, or read it as it is"
-            if is_dataset
+            if from_dataset
             else "convert it to a dataset first (--to lyra-data), then that to webdataset",
         )
-    if not is_dataset:
+    if not from_dataset:
         return _from_lyra(
             Path(source), output, repair, latents, scenes_per_shard, skip_broken, progress
         )
@@ -173,32 +174,32 @@ def _from_lyra(
     clips = ClipSettings(repair_poses=repair == "flipped-poses", latents=latents)
     settings = FromLyraSettings(clips, scenes_per_shard, skip_broken)
     scratch = output.resolve().parent / ".work"
-    with LyraSource(source) as found:
-        manifest, told = convert_from_lyra(
-            found, output, settings, scratch=scratch, progress=progress
+    with LyraSource(source) as opened:
+        manifest, report = convert_from_lyra(
+            opened, output, settings, scratch=scratch, progress=progress
         )
-    num_views = sum(told.poses.values())
+    num_views = sum(report.poses.values())
     details = [
-        f"poses {kind} in {told.poses[kind]} of {num_views} views"
+        f"poses {kind} in {report.poses[kind]} of {counted(num_views, 'view')}"
         for kind in ("backwards", "repaired", "unknown")
-        if told.poses[kind]
+        if report.poses[kind]
     ]
-    if told.poses["backwards"]:
+    if report.poses["backwards"]:
         details.append(
-            f"their poses run against their pictures: {', '.join(told.flagged)}"
-            f"{', ...' * (told.poses['backwards'] > len(told.flagged))}; "
+            f"their poses run against their pictures: {', '.join(report.flagged)}"
+            f"{', ...' * (report.poses['backwards'] > len(report.flagged))}; "
             "--repair flipped-poses turns those of reversed motion around"
         )
-    if told.inexact_latents:
+    if report.inexact_latents:
         details.append(
-            f"latents of {told.inexact_latents} views were rounded to half floats "
+            f"latents of {counted(report.inexact_latents, 'view')} were rounded to half floats "
             "(latent_source_exact is false); --latents lossless keeps them"
         )
-    if told.without_depth:
-        details.append(f"{counted(told.without_depth, 'view')} without depth")
-    if told.dropped:
-        clips = counted(len(told.dropped), "clip")
-        details.append(f"{clips} could not be read, first {told.dropped[0]}")
+    if report.without_depth:
+        details.append(f"{counted(report.without_depth, 'view')} without depth")
+    if report.dropped:
+        clips = counted(len(report.dropped), "clip")
+        details.append(f"{clips} could not be read, first {report.dropped[0]}")
     facts = {
         "source": str(source),
         "output": str(output),
@@ -207,17 +208,17 @@ def _from_lyra(
         "num_views": num_views,
         "num_bytes": _size(output),
         "dataset_hash": manifest.dataset_hash,
-        "poses": dict(told.poses),
-        "views_with_flipped_poses": told.flagged,
-        "views_with_rounded_latents": told.inexact_latents,
-        "views_without_depth": told.without_depth,
-        "dropped": [view.as_json() for view in told.dropped],
+        "poses": dict(report.poses),
+        "views_with_flipped_poses": report.flagged,
+        "views_with_rounded_latents": report.inexact_latents,
+        "views_without_depth": report.without_depth,
+        "dropped": [view.as_json() for view in report.dropped],
     }
-    headline = _what(num_views, len(manifest.scenes), output)
+    headline = _headline(num_views, len(manifest.scenes), output)
     return Summary("convert", f"{headline} ({_size(output) / 1e6:.1f} MB)", facts, tuple(details))
 
 
-def _what(num_views: int, num_scenes: int, output: Path) -> str:
+def _headline(num_views: int, num_scenes: int, output: Path) -> str:
     return f"{counted(num_views, 'view')} of {counted(num_scenes, 'scene')} in {output}"
 
 
@@ -226,24 +227,26 @@ def _to_lyra(source: str, output: Path, progress: Any) -> Summary:
     from lyra_data.dataset.reading.reader import SceneDataset
     from stages.summary import Summary
 
-    told = convert_to_lyra(SceneDataset(source), output, progress)
-    details = [f"videos: {told.kept_videos} kept to the byte"]
-    details += [f"videos: {count} encoded {how}" for how, count in told.encoded_videos.items()]
-    if told.rounded_depth:
-        details.append(f"depth of {counted(told.rounded_depth, 'view')} was rounded to half floats")
-    if told.num_left_out:
-        views = counted(told.num_left_out, "view")
-        details.append(f"{views} without a folder in this layout, first {told.left_out[0]}")
+    report = convert_to_lyra(SceneDataset(source), output, progress)
+    details = [f"videos: {report.kept_videos} kept to the byte"]
+    details += [f"videos: {count} encoded {how}" for how, count in report.encoded_videos.items()]
+    if report.rounded_depth:
+        details.append(
+            f"depth of {counted(report.rounded_depth, 'view')} was rounded to half floats"
+        )
+    if report.num_left_out:
+        views = counted(report.num_left_out, "view")
+        details.append(f"{views} without a folder in this layout, first {report.left_out[0]}")
     facts = {
         "source": source,
         "output": str(output),
         "to": "lyra",
-        **vars(told),
-        "encoded_videos": dict(told.encoded_videos),
+        **vars(report),
+        "encoded_videos": dict(report.encoded_videos),
         "num_bytes": _size(output),
     }
-    headline = _what(told.num_views, told.num_scenes, output)
-    details = [*details, *told.remarks]
+    headline = _headline(report.num_views, report.num_scenes, output)
+    details = [*details, *report.remarks]
     return Summary("convert", f"{headline} ({_size(output) / 1e6:.1f} MB)", facts, tuple(details))
 
 
@@ -252,22 +255,18 @@ def _to_shards(source: str, output: Path, progress: Any) -> Summary:
     from lyra_data.dataset.reading.reader import SceneDataset
     from stages.summary import Summary
 
-    told = convert_to_webdataset(SceneDataset(source), output, progress)
+    report = convert_to_webdataset(SceneDataset(source), output, progress)
     facts = {
         "source": source,
         "output": str(output),
         "to": "webdataset",
-        "num_samples": told.num_samples,
-        "num_shards": told.num_shards,
+        "num_samples": report.num_samples,
+        "num_shards": report.num_shards,
         "num_bytes": _size(output),
     }
-    shards = counted(told.num_shards, "shard")
-    headline = f"{counted(told.num_samples, 'sample')} in {shards} in {output}"
+    shards = counted(report.num_shards, "shard")
+    headline = f"{counted(report.num_samples, 'sample')} in {shards} in {output}"
     return Summary("convert", f"{headline} ({_size(output) / 1e6:.1f} MB)", facts)
-
-
-def _is_dataset(source: str) -> bool:
-    return "://" in source or (Path(source) / "meta" / "manifest.json").is_file()
 
 
 def _require_apart(source: str, output: Path) -> None:

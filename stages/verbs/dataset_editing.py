@@ -7,35 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stages.counting import counted
-from stages.options import JsonOption
+from stages.options import DatasetArgument, JsonOption, OutputArgument, ShardOption
 from stages.running import guarded
+from stages.summary import counted
 
 if TYPE_CHECKING:
     from lyra_data.dataset.format.manifest import Manifest
     from stages.summary import Summary
-
-DatasetArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="DATASET",
-        help="A dataset's folder, e.g. outputs/dataset, or hf://datasets/OWNER/NAME, http(s)://, "
-        "s3://.",
-        show_default=False,
-    ),
-]
-OutputArgument = Annotated[
-    Path,
-    typer.Argument(metavar="OUT", help="The folder to write; new or empty.", show_default=False),
-]
-ShardOption = Annotated[
-    int | None,
-    typer.Option(
-        "--scenes-per-shard",
-        help="Scenes in one file of every modality; not given: as in the (first) dataset.",
-        min=1,
-    ),
-]
 
 
 def filter_views(
@@ -94,7 +72,7 @@ def filter_views(
             progress=progress,
         )
         before = {"scenes": done.num_scenes, "views": done.num_views}
-        return told_of_copy("filter", done.manifest, output, before)
+        return copy_summary("filter", done.manifest, output, before)
 
     guarded(work, json_output)
 
@@ -133,7 +111,7 @@ def split_scenes(
             scenes_per_shard=scenes_per_shard,
             progress=progress,
         )
-        return told_of_copy("split", manifest, output)
+        return copy_summary("split", manifest, output)
 
     guarded(work, json_output)
 
@@ -187,7 +165,7 @@ def merge_datasets(
             scenes_per_shard=scenes_per_shard,
             progress=progress,
         )
-        return told_of_copy("merge", done.manifest, output, moved=done.moved)
+        return copy_summary("merge", done.manifest, output, moved=done.moved)
 
     guarded(work, json_output)
 
@@ -219,13 +197,14 @@ def _names_in(path: Path) -> list[str]:
     return [line.strip() for line in lines if line.strip()]
 
 
-def told_of_copy(
+def copy_summary(
     verb: str,
     manifest: Manifest,
     output: Path,
     before: dict[str, int] | None = None,
     moved: tuple[str, ...] = (),
 ) -> Summary:
+    """Return what a verb wrote; `before` counts scenes and views of the dataset it was made of."""
     from collections import Counter
 
     from stages.summary import Summary

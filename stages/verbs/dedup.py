@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stages.counting import counted
-from stages.options import JsonOption
+from stages.options import DatasetArgument, JsonOption, ShardOption
 from stages.running import guarded
-from stages.verbs.dataset_editing import DatasetArgument, ShardOption, told_of_copy
+from stages.summary import counted
+from stages.verbs.dataset_editing import copy_summary
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -29,7 +29,7 @@ def dedup_scenes(
         typer.Argument(
             metavar="OUT",
             help="Where to write the dataset without the later scene of every pair; not given: "
-            "pairs are told, nothing is written.",
+            "the pairs are listed, nothing is written.",
             show_default=False,
         ),
     ] = None,
@@ -65,8 +65,8 @@ def dedup_scenes(
         tables = (_pairs_table(pairs),) if pairs else ()
         if output is None:
             scenes = counted(len(opened.scenes), "scene")
-            told = f"{counted(len(pairs), 'pair')} among {scenes}; nothing was written"
-            return Summary("dedup", told, facts, tables)
+            headline = f"{counted(len(pairs), 'pair')} among {scenes}; nothing was written"
+            return Summary("dedup", headline, facts, tables)
         manifest = dedup_dataset(
             opened,
             output,
@@ -77,7 +77,7 @@ def dedup_scenes(
         )
         views = sum(len(entry.view_indices) for entry in opened.scenes)
         before = {"scenes": len(opened.scenes), "views": views}
-        done = told_of_copy("dedup", manifest, output, before)
+        done = copy_summary("dedup", manifest, output, before)
         return Summary("dedup", done.headline, {**done.facts, **facts}, (*tables, *done.details))
 
     guarded(work, json_output)

@@ -1,4 +1,4 @@
-"""estimate: what generate would take, told before it runs. No DVC stage: it makes nothing."""
+"""estimate: views, time, disk and memory of generate, before it runs. No DVC stage."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lyra_data.generation.estimate_figures import GEN3C_WEIGHT_BYTES
 from lyra_data.generation.params import GenerateParams
 from lyra_data.generation.runner import read_clip_facts
 from stages.params import check_all, load_section, load_seed, load_yaml
-from stages.summary import Summary
+from stages.summary import Summary, counted
 from stages.workspace import Workspace
 
 
@@ -35,7 +35,7 @@ def run_estimate(
     params = load_section(params_file, "generate", GenerateParams)
     is_simulated = images is not None or videos is not None
     device = device or Placement.automatic().device
-    place: dict[str, Any] = {
+    machine: dict[str, Any] = {
         "scratch": workspace.scratch,
         "root": workspace.root,
         "device_name": device_name(device),
@@ -48,11 +48,11 @@ def run_estimate(
             params,
             height=size["height"],
             width=size["width"],
-            **place,
+            **machine,
         )
     else:
         clips = read_clip_facts(workspace.require(workspace.clips, made_by="annotate"))
-        estimate = estimate_clips(clips, params, seed=load_seed(params_file), **place)
+        estimate = estimate_clips(clips, params, seed=load_seed(params_file), **machine)
     if estimate.work.num_views == 0:
         raise ParamsError(
             "nothing to estimate: 0 images and 0 videos",
@@ -66,14 +66,14 @@ def run_estimate(
         **estimate.as_json(),
         "views_source": source,
         "device": device,
-        "device_name": place["device_name"],
+        "device_name": machine["device_name"],
         "workers": num_workers,
         "days": _days(estimate, num_workers),
         "disk_free_bytes": free_bytes,
         "gpus": _gpus(),
         "fits": _fits(estimate),
     }
-    headline = f"{estimate.work.num_views:,} views, " + (
+    headline = f"{counted(estimate.work.num_views, 'view')}, " + (
         "how long is unknown"
         if estimate.hours is None
         else f"{_number(estimate.hours)} {estimate.figures.unit}-hours"
@@ -124,28 +124,28 @@ def _table(facts: dict[str, Any]) -> Table:
 def _gpus() -> list[dict[str, Any]]:
     import torch
 
-    found = map(torch.cuda.get_device_properties, range(torch.cuda.device_count()))
-    return [{"name": gpu.name, "memory_bytes": gpu.total_memory} for gpu in found]
+    devices = map(torch.cuda.get_device_properties, range(torch.cuda.device_count()))
+    return [{"name": gpu.name, "memory_bytes": gpu.total_memory} for gpu in devices]
 
 
 def _fits(estimate: Estimate) -> str:
-    """What the GPUs at hand have room for."""
+    """Return in words what the GPUs of this machine have room for."""
     gpus, peak = _gpus(), estimate.figures.peak_memory_bytes.value
     if not gpus:
         return "has no GPU"
     name, memory = gpus[0]["name"], gpus[0]["memory_bytes"]
-    told = f"{len(gpus)} x {name}, {_bytes(memory)}"
+    gpus_here = f"{len(gpus)} x {name}, {_bytes(memory)}"
     if estimate.figures.unit != "GPU" or peak is None:
-        return told
+        return gpus_here
     if memory >= peak + GEN3C_WEIGHT_BYTES:
-        return f"{told}: --offload none should fit"
+        return f"{gpus_here}: --offload none should fit"
     if memory >= peak:
-        return f"{told}: fits with --offload"
-    return f"{told}: less than ever was enough; try --offload sequential"
+        return f"{gpus_here}: fits with --offload"
+    return f"{gpus_here}: less than ever was enough; try --offload sequential"
 
 
 def _days(estimate: Estimate, workers: int) -> float | None:
-    """On a CPU workers share the cores: their number changes nothing."""
+    """Return the days that are left; on a CPU workers share the cores, whatever their number."""
     if estimate.hours is None:
         return None
     parallel = workers if estimate.figures.unit == "GPU" else len(os.sched_getaffinity(0))

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from stages.options import JsonOption
 from stages.running import guarded
+from stages.summary import counted
 
 if TYPE_CHECKING:
     from lyra_data.scene.clip import Clip
@@ -52,8 +54,8 @@ def run_export(clip_folder: Path, output: Path, *, kind: Kind) -> Summary:
         "num_bytes": num_bytes,
         "left_out": left_out,
     }
-    details = (f"this format has no place for: {', '.join(left_out)}",) if left_out else ()
-    frames = f"{len(clip)} frame{'s' if len(clip) != 1 else ''}"
+    details = (f"this format cannot hold: {', '.join(left_out)}",) if left_out else ()
+    frames = counted(len(clip), "frame")
     headline = f"{frames} of {clip.scene_id} as {kind} in {output} ({num_bytes / 1e6:.1f} MB)"
     return Summary("export", headline, facts, details)
 
@@ -70,9 +72,7 @@ def export(
             show_default=False,
         ),
     ],
-    json_output: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object on standard output, no bars.")
-    ] = False,
+    json_output: JsonOption = False,
 ) -> None:
     """Write a clip as ViPE, nerfstudio or COLMAP keep theirs: frames, cameras, depth, masks.
 
@@ -102,7 +102,7 @@ def _write(clip: Clip, output: Path, kind: Kind) -> None:
 
 
 def _left_out(clip: Clip, kind: Kind) -> list[str]:
-    """What the clip knows and the format has no place for."""
+    """Return what the clip knows and the format cannot hold."""
     parts = {
         "prompt": bool(clip.prompt),
         "depth confidence": clip.depth_confidence is not None,

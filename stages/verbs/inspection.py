@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stages.options import JsonOption
 from stages.running import guarded
+from stages.summary import counted
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -30,7 +32,7 @@ UNSHOWABLE = {
     "focal-length",
     "depth-values",
 }
-"""Rules without which there is nothing to draw, or no place to draw it."""
+"""Rules without which there is nothing to draw, or nowhere to draw it."""
 
 
 def inspect(
@@ -63,9 +65,7 @@ def inspect(
         bool,
         typer.Option("--overwrite", help="Replace a file even if inspect did not write it."),
     ] = False,
-    json_output: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object on standard output, no bars.")
-    ] = False,
+    json_output: JsonOption = False,
 ) -> None:
     """Show what a clip or a scene of a dataset is: numbers, and a picture.
 
@@ -111,19 +111,19 @@ def _inspect_clip(
     findings = check_clip_folder(clip).findings
     _require_showable(findings, clip)
     progress.advance(note="reading")
-    shown = read_clip(clip)
+    content = read_clip(clip)
     progress.advance(note="drawing")
     write = write_path_video if target.suffix.lower() == ".mp4" else write_sheet
-    write(shown, target)
+    write(content, target)
     progress.advance()
     progress.finish()
-    facts = facts_of(shown)
-    told = {
+    facts = facts_of(content)
+    numbers = {
         **facts.as_json(),
         "picture": str(target),
         "findings": [finding.as_json() for finding in findings],
     }
-    return Summary("inspect", f"{clip}: wrote {target}", told, (_table(facts, findings, clip),))
+    return Summary("inspect", f"{clip}: wrote {target}", numbers, (_table(facts, findings, clip),))
 
 
 def _inspect_scene(
@@ -137,7 +137,7 @@ def _inspect_scene(
     dataset = SceneDataset(uri)
     if scene is None and len(dataset) != 1:
         raise InputError(
-            f"this dataset has {len(dataset)} scenes, and none is named",
+            f"this dataset has {counted(len(dataset), 'scene')}, and none is named",
             where=uri,
             fix=f"name one: --scene {dataset.scene_ids[0]}" if len(dataset) else "package some",
         )
@@ -189,12 +189,12 @@ def _require_clip(folder: Path) -> None:
     from lyra_data.clips.checks import find_clips
     from lyra_data.engine.errors import InputError
 
-    found = find_clips(folder)
-    if found != [folder]:
+    clips = find_clips(folder)
+    if clips != [folder]:
         raise InputError(
-            f"this folder holds {len(found)} clips",
+            f"this folder holds {counted(len(clips), 'clip')}",
             where=str(folder),
-            fix=f"name one of them: lyra-data inspect {found[0]}",
+            fix=f"name one of them: lyra-data inspect {clips[0]}",
         )
 
 
@@ -223,7 +223,7 @@ def _require_writable(target: Path, overwrite: bool) -> None:
     if target.is_dir():
         raise InputError("this is a folder", where=str(target), fix="name a file in it")
     if target.exists() and not overwrite and not is_sheet(target):
-        what = "nothing tells" if target.suffix.lower() == ".mp4" else "it does not say"
+        what = "nothing says" if target.suffix.lower() == ".mp4" else "it does not say"
         raise InputError(
             f"the file is there, and {what} that inspect wrote it",
             where=str(target),
@@ -278,7 +278,7 @@ def _range(facts: ClipFacts) -> str:
 
 
 def _share(share: float | None, meaning: str, factor: float) -> str:
-    return "not told" if share is None else f"{factor * share:.3g} {meaning}"
+    return "not given" if share is None else f"{factor * share:.3g} {meaning}"
 
 
 def _path(facts: ClipFacts) -> str:
@@ -295,5 +295,5 @@ def _findings(findings: tuple[Finding, ...], folder: Path) -> str:
     from lyra_data.engine.findings import count_severities
 
     counts = count_severities(findings)
-    told = ", ".join(f"{count} {name}{'s' if count != 1 else ''}" for name, count in counts.items())
-    return f"{told}; lyra-data check {folder}" if findings else told
+    severities = ", ".join(counted(count, name) for name, count in counts.items())
+    return f"{severities}; lyra-data check {folder}" if findings else severities

@@ -17,7 +17,7 @@ from lyra_data.engine.progress import Progress, silent
 from lyra_data.sources.detection import source_params_of_all
 from stages.presets import REPOSITORY, preset_file
 from stages.running import run_timed
-from stages.summary import Summary
+from stages.summary import Summary, counted
 from stages.workspace import STAGES, Workspace
 
 CODE = ("lyra_data/", "lyra_model/", "stages/")
@@ -46,7 +46,7 @@ def init_project(folder: Path, inputs: Sequence[Path], *, preset: str) -> Summar
     with folder_atomically(folder) as made:
         (made / "inputs").mkdir()
         local = [
-            _brought_in(source, path, made / "inputs")
+            _bring_in(source, path, made / "inputs")
             for source, path in zip(sources, inputs, strict=True)
         ]
         block = yaml.safe_dump(local, sort_keys=False, allow_unicode=True, width=10**6)
@@ -62,14 +62,14 @@ def init_project(folder: Path, inputs: Sequence[Path], *, preset: str) -> Summar
         shutil.copyfile(REPOSITORY / start / "README.md", made / start / "README.md")
     return Summary(
         "init",
-        f"{folder} made from preset {preset} with {len(sources)} inputs",
+        f"{folder} made from preset {preset} with {counted(len(sources), 'input')}",
         {"project": str(folder), "preset": preset, "sources": local},
         (Text(f"next: lyra-data run --project {folder}"),),
     )
 
 
 def run_project(folder: Path, *, progress: Progress = silent, **options: Any) -> Summary:
-    """Run every stage in order; what is finished is found again.
+    """Run every stage in order; what is finished is not done again.
 
     Args:
         options: of `lyra-data annotate` and `generate`: device, offload, workers. The
@@ -111,8 +111,8 @@ def default_folder(inputs: Sequence[Path]) -> Path:
     return Path("runs") / name
 
 
-def _brought_in(source: dict[str, Any], path: Path, inputs: Path) -> dict[str, Any]:
-    """The source's params with its file or folder inside the project's inputs/."""
+def _bring_in(source: dict[str, Any], path: Path, inputs: Path) -> dict[str, Any]:
+    """Bring a source's file or folder into inputs/, and return its params with the new path."""
     target = inputs / path.resolve().name
     if target.exists():
         raise InputError(
@@ -129,6 +129,6 @@ def _brought_in(source: dict[str, Any], path: Path, inputs: Path) -> dict[str, A
 def _pipeline_without_code() -> str:
     """The repository's dvc.yaml for a project elsewhere: its code is the installed one."""
     lines = (REPOSITORY / "dvc.yaml").read_text(encoding="utf-8").splitlines()
-    kept = [line for line in lines if not line.strip().removeprefix("- ").startswith(CODE)]
+    kept = [line for line in lines if not line.strip().removeprefix("- ").startswith((*CODE, "#"))]
     note = "# The code is not among the dependencies: after an upgrade, `dvc repro --force`."
     return "\n".join([note, *kept]) + "\n"

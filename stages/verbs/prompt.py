@@ -20,7 +20,7 @@ from lyra_data.generation.runner import generate_views
 from lyra_data.generation.view_making import ViewMaker
 from lyra_data.sources.prompt import prompt_scene
 from stages.params import check_all, load_section, load_seed
-from stages.summary import Summary
+from stages.summary import Summary, counted
 from stages.workspace import Workspace
 
 TO_KEEP = "to make the scene part of the pipeline, add to annotate.sources in params.yaml:"
@@ -39,7 +39,7 @@ def run_prompt(
     Everything lies in outputs/prompts/SCENE: clips, held_out (empty) and views, as the stages write
     them. outputs/clips and outputs/views belong to the pipeline and stay as they are.
 
-    What can be told of teacher and codec is checked before the picture is made, and a picture that
+    Teacher and codec are checked as far as possible before the picture is made, and a picture that
     the same text, settings and model made before is found again.
 
     Args:
@@ -88,7 +88,7 @@ def run_prompt(
     image = folder / "clips" / scene.scene_id / "frames" / "00000.png"
     return Summary(
         "prompt",
-        f"{generation.made} views made, {generation.reused} found finished, "
+        f"{counted(generation.made, 'view')} made, {generation.reused} found finished, "
         f"{len(generation.failures)} failed, {len(generation.dropped)} dropped, in "
         f"{folder.relative_to(root)}",
         {
@@ -107,7 +107,7 @@ def run_prompt(
 
 
 def _check_generation(params: GenerateParams, root: Path) -> None:
-    """Missing weights, frame numbers that do not fit and the like, told before minutes of painting.
+    """Refuse missing weights, frame numbers that do not fit and the like before painting.
 
     Raises:
         ParamsError: as `ViewMaker` and its `fingerprints`.

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from stages.counting import counted
-from stages.options import JsonOption
+from stages.options import (
+    SAMPLED_VIEWS,
+    DatasetArgument,
+    JsonOption,
+    SampleOption,
+    number_of_views,
+)
 from stages.running import guarded
-from stages.verbs.check import SAMPLED_VIEWS, number_of_views
-from stages.verbs.dataset_editing import DatasetArgument
+from stages.summary import counted
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -23,13 +25,7 @@ WIDTH = 80
 
 def stats(
     dataset: DatasetArgument,
-    sample: Annotated[
-        str,
-        typer.Option(
-            metavar="N|all",
-            help="Views whose depth is read for its range; all else is of all views.",
-        ),
-    ] = str(SAMPLED_VIEWS),
+    sample: SampleOption = SAMPLED_VIEWS,
     json_output: JsonOption = False,
 ) -> None:
     """Show a dataset in numbers: scenes, splits, camera paths, sizes, quality, depth, channels.
@@ -45,9 +41,9 @@ def stats(
         summary = summarise_dataset(dataset, sample=number_of_views(sample), progress=progress)
         whole = summary.whole
         numbers = {"scene": whole.scenes, "view": whole.views, "frame": whole.frames}
-        told = ", ".join(counted(count, noun) for noun, count in numbers.items())
-        told = f"{told} in {dataset}"
-        return Summary("stats", told, summary.as_json(), tuple(_tables(summary)))
+        counts = ", ".join(counted(count, noun) for noun, count in numbers.items())
+        headline = f"{counts} in {dataset}"
+        return Summary("stats", headline, summary.as_json(), tuple(_tables(summary)))
 
     guarded(work, json_output)
 
@@ -128,10 +124,10 @@ def _numbers(summary: DatasetSummary) -> Table:
     table = _table("number", "null", "least", "5 %", "median", "95 %", "most")
     table.caption = f"depth: where it is known, in {summary.depth_views} views"
     named = dict(summary.numbers)
-    named |= {f"depth, {scale}": found for scale, found in summary.depth.items()}
-    for name, found in named.items():
-        values = [f"{value:.3g}" for value in found.values] or ["-"] * 5
-        table.add_row(name, str(found.missing), *values)
+    named |= {f"depth, {scale}": spread for scale, spread in summary.depth.items()}
+    for name, spread in named.items():
+        values = [f"{value:.3g}" for value in spread.values] or ["-"] * 5
+        table.add_row(name, str(spread.missing), *values)
     return table
 
 
@@ -144,9 +140,9 @@ def _channels(summary: DatasetSummary) -> Table:
     ]
     named += [(f"latent {index}", each) for index, each in enumerate(manifest.latent_channels)]
     half = -(-len(named) // 2)
-    for place in range(half):
+    for row in range(half):
         cells = []
-        for name, channel in named[place::half]:
+        for name, channel in named[row::half]:
             cells += [name, f"{channel.mean:.4g}", f"{channel.std:.4g}"]
         table.add_row(*cells)
     return table

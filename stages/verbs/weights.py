@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stages.options import JsonOption
 from stages.running import guarded
+from stages.summary import counted
 
 if TYPE_CHECKING:
     from lyra_data.models.weights.hub_listing import Listing, RemoteFile
@@ -29,13 +31,9 @@ weights_app = typer.Typer(
 DOWNLOADS = Path("weights") / "downloads"
 CONVERTED = Path("weights")
 
-JsonOption = Annotated[
-    bool, typer.Option("--json", help="Print one JSON object on standard output, no bars.")
-]
-
 
 class Kind(StrEnum):
-    """What convert can make."""
+    """A model that convert can make."""
 
     gen3c = "gen3c"
     cosmos_tokenizer = "cosmos-tokenizer"
@@ -43,7 +41,7 @@ class Kind(StrEnum):
 
 
 class Dtype(StrEnum):
-    """What weights are stored as."""
+    """The number format that weights are stored in."""
 
     keep = "keep"
     bfloat16 = "bfloat16"
@@ -57,7 +55,7 @@ def list_weights(json_output: JsonOption = False) -> None:
 
     The licence is as the publisher stated it where and when is said; `pull` shows the present one.
     """
-    guarded(lambda _: _listed(), json_output)
+    guarded(lambda _: _list_releases(), json_output)
 
 
 @weights_app.command()
@@ -78,7 +76,7 @@ def pull(
     stopped, inside a file too; whole files are not fetched again.
     """
     guarded(
-        lambda progress: _pulled(
+        lambda progress: _pull(
             name, output or DOWNLOADS / name, revision, yes, json_output, progress
         ),
         json_output,
@@ -161,7 +159,7 @@ def convert(
                 rope_scale=rope_scale,
                 progress=progress,
             )
-        return _told("convert", target, manifest)
+        return _summary("convert", target, manifest)
 
     guarded(work, json_output)
 
@@ -181,12 +179,12 @@ def verify(
         from lyra_data.models.weights.verify import unlisted_files, verify_weights
 
         manifest = verify_weights(folder, progress=progress)
-        return _told("verify", folder, manifest, unlisted=unlisted_files(folder, manifest))
+        return _summary("verify", folder, manifest, unlisted=unlisted_files(folder, manifest))
 
     guarded(work, json_output)
 
 
-def _listed() -> Summary:
+def _list_releases() -> Summary:
     from dataclasses import asdict
 
     from rich.table import Table
@@ -209,7 +207,7 @@ def _listed() -> Summary:
     return Summary("list", headline, {"releases": releases}, (table,))
 
 
-def _pulled(
+def _pull(
     name: str, folder: Path, revision: str | None, yes: bool, json_output: bool, progress: Any
 ) -> Summary:
     from lyra_data.models.weights.catalogue import find_release
@@ -225,11 +223,11 @@ def _pulled(
     if files and not yes:
         _ask()
     manifest = fetch(listing, files, folder, progress=progress)
-    return _told("pull", folder, manifest, fetched=[file.name for file in files])
+    return _summary("pull", folder, manifest, fetched=[file.name for file in files])
 
 
 def _show(listing: Listing, files: list[RemoteFile], folder: Path, *, to_stderr: bool) -> None:
-    """What would be fetched: licence, sizes, and what is there already."""
+    """Print what would be fetched: licence, sizes, and what is there already."""
     from rich.console import Console
     from rich.markup import escape
 
@@ -240,9 +238,9 @@ def _show(listing: Listing, files: list[RemoteFile], folder: Path, *, to_stderr:
     console.print(f"licence  {escape(listing.licence)}")
     if listing.gated:
         console.print(f"gated    its licence must be accepted at {escape(listing.page)}")
-    wanted = {file.name for file in files}
+    to_fetch = {file.name for file in files}
     for file in listing.files:
-        state = "" if file.name in wanted else "  is there, whole"
+        state = "" if file.name in to_fetch else "  is there, whole"
         console.print(f"  {_size(file.size):>10}  {escape(file.name)}{state}")
     rest = bytes_to_fetch(files, folder)
     console.print(f"total    {_size(listing.size)}, {_size(rest)} to fetch into {folder}")
@@ -268,15 +266,14 @@ def _size(num_bytes: int) -> str:
     return f"{size:.0f} {units[unit]}" if unit == 0 else f"{size:.1f} {units[unit]}"
 
 
-def _told(verb: str, folder: Path, manifest: Manifest, **facts: Any) -> Summary:
+def _summary(verb: str, folder: Path, manifest: Manifest, **facts: Any) -> Summary:
     from lyra_data.models.weights.manifest import weights_fingerprint
     from stages.summary import Summary
 
     size = sum(record.size for record in manifest.files.values())
     fingerprint = weights_fingerprint(folder)
-    headline = (
-        f"{folder}: {manifest.kind}, {len(manifest.files)} files, {_size(size)}, {fingerprint}"
-    )
+    files = counted(len(manifest.files), "file")
+    headline = f"{folder}: {manifest.kind}, {files}, {_size(size)}, {fingerprint}"
     details = tuple(
         f"[yellow]note[/] {name} is not listed in weights.json"
         for name in facts.get("unlisted", ())

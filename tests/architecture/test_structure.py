@@ -15,8 +15,10 @@ import grimp
 import pytest
 import yaml
 
+from lyra_data.engine.imports import imports_of
 from lyra_data.engine.registry import Registry
 from stages.cli import app
+from stages.code_dependencies import with_code_dependencies
 from stages.workspace import STAGES
 from tests.goldens import REPOSITORY
 
@@ -148,6 +150,27 @@ def test_code_deps_in_dvc_yaml_exist(stage):
     for dep in entry.get("do", entry)["deps"]:
         if dep.startswith(PACKAGES) and "$" not in dep:
             assert (REPOSITORY / dep).exists(), dep
+
+
+def test_code_deps_in_dvc_yaml_are_those_that_make_docs_writes():
+    pipeline = (REPOSITORY / "dvc.yaml").read_text()
+    assert pipeline == with_code_dependencies(pipeline, REPOSITORY), "run `make docs`"
+
+
+def test_a_code_dep_that_no_stage_imports_is_noticed():
+    pipeline = (REPOSITORY / "dvc.yaml").read_text()
+    line = "      - lyra_data/__init__.py\n"
+    wider = pipeline.replace(line, f"{line}      - lyra_data/cli.py\n", 1)
+    assert with_code_dependencies(wider, REPOSITORY) == pipeline
+    with pytest.raises(ValueError, match="4 blocks of code for 5 stages"):
+        with_code_dependencies(pipeline.replace("# end of code", "", 1), REPOSITORY)
+
+
+def test_imports_read_from_the_source_are_those_that_the_import_graph_has(import_graph):
+    """Ours has more: packages that are only named as the place of an import, and tables."""
+    for module in sorted(import_graph.modules):
+        missing = import_graph.find_modules_directly_imported_by(module) - imports_of(module)
+        assert not missing, f"{module} imports {missing}"
 
 
 @pytest.mark.parametrize("stage", STAGES)

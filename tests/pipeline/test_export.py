@@ -74,7 +74,7 @@ def test_people_are_told_what_was_written_and_what_was_left_out(
     assert ran.exit_code == 0
     words = " ".join(ran.stdout.split())
     assert "5 frames of video as nerfstudio" in words
-    assert "no place for: prompt, source, rate" in words
+    assert "cannot hold: prompt, source, rate" in words
 
 
 @pytest.mark.parametrize("kind", ["nerfstudio", "colmap", "vipe"])

@@ -125,6 +125,10 @@ def test_a_project_holds_its_inputs_and_a_whole_pipeline(tmp_path: Path) -> None
     stages = yaml.safe_load((folder / "dvc.yaml").read_text())["stages"]
     assert list(stages) == ["annotate", "generate", "package", "train", "evaluate"]
     assert not [dep for dep in stages["annotate"]["deps"] if dep.startswith("lyra_data")]
+    comments = [line for line in (folder / "dvc.yaml").read_text().splitlines() if "#" in line]
+    assert comments == [
+        "# The code is not among the dependencies: after an upgrade, `dvc repro --force`."
+    ]
 
 
 def test_dvc_takes_a_project_of_ones_own(tmp_path: Path) -> None:

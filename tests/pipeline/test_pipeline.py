@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 
 import pytest
+import torch
 import yaml
 
+from lyra_model.export.ply import read_ply
 from stages.annotate import run_annotate
 from stages.generate import run_generate
 from stages.package import run_package
 from stages.train import run_train
+from tests.goldens import REPOSITORY
 from tests.pipeline.project import HEIGHT, WIDTH, Project
 
 KILL_IN_GENERATE = """
@@ -69,6 +74,19 @@ def test_every_stage_leaves_its_result(finished):
     assert (finished.root / "reports" / "scenes" / "wall" / "gaussians.ply").stat().st_size > 1000
     for curve in ("training.csv", "held_out.csv"):
         assert len((finished.root / "reports" / "curves" / curve).read_text().splitlines()) > 4
+
+
+def test_the_example_of_the_python_api_gives_the_gaussians_of_the_report(finished):
+    (example,) = re.findall(r"```python\n(.*?)```", (REPOSITORY / "docs/api.md").read_text(), re.S)
+    said = finished.run(sys.executable, "-c", example).stdout.splitlines()
+    assert said[0] == f"wall 1 frames of {HEIGHT} x {WIDTH}"
+    assert re.fullmatch(r"\d+\.\d\d dB over 17 frames", said[1])
+    expected = read_ply(finished.root / "reports" / "scenes" / "wall" / "gaussians.ply")
+    gaussians = read_ply(finished.root / "scene.ply")
+    (finished.root / "scene.ply").unlink()
+    assert len(gaussians) == len(expected)
+    # The report's are in the frame of the first camera, which is the world's here.
+    torch.testing.assert_close(gaussians.means, expected.means, atol=1e-4, rtol=1e-4)
 
 
 def test_a_second_repro_runs_nothing(finished):

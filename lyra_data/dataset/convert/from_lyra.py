@@ -211,10 +211,6 @@ def _key(scene: LyraScene, settings: FromLyraSettings) -> str:
             asdict(settings.clips),
             settings.skip_broken,
             layout_hash(),
-            code_fingerprint(
-                "lyra_data.dataset",
-                "lyra_data.clips.checks",
-                "lyra_data.models.gen3c.pickled_array",
-            ),
+            code_fingerprint(__name__),
         ]
     )

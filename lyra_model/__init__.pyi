@@ -1,0 +1,13 @@
+from .export.ply import read_ply as read_ply
+from .export.ply import write_ply as write_ply
+from .gaussians import Gaussians as Gaussians
+from .metrics.depth import DepthScores as DepthScores
+from .metrics.depth import depth_scores as depth_scores
+from .metrics.psnr import psnr as psnr
+from .metrics.scores import Scores as Scores
+from .metrics.ssim import ssim as ssim
+from .phases.trained_decoder import TrainedDecoder as TrainedDecoder
+from .phases.trained_decoder import load_decoder as load_decoder
+from .rendering import render as render
+from .rendering.base import Render as Render
+from .rendering.base import RenderingParams as RenderingParams
