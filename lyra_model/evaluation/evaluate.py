@@ -16,13 +16,15 @@ from lyra_data.dataset.reading.reader import SceneDataset
 from lyra_data.engine.placement import Placement
 from lyra_data.engine.progress import Progress
 from lyra_data.engine.scratch import ScratchStore
+from lyra_data.generation.teachers import TEACHERS
 from lyra_data.generation.teachers.base import Teacher
+from lyra_data.models.codecs import CODECS
 from lyra_data.models.codecs.base import LatentCodec, reconstruction_psnr
 from lyra_data.scene.material import HeldOutView
 from lyra_data.scene.pixel_values import bytes_from_unit, signed_from_bytes
 from lyra_data.scene.view import View
 from lyra_model.batches.data_checks import codec_of
-from lyra_model.batches.loading import resize_frames
+from lyra_model.batches.resizing import resize_frames
 from lyra_model.evaluation.evaluator import EvaluateParams, Evaluator
 from lyra_model.evaluation.finished_scenes import JudgedScene, SceneKeys, dropped_of
 from lyra_model.evaluation.provenance import evaluation_provenance
@@ -114,7 +116,9 @@ def evaluate_dataset(
         "phases": {phase.name: phase.checkpoint.config["config_sha256"] for phase in phases},
         "device": device.type,  # figures of a GPU and of a CPU are not quite the same
     }
-    items = _judge_scenes(judge, SceneKeys(dataset.manifest, settings), progress)
+    kinds = [CODECS.module(train.codec.name), TEACHERS.module(params.warp_baseline.name)]
+    keys = SceneKeys(dataset.manifest, settings, [__name__, *kinds])
+    items = _judge_scenes(judge, keys, progress)
     scenes = [SceneResult.read(item) for item in items]
     checkpoints = {phase.name: phase.checkpoint for phase in phases}
     results = results_as_json(

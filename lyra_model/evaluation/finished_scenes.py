@@ -7,7 +7,7 @@ holds one scene at a time, however many there are.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,14 +49,17 @@ class SceneKeys:
 
     Args:
         settings: params, checkpoints and device, as plain JSON values.
+        code: names of the modules that judge, with those of the kinds that params choose.
     """
 
-    def __init__(self, manifest: Manifest, settings: Mapping[str, Any]) -> None:
+    def __init__(
+        self, manifest: Manifest, settings: Mapping[str, Any], code: Sequence[str]
+    ) -> None:
         self._manifest = manifest
         self._shared = {
             "dataset": manifest.dataset_hash,
             "settings": settings,
-            "code": code_fingerprint("lyra_data", "lyra_model"),
+            "code": code_fingerprint(*code),
             "page": page_fingerprint(),
         }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lyra_data.scene.cameras import Cameras
-from lyra_model.batches.loading import Targets
+from lyra_model.batches.targets import Targets
 from lyra_model.evaluation.baselines import Prediction
 from lyra_model.evaluation.scoring import FrameScores
 from lyra_model.gaussians import Gaussians
