@@ -11,7 +11,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 def goldens_folder() -> Path:
-    """Return where the reference numbers lie, or would: LYRA_GOLDENS, else ../shared/goldens."""
+    """Return where the reference numbers lie, or would: LYRA_GOLDENS, or a folder beside."""
     return _folder("LYRA_GOLDENS", "goldens")
 
 

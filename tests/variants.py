@@ -1,7 +1,7 @@
 """`python -m tests.variants [FOLDER] [--only NAME]`: let one machine play several.
 
 Every variant runs the numeric tests, and compares with the golden files where FOLDER holds them
-(or LYRA_GOLDENS, or ../shared/goldens). Prints a line per variant and what failed,
+(or LYRA_GOLDENS). Prints a line per variant and what failed,
 and exits with 1 where something did.
 """
 

@@ -35,6 +35,10 @@ class Registry(Generic[Component]):
         """Return the module of a kind that is in the table, without importing it."""
         return self.entries[name].partition(":")[0]
 
+    def module_chosen_by(self, params: Params) -> str:
+        """Return the module of the kind that validated params name, without importing it."""
+        return self.module(params.name)  # type: ignore[attr-defined]
+
     def kind(self, name: str, *, where: str) -> type[Component]:
         """Return the class of a kind.
 

@@ -61,9 +61,9 @@ def _code_of_views(params: GenerateParams, fingerprints: Mapping[str, str]) -> l
         "lyra_data.generation.view_making",
         "lyra_data.clips.store",
         "lyra_data.views.store",
-        TEACHERS.module(params.teacher.name),
-        CODECS.module(params.codec.name),
+        TEACHERS.module_chosen_by(params.teacher),
+        CODECS.module_chosen_by(params.codec),
     ]
     if EXTENSION_FINGERPRINT in fingerprints:
-        modules.append(DEPTH_ESTIMATORS.module(params.extension.depth.name))
+        modules.append(DEPTH_ESTIMATORS.module_chosen_by(params.extension.depth))
     return modules

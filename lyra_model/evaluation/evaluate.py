@@ -116,7 +116,10 @@ def evaluate_dataset(
         "phases": {phase.name: phase.checkpoint.config["config_sha256"] for phase in phases},
         "device": device.type,  # figures of a GPU and of a CPU are not quite the same
     }
-    kinds = [CODECS.module(train.codec.name), TEACHERS.module(params.warp_baseline.name)]
+    kinds = [
+        CODECS.module_chosen_by(train.codec),
+        TEACHERS.module_chosen_by(params.warp_baseline),
+    ]
     keys = SceneKeys(dataset.manifest, settings, [__name__, *kinds])
     items = _judge_scenes(judge, keys, progress)
     scenes = [SceneResult.read(item) for item in items]

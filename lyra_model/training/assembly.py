@@ -109,7 +109,7 @@ def create_phase_trainer(
         perceptual_record,
         num_processes=processes.num_processes,
     )
-    code = code_fingerprint(__name__, CODECS.module(params.codec.name))
+    code = code_fingerprint(__name__, CODECS.module_chosen_by(params.codec))
     key = content_key({"config": record, "code": code})
     folder = site.scratch / "train" / key
     files = PhaseFiles(folder, site.root.name, site.upkeep, site.trackers)

@@ -28,5 +28,5 @@ def create_codec(name: str, *, device: str = "cpu", **settings: Any) -> LatentCo
         ParamsError: there is no such codec, or a setting is missing, unknown or impossible.
     """
     codec = CODECS.create({"name": name, **settings}, where=f"codec {name}")
-    codec.place(Placement(device))
+    codec.run_on(Placement(device))
     return codec
