@@ -32,7 +32,7 @@ CHECKED = [
     "lyra_data.media.video",
     "lyra_data.scene.view",
     "lyra_model.evaluation.baselines",
-    "lyra_model.batches.loading",
+    "lyra_model.batches",
     "lyra_model.decoder",
     "lyra_model.gaussians",
     "lyra_model.losses",

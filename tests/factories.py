@@ -13,7 +13,7 @@ from lyra_data.scene.cameras import Cameras
 from lyra_data.scene.clip import Clip
 from lyra_data.scene.quality import ViewQuality
 from lyra_data.scene.view import View
-from lyra_model.batches.loading import Targets
+from lyra_model.batches.targets import Targets
 
 NUM_FRAMES = 9
 HEIGHT = 16

@@ -27,7 +27,7 @@ def main(folder: Path) -> None:
     step = PhaseTrainer.step
 
     def step_and_weigh(self: PhaseTrainer, index: int) -> dict[str, Any]:
-        parameters = list(self.decoder.parameters())
+        parameters = list(self.update.decoder.parameters())
         held = sum((p.to_local() if isinstance(p, DTensor) else p).numel() for p in parameters)
         shares.append(held / sum(p.numel() for p in parameters))
         return step(self, index)

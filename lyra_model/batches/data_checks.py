@@ -1,29 +1,22 @@
-"""Does the data fit what training asks for: its codec, its length, its distances, its size?"""
+"""Check that the data fits what training asks for: its codec, its length, its size."""
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Any, Literal
-
-import torch
 
 from lyra_data.dataset.reading.reader import SceneDataset
 from lyra_data.engine.errors import ParamsError
 from lyra_data.engine.placement import Placement
 from lyra_data.models.codecs import CODECS
 from lyra_data.models.codecs.base import LatentCodec
-from lyra_model.batches.loading import SceneBatch
-from lyra_model.decoder import DecoderParams
 from lyra_model.losses.perceptual_network import PerceptualNetwork, load_perceptual
 from lyra_model.phases.phase_params import SIZE_MULTIPLE, PhaseParams
 from lyra_model.phases.train_params import TrainParams
 
-log = logging.getLogger(__name__)
-
 
 def codec_of(params: TrainParams, dataset: SceneDataset, placement: Placement) -> LatentCodec:
-    """The codec that params name, told where to run.
+    """Create the codec that params name, to run on the placement's device.
 
     Raises:
         ParamsError: another one made the dataset's latents.
@@ -41,7 +34,7 @@ def codec_of(params: TrainParams, dataset: SceneDataset, placement: Placement) -
 
 
 def open_split(folder: Path, split: Literal["all", "train", "validation"]) -> SceneDataset:
-    """The scenes that `evaluate.split` names.
+    """Open the scenes that `evaluate.split` names.
 
     Raises:
         ParamsError: the dataset has none of that split.
@@ -60,7 +53,9 @@ def open_split(folder: Path, split: Literal["all", "train", "validation"]) -> Sc
 def readable_frames(
     dataset: SceneDataset, name: str, phase: PhaseParams, held_out_frames: int
 ) -> int:
-    """Leading frames of the dataset's views that phase `name` may read; the others are held out.
+    """Count the leading frames of the dataset's views that phase `name` may read.
+
+    The others are held out.
 
     Raises:
         ParamsError: the phase wants more frames than that and does not mirror, or larger pictures
@@ -94,37 +89,10 @@ def readable_frames(
     )
 
 
-def check_distances(batch: SceneBatch, decoder: DecoderParams) -> None:
-    """The decoder can place Gaussians at the distances that the scene's depth maps show.
-
-    Raises:
-        ParamsError: half of a scene's known depth or more lies outside the decoder's range.
-    """
-    known = torch.cat([view.depth[view.depth_valid] for view in batch.targets])
-    if known.numel() == 0:  # colours alone can train, if not well
-        return
-    known = known[:: known.numel() // 1_000_000 + 1]  # quantile() takes a few millions at most
-    near, far = (
-        limit / decoder.scene_scale for limit in (decoder.distance_near, decoder.distance_far)
-    )
-    outside = float(((known < near) | (known > far)).float().mean())
-    if outside < 0.01:
-        return
-    low, high = (float(known.quantile(share)) for share in (0.01, 0.99))
-    what = (
-        f"{outside:.0%} of the depth of scene {batch.scene_id!r} ({low:.3g} to {high:.3g}) lies "
-        f"outside {near:.3g} to {far:.3g}, where the decoder can place Gaussians"
-    )
-    fix = "widen distance_near and distance_far, or bring the scene into them by scene_scale"
-    if outside >= 0.5:
-        raise ParamsError(what, where="params.yaml: train.decoder", fix=fix)
-    log.warning("%s: %s", what, fix)
-
-
 def perceptual_of(
     params: TrainParams, phase: PhaseParams, root: Path
 ) -> tuple[PerceptualNetwork, dict[str, Any]]:
-    """The network of loss `lpips`, and what the checkpoint says of it.
+    """Load the network of loss `lpips`; return it with what the checkpoint says of it.
 
     Raises:
         ParamsError: its weights are missing or wrong, or the phase's pictures are too small for it.

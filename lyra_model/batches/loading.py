@@ -1,74 +1,27 @@
-"""Batches: a scene of the dataset as the decoder reads it, and the frames it is compared with."""
+"""SceneLoader: whole scenes as evaluation needs them, made of views that were read before."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
-import torch.nn.functional as F
 from einops import rearrange
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from lyra_data.dataset.reading.reader import SceneDataset
-from lyra_data.engine.errors import InputError
 from lyra_data.models.codecs.base import LatentCodec, num_latent_frames
-from lyra_data.scene.cameras import Cameras
-from lyra_data.scene.frame_selection import mirrored
 from lyra_data.scene.view import View
-from lyra_model.decoder.inputs import DecoderInput, at_time, prepare_inputs
+from lyra_model.batches.input_shape import InputShape, input_shape
+from lyra_model.batches.resizing import resize_frames, sample_nearest
+from lyra_model.batches.scene_inputs import encode_frames, inputs_at_time
+from lyra_model.batches.scene_views import require_forward_view
+from lyra_model.batches.targets import Targets
+from lyra_model.decoder import DecoderParams
+from lyra_model.decoder.inputs import DecoderInput, prepare_inputs
+from lyra_model.phases.phase_params import PhaseParams
 from lyra_model.phases.view_sampling import ViewList
-
-
-@dataclass(frozen=True)
-class Targets:
-    """Frames to render and compare with, in the frame of the first input camera.
-
-    Attributes:
-        rgb: 0..1.
-        depth: z depth, 0 where unknown.
-        depth_valid: True where the depth is known.
-        filled: True where the teacher invented the pixel.
-        cameras: of the frames.
-        times: the moment of the source that every frame shows, in frames; reversed views count
-            down. It means nothing where the scene stands still.
-    """
-
-    rgb: Float[Tensor, "frame 3 height width"]
-    depth: Float[Tensor, "frame height width"]
-    depth_valid: Bool[Tensor, "frame height width"]
-    filled: Bool[Tensor, "frame height width"]
-    cameras: Cameras
-    times: Float[Tensor, " frame"]
-
-    def __len__(self) -> int:
-        return len(self.rgb)
-
-    def __getitem__(self, frames: slice | list[int]) -> Targets:
-        return Targets(
-            self.rgb[frames],
-            self.depth[frames],
-            self.depth_valid[frames],
-            self.filled[frames],
-            self.cameras[frames],
-            self.times[frames],
-        )
-
-    def to(self, device: torch.device) -> Targets:
-        moved = {name: value.to(device) for name, value in vars(self).items()}
-        return Targets(**moved)
-
-    @staticmethod
-    def concatenate(parts: list[Targets]) -> Targets:
-        return Targets(
-            **{
-                name: torch.cat([getattr(part, name) for part in parts])
-                for name in ("rgb", "depth", "depth_valid", "filled", "times")
-            },
-            cameras=Cameras.concatenate([part.cameras for part in parts]),
-        )
 
 
 @dataclass(frozen=True)
@@ -77,8 +30,7 @@ class SceneBatch:
 
     Attributes:
         inputs: what the decoder reads, of the views that show the motion forwards.
-        targets: every frame of every view, held-out ones included; the sampler must not draw those.
-            Both stay in the CPU's memory, where scenes wait; a step compares with few frames.
+        targets: every frame of every view, held-out ones included, in the CPU's memory.
         views: which of them are read.
     """
 
@@ -88,174 +40,114 @@ class SceneBatch:
     views: ViewList
 
     @property
-    def num_bytes(self) -> int:
-        """Of its pictures and maps and of what is read."""
-        maps = [
-            tensor.nbytes
-            for target in self.targets
-            for tensor in (target.rgb, target.depth, target.depth_valid, target.filled)
-        ]
-        read = [value.nbytes for value in vars(self.inputs).values() if isinstance(value, Tensor)]
-        return sum(maps) + sum(read)
-
-    @property
     def input_targets(self) -> list[Targets]:
-        """Every frame of the views that the decoder reads."""
-        return [self.targets[place] for place in self.views.forward]
+        """Return every frame of the views that the decoder reads."""
+        return [self.targets[view] for view in self.views.forward]
 
 
 class SceneLoader:
-    """Makes scene batches of one image size and frame count; keeps the last few.
+    """Makes batches of whole scenes for decoders of one shape.
 
     Args:
         codec: the codec of the dataset's latents; re-encodes frames at other sizes.
-        num_frames: frames of every view the decoder reads, 8k+1, from the first one on.
-        readable: leading frames that may be read, where that are fewer: they are then read to and
-            fro. None: enough.
-        scene_scale, dynamic: see DecoderParams.
         device: where the decoder runs.
-        keep_bytes: batches held in memory; the last one is, whatever its size. The oldest go before
-            the next is made.
     """
 
     def __init__(
-        self,
-        dataset: SceneDataset,
-        codec: LatentCodec,
-        *,
-        height: int,
-        width: int,
-        num_frames: int,
-        scene_scale: float,
-        dynamic: bool,
-        device: torch.device,
-        readable: int | None = None,
-        keep_bytes: int = 4 << 30,
+        self, dataset: SceneDataset, codec: LatentCodec, shape: InputShape, *, device: torch.device
     ) -> None:
-        self.dataset = dataset
-        self.codec = codec
-        self.height, self.width = height, width
-        self.frames_read = mirrored(num_frames, min(num_frames, readable or num_frames))
-        self.scene_scale = scene_scale
-        self.dynamic = dynamic
-        self.device = device
-        self.keep_bytes = keep_bytes
-        self._kept: OrderedDict[str, SceneBatch] = OrderedDict()
+        self.dataset, self.codec, self.shape, self.device = dataset, codec, shape, device
+        self._last: SceneBatch | None = None
 
     @property
     def num_different_frames(self) -> int:
-        """Leading frames of every view that are read, each counted once."""
-        return max(self.frames_read) + 1
+        """Count the leading frames of every view that are read, each once."""
+        return self.shape.num_different_frames
 
     def load(self, scene_id: str) -> SceneBatch:
-        """The batch of one scene.
+        """Read a whole scene and return its batch; the last one is kept.
 
         Raises:
             CorruptDataError: a shard is cut or altered.
+            InputError: as `batch_of`.
+        """
+        if self._last is None or self._last.scene_id != scene_id:
+            self._last = None  # two scenes at once may be more than memory holds
+            self._last = self.batch_of(scene_id, self.dataset.scene(scene_id))
+        return self._last
+
+    def batch_of(self, scene_id: str, views: list[View]) -> SceneBatch:
+        """Return the batch of a scene's views.
+
+        Raises:
             InputError: the scene has no view that shows its motion forwards.
         """
-        if scene_id in self._kept:
-            self._kept.move_to_end(scene_id)
-            return self._kept[scene_id]
-        self._make_room()
-        batch = self._make(scene_id)
-        self._kept[scene_id] = batch
-        while len(self._kept) > 1 and self._num_bytes() > self.keep_bytes:
-            self._kept.popitem(last=False)
-        return batch
+        listed = ViewList(tuple(view.motion_reversed for view in views), len(views[0].frames))
+        require_forward_view(listed, scene_id)
+        read = [views[view] for view in listed.forward]
+        size, frames = (self.shape.height, self.shape.width), list(self.shape.frames)
+        inputs = prepare_inputs(
+            [view.cameras.resized(*size)[frames] for view in read],
+            [self._latents(view) for view in read],
+            self.codec,
+            scene_scale=self.shape.scene_scale,
+        )
+        first_camera = read[0].cameras.camera_to_world[0]
+        targets = [self._targets(view, first_camera) for view in views]
+        return SceneBatch(scene_id, inputs, targets, listed)
 
-    def _make_room(self) -> None:
-        """Let scenes go before the next is made, which is taken to be as large as the largest:
-        otherwise two scenes that memory has room for one of are held at once."""
-        while self._kept:
-            largest = max(batch.num_bytes for batch in self._kept.values())
-            if self._num_bytes() + largest <= self.keep_bytes:
-                return
-            self._kept.popitem(last=False)
+    def reading(self, batch: SceneBatch, views: Sequence[int]) -> SceneBatch:
+        """Return the batch of a decoder that reads some of the forward views.
 
-    def _num_bytes(self) -> int:
-        return sum(batch.num_bytes for batch in self._kept.values())
-
-    def reading(self, batch: SceneBatch, places: Sequence[int]) -> SceneBatch:
-        """The batch of a decoder that reads some of the forward views, the first camera of them
-        the world of inputs and targets.
+        The first camera of them is the world of its inputs and targets.
 
         Args:
-            places: positions of forward views, in the order they are read.
+            views: positions of forward views, in the order they are read.
         """
         forward = batch.views.forward
-        if list(places) == forward:
+        if list(views) == forward:
             return batch
         latents = rearrange(
             batch.inputs.latents[0], "(view t) c h w -> view c t h w", view=len(forward)
         )
-        first_camera = batch.targets[places[0]].cameras.camera_to_world[0]
+        first_camera = batch.targets[views[0]].cameras.camera_to_world[0]
         targets = [
             replace(target, cameras=target.cameras.relative_to(first_camera))
             for target in batch.targets
         ]
         inputs = prepare_inputs(
-            [targets[place].cameras[self.frames_read] for place in places],
-            [latents[forward.index(place)] for place in places],
+            [targets[view].cameras[list(self.shape.frames)] for view in views],
+            [latents[forward.index(view)] for view in views],
             self.codec,
-            scene_scale=self.scene_scale,
+            scene_scale=self.shape.scene_scale,
         )
         return replace(batch, inputs=inputs, targets=targets)
 
     def judging(self, batch: SceneBatch, most: int | None) -> SceneBatch:
-        """The batch as a decoder is judged on it: one that was trained on at most so many views
-        (None: all) reads the first ones."""
+        """Return the batch as a decoder is judged on it.
+
+        One that was trained on at most so many views (None: all) reads the first ones.
+        """
         return self.reading(batch, batch.views.forward[:most])
 
     def inputs_at(self, batch: SceneBatch, time: float | None) -> DecoderInput:
-        """What the decoder reads to reconstruct a moment, on its device; a still decoder knows no
-        moments.
+        """Return what the decoder reads to reconstruct a moment, on its device.
 
         Args:
-            time: in frames, as `Targets.times`.
+            time: in frames, as `Targets.times`; a still decoder knows no moments.
         """
-        if not self.dynamic:
-            return batch.inputs.to(self.device)
-        assert time is not None, "a dynamic decoder reconstructs a moment"
-        times = torch.tensor(self.frames_read, dtype=torch.float32, device="cpu")
-        inputs = at_time(batch.inputs, self.codec, frame_times=times, target_time=time)
-        return inputs.to(self.device)
-
-    def _make(self, scene_id: str) -> SceneBatch:
-        views = self.dataset.scene(scene_id)
-        listed = ViewList(tuple(view.motion_reversed for view in views), len(views[0].frames))
-        if not listed.forward:
-            raise InputError(
-                f"of its {len(views)} views none shows the motion forwards",
-                where=f"scene {scene_id}",
-                fix="loosen generate.quality, which dropped them, or leave the scene out",
-            )
-        read = [views[place] for place in listed.forward]
-        first_camera = read[0].cameras.camera_to_world[0]
-        inputs = prepare_inputs(
-            [view.cameras.resized(self.height, self.width)[self.frames_read] for view in read],
-            [self._latents(view) for view in read],
-            self.codec,
-            scene_scale=self.scene_scale,
-        )
-        targets = [self._targets(view, first_camera) for view in views]
-        return SceneBatch(scene_id, inputs, targets, listed)
+        return inputs_at_time(batch.inputs, self.shape, self.codec, time).to(self.device)
 
     def _latents(self, view: View) -> Float[Tensor, "16 t h w"]:
-        """Stored latents of leading frames at the stored size, fresh ones of any others.
-
-        The codec is causal, so leading latent frames know nothing of the frames left out.
-        """
-        num_frames = len(self.frames_read)
-        are_leading = self.num_different_frames == num_frames
-        if are_leading and view.frames.shape[2:] == (self.height, self.width):
-            return view.latents[:, : num_latent_frames(num_frames)]
-        frames = resize_frames(view.frames[self.frames_read], self.height, self.width)
-        video = rearrange(frames, "frame channel height width -> channel frame height width")
-        return self.codec.encode(video * 2.0 - 1.0)
+        """Return stored latents of leading frames at the stored size, fresh ones of any others."""
+        if self.shape.reads_stored_latents(view.cameras.height, view.cameras.width):
+            return view.latents[:, : num_latent_frames(len(self.shape.frames))]
+        leading = view.frames[: self.shape.num_different_frames]
+        images = resize_frames(leading, self.shape.height, self.shape.width)
+        return encode_frames(images, self.shape, self.codec)
 
     def _targets(self, view: View, first_camera: Float[Tensor, "4 4"]) -> Targets:
-        size = (self.height, self.width)
+        size = (self.shape.height, self.shape.width)
         times = torch.arange(len(view.frames), dtype=torch.float32, device="cpu")
         return Targets(
             rgb=resize_frames(view.frames, *size),
@@ -267,19 +159,20 @@ class SceneLoader:
         )
 
 
-def resize_frames(frames: Tensor, height: int, width: int) -> Float[Tensor, "frame 3 height width"]:
-    """uint8 frames as 0..1 at another size, averaged where they shrink."""
-    images = frames.float() / 255.0
-    if images.shape[2:] == (height, width):
-        return images
-    return F.interpolate(images, (height, width), mode="bilinear", antialias=True).clamp(0, 1)
+def loader_of(
+    name: str,
+    phase: PhaseParams,
+    decoder: DecoderParams,
+    dataset: SceneDataset,
+    codec: LatentCodec,
+    *,
+    device: torch.device,
+    held_out_frames: int,
+) -> SceneLoader:
+    """Return the loader of phase `name`.
 
-
-def sample_nearest(maps: Tensor, height: int, width: int) -> Tensor:
-    """Per-pixel maps at another size, each output pixel taken at its centre; nothing is blended.
-
-    Blending would invent depths between a surface and what is behind it.
+    Raises:
+        ParamsError: as `readable_frames`.
     """
-    rows = ((torch.arange(height) + 0.5) * maps.shape[1] / height).long()
-    columns = ((torch.arange(width) + 0.5) * maps.shape[2] / width).long()
-    return maps[:, rows][:, :, columns]
+    shape = input_shape(name, phase, decoder, dataset, held_out_frames=held_out_frames)
+    return SceneLoader(dataset, codec, shape, device=device)

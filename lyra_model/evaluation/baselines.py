@@ -13,7 +13,7 @@ from lyra_data.generation.teachers.base import Teacher, TeacherInput
 from lyra_data.scene.cameras import PIXEL_CENTRE, Cameras
 from lyra_data.scene.pixel_values import signed_from_unit, unit_from_bytes
 from lyra_data.scene.projection import project
-from lyra_model.batches.loading import Targets
+from lyra_model.batches.targets import Targets
 
 NUM_PROBE_POINTS = 1024
 

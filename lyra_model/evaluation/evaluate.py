@@ -27,7 +27,7 @@ from lyra_data.generation.teachers.base import Teacher
 from lyra_data.models.codecs.base import LatentCodec
 from lyra_data.scene.material import HeldOutView
 from lyra_model.batches.data_checks import codec_of
-from lyra_model.batches.loading import resize_frames
+from lyra_model.batches.resizing import resize_frames
 from lyra_model.evaluation.evaluator import EvaluateParams, Evaluator, SceneEvaluation, TrainedPhase
 from lyra_model.evaluation.report.content import ReportContent
 from lyra_model.evaluation.report.page import render_report

@@ -18,8 +18,8 @@ from lyra_data.models.codecs.base import LatentCodec
 from lyra_data.scene.cameras import Cameras
 from lyra_data.scene.clip import Clip
 from lyra_data.scene.material import HeldOutView
-from lyra_model.batches.loading import SceneBatch, Targets
-from lyra_model.batches.step_draws import loader_of
+from lyra_model.batches.loading import SceneBatch, loader_of
+from lyra_model.batches.targets import Targets
 from lyra_model.decoder import DecoderParams, create_decoder
 from lyra_model.decoder.decoder import GaussianDecoder
 from lyra_model.evaluation.baselines import (
@@ -161,7 +161,6 @@ class Evaluator:
                 codec,
                 device=device,
                 held_out_frames=held_out_frames,
-                keep_bytes=0,
             )
             for method, trained in self._trained.items()
         }

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from lyra_model.batches.loading import Targets
+from lyra_model.batches.targets import Targets
 from lyra_model.evaluation.baselines import Prediction
 from lyra_model.metrics.depth import depth_scores
 from lyra_model.metrics.psnr import psnr

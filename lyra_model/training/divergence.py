@@ -1,4 +1,4 @@
-"""Divergence: what was looked at when a number became none is saved, and training stops."""
+"""Stop training where a number is not finite, and save what it was looking at."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lyra_data.engine.atomic import write_atomically
 from lyra_data.engine.errors import ParamsError
-from lyra_model.phases.view_sampling import StepTargets
+from lyra_model.phases.view_sampling import StepDraw
 from lyra_model.training.log import TrainingLog
 
 ROWS_BEFORE_A_STOP = 20
@@ -15,18 +15,18 @@ ROWS_BEFORE_A_STOP = 20
 
 
 def diverged(
-    what: str, *, phase: str, step: int, draw: StepTargets, folder: Path, log: TrainingLog
+    quantity: str, *, phase: str, step: int, draw: StepDraw, folder: Path, log: TrainingLog
 ) -> ParamsError:
-    """The error to raise; what was looked at is saved for whoever has to find the cause.
+    """Save what was looked at, for whoever has to find the cause; return the error to raise.
 
     Args:
-        what: "the loss", "the gradient" or "a Gaussian".
+        quantity: "the loss", "the gradient" or "a Gaussian".
         step: counted from 0.
         folder: of the phase, where the file is written.
     """
-    found = folder / f"stopped_at_step_{step + 1:08d}.json"
+    path = folder / f"stopped_at_step_{step + 1:08d}.json"
     content = {
-        "what": f"{what} is no finite number",
+        "what": f"{quantity} is no finite number",
         "phase": phase,
         "step": step + 1,
         "scene_id": draw.scene_id,
@@ -34,11 +34,11 @@ def diverged(
         "time": draw.time,
         "last_log_rows": log.rows()[-ROWS_BEFORE_A_STOP:],
     }
-    with write_atomically(found) as temporary:
+    with write_atomically(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2) + "\n")
     return ParamsError(
-        f"training diverged: {what} is no finite number in step {step + 1}, scene "
-        f"{draw.scene_id!r}; its frames and the steps before are in {found}",
+        f"training diverged: {quantity} is no finite number in step {step + 1}, scene "
+        f"{draw.scene_id!r}; its frames and the steps before are in {path}",
         where=f"params.yaml: train.phases.{phase}",
         fix="lower the phase's learning_rate, or raise its warmup_steps; look at the scene if "
         "it is always the same one",

@@ -3,180 +3,155 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
-import torch
-from torch import Tensor
-
-from lyra_data.dataset.reading.reader import SceneDataset
-from lyra_data.engine.errors import ParamsError
-from lyra_data.engine.hashing import content_key
 from lyra_data.engine.progress import Progress
-from lyra_data.engine.provenance import code_fingerprint
-from lyra_data.engine.seeds import derive_seed
-from lyra_data.models.codecs.base import LatentCodec
-from lyra_model.batches.data_checks import check_distances, perceptual_of
-from lyra_model.batches.loading import SceneBatch, SceneLoader, Targets
-from lyra_model.batches.step_draws import StepDraws, loader_of, room_for_scenes
-from lyra_model.decoder import create_decoder
-from lyra_model.gaussians import Gaussians
-from lyra_model.losses import total_loss
-from lyra_model.losses.base import LossInput
-from lyra_model.metrics.psnr import psnr
+from lyra_model.batches.read_ahead import ReadAhead
+from lyra_model.batches.step_reader import StepData, StepReader
+from lyra_model.decoder import DecoderParams
 from lyra_model.phases.checkpoints import Checkpoint
 from lyra_model.phases.memory_advice import memory_advice
-from lyra_model.phases.phase_params import PhaseParams, learning_rate
-from lyra_model.phases.train_params import TrainParams
-from lyra_model.phases.view_sampling import StepTargets
-from lyra_model.rendering.base import Render
-from lyra_model.rendering.deferred import loss_over_views
+from lyra_model.phases.phase_params import PhaseParams
+from lyra_model.training.decoder_update import DecoderUpdate, NotFiniteError
 from lyra_model.training.divergence import diverged
-from lyra_model.training.log import TrainingLog, in_words
-from lyra_model.training.processes import Processes, clip_gradients
-from lyra_model.training.record import record_of
+from lyra_model.training.log import in_words
+from lyra_model.training.phase_files import PhaseFiles
+from lyra_model.training.processes import Processes
 from lyra_model.training.sharding import (
     load_optimiser,
     load_weights,
     whole_optimiser,
     whole_weights,
 )
-from lyra_model.training.starts import Start
-from lyra_model.training.states import StateFolder, TrainingState, Upkeep
-from lyra_model.training.trackers import TrackerName, Trackers
+from lyra_model.training.states import TrainingState
 from lyra_model.training.validation import Validator
 
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class PhaseSettings:
+    """What a phase is.
+
+    Attributes:
+        record: all that its weights depend on, as the checkpoint states it.
+    """
+
+    name: str
+    phase: PhaseParams
+    decoder: DecoderParams
+    record: Mapping[str, Any]
+
+
 class PhaseTrainer:
-    """One phase: builds everything from params and the seed, then steps.
+    """Takes the steps of one phase; `create_phase_trainer` builds its parts.
 
     Args:
-        start: the weights of the phase it starts from; None: weights drawn from the seed.
-        scratch: where states, the log and sample pictures lie, in `train/<key>`.
-        validation: its scenes are looked at and never trained on; may be empty.
-        root: the folder that relative paths of weights start from.
-        processes: those that train together, and the device of this one.
-        trackers: what shows the log's figures besides.
+        steps: gives the data of every step, read ahead.
+        reader: makes batches of them.
+        update: changes the weights.
+        files: where states and the log are kept.
+        validator: looks at scenes that are never trained on; None: there are none.
+        processes: those that train together.
     """
 
     def __init__(
         self,
-        params: TrainParams,
-        name: str,
+        settings: PhaseSettings,
         *,
-        seed: int,
-        dataset: SceneDataset,
-        codec: LatentCodec,
-        start: Start | None,
-        scratch: Path,
-        upkeep: Upkeep,
-        validation: SceneDataset,
-        root: Path,
+        steps: ReadAhead[StepData],
+        reader: StepReader,
+        update: DecoderUpdate,
+        files: PhaseFiles,
+        validator: Validator | None,
         processes: Processes,
-        trackers: Sequence[TrackerName] = (),
     ) -> None:
-        self.params, self.name, self.seed = params, name, seed
-        self.processes, self.device = processes, processes.device
-        self.phase: PhaseParams = params.phases[name]
-        self.root, self.tracker_names = root, trackers
-        self.perceptual, record = None, None
-        if self.phase.losses.lpips > 0:
-            self.perceptual, record = perceptual_of(params, self.phase, root)
-            self.perceptual.to(self.device)
-        self.config = record_of(
-            params, name, seed, dataset, start, record, num_processes=processes.num_processes
-        )
-        self.loader = self._loader(dataset, codec)
-        self.draws = StepDraws(
-            params,
-            name,
-            seed,
-            self.loader,
-            rank=processes.rank,
-            num_processes=processes.num_processes,
-        )
-        self.decoder = create_decoder(
-            params.decoder, seed=derive_seed(seed, "decoder", "initial weights")
-        )
-        self.decoder.gradient_checkpointing = self.phase.gradient_checkpointing
-        if start is not None:
-            self.decoder.load_state_dict(start.weights, strict=True)
-        self.network = processes.spread(self.decoder)
-        self.optimiser = torch.optim.AdamW(
-            self.decoder.parameters(),
-            lr=self.phase.learning_rate,
-            betas=params.optimiser.betas,
-            weight_decay=params.optimiser.weight_decay,
-        )
-        self.is_main = processes.is_main
+        self.settings, self.steps, self.reader, self.update = settings, steps, reader, update
+        self.files, self.validator, self.processes = files, validator, processes
         self.history: list[dict[str, float]] = []
-        self.folder = scratch / "train" / self._key()
-        self.upkeep = upkeep
-        self.states = StateFolder(self.folder, upkeep)
-        self.log = TrainingLog(self.folder / "log.jsonl")
-        self.validator = None
-        if upkeep.validation_steps and len(validation):
-            loader = self._loader(validation, codec)
-            samples = self.folder / "samples"
-            self.validator = Validator(
-                loader, self.phase, params.rendering, self.perceptual, samples
-            )
-        self._in_range: set[str] = set()
+
+    @property
+    def name(self) -> str:
+        """Return the name of the phase."""
+        return self.settings.name
 
     def run(self, progress: Progress) -> Checkpoint:
         """Train to the last step, from the newest state in scratch if there is one."""
-        first = self._resume()
-        self.processes.wait()  # all have read the state before the first is written
-        trackers = None
-        if self.is_main:
-            self.log.go_on_after(first)
-            trackers = Trackers(
-                self.tracker_names,
-                folder=self.folder,
-                project=self.root.name,
+        try:
+            self._take_steps(self._resume(), progress)
+        finally:
+            self.steps.close()
+        weights = whole_weights(self.update.decoder)
+        return Checkpoint(weights, dict(self.settings.record), self.history)
+
+    def step(self, step: int) -> dict[str, Any]:
+        """Draw a scene and target frames, decode, compare, and take one optimiser step.
+
+        Returns:
+            The step's line of the log, without times.
+
+        Raises:
+            ParamsError: a loss, a gradient or a Gaussian is no finite number. The weights stay as
+                they were before the step.
+        """
+        data = self.steps.take(step)
+        draw = data.draw
+        try:
+            result = self.update.take(self.reader.batch(data), step)
+        except NotFiniteError as error:
+            raise diverged(
+                error.quantity,
                 phase=self.name,
-                first=first,
-            )
-        log.info("phase %s is logged in %s", self.name, self.log.path)
-        progress.start(f"Training {self.name}", self.phase.steps, "steps")
+                step=step,
+                draw=draw,
+                folder=self.files.folder,
+                log=self.files.log,
+            ) from None
+        rate = result.learning_rate
+        self.history.append({"step": step + 1.0, **result.terms, "learning_rate": rate})
+        return {
+            "step": step + 1,
+            **result.terms,
+            "gradient_norm": result.gradient_norm,
+            "learning_rate": rate,
+            "scene_id": draw.scene_id,
+            "num_views": len(draw.read),
+            "num_target_frames": len(draw.frames),
+        }
+
+    def _take_steps(self, first: int, progress: Progress) -> None:
+        """Take all steps from the first on, and log them."""
+        self.processes.wait()  # all have read the state before the first is written
+        training_log, trackers = self.files.log, None
+        if self.processes.is_main:
+            training_log.go_on_after(first)
+            trackers = self.files.start_trackers(self.name, first=first)
+        num_steps = self.settings.phase.steps
+        log.info("phase %s is logged in %s", self.name, training_log.path)
+        progress.start(f"Training {self.name}", num_steps, "steps")
         progress.advance(first)
         try:
-            for step in range(first, self.phase.steps):
+            for step in range(first, num_steps):
                 with self._memory_advice(f"step {step + 1}"):
-                    rows = self._step_and_look(step)
+                    rows = self._step_and_validate(step)
                 if trackers is not None:
                     for row in rows:
-                        self.log.append(row)
+                        training_log.append(row)
                         trackers.append(row)
                 progress.advance(note=in_words(rows[0]))
-                if (step + 1) % self.upkeep.checkpoint_steps == 0:
+                if (step + 1) % self.files.upkeep.checkpoint_steps == 0:
                     self._keep_state(step + 1)
         finally:
             if trackers is not None:
                 trackers.finish()
         progress.finish()
-        return Checkpoint(whole_weights(self.decoder), self.config, self.history)
 
-    def _loader(self, dataset: SceneDataset, codec: LatentCodec) -> SceneLoader:
-        return loader_of(
-            self.name,
-            self.phase,
-            self.params.decoder,
-            dataset,
-            codec,
-            device=self.device,
-            held_out_frames=self.params.held_out_frames,
-            keep_bytes=room_for_scenes(),
-        )
-
-    def _step_and_look(self, step: int) -> list[dict[str, Any]]:
-        """One step and, if it is due, a validation: their lines of the log."""
+    def _step_and_validate(self, step: int) -> list[dict[str, Any]]:
+        """Take one step and, if it is due, validate; return their lines of the log."""
         started = time.monotonic()
         row = self.step(step)
         seconds = time.monotonic() - started
@@ -187,116 +162,37 @@ class PhaseTrainer:
             rows.append({"event": "validation", "step": step + 1, **scores})
         return rows
 
-    def _memory_advice(self, doing: str) -> AbstractContextManager[None]:
-        return memory_advice(
-            self.name, self.phase, self.params.decoder, device=self.device, doing=doing
-        )
-
-    def step(self, step: int) -> dict[str, Any]:
-        """Draw a scene and target frames, decode, compare, and take one optimiser step.
-
-        Returns the step's line of the log, without times.
-
-        Raises:
-            ParamsError: a loss, a gradient or a Gaussian is no finite number. The weights stay as
-                they were before the step.
-        """
-        draw = self.draws.draw(step)
-        rate = learning_rate(self.phase, step)
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
-        self.optimiser.zero_grad(set_to_none=True)
-        batch = self.loader.load(draw.scene_id)
-        if draw.scene_id not in self._in_range:
-            check_distances(batch, self.params.decoder)
-            self._in_range.add(draw.scene_id)
-        terms = self.processes.mean(
-            self._backpropagate(self.loader.reading(batch, draw.read), draw, step)
-        )
-        norm = clip_gradients(self.decoder, self.params.optimiser.max_gradient_norm)
-        if not math.isfinite(norm):
-            raise self._diverged("the gradient", step, draw)
-        self.optimiser.step()
-        self.history.append({"step": step + 1.0, **terms, "learning_rate": rate})
-        return {
-            "step": step + 1,
-            **terms,
-            "gradient_norm": norm,
-            "learning_rate": rate,
-            "scene_id": draw.scene_id,
-            "num_views": len(draw.read),
-            "num_target_frames": len(draw.frames),
-        }
-
-    def _backpropagate(self, batch: SceneBatch, draw: StepTargets, step: int) -> dict[str, float]:
-        """Gradients of the mean loss over the drawn frames, one render in memory at a time."""
-        shown = [batch.targets[view][[frame]] for view, frame in draw.frames]
-        targets = Targets.concatenate(shown).to(self.device)
-        time = None if draw.time is None else float(draw.time)
-        inputs = self.loader.inputs_at(batch, time)
-        half = self.phase.precision == "bfloat16"
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
-            (gaussians,) = self.network(inputs, prune_ratio=self.phase.prune_ratio)
-        if not all(bool(values.isfinite().all()) for values in vars(gaussians).values()):
-            raise self._diverged("a Gaussian", step, draw)
-        sums: dict[str, float] = {}
-
-        def loss_of_view(render: Render, shown: Gaussians, index: int) -> Tensor:
-            target = targets[[index]]
-            value = total_loss(
-                self.phase.losses,
-                LossInput(
-                    render=render,
-                    rgb=target.rgb,
-                    depth=target.depth,
-                    depth_valid=target.depth_valid,
-                    gaussians=shown,
-                    perceptual=self.perceptual,
-                ),
-            )
-            quality = psnr(render.rgb.detach(), target.rgb).mean
-            log_row = {"loss": float(value.total.detach()), "psnr": quality, **value.terms}
-            if not math.isfinite(log_row["loss"]):
-                raise self._diverged("the loss", step, draw)
-            for name, term in log_row.items():
-                sums[name] = sums.get(name, 0.0) + term / len(targets)
-            return value.total / len(targets)
-
-        loss_over_views(gaussians, targets.cameras, self.params.rendering, loss_of_view).backward()
-        return sums
-
     def _validate(self, step: int) -> dict[str, float] | None:
-        """At intervals and at the end, where there are scenes for it."""
-        is_due = step % max(self.upkeep.validation_steps, 1) == 0 or step == self.phase.steps
+        """Validate at intervals and at the end, where there are scenes for it."""
+        steps = self.files.upkeep.validation_steps
+        is_due = step % max(steps, 1) == 0 or step == self.settings.phase.steps
         # Split weights are put together by all processes at once.
-        if self.validator is None or not is_due or not (self.is_main or self.processes.shards):
+        takes_part = self.processes.is_main or self.processes.shards
+        if self.validator is None or not is_due or not takes_part:
             return None
-        return self.validator.validate(self.decoder, step, writes=self.is_main)
+        return self.validator.validate(self.update.decoder, step, writes=self.processes.is_main)
 
-    def _key(self) -> str:
-        """Names the state that belongs to exactly this phase, data, start and code."""
-        return content_key(
-            {"config": self.config, "code": code_fingerprint("lyra_data", "lyra_model")}
+    def _memory_advice(self, doing: str) -> AbstractContextManager[None]:
+        settings, device = self.settings, self.processes.device
+        return memory_advice(
+            settings.name, settings.phase, settings.decoder, device=device, doing=doing
         )
 
     def _resume(self) -> int:
-        state = self.states.newest()
+        """Load the newest state; return the number of steps that it was kept after."""
+        state = self.files.states.newest()
         if state is None:
             return 0
-        load_weights(self.decoder, state.decoder)
-        load_optimiser(self.optimiser, state.optimiser)
+        load_weights(self.update.decoder, state.decoder)
+        load_optimiser(self.update.optimiser, state.optimiser)
         self.history = state.history
         log.info("phase %s goes on after step %d", self.name, state.step)
         return state.step
 
     def _keep_state(self, step: int) -> None:
-        if not (self.is_main or self.processes.shards):
+        if not (self.processes.is_main or self.processes.shards):
             return
-        decoder, optimiser = whole_weights(self.decoder), whole_optimiser(self.optimiser)
-        if self.is_main:
-            self.states.keep(TrainingState(step, decoder, optimiser, self.history))
-
-    def _diverged(self, what: str, step: int, draw: StepTargets) -> ParamsError:
-        return diverged(
-            what, phase=self.name, step=step, draw=draw, folder=self.folder, log=self.log
-        )
+        decoder = whole_weights(self.update.decoder)
+        optimiser = whole_optimiser(self.update.optimiser)
+        if self.processes.is_main:
+            self.files.states.keep(TrainingState(step, decoder, optimiser, self.history))

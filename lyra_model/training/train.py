@@ -1,4 +1,4 @@
-"""Training: the decoder, phase by phase, each from the checkpoint of the one before."""
+"""Train the decoder phase by phase, each from the checkpoint of the one before."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lyra_model.batches.data_checks import codec_of, readable_frames
 from lyra_model.phases.checkpoints import Checkpoint, save_checkpoint
 from lyra_model.phases.phase_params import RANDOM_WEIGHTS
 from lyra_model.phases.train_params import TrainParams
-from lyra_model.training.phase_trainer import PhaseTrainer
+from lyra_model.training.assembly import TrainingData, TrainingSite, create_phase_trainer
 from lyra_model.training.processes import Processes
 from lyra_model.training.starts import load_start
 from lyra_model.training.states import Upkeep
@@ -60,25 +60,16 @@ def train_phases(
     require_trackers(trackers)
     processes = Processes(device)
     codec = codec_of(params, dataset, Placement(str(processes.device), root=root))
+    data = TrainingData(dataset, validation, codec)
+    site = TrainingSite(scratch, root, upkeep, trackers)
     trained = {}
     for name in names:
         readable_frames(dataset, name, params.phases[name], params.held_out_frames)
     for name in names:
         is_fresh = params.phases[name].start_from == RANDOM_WEIGHTS
         start = None if is_fresh else load_start(name, params, dataset, models)
-        trainer = PhaseTrainer(
-            params,
-            name,
-            seed=seed,
-            dataset=dataset,
-            codec=codec,
-            start=start,
-            scratch=scratch,
-            upkeep=upkeep,
-            validation=validation,
-            root=root,
-            processes=processes,
-            trackers=trackers,
+        trainer = create_phase_trainer(
+            params, name, seed=seed, data=data, start=start, site=site, processes=processes
         )
         trained[name] = trainer.run(progress)
         config = {**trained[name].config, "trained_at_commit": engine_commit()}

@@ -7,33 +7,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from lyra_data.dataset.reading.reader import SceneDataset
-from lyra_data.models.codecs import CODECS
 from lyra_model.training.phase_trainer import PhaseTrainer
-from lyra_model.training.processes import Processes
-from lyra_model.training.states import Upkeep, load_state
+from lyra_model.training.states import load_state
+from tests.unit.test_processes import make_trainer
 from tests.unit.test_training import KilledError, make_dataset, make_params, train
 
 pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA"),
 ]
-
-
-def make_trainer(folder: Path, device: str, **changes: object) -> PhaseTrainer:
-    return PhaseTrainer(
-        make_params(**changes),
-        "demo",
-        seed=42,
-        dataset=SceneDataset(folder / "data"),
-        codec=CODECS.create({"name": "dct"}, where="test"),
-        start=None,
-        scratch=folder / "scratch" / device,
-        upkeep=Upkeep(),
-        validation=SceneDataset(folder / "data", split="validation"),
-        root=folder,
-        processes=Processes(device),
-    )
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
@@ -43,8 +25,9 @@ def test_a_first_step_has_the_loss_and_the_gradient_norm_that_a_cpu_gives(
     make_dataset(tmp_path / "data")
     rows = []
     for device in ("cuda", "cpu"):
-        trainer = make_trainer(tmp_path, device, precision=precision)
-        assert {p.device.type for p in trainer.decoder.parameters()} == {device}
+        params = make_params(precision=precision)
+        trainer = make_trainer(tmp_path, params, "demo", device)
+        assert {p.device.type for p in trainer.update.decoder.parameters()} == {device}
         rows.append(trainer.step(0))
     on_gpu, on_cpu = rows
     tolerance = 1e-3 if precision == "float32" else 3e-2

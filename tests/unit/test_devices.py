@@ -45,19 +45,22 @@ def test_a_forgotten_device_would_be_noticed(tmp_path: Path) -> None:
         float((torch.ones(3) + torch.ones(3, device="cpu")).sum())
 
 
-def test_scenes_wait_in_the_cpu_s_memory_and_inputs_lie_on_the_device(tmp_path: Path) -> None:
-    """The meta device stands for a GPU: a tensor that was moved there is told apart."""
+def test_what_was_read_waits_in_the_cpu_s_memory_and_a_batch_lies_on_the_device(
+    tmp_path: Path,
+) -> None:
+    """The meta device stands for a GPU: a tensor that was moved there is known by it."""
     make_dataset(tmp_path / "data")
-    loader = make_trainer(tmp_path).loader
-    loader.device = torch.device("meta")
-    batch = loader.load("a")
-    for held, place in ((batch.inputs, "cpu"), (loader.inputs_at(batch, None), "meta")):
-        inputs = [value for value in vars(held).values() if isinstance(value, torch.Tensor)]
-        assert {tensor.device.type for tensor in inputs} == {place}
-    assert {target.rgb.device.type for target in batch.targets} == {"cpu"}
-    target = batch.targets[0][[0, 2]].to(loader.device)
-    moved = [target.rgb, target.depth, target.times, target.cameras.camera_to_world]
-    assert {tensor.device.type for tensor in moved} == {"meta"}
+    trainer = make_trainer(tmp_path)
+    reader = trainer.reader
+    reader.device = torch.device("meta")
+    data = trainer.steps.take(0)
+    batch = reader.batch(data)
+    for target, device in ((data.targets, "cpu"), (batch.targets, "meta")):
+        tensors = [target.rgb, target.depth, target.times, target.cameras.camera_to_world]
+        assert {tensor.device.type for tensor in tensors} == {device}
+    for inputs, device in ((data.inputs.prepared(reader.codec), "cpu"), (batch.inputs, "meta")):
+        tensors = [value for value in vars(inputs).values() if isinstance(value, torch.Tensor)]
+        assert {tensor.device.type for tensor in tensors} == {device}
 
 
 def test_one_gpu_for_several_processes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

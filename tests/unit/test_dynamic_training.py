@@ -22,6 +22,7 @@ from lyra_model.training.states import Upkeep
 from lyra_model.training.train import train_phases
 from tests.factories import make_view
 from tests.pipeline.project import tiny_params
+from tests.unit.test_training import scene_loader, whole_scene
 
 HEIGHT, WIDTH, NUM_FRAMES, HELD_OUT = 16, 32, 17, 4
 
@@ -68,17 +69,7 @@ def make_params(*, steps: int, **decoder: object) -> TrainParams:
 
 
 def loader_of(dataset: SceneDataset, *, dynamic: bool = True) -> SceneLoader:
-    codec = CODECS.create({"name": "dct"}, where="test")
-    return SceneLoader(
-        dataset,
-        codec,
-        height=HEIGHT,
-        width=WIDTH,
-        num_frames=9,
-        scene_scale=1.0,
-        dynamic=dynamic,
-        device=torch.device("cpu"),
-    )
+    return scene_loader(dataset, dynamic=dynamic)
 
 
 @pytest.fixture
@@ -88,7 +79,7 @@ def dataset(tmp_path: Path) -> SceneDataset:
 
 def test_reversed_views_are_targets_and_never_inputs(dataset: SceneDataset) -> None:
     loader = loader_of(dataset)
-    batch = loader.load("a")
+    batch = whole_scene(loader)
     assert batch.inputs.num_views == 2
     assert batch.views.forward == [0, 2]
     latents = torch.cat([view.latents[:, :2] for view in dataset.scene("a")[::2]], dim=1)
@@ -97,7 +88,7 @@ def test_reversed_views_are_targets_and_never_inputs(dataset: SceneDataset) -> N
 
 
 def test_a_frame_of_a_reversed_view_carries_the_moment_it_shows(dataset: SceneDataset) -> None:
-    batch = loader_of(dataset).load("a")
+    batch = whole_scene(loader_of(dataset))
     brightness = [target.rgb.mean((1, 2, 3)) for target in batch.targets]
     for target, shown in zip(batch.targets, brightness, strict=True):
         assert torch.equal(shown, brightness[0][target.times.long()])
@@ -107,13 +98,13 @@ def test_moments_change_what_a_dynamic_decoder_reads_and_nothing_of_a_still_one(
     dataset: SceneDataset,
 ) -> None:
     loader = loader_of(dataset)
-    batch = loader.load("a")
+    batch = whole_scene(loader)
     early, late = (loader.inputs_at(batch, time).time_latents for time in (0.0, 8.0))
     assert early is not None and late is not None
     assert torch.equal(early[:, :-1], late[:, :-1])  # the inputs' own times
     assert not torch.equal(early[:, -1], late[:, -1])
     still = loader_of(dataset, dynamic=False)
-    assert still.inputs_at(still.load("a"), None).time_latents is None
+    assert still.inputs_at(whole_scene(still), None).time_latents is None
 
 
 def test_a_dynamic_decoder_learns_what_the_scene_looks_like_at_each_moment(
@@ -136,7 +127,7 @@ def test_a_dynamic_decoder_learns_what_the_scene_looks_like_at_each_moment(
     decoder = create_decoder(params.decoder)
     decoder.load_state_dict(trained.weights, assign=True)
     loader = loader_of(dataset)
-    batch = loader.load("a")
+    batch = whole_scene(loader)
     brightness = []
     for time in (0.0, 8.0):
         with torch.no_grad():
@@ -149,5 +140,5 @@ def test_a_dynamic_decoder_learns_what_the_scene_looks_like_at_each_moment(
 def test_a_scene_without_forward_views_is_refused(tmp_path: Path) -> None:
     backwards = make_dataset(tmp_path / "data", directions=(True, True))
     with pytest.raises(InputError, match="none shows the motion forwards") as caught:
-        loader_of(backwards).load("a")
+        whole_scene(loader_of(backwards))
     assert "generate.quality" in str(caught.value)

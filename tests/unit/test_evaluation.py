@@ -8,7 +8,7 @@ import math
 import pytest
 import torch
 
-from lyra_model.batches.loading import Targets
+from lyra_model.batches.targets import Targets
 from lyra_model.evaluation.baselines import Prediction
 from lyra_model.evaluation.evaluator import Comparison, SceneEvaluation
 from lyra_model.evaluation.results import findings, results_as_json, write_held_out_curve

@@ -6,57 +6,17 @@ import pytest
 import torch
 
 from lyra_data.engine.errors import ParamsError
-from lyra_data.models.codecs import CODECS
-from lyra_model.batches.loading import SceneLoader
-from lyra_model.batches.step_draws import MOST_KEPT_BYTES, room_for_scenes
 from lyra_model.decoder import create_decoder
 from lyra_model.decoder.inputs import prepare_inputs
+from lyra_model.training.assembly import MOST_CACHED_BYTES, cache_bytes
 from tests.unit.test_training import (
-    HEIGHT,
-    WIDTH,
     assert_same_weights,
     make_dataset,
     make_params,
+    scene_loader,
     train,
+    whole_scene,
 )
-
-CPU = torch.device("cpu")
-
-
-def loader_of(dataset) -> SceneLoader:
-    codec = CODECS.create({"name": "dct"}, where="test")
-    size = {"height": HEIGHT, "width": WIDTH, "num_frames": 9}
-    return SceneLoader(dataset, codec, **size, scene_scale=1.0, dynamic=False, device=CPU)
-
-
-def test_scenes_stay_in_memory_while_there_is_room_and_the_newest_always(tmp_path):
-    dataset = make_dataset(tmp_path / "data", scenes=("a", "b", "c"))
-    loader = loader_of(dataset)
-    first = loader.load("a")
-    assert first.num_bytes > 4 * len(first.targets) * len(first.targets[0]) * HEIGHT * WIDTH * 4
-    loader.keep_bytes = 2 * first.num_bytes
-    loader.load("b")
-    assert loader.load("a") is first
-    loader.load("c")
-    assert loader.load("a") is first  # b was looked at longest ago
-    loader.keep_bytes = 0
-    last = loader.load("b")
-    assert loader.load("b") is last
-    assert loader.load("a") is not first
-
-
-def test_a_scene_goes_before_the_next_is_made_where_there_is_room_for_one(tmp_path, monkeypatch):
-    loader = loader_of(make_dataset(tmp_path / "data", scenes=("a", "b")))
-    loader.keep_bytes = loader.load("a").num_bytes * 3 // 2
-    held_meanwhile, make = [], loader._make
-
-    def watched(scene_id):
-        held_meanwhile.extend(loader._kept)
-        return make(scene_id)
-
-    monkeypatch.setattr(loader, "_make", watched)
-    loader.load("b")
-    assert held_meanwhile == []
 
 
 def test_processes_of_one_machine_share_what_is_kept_of_scenes(monkeypatch):
@@ -64,15 +24,15 @@ def test_processes_of_one_machine_share_what_is_kept_of_scenes(monkeypatch):
     sizes = {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 16 * gib // 4096}
     monkeypatch.setattr(os, "sysconf", sizes.__getitem__)
     monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
-    assert room_for_scenes() == 2 * gib
+    assert cache_bytes() == 2 * gib
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "8")
-    assert room_for_scenes() == gib // 4
+    assert cache_bytes() == gib // 4
     sizes["SC_PHYS_PAGES"] *= 1000
-    assert room_for_scenes() == MOST_KEPT_BYTES
+    assert cache_bytes() == MOST_CACHED_BYTES
 
 
 def test_gradient_checkpointing_changes_no_bit_of_a_gradient(tmp_path):
-    inputs = loader_of(make_dataset(tmp_path / "data")).load("a").inputs
+    inputs = whole_scene(scene_loader(make_dataset(tmp_path / "data"))).inputs
     gradients = []
     for checkpointing in (False, True):
         decoder = create_decoder(make_params().decoder, seed=3)
@@ -107,7 +67,7 @@ def test_a_phase_in_bfloat16_trains_close_to_float32_and_keeps_float32_weights(t
 
 
 def test_gaussians_of_a_network_in_bfloat16_are_float32(tmp_path):
-    inputs = loader_of(make_dataset(tmp_path / "data")).load("a").inputs
+    inputs = whole_scene(scene_loader(make_dataset(tmp_path / "data"))).inputs
     decoder = create_decoder(make_params().decoder, seed=3)
     with torch.autocast("cpu", torch.bfloat16):
         (coarse,) = decoder(inputs, prune_ratio=0.0)
@@ -118,8 +78,8 @@ def test_gaussians_of_a_network_in_bfloat16_are_float32(tmp_path):
 
 
 def test_a_decoder_that_reads_one_view_sees_its_first_camera_as_the_world(tmp_path):
-    loader = loader_of(make_dataset(tmp_path / "data"))
-    batch = loader.load("a")
+    loader = scene_loader(make_dataset(tmp_path / "data"))
+    batch = whole_scene(loader)
     views = loader.dataset.scene("a")
     moved = views[1].cameras.relative_to(views[0].cameras.camera_to_world[3])  # no identity
     batch.targets[1].cameras.camera_to_world[:] = moved.camera_to_world
@@ -143,14 +103,14 @@ def test_a_decoder_that_reads_one_view_sees_its_first_camera_as_the_world(tmp_pa
 
 
 def test_a_decoder_that_reads_all_views_gets_the_batch_itself(tmp_path):
-    loader = loader_of(make_dataset(tmp_path / "data"))
-    batch = loader.load("a")
+    loader = scene_loader(make_dataset(tmp_path / "data"))
+    batch = whole_scene(loader)
     assert loader.reading(batch, [0, 1]) is batch
 
 
 def test_a_decoder_of_few_views_is_judged_on_the_first_ones(tmp_path):
-    loader = loader_of(make_dataset(tmp_path / "data"))
-    batch = loader.load("a")
+    loader = scene_loader(make_dataset(tmp_path / "data"))
+    batch = whole_scene(loader)
     assert loader.judging(batch, None) is batch
     alone = loader.judging(batch, 1)
     assert alone.inputs.num_views == 1

@@ -13,7 +13,8 @@ import torch
 from lyra_data.dataset.reading.reader import SceneDataset
 from lyra_data.models.codecs import CODECS
 from lyra_model.phases.train_params import TrainParams
-from lyra_model.phases.view_sampling import sample_step
+from lyra_model.phases.view_sampling import StepSeed, TargetSampling, draw_step
+from lyra_model.training.assembly import TrainingData, TrainingSite, create_phase_trainer
 from lyra_model.training.phase_trainer import PhaseTrainer
 from lyra_model.training.processes import Processes
 from lyra_model.training.states import Upkeep
@@ -29,33 +30,34 @@ folder = Path(sys.argv[1])
 trainer = make_trainer(folder)
 row = trainer.step(0)
 rank = sys.argv[2]
-gradients = {n: p.grad for n, p in trainer.decoder.named_parameters() if p.grad is not None}
+gradients = {n: p.grad for n, p in trainer.update.decoder.named_parameters() if p.grad is not None}
 torch.save((row, gradients), folder / f"{rank}.pt")
 """
 
 
 def make_trainer(
-    folder: Path, params: TrainParams | None = None, name: str = "small"
+    folder: Path, params: TrainParams | None = None, name: str = "small", device: str = "cpu"
 ) -> PhaseTrainer:
-    return PhaseTrainer(
+    data = TrainingData(
+        SceneDataset(folder / "data"),
+        SceneDataset(folder / "data", split="validation"),
+        CODECS.create({"name": "dct"}, where="test"),
+    )
+    return create_phase_trainer(
         params or make_params(),
         name,
         seed=42,
-        dataset=SceneDataset(folder / "data"),
-        codec=CODECS.create({"name": "dct"}, where="test"),
+        data=data,
         start=None,
-        scratch=folder / "scratch",
-        upkeep=Upkeep(),
-        validation=SceneDataset(folder / "data", split="validation"),
-        root=folder,
-        processes=Processes("cpu"),
+        site=TrainingSite(folder / "scratch", folder, Upkeep()),
+        processes=Processes(device),
     )
 
 
 def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return listening.getsockname()[1]
 
 
 def test_two_processes_have_the_gradient_of_one_that_sees_both_draws(tmp_path):
@@ -76,30 +78,25 @@ def test_two_processes_have_the_gradient_of_one_that_sees_both_draws(tmp_path):
     assert first_row["loss"] == second_row["loss"]
 
     trainer = make_trainer(tmp_path)
-    trainer.optimiser.zero_grad()
+    decoder, reader = trainer.update.decoder, trainer.reader
+    trainer.update.optimiser.zero_grad()
     losses = []
     for rank in range(2):
-        draw = sample_step(
-            seed=42,
-            phase="small",
-            step=0,
-            scene_ids=trainer.loader.dataset.scene_ids,
-            views_of=lambda scene_id: trainer.loader.load(scene_id).views,
-            num_frames=9,
-            held_out_frames=4,
-            num_targets=2,
-            bias="uniform",
-            dynamic=False,
-            rank=rank,
+        draw = draw_step(
+            StepSeed(42, "small", 0, rank),
+            TargetSampling(
+                num_frames=9, held_out_frames=4, num_targets=2, bias="uniform", dynamic=False
+            ),
+            reader.dataset.scene_ids,
+            lambda scene_id: reader.views(scene_id).listed,
         )
-        batch = trainer.loader.load(draw.scene_id)
-        losses.append(trainer._backpropagate(batch, draw, 0)["loss"])
-    for parameter in trainer.decoder.parameters():
+        losses.append(trainer.update.backpropagate(reader.batch(reader.read(draw)))["loss"])
+    for parameter in decoder.parameters():
         if parameter.grad is not None:
             parameter.grad /= 2
-    torch.nn.utils.clip_grad_norm_(trainer.decoder.parameters(), 1.0)
+    torch.nn.utils.clip_grad_norm_(decoder.parameters(), 1.0)
     assert abs(sum(losses) / 2 - first_row["loss"]) < 1e-6
-    for name, parameter in trainer.decoder.named_parameters():
+    for name, parameter in decoder.named_parameters():
         if parameter.grad is not None:
             torch.testing.assert_close(gradients[name], parameter.grad, rtol=1e-4, atol=1e-6)
             assert torch.equal(gradients[name], others[name])

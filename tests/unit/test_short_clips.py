@@ -9,7 +9,6 @@ import torch
 
 from lyra_data.dataset.reading.sampler import SceneSampler
 from lyra_data.engine.errors import ParamsError
-from lyra_data.models.codecs import CODECS
 from lyra_model.batches.loading import SceneLoader
 from lyra_model.decoder.inputs import at_time
 from tests.unit.test_processes import make_trainer
@@ -20,7 +19,9 @@ from tests.unit.test_training import (
     assert_same_weights,
     make_dataset,
     make_params,
+    scene_loader,
     train,
+    whole_scene,
 )
 
 HELD_OUT = 4
@@ -28,23 +29,13 @@ READABLE = NUM_FRAMES - HELD_OUT
 
 
 def loader_of(dataset, *, num_frames: int, dynamic: bool = False) -> SceneLoader:
-    return SceneLoader(
-        dataset,
-        CODECS.create({"name": "dct"}, where="test"),
-        height=HEIGHT,
-        width=WIDTH,
-        num_frames=num_frames,
-        scene_scale=1.0,
-        dynamic=dynamic,
-        device=torch.device("cpu"),
-        readable=READABLE,
-    )
+    return scene_loader(dataset, num_frames=num_frames, readable=READABLE, dynamic=dynamic)
 
 
 def test_short_views_are_read_forwards_then_backwards_without_held_out_frames(tmp_path):
     loader = loader_of(make_dataset(tmp_path / "data"), num_frames=33)
-    assert loader.frames_read == [*range(13), *range(11, -1, -1), *range(1, 9)]
-    batch = loader.load("a")
+    assert loader.shape.frames == (*range(13), *range(11, -1, -1), *range(1, 9))
+    batch = whole_scene(loader)
     origins = batch.inputs.rays_o[0].reshape(2, 33, 3, HEIGHT // 8, WIDTH // 8)
     assert torch.equal(origins[:, 11], origins[:, 13]) and torch.equal(
         origins[:, 0], origins[:, 24]
@@ -56,19 +47,19 @@ def test_short_views_are_read_forwards_then_backwards_without_held_out_frames(tm
 def test_latents_of_mirrored_views_are_those_of_the_mirrored_video(tmp_path):
     loader = loader_of(make_dataset(tmp_path / "data"), num_frames=33)
     (view, _) = loader.dataset.scene("a")
-    video = view.frames[loader.frames_read].permute(1, 0, 2, 3).float() / 127.5 - 1.0
+    video = view.frames[list(loader.shape.frames)].permute(1, 0, 2, 3).float() / 127.5 - 1.0
     expected = loader.codec.encode(video).transpose(0, 1)
-    torch.testing.assert_close(loader.load("a").inputs.latents[0, :5], expected)
+    torch.testing.assert_close(whole_scene(loader).inputs.latents[0, :5], expected)
 
 
 def test_a_mirrored_frame_carries_the_moment_it_shows(tmp_path):
     loader = loader_of(make_dataset(tmp_path / "data"), num_frames=17, dynamic=True)
-    batch = loader.load("a")
+    batch = whole_scene(loader)
     shown = torch.tensor([*range(13), 11, 10, 9, 8], dtype=torch.float32)
     expected = at_time(batch.inputs, loader.codec, frame_times=shown, target_time=5.0)
-    found = loader.inputs_at(batch, 5.0)
-    assert found.time_latents is not None and expected.time_latents is not None
-    assert torch.equal(found.time_latents, expected.time_latents)
+    made = loader.inputs_at(batch, 5.0)
+    assert made.time_latents is not None and expected.time_latents is not None
+    assert torch.equal(made.time_latents, expected.time_latents)
 
 
 def test_a_phase_of_mirrored_views_trains_and_knows_nothing_of_held_out_frames(tmp_path):
@@ -84,7 +75,7 @@ def test_a_phase_of_mirrored_views_trains_and_knows_nothing_of_held_out_frames(t
 def test_targets_of_a_mirrored_phase_are_all_different(tmp_path):
     make_dataset(tmp_path / "data")
     params = make_params(num_frames=17, short_clips="mirror", num_target_frames=1000)
-    frames = make_trainer(tmp_path, params, "demo").draws.draw(0).frames
+    frames = make_trainer(tmp_path, params, "demo").steps.take(0).draw.frames
     assert sorted(frames) == [(view, frame) for view in range(2) for frame in range(READABLE)]
 
 
@@ -104,8 +95,8 @@ def test_a_phase_of_larger_pictures_than_the_data_is_refused(tmp_path):
 def test_scenes_in_turn_come_once_each_before_any_comes_again(tmp_path):
     make_dataset(tmp_path / "data", scenes=("a", "b", "c"))
     params = make_params().model_copy(update={"scene_order": "epochs"})
-    draws = make_trainer(tmp_path, params).draws
-    drawn = [draws.draw(step).scene_id for step in range(12)]
+    steps = make_trainer(tmp_path, params).steps
+    drawn = [steps.read(step).draw.scene_id for step in range(12)]
     for first in range(0, 12, 3):
         assert Counter(drawn[first : first + 3]) == Counter("abc")
     assert len({tuple(drawn[first : first + 3]) for first in range(0, 12, 3)}) > 1
@@ -113,12 +104,12 @@ def test_scenes_in_turn_come_once_each_before_any_comes_again(tmp_path):
 
 def test_the_order_of_scenes_changes_no_draw_of_frames(tmp_path):
     make_dataset(tmp_path / "data", scenes=("a", "b", "c"))
-    draws = [
-        make_trainer(tmp_path, make_params().model_copy(update={"scene_order": order})).draws
+    trainers = [
+        make_trainer(tmp_path, make_params().model_copy(update={"scene_order": order}))
         for order in ("independent", "epochs")
     ]
     for step in range(4):
-        one, other = (draw.draw(step) for draw in draws)
+        one, other = (trainer.steps.read(step).draw for trainer in trainers)
         assert one.frames == other.frames
 
 

@@ -12,7 +12,9 @@ from lyra_data.dataset.writing.writer import write_dataset
 from lyra_data.engine.errors import CorruptDataError, ParamsError, StageOrderError
 from lyra_data.engine.progress import silent
 from lyra_data.models.codecs import CODECS
-from lyra_model.batches.loading import SceneLoader
+from lyra_data.scene.frame_selection import mirrored
+from lyra_model.batches.input_shape import InputShape
+from lyra_model.batches.loading import SceneBatch, SceneLoader
 from lyra_model.phases.phase_params import check_phases, learning_rate
 from lyra_model.phases.train_params import TrainParams
 from lyra_model.training.phase_trainer import PhaseTrainer
@@ -77,6 +79,27 @@ def train(params, names, dataset, folder, *, upkeep=None, validation=None, devic
         progress=silent,
         **options,
     )
+
+
+def shape_of(
+    *,
+    height: int = HEIGHT,
+    width: int = WIDTH,
+    num_frames: int = 9,
+    readable: int = NUM_FRAMES,
+    dynamic: bool = False,
+) -> InputShape:
+    frames = tuple(mirrored(num_frames, min(num_frames, readable)))
+    return InputShape(height, width, frames, scene_scale=1.0, dynamic=dynamic)
+
+
+def scene_loader(dataset: SceneDataset, **shape) -> SceneLoader:
+    codec = CODECS.create({"name": "dct"}, where="test")
+    return SceneLoader(dataset, codec, shape_of(**shape), device=torch.device("cpu"))
+
+
+def whole_scene(loader: SceneLoader, scene_id: str = "a") -> SceneBatch:
+    return loader.batch_of(scene_id, loader.dataset.scene(scene_id))
 
 
 def assert_same_weights(one, other) -> None:
@@ -209,20 +232,12 @@ def test_phases_must_name_a_phase_before_them():
 
 def test_latents_at_another_size_know_nothing_of_later_frames(tmp_path):
     """Frames are resized and encoded again; the held-out ones must not be in them."""
-    codec = CODECS.create({"name": "dct"}, where="test")
     inputs = [
-        SceneLoader(
-            make_dataset(tmp_path / name, last_frames_value=value),
-            codec,
-            height=16,
-            width=16,
-            num_frames=9,
-            scene_scale=1.0,
-            dynamic=False,
-            device=torch.device("cpu"),
-        )
-        .load("a")
-        .inputs
+        whole_scene(
+            scene_loader(
+                make_dataset(tmp_path / name, last_frames_value=value), height=16, width=16
+            )
+        ).inputs
         for name, value in (("one", None), ("other", 255))
     ]
     assert torch.equal(inputs[0].latents, inputs[1].latents)

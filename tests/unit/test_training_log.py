@@ -94,7 +94,7 @@ def poison_gaussians(patch: pytest.MonkeyPatch) -> None:
 
 def poison_loss(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(
-        "lyra_model.training.phase_trainer.total_loss",
+        "lyra_model.training.view_loss.total_loss",
         lambda params, inputs: LossValue(total=inputs.render.rgb.sum() * math.inf, terms={}),
     )
 

@@ -1,0 +1,89 @@
+"""DistanceCheck: the decoder can place Gaussians at the distances that the scenes' depth shows."""
+
+from __future__ import annotations
+
+import logging
+
+import torch
+from torch import Tensor
+
+from lyra_data.dataset.reading.reader import SceneDataset
+from lyra_data.engine.errors import ParamsError
+from lyra_model.batches.targets import TargetFrames
+from lyra_model.decoder import DecoderParams
+
+log = logging.getLogger(__name__)
+
+LEAST_SHARE, LARGEST_SHARE = 0.01, 0.5
+"""Of a scene's known depth outside the decoder's range: above the first a warning, from the second
+on a refusal."""
+
+EVERY_FRAME = 8
+"""Every so many frames of every view are looked at where the frames of a step raise doubts."""
+
+MOST_VALUES = 1_000_000
+"""Depth values that quantiles are taken of; torch.quantile takes a few millions at most."""
+
+
+class DistanceCheck:
+    """Looks at every scene once, when a step reads it first.
+
+    The step's own frames are read anyway. The scene's other frames are looked at only where some
+    of these lie outside the range, so that a single frame of the sky refuses no scene.
+    """
+
+    def __init__(self, dataset: SceneDataset, decoder: DecoderParams) -> None:
+        self.dataset, self.decoder = dataset, decoder
+        self._checked: set[str] = set()
+
+    def check(self, scene_id: str, targets: TargetFrames) -> None:
+        """Warn of a scene of which some depth lies outside the decoder's range.
+
+        Raises:
+            ParamsError: half of the scene's known depth or more does.
+            CorruptDataError: a shard is cut or altered.
+        """
+        if scene_id in self._checked:
+            return
+        self._checked.add(scene_id)
+        if self._share_outside(targets.depth[targets.depth_valid]) < LEAST_SHARE:
+            return
+        known = self._depth_of_scene(scene_id)
+        outside = self._share_outside(known)
+        if outside < LEAST_SHARE:
+            return
+        low, high = (float(known.quantile(share)) for share in (0.01, 0.99))
+        near, far = self._range()
+        what = (
+            f"{outside:.0%} of the depth of scene {scene_id!r} ({low:.3g} to {high:.3g}) lies "
+            f"outside {near:.3g} to {far:.3g}, where the decoder can place Gaussians"
+        )
+        fix = "widen distance_near and distance_far, or bring the scene into them by scene_scale"
+        if outside >= LARGEST_SHARE:
+            raise ParamsError(what, where="params.yaml: train.decoder", fix=fix)
+        log.warning("%s: %s", what, fix)
+
+    def _range(self) -> tuple[float, float]:
+        """Return the least and the largest distance in units of the dataset."""
+        scale = self.decoder.scene_scale
+        return self.decoder.distance_near / scale, self.decoder.distance_far / scale
+
+    def _share_outside(self, known: Tensor) -> float:
+        """Return the share of depth values outside the range; 0 where there are none."""
+        if known.numel() == 0:  # colours alone can train, if not well
+            return 0.0
+        near, far = self._range()
+        return float(((known < near) | (known > far)).float().mean())
+
+    def _depth_of_scene(self, scene_id: str) -> Tensor:
+        """Read the known depth of some frames of every view, view by view, as one row of values."""
+        values = []
+        for index in self.dataset.view_indices(scene_id):
+            (sizes,) = self.dataset.read_fields(scene_id, ["num_frames"], view_indices=[index])
+            frames = range(0, sizes["num_frames"], EVERY_FRAME)
+            (row,) = self.dataset.read_fields(
+                scene_id, ["depth"], view_indices=[index], frames=frames
+            )
+            values.append(row["depth"][row["depth"] > 0])
+        known = torch.cat(values)
+        return known[:: known.numel() // MOST_VALUES + 1]

@@ -1,0 +1,163 @@
+"""StepReader: reads of a scene what one step needs, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from lyra_data.dataset.reading.reader import SceneDataset
+from lyra_data.models.codecs.base import LatentCodec
+from lyra_data.scene.cameras import Cameras
+from lyra_model.batches.input_shape import InputShape
+from lyra_model.batches.part_cache import PartCache
+from lyra_model.batches.scene_inputs import SceneInputs, inputs_at_time
+from lyra_model.batches.scene_parts import (
+    FrameKey,
+    FramePart,
+    LatentsKey,
+    PartKey,
+    prefetch_parts,
+    read_parts,
+)
+from lyra_model.batches.scene_views import SceneViews, read_scene_views
+from lyra_model.batches.targets import TargetFrames
+from lyra_model.decoder.inputs import DecoderInput
+from lyra_model.phases.view_sampling import StepDraw
+
+
+@dataclass(frozen=True)
+class StepData:
+    """What was read for one step, in the CPU's memory; the codec has not worked on it yet."""
+
+    draw: StepDraw
+    inputs: SceneInputs
+    targets: TargetFrames
+
+
+@dataclass(frozen=True)
+class StepBatch:
+    """One step, ready for the decoder, on its device.
+
+    Attributes:
+        inputs: what the decoder reads.
+        targets: the drawn frames, in their order.
+    """
+
+    draw: StepDraw
+    inputs: DecoderInput
+    targets: TargetFrames
+
+
+class StepReader:
+    """Reads steps of one dataset for decoders of one shape; keeps parts that may be needed again.
+
+    `read` and what it calls belong to one thread, `batch` to the one that trains.
+
+    Args:
+        codec: the codec of the dataset's latents.
+        device: where the decoder runs.
+        cache: of cameras, parts and inputs; what it does not keep is read again.
+    """
+
+    def __init__(
+        self,
+        dataset: SceneDataset,
+        codec: LatentCodec,
+        shape: InputShape,
+        *,
+        device: torch.device,
+        cache: PartCache[Any],
+    ) -> None:
+        self.dataset, self.codec, self.shape, self.device = dataset, codec, shape, device
+        self.cache = cache
+
+    def views(self, scene_id: str) -> SceneViews:
+        """Return the views of a scene, without their pixels.
+
+        Raises:
+            CorruptDataError: a shard is cut or altered.
+            InputError: the scene has no view that shows its motion forwards.
+        """
+        views = self.cache.get(("views", scene_id))
+        if views is None:
+            views = read_scene_views(self.dataset, scene_id, self.shape)
+            self.cache.put(("views", scene_id), views, views.num_bytes)
+        return views
+
+    def read(self, draw: StepDraw, *, following: StepDraw | None = None) -> StepData:
+        """Read what a step needs and memory does not have.
+
+        Args:
+            following: what the step after it looks at; its bytes begin to be fetched while those
+                of this one are decoded.
+
+        Raises:
+            CorruptDataError: a shard is cut or altered.
+            InputError: as `views`.
+        """
+        views = self.views(draw.scene_id)
+        inputs = self._kept_inputs(draw, views)
+        keys = _keys(draw, with_latents=inputs is None)
+        parts = {key: part for key in keys if (part := self.cache.get(key)) is not None}
+        missing = [key for key in keys if key not in parts]
+        if following is not None:
+            self._prefetch(following, besides=missing)
+        for key, part in read_parts(self.dataset, views, missing, self.shape).items():
+            parts[key] = part
+            self.cache.put(key, part, part.num_bytes)
+        cameras = views.cameras_in_world_of(draw.read)
+        if inputs is None:
+            latents = [parts[LatentsKey(draw.scene_id, view)] for view in draw.read]
+            placed = views.cameras if _reads_all(draw, views) else cameras
+            inputs = SceneInputs([placed[view] for view in draw.read], latents, self.shape)
+            if _reads_all(draw, views):  # a draw of some of the views hardly comes again
+                self.cache.put(("inputs", draw.scene_id), inputs, inputs.num_bytes)
+        frames = [parts[FrameKey(draw.scene_id, *place)] for place in draw.frames]
+        return StepData(draw, inputs, _targets(draw, views, cameras, frames))
+
+    def batch(self, data: StepData) -> StepBatch:
+        """Let the codec do its part and bring everything to the decoder's device."""
+        time = None if data.draw.time is None else float(data.draw.time)
+        inputs = data.inputs.prepared(self.codec)
+        inputs = inputs_at_time(inputs, self.shape, self.codec, time)
+        return StepBatch(data.draw, inputs.to(self.device), data.targets.to(self.device))
+
+    def _prefetch(self, draw: StepDraw, *, besides: Sequence[PartKey]) -> None:
+        """Begin to fetch what a step will need and memory will not have by then."""
+        views = self.views(draw.scene_id)
+        keys = _keys(draw, with_latents=self._kept_inputs(draw, views) is None)
+        missing = [key for key in keys if key not in self.cache and key not in besides]
+        prefetch_parts(self.dataset, views, missing, self.shape)
+
+    def _kept_inputs(self, draw: StepDraw, views: SceneViews) -> SceneInputs | None:
+        return self.cache.get(("inputs", draw.scene_id)) if _reads_all(draw, views) else None
+
+
+def _keys(draw: StepDraw, *, with_latents: bool) -> list[PartKey]:
+    """Name the parts that a step needs."""
+    frames = [FrameKey(draw.scene_id, view, frame) for view, frame in draw.frames]
+    latents = [LatentsKey(draw.scene_id, view) for view in draw.read if with_latents]
+    return [*frames, *latents]
+
+
+def _reads_all(draw: StepDraw, views: SceneViews) -> bool:
+    return list(draw.read) == views.listed.forward
+
+
+def _targets(
+    draw: StepDraw, views: SceneViews, cameras: Sequence[Cameras], frames: Sequence[FramePart]
+) -> TargetFrames:
+    """Put the drawn frames together, in their order."""
+    rgb = torch.stack([frame.rgb for frame in frames])
+    depth = torch.stack([frame.depth for frame in frames]).float()
+    moments = [views.listed.moment(view, frame) for view, frame in draw.frames]
+    return TargetFrames(
+        rgb=rgb.float() / 255.0 if rgb.dtype == torch.uint8 else rgb,
+        depth=depth,
+        depth_valid=depth > 0,  # the dataset holds exactly 0 where depth is unknown
+        cameras=Cameras.concatenate([cameras[view][[frame]] for view, frame in draw.frames]),
+        times=torch.tensor(moments, dtype=torch.float32, device="cpu"),
+    )

@@ -1,0 +1,209 @@
+"""Build the trainer of a phase: the only place that knows every part of training."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lyra_data.dataset.reading.reader import SceneDataset
+from lyra_data.engine.hashing import content_key
+from lyra_data.engine.provenance import code_fingerprint
+from lyra_data.engine.seeds import derive_seed
+from lyra_data.models.codecs.base import LatentCodec
+from lyra_model.batches.data_checks import perceptual_of
+from lyra_model.batches.distance_check import DistanceCheck
+from lyra_model.batches.input_shape import InputShape, input_shape
+from lyra_model.batches.part_cache import PartCache
+from lyra_model.batches.read_ahead import ReadAhead
+from lyra_model.batches.step_draws import StepDraws, scene_order, target_sampling
+from lyra_model.batches.step_reader import StepReader
+from lyra_model.batches.step_source import StepSource
+from lyra_model.decoder import create_decoder
+from lyra_model.losses.perceptual_network import PerceptualNetwork
+from lyra_model.phases.train_params import TrainParams
+from lyra_model.training.decoder_update import DecoderUpdate
+from lyra_model.training.phase_files import PhaseFiles
+from lyra_model.training.phase_trainer import PhaseSettings, PhaseTrainer
+from lyra_model.training.processes import Processes
+from lyra_model.training.record import record_of
+from lyra_model.training.starts import Start
+from lyra_model.training.states import Upkeep
+from lyra_model.training.trackers import TrackerName
+from lyra_model.training.validation import Validator
+
+MOST_CACHED_BYTES = 4 << 30
+"""Of scenes in the memory of one process, however much there is."""
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What training reads.
+
+    Attributes:
+        scenes: those to train on.
+        validation: scenes that are only looked at, none of them in `scenes`; may be empty.
+        codec: the one that made the latents of both.
+    """
+
+    scenes: SceneDataset
+    validation: SceneDataset
+    codec: LatentCodec
+
+
+@dataclass(frozen=True)
+class TrainingSite:
+    """Where training keeps what it needs to go on, and how often; none of it changes a result.
+
+    Attributes:
+        scratch: where states, the log and sample pictures lie, in `train/<key>`.
+        root: the folder of params.yaml, which relative paths of weights start from.
+        upkeep: how often something is kept.
+        trackers: what shows the log's figures besides.
+    """
+
+    scratch: Path
+    root: Path
+    upkeep: Upkeep
+    trackers: Sequence[TrackerName] = ()
+
+
+def create_phase_trainer(
+    params: TrainParams,
+    name: str,
+    *,
+    seed: int,
+    data: TrainingData,
+    start: Start | None,
+    site: TrainingSite,
+    processes: Processes,
+) -> PhaseTrainer:
+    """Build everything that phase `name` needs, ready to run.
+
+    Args:
+        start: the weights of the phase it starts from; None: weights drawn from the seed.
+        processes: those that train together, and the device of this one.
+
+    Raises:
+        ParamsError: the data has fewer frames than the phase asks for, or the weights of loss
+            `lpips` are missing or wrong.
+    """
+    phase = params.phases[name]
+    perceptual, perceptual_record = None, None
+    if phase.losses.lpips > 0:
+        perceptual, perceptual_record = perceptual_of(params, phase, site.root)
+        perceptual.to(processes.device)
+    record = record_of(
+        params,
+        name,
+        seed,
+        data.scenes,
+        start,
+        perceptual_record,
+        num_processes=processes.num_processes,
+    )
+    key = content_key({"config": record, "code": code_fingerprint("lyra_data", "lyra_model")})
+    folder = site.scratch / "train" / key
+    files = PhaseFiles(folder, site.root.name, site.upkeep, site.trackers)
+    shape, validation_shape = (
+        input_shape(name, phase, params.decoder, dataset, held_out_frames=params.held_out_frames)
+        if len(dataset)
+        else None
+        for dataset in (data.scenes, data.validation)
+    )
+    assert shape is not None, "training needs scenes"
+    reader = step_reader(data.scenes, data.codec, shape, processes.device)
+    source = step_source(params, name, seed, reader, processes)
+    validator = None
+    if site.upkeep.validation_steps and validation_shape is not None:
+        validator = Validator(
+            step_reader(data.validation, data.codec, validation_shape, processes.device),
+            phase,
+            params.rendering,
+            perceptual,
+            files.samples,
+        )
+    return PhaseTrainer(
+        PhaseSettings(name, phase, params.decoder, record),
+        steps=ReadAhead(source.read, num_steps=phase.steps),
+        reader=reader,
+        update=decoder_update(params, name, seed, start, perceptual, processes),
+        files=files,
+        validator=validator,
+        processes=processes,
+    )
+
+
+def step_reader(
+    dataset: SceneDataset, codec: LatentCodec, shape: InputShape, device: torch.device
+) -> StepReader:
+    """Build a reader with a cache of this process's share of memory."""
+    cache: PartCache[Any] = PartCache(cache_bytes())
+    return StepReader(dataset, codec, shape, device=device, cache=cache)
+
+
+def cache_bytes() -> int:
+    """Return what a reader may keep of scenes.
+
+    It is an eighth of this machine's memory, shared by the processes that train on it together, and
+    MOST_CACHED_BYTES at most.
+    """
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min(MOST_CACHED_BYTES, memory // 8 // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+
+
+def step_source(
+    params: TrainParams, name: str, seed: int, reader: StepReader, processes: Processes
+) -> StepSource:
+    """Build what draws and reads the steps of phase `name` for this process."""
+    dataset, rank = reader.dataset, processes.rank
+    draws = StepDraws(
+        name,
+        seed,
+        target_sampling(params, name, reader.shape),
+        dataset.scene_ids,
+        lambda scene_id: reader.views(scene_id).listed,
+        order=scene_order(
+            params, name, seed, dataset, rank=rank, num_processes=processes.num_processes
+        ),
+        rank=rank,
+    )
+    distances = DistanceCheck(dataset, params.decoder)
+    return StepSource(draws, reader, distances, num_steps=params.phases[name].steps)
+
+
+def decoder_update(
+    params: TrainParams,
+    name: str,
+    seed: int,
+    start: Start | None,
+    perceptual: PerceptualNetwork | None,
+    processes: Processes,
+) -> DecoderUpdate:
+    """Build the decoder with its first weights, on this process's device, and its optimiser."""
+    phase = params.phases[name]
+    decoder = create_decoder(params.decoder, seed=derive_seed(seed, "decoder", "initial weights"))
+    decoder.gradient_checkpointing = phase.gradient_checkpointing
+    if start is not None:
+        decoder.load_state_dict(start.weights, strict=True)
+    network = processes.spread(decoder)
+    optimiser = torch.optim.AdamW(  # after `spread`, which may replace the parameters
+        decoder.parameters(),
+        lr=phase.learning_rate,
+        betas=params.optimiser.betas,
+        weight_decay=params.optimiser.weight_decay,
+    )
+    return DecoderUpdate(
+        decoder,
+        network,
+        optimiser,
+        phase=phase,
+        rendering=params.rendering,
+        max_gradient_norm=params.optimiser.max_gradient_norm,
+        perceptual=perceptual,
+        processes=processes,
+    )
