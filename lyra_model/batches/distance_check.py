@@ -1,4 +1,4 @@
-"""DistanceCheck: the decoder can place Gaussians at the distances that the scenes' depth shows."""
+"""Check that the decoder can put Gaussians at the distances that the scenes' depth shows."""
 
 from __future__ import annotations
 
@@ -77,13 +77,11 @@ class DistanceCheck:
 
     def _depth_of_scene(self, scene_id: str) -> Tensor:
         """Read the known depth of some frames of every view, view by view, as one row of values."""
-        values = []
-        for index in self.dataset.view_indices(scene_id):
-            (sizes,) = self.dataset.read_fields(scene_id, ["num_frames"], view_indices=[index])
+        scene, values = self.dataset[scene_id], []
+        for index in scene.view_indices:
+            (sizes,) = scene.read_fields(["num_frames"], view_indices=[index])
             frames = range(0, sizes["num_frames"], EVERY_FRAME)
-            (row,) = self.dataset.read_fields(
-                scene_id, ["depth"], view_indices=[index], frames=frames
-            )
+            (row,) = scene.read_fields(["depth"], view_indices=[index], frames=frames)
             values.append(row["depth"][row["depth"] > 0])
         known = torch.cat(values)
         return known[:: known.numel() // MOST_VALUES + 1]

@@ -13,7 +13,7 @@ from lyra_model.phases.phase_params import PhaseParams
 
 @dataclass(frozen=True)
 class InputShape:
-    """What a decoder reads of every view.
+    """The pictures and frames that a decoder reads of every view.
 
     Attributes:
         height, width: of its pictures, in pixels.

@@ -1,4 +1,4 @@
-"""SceneLoader: whole scenes as evaluation needs them, made of views that were read before."""
+"""Make batches of whole scenes, as evaluation needs them, of views that were read before."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PartCache: what was read of scenes and may be needed again, within a limit of memory."""
+"""Keep what was read of scenes and may be needed again, within a limit of memory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Part = TypeVar("Part")
 
 
 class PartCache(Generic[Part]):
-    """Keep parts until they take more than `limit_bytes`; those not used for longest go first.
+    """Keeps parts until they take more than `limit_bytes`; those not used for longest go first.
 
     It belongs to one thread. Nothing but speed depends on what it holds.
     """

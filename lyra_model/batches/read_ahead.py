@@ -1,4 +1,4 @@
-"""ReadAhead: the next steps' data are read by a thread while the present step is taken."""
+"""Read the next steps' data in a thread while the present step is taken."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STEPS_AHEAD = 2
 
 
 class ReadAhead(Generic[Read]):
-    """Read steps in their order in one thread, at most `num_ahead` of them before they are taken.
+    """Reads steps in their order in one thread, at most `num_ahead` of them before they are taken.
 
     One thread reads everything, so `read` needs no locks. What it returns must depend on the step
     alone; then it does not matter whether a step was read ahead. An error is raised where the step
@@ -37,7 +37,7 @@ class ReadAhead(Generic[Read]):
         self._thread: ThreadPoolExecutor | None = None
 
     def take(self, step: int) -> Read:
-        """Return what was read of a step and begin with the steps after it."""
+        """Return the data of a step, and begin to read the steps after it."""
         last = min(step + self.num_ahead, self.num_steps - 1)
         for passed in [other for other in self._coming if not step <= other <= last]:
             self._coming.pop(passed).cancel()

@@ -1,4 +1,4 @@
-"""What a decoder reads of a scene: latents of its views, and the inputs made of them.
+"""Make what a decoder reads of a scene: latents of its views, and inputs of latents and rays.
 
 The codec encodes rays, times and, at other sizes, pictures; it may run on an accelerator. So it
 works in the thread that trains, where a step first needs its result, and never in the one that
@@ -62,7 +62,7 @@ class ViewLatents:
 
 
 class SceneInputs:
-    """What the decoder reads of some views of a scene, made when it is first needed.
+    """The inputs of some views of a scene, made when they are first needed.
 
     Args:
         cameras: of those views, all their frames, in any world.

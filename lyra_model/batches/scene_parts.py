@@ -1,4 +1,4 @@
-"""Parts of a scene: single frames and the latents of single views, read from the dataset."""
+"""Read parts of a scene from the dataset: single frames, and the latents of single views."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lyra_data.dataset.reading.reader import SceneDataset
-from lyra_data.dataset.reading.scene_reader import SceneReader
 from lyra_data.models.codecs.base import num_latent_frames
 from lyra_model.batches.input_shape import InputShape
 from lyra_model.batches.resizing import resize_frames, sample_nearest
@@ -66,8 +65,8 @@ def read_parts(
     Raises:
         CorruptDataError: a shard is cut or altered.
     """
-    scene, parts = _reader(dataset, views), {}
-    position = {index: place for place, index in enumerate(views.view_indices)}
+    scene, parts = dataset[views.scene_id], {}
+    position = {index: number for number, index in enumerate(views.view_indices)}
     for selection in _selections(views, keys, shape):
         sample = scene.read(**selection)
         for index, latents in sample.latents.items():
@@ -91,13 +90,9 @@ def prefetch_parts(
     dataset: SceneDataset, views: SceneViews, keys: Sequence[PartKey], shape: InputShape
 ) -> None:
     """Begin to fetch what `read_parts` with the same arguments will read, and return at once."""
-    scene = _reader(dataset, views)
+    scene = dataset[views.scene_id]
     for selection in _selections(views, keys, shape):
         scene.prefetch(**selection)
-
-
-def _reader(dataset: SceneDataset, views: SceneViews) -> SceneReader:
-    return SceneReader(dataset, dataset.entry(views.scene_id))
 
 
 def _selections(

@@ -1,4 +1,4 @@
-"""SceneViews: the cameras and directions of a scene's views, which are read before any picture."""
+"""Read the cameras and directions of a scene's views, which are needed before any picture."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def read_scene_views(dataset: SceneDataset, scene_id: str, shape: InputShape) ->
         CorruptDataError: a shard is cut or altered.
         InputError: the scene has no view that shows its motion forwards.
     """
-    rows = dataset.read_fields(scene_id, FIELDS)
+    rows = dataset[scene_id].read_fields(FIELDS)
     first = rows[0]
     listed = ViewList(tuple(row["motion_reversed"] for row in rows), first["num_frames"])
     require_forward_view(listed, scene_id)

@@ -1,4 +1,4 @@
-"""StepDraws: the scene, views and target frames of every step of a phase."""
+"""Draw the scene, views and target frames of every step of a phase."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""StepReader: reads of a scene what one step needs, and nothing else."""
+"""Read of a scene what one step needs, and nothing else."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from lyra_model.phases.view_sampling import StepDraw
 
 @dataclass(frozen=True)
 class StepData:
-    """What was read for one step, in the CPU's memory; the codec has not worked on it yet."""
+    """The data of one step in the CPU's memory; the codec has not worked on it yet."""
 
     draw: StepDraw
     inputs: SceneInputs
@@ -111,11 +111,12 @@ class StepReader:
         cameras = views.cameras_in_world_of(draw.read)
         if inputs is None:
             latents = [parts[LatentsKey(draw.scene_id, view)] for view in draw.read]
-            placed = views.cameras if _reads_all(draw, views) else cameras
-            inputs = SceneInputs([placed[view] for view in draw.read], latents, self.shape)
+            # `prepare_inputs` moves them into the first one's frame in any case.
+            of_inputs = views.cameras if _reads_all(draw, views) else cameras
+            inputs = SceneInputs([of_inputs[view] for view in draw.read], latents, self.shape)
             if _reads_all(draw, views):  # a draw of some of the views hardly comes again
                 self.cache.put(("inputs", draw.scene_id), inputs, inputs.num_bytes)
-        frames = [parts[FrameKey(draw.scene_id, *place)] for place in draw.frames]
+        frames = [parts[FrameKey(draw.scene_id, view, frame)] for view, frame in draw.frames]
         return StepData(draw, inputs, _targets(draw, views, cameras, frames))
 
     def batch(self, data: StepData) -> StepBatch:

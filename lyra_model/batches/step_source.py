@@ -1,4 +1,4 @@
-"""StepSource: what every step of a phase draws, read from the dataset."""
+"""Read from the dataset what every step of a phase draws."""
 
 from __future__ import annotations
 

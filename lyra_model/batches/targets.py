@@ -1,4 +1,4 @@
-"""Frames to render and compare with: what training supervises by and evaluation judges by."""
+"""Hold frames to render and compare with, in training and in evaluation."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ __all__ = ["DecoderParams", "create_decoder"]
 
 
 def create_decoder(params: DecoderParams, *, seed: int | None = None) -> GaussianDecoder:
-    """A decoder whose parameter names and shapes are those of the released checkpoints.
+    """Build a decoder whose parameter names and shapes are those of the released checkpoints.
 
     Latents, Pluecker rays and (dynamic scenes) times become tokens; Mamba-2 and transformer
     blocks mix them; a transposed convolution gives one Gaussian for every 8x8 pixels of every

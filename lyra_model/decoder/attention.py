@@ -40,7 +40,7 @@ class TransformerBlock(nn.Module):
 
 
 class Attention(nn.Module):
-    """Every token attends to every token; scale 1/sqrt(channels of a head)."""
+    """Full self-attention over all tokens, scaled by 1/sqrt(channels of a head)."""
 
     def __init__(self, dim: int, num_heads: int, *, normalise_queries: bool) -> None:
         super().__init__()

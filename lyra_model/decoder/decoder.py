@@ -1,4 +1,4 @@
-"""GaussianDecoder: latents of several views to pixel-aligned 3D Gaussians (Lyra, section 3)."""
+"""Decode latents of several views to pixel-aligned 3D Gaussians (Lyra, section 3)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ from lyra_model.gaussians import Gaussians
 
 
 class GaussianDecoder(nn.Module):
-    """Built by `create_decoder`; attribute names are the released checkpoints' parameter names.
+    """The network that `create_decoder` builds.
+
+    Names of its attributes are the released checkpoints' parameter names.
 
     Attributes:
         gradient_checkpointing: keep only what lies between blocks for the gradient, and compute
@@ -52,7 +54,7 @@ class GaussianDecoder(nn.Module):
         self.gradient_checkpointing = False
 
     def forward(self, inputs: DecoderInput, *, prune_ratio: float) -> list[Gaussians]:
-        """The Gaussians of every scene, in the frame of its first input camera.
+        """Return the Gaussians of every scene, in the frame of its first input camera.
 
         Order: view, frame, row, column; by falling opacity if pruned.
 
@@ -71,7 +73,7 @@ class GaussianDecoder(nn.Module):
         return [self._gaussians(*scene, inputs.scene_scale, prune_ratio) for scene in scenes]
 
     def embed(self, inputs: DecoderInput) -> Float[Tensor, "scene token dim"]:
-        """Tokens of all views of a scene as one sequence, the view slowest."""
+        """Return the tokens of all views of a scene as one sequence, the view slowest."""
         tokens = self.patch_embed(inputs.latents) + self.patch_plucker_embed(inputs.plucker_latents)
         if not self.dynamic:
             return tokens
@@ -95,7 +97,7 @@ class GaussianDecoder(nn.Module):
     def predict(
         self, tokens: Float[Tensor, "scene token dim"], inputs: DecoderInput
     ) -> Float[Tensor, "scene view 12 frame row column"]:
-        """Raw channels on the grid of one Gaussian for every 8x8 pixels of every frame."""
+        """Return raw channels on the grid of one Gaussian for every 8x8 pixels of every frame."""
         num_views = inputs.num_views
         num_latent_frames = inputs.latents.shape[1] // num_views
         volume = rearrange(

@@ -1,4 +1,4 @@
-"""Latents to tokens: one token for every 2x2 latent pixels of one latent frame."""
+"""Turn latents into tokens: one for every 2x2 latent pixels of one latent frame."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class LatentEmbedding(nn.Module):
     def forward(
         self, latents: Float[Tensor, "scene latent_frame channel h w"]
     ) -> Float[Tensor, "scene token dim"]:
-        """Tokens in (latent frame, row, column) order, the frame slowest."""
+        """Return tokens in (latent frame, row, column) order, the frame slowest."""
         patches = rearrange(
             latents,
             "scene frame channel (row p) (column q) -> scene (frame row column) (channel p q)",

@@ -1,4 +1,4 @@
-"""From tokens to Gaussians: the transposed convolution, and what its 12 channels mean."""
+"""Turn tokens into Gaussians: the transposed convolution, and the meaning of its 12 channels."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from lyra_model.decoder.embeddings import PATCH
 from lyra_model.gaussians import Gaussians
 
 CHANNELS = {"distance": 1, "rgb": 3, "scale": 3, "rotation": 4, "opacity": 1}
-"""What is predicted for every Gaussian, in the order of the head's channels."""
+"""The quantities predicted for every Gaussian, in the order of the head's channels."""
 
 
 class TransposedConvolution(nn.ConvTranspose3d):
-    """Tokens of t latent frames to 12 channels of 8 (t - 1) + 1 frames, 2x2 pixels a token."""
+    """Turns tokens of t latent frames into 12 channels of 8 (t - 1) + 1 frames of 2x2 pixels."""
 
     def __init__(self, dim: int) -> None:
         super().__init__(
@@ -34,7 +34,7 @@ class TransposedConvolution(nn.ConvTranspose3d):
 
 @dataclass(frozen=True)
 class GaussianActivation:
-    """The head's raw numbers to Gaussians (LatentRecon.gaussian_processing).
+    """Turns the head's raw numbers into Gaussians (LatentRecon.gaussian_processing).
 
     With w = sigmoid(x + distance_shift) the centre is origin + (near (1 - w) + far w) direction:
     the distance is measured along the unit ray, it is not the z depth. A new model starts near
@@ -67,7 +67,7 @@ class GaussianActivation:
         rays_o: Float[Tensor, "gaussian 3"],
         rays_d: Float[Tensor, "gaussian 3"],
     ) -> Gaussians:
-        """Gaussians in the frame of the rays; always computed in float32 or better."""
+        """Return Gaussians in the frame of the rays; always computed in float32 or better."""
         raw = raw.to(torch.promote_types(raw.dtype, torch.float32))
         distance, rgb, scale, rotation, opacity = raw.split(list(CHANNELS.values()), dim=-1)
         return Gaussians(

@@ -1,4 +1,4 @@
-"""Initial weights of a new decoder, drawn from one generator.
+"""Draw the initial weights of a new decoder from one generator.
 
 Every parameter is set here, in state-dict order, so that the weights follow from the seed alone
 and not from torch's global state or from how a layer happens to initialise itself.

@@ -1,4 +1,4 @@
-"""DecoderInput: what the decoder reads of a scene, and how it is made from cameras and latents."""
+"""Make what the decoder reads of a scene, from cameras and latents."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from lyra_model.decoder.times import embed_times, normalise_times
 
 @dataclass(frozen=True)
 class DecoderInput:
-    """Scenes with the same number of views and frames. Views lie on the frame axis, view slowest.
+    """Inputs of scenes with the same number of views and frames.
+
+    Views lie on the frame axis, view slowest.
 
     Attributes:
         latents: of the views' frames.
@@ -47,7 +49,7 @@ class DecoderInput:
         return len(self.latents)
 
     def to(self, *args, **kwargs) -> DecoderInput:
-        """As torch.Tensor.to, for every tensor."""
+        """Move or convert every tensor, as torch.Tensor.to does."""
         moved = {
             field.name: value.to(*args, **kwargs)
             for field in fields(self)
@@ -57,7 +59,7 @@ class DecoderInput:
 
     @staticmethod
     def concatenate(parts: list[DecoderInput]) -> DecoderInput:
-        """All scenes of several inputs of one shape and scale."""
+        """Join the scenes of several inputs of one shape and scale."""
         first = parts[0]
         assert all(part.num_views == first.num_views for part in parts)
         assert all(part.scene_scale == first.scene_scale for part in parts)
@@ -78,7 +80,7 @@ def prepare_inputs(
     frame_times: Float[Tensor, " frame"] | None = None,
     target_time: float | None = None,
 ) -> DecoderInput:
-    """One scene as the decoder reads it; `at_time` gives it another target time.
+    """Return one scene as the decoder reads it; `at_time` gives it another target time.
 
     Args:
         cameras: of every view; all with 8k+1 frames and image sizes of 8 times the latents'.
@@ -98,11 +100,13 @@ def prepare_inputs(
         assert of_view.shape[1:] == expected, (of_view.shape, expected)
 
     first_camera = cameras[0].camera_to_world[0]
-    placed = [scaled(view.relative_to(first_camera), scene_scale) for view in cameras]
-    origins, directions = zip(*(coarse_rays(view, SPATIAL_FACTOR) for view in placed), strict=True)
+    relative = [scaled(view.relative_to(first_camera), scene_scale) for view in cameras]
+    origins, directions = zip(
+        *(coarse_rays(view, SPATIAL_FACTOR) for view in relative), strict=True
+    )
     inputs = DecoderInput(
         latents=join_views(latents)[None],
-        plucker_latents=torch.cat([encode_rays(pluecker(view), codec) for view in placed])[None],
+        plucker_latents=torch.cat([encode_rays(pluecker(view), codec) for view in relative])[None],
         rays_o=torch.cat(origins)[None],
         rays_d=torch.cat(directions)[None],
         num_views=len(cameras),
@@ -121,7 +125,10 @@ def at_time(
     frame_times: Float[Tensor, " frame"],
     target_time: float,
 ) -> DecoderInput:
-    """The same scene, to be reconstructed at another moment. Arguments as of `prepare_inputs`."""
+    """Return the same scene, to be reconstructed at another moment.
+
+    Arguments are those of `prepare_inputs`.
+    """
     times = torch.cat([frame_times, frame_times.new_tensor([target_time])])
     latent_height, latent_width = inputs.latents.shape[-2:]
     encoded = encode_times(
@@ -134,7 +141,7 @@ def at_time(
 
 
 def scaled(cameras: Cameras, factor: float) -> Cameras:
-    """The cameras of the same scene in another unit: positions times `factor`."""
+    """Return the cameras of the same scene in another unit: positions times `factor`."""
     pose = cameras.camera_to_world.clone()
     pose[:, :3, 3] *= factor
     return replace(cameras, camera_to_world=pose)

@@ -1,4 +1,4 @@
-"""The CUDA kernels of mamba_ssm and causal_conv1d, where both are installed.
+"""Load the CUDA kernels of mamba_ssm and causal_conv1d, where both are installed.
 
 One direction of a Mamba-2 block is a causal depthwise convolution and a scan. Both packages are
 looked for once; without them, or where they cannot take a block's sizes, the block runs in plain
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Mamba2Kernels:
-    """What a Mamba-2 block calls in place of plain torch.
+    """The functions that a Mamba-2 block calls in place of plain torch.
 
     Attributes:
         convolve: causal_conv1d_fn.
@@ -52,7 +52,7 @@ class Mamba2Kernels:
         d_state: int,
         chunk_size: int,
     ) -> Float[Tensor, "batch token inner"]:
-        """One direction: convolution, SiLU, scan and skip, before the gate.
+        """Run one direction: convolution, SiLU, scan and skip, before the gate.
 
         Args:
             xbc: x, B and C as they come from the input projection, in any floating type.
@@ -86,7 +86,9 @@ class Mamba2Kernels:
 
 
 def kernels_for(device: torch.device, *, channels: int, taps: int) -> Mamba2Kernels | None:
-    """The kernels, or None where a block must run in plain torch; on CUDA the log says why, once.
+    """Return the kernels, or None where a block must run in plain torch.
+
+    On CUDA the log says why, once.
 
     Args:
         channels: of the convolution: x, B and C together.

@@ -1,4 +1,4 @@
-"""Latents as the decoder reads them: of views, of their rays and of their times."""
+"""Bring latents of views, of their rays and of their times into the form the decoder reads."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SIGMA_DATA = 0.5
 
 
 def join_views(views: list[Float[Tensor, "c _ h w"]]) -> Float[Tensor, "view_t c h w"]:
-    """Codec latents [c, t, h, w] of several views on one axis of latent frames, view slowest."""
+    """Join latents [c, t, h, w] of several views on one axis of latent frames, view slowest."""
     return torch.cat([rearrange(view, "c t h w -> t c h w") for view in views])
 
 
@@ -23,7 +23,7 @@ def denormalise(
     mean: Float[Tensor, "16 t"],
     std: Float[Tensor, "16 t"],
 ) -> Float[Tensor, "16 t h w"]:
-    """Codec latents from the normalised ones that the diffusion model generates and saves.
+    """Return codec latents, given the normalised ones that the diffusion model generates and saves.
 
     Args:
         mean, std: the codec's statistics per channel and latent frame (its mean_std.pt).
@@ -34,7 +34,7 @@ def denormalise(
 def encode_rays(
     pluecker: Float[Tensor, "frame 6 height width"], codec: LatentCodec
 ) -> Float[Tensor, "t 32 h w"]:
-    """Moments and directions of one view, each encoded as if a video, joined on channels.
+    """Encode moments and directions of one view, each as if a video, and join them on channels.
 
     The values are given to the codec as they are: directions lie in [-1, 1], moments need not.
     """
@@ -50,7 +50,7 @@ def encode_times(
     height: int,
     width: int,
 ) -> Float[Tensor, "latents_and_target 16 h w"]:
-    """Latents of the input times and, last, of the target time.
+    """Return latents of the input times and, last, of the target time.
 
     Every embedding is spread over an image of one colour, mapped to [-1, 1] by 2x - 1; the inputs
     are encoded as one video, the target as a video of one frame.

@@ -74,7 +74,7 @@ class Mamba2Block(nn.Module):
 
 
 class BidirectionalMamba2(nn.Module):
-    """One input projection, a scan in each direction, their sum, one output projection."""
+    """Applies one input projection, a scan in each direction, their sum, one output projection."""
 
     def __init__(
         self,
@@ -110,7 +110,7 @@ class BidirectionalMamba2(nn.Module):
     def scans(
         self, x: Float[Tensor, "batch token channel"]
     ) -> tuple[Float[Tensor, "batch token inner"], Float[Tensor, "batch token inner"]]:
-        """Gated, normalised scans; the second runs over the reversed sequence and stays so."""
+        """Return gated, normalised scans; the second is of the reversed sequence and stays so."""
         z, xbc, dt = self.in_proj(x).split(self.widths, dim=-1)
         sequences = [(z, xbc, dt), (z.flip(1), xbc.flip(1), dt.flip(1))]
         directions: list[Direction] = list(self.mamba_scans)  # type: ignore[arg-type]
@@ -132,7 +132,7 @@ class BidirectionalMamba2(nn.Module):
         directions: list[Direction],
         sequences: list[tuple[Tensor, Tensor]],
     ) -> list[Tensor]:
-        """In the number format that the input projection gave, as the released models were run."""
+        """Scan in the number format of the input projection, as the released models were run."""
         return [
             kernels.run(
                 xbc,
@@ -151,7 +151,7 @@ class BidirectionalMamba2(nn.Module):
     def _scanned_in_torch(
         self, directions: list[Direction], sequences: list[tuple[Tensor, Tensor]]
     ) -> list[Tensor]:
-        """Both directions go through the scan as one batch, in float32 or better."""
+        """Scan both directions as one batch, in float32 or better."""
         ready = [
             direction.prepare(xbc, dt)
             for direction, (xbc, dt) in zip(directions, sequences, strict=True)
@@ -175,12 +175,12 @@ class BidirectionalMamba2(nn.Module):
 
 
 def _precise(values: Float[Tensor, "*axis"]) -> Float[Tensor, "*axis"]:
-    """In float32 or better."""
+    """Return the values in float32 or better."""
     return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 class Direction(nn.Module):
-    """What one scan direction does not share: step bias, decay, skip, convolution, norm."""
+    """The weights of one scan direction alone: step bias, decay, skip, convolution, norm."""
 
     def __init__(self, num_heads: int, inner_dim: int, d_state: int, d_conv: int) -> None:
         super().__init__()
@@ -198,7 +198,7 @@ class Direction(nn.Module):
     def prepare(
         self, xbc: Float[Tensor, "batch token channel"], dt: Float[Tensor, "batch token head"]
     ) -> tuple[Float[Tensor, "batch token channel"], Float[Tensor, "batch token head"]]:
-        """Causal convolution and SiLU of x, B and C; positive step sizes."""
+        """Return x, B and C after causal convolution and SiLU, and positive step sizes."""
         causal = F.pad(xbc.transpose(1, 2), (self.conv1d.kernel_size[0] - 1, 0))
         return F.silu(self.conv1d(causal)).transpose(1, 2), F.softplus(dt + self.dt_bias)
 

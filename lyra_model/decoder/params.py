@@ -1,4 +1,4 @@
-"""DecoderParams: the shape of the 3D Gaussian decoder and the ranges of what it predicts."""
+"""Describe the shape of the 3D Gaussian decoder and the ranges of what it predicts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pruning: keep the most opaque Gaussians."""
+"""Keep the most opaque Gaussians."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from lyra_model.gaussians import Gaussians
 
 
 def num_kept(num_gaussians: int, prune_ratio: float) -> int:
-    """int(N (1 - r)) in double precision, as the reference counts: 100 at r = 0.8 keeps 19."""
+    """Return int(N (1 - r)) in double precision, as the reference does: 100 at r = 0.8 keeps 19."""
     return int(num_gaussians * (1 - prune_ratio))
 
 
 def prune(gaussians: Gaussians, prune_ratio: float) -> Gaussians:
-    """The most opaque Gaussians by falling opacity; a ratio of 0 keeps all in their order.
+    """Return the most opaque Gaussians by falling opacity; a ratio of 0 keeps all in their order.
 
     Equal opacities keep their order, so the result is repeatable.
     """

@@ -1,4 +1,4 @@
-"""Viewing rays and Pluecker coordinates, at full size and on the coarse grid.
+"""Compute viewing rays and Pluecker coordinates, at full size and on the coarse grid.
 
 Pixel centres are at +0.5, directions have unit length, everything is computed in float32. (The
 reference computes rays in bfloat16, where pixel coordinates above 256 lose whole pixels and
@@ -19,7 +19,7 @@ from lyra_data.scene.cameras import PIXEL_CENTRE, Cameras
 def rays(
     cameras: Cameras,
 ) -> tuple[Float[Tensor, "frame 3 height width"], Float[Tensor, "frame 3 height width"]]:
-    """Origins and unit directions, in the cameras' world, of the rays through all pixel centres."""
+    """Return origins and unit directions of the rays through all pixel centres, in the world."""
     with torch.autocast(cameras.intrinsics.device.type, enabled=False):
         intrinsics, pose = cameras.intrinsics.float(), cameras.camera_to_world.float()
         fx, fy, cx, cy = intrinsics[:, :, None, None].unbind(1)
@@ -38,13 +38,13 @@ def rays(
 def coarse_rays(
     cameras: Cameras, factor: int
 ) -> tuple[Float[Tensor, "frame 3 row column"], Float[Tensor, "frame 3 row column"]]:
-    """Rays through the centres of the image's `factor` x `factor` patches."""
+    """Return rays through the centres of the image's `factor` x `factor` patches."""
     assert cameras.height % factor == 0, (cameras.height, factor)
     assert cameras.width % factor == 0, (cameras.width, factor)
     return rays(cameras.resized(cameras.height // factor, cameras.width // factor))
 
 
 def pluecker(cameras: Cameras) -> Float[Tensor, "frame 6 height width"]:
-    """Pluecker coordinates of every pixel's ray: moment o x d (3 channels), direction d (3)."""
+    """Return Pluecker coordinates of every pixel's ray: moment o x d (3), direction d (3)."""
     origins, directions = rays(cameras)
     return torch.cat([torch.linalg.cross(origins, directions, dim=1), directions], dim=1)

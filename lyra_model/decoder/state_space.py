@@ -29,7 +29,7 @@ def chunked_scan(
     *,
     chunk_size: int,
 ) -> Float[Tensor, "batch token head channel"]:
-    """Outputs y of the recurrence above, from a zero state; any length.
+    """Return the outputs y of the recurrence above, from a zero state; any length.
 
     Args:
         x: inputs.
@@ -74,7 +74,7 @@ def chunked_scan(
 
 
 class _CarryState(torch.autograd.Function):
-    """entering[k] = decay[k-1] entering[k-1] + added[k-1], entering[0] = 0; one node of autograd.
+    """Computes entering[k] = decay[k-1] entering[k-1] + added[k-1], from 0, as one autograd node.
 
     added: [batch chunk state head channel], decay: [batch chunk head]. Written by hand because
     the loop over chunks would otherwise leave two autograd nodes for each of them.

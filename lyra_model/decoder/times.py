@@ -1,4 +1,4 @@
-"""Times of frames, for dynamic scenes: normalisation and the [t, cos t, sin t] embedding."""
+"""Normalise times of frames of dynamic scenes and embed them as [t, cos t, sin t]."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def normalise_times(times: Float[Tensor, " frame"]) -> Float[Tensor, " frame"]:
-    """Times mapped to [0, 1]: the earliest to 0, the latest to 1 (all 0 if they are equal).
+    """Map times to [0, 1]: the earliest to 0, the latest to 1 (all 0 if they are equal).
 
     Give input and target times together: what counts is where the target lies among the inputs.
     """
@@ -17,5 +17,5 @@ def normalise_times(times: Float[Tensor, " frame"]) -> Float[Tensor, " frame"]:
 
 
 def embed_times(times: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch 3"]:
-    """[t, cos t, sin t]: the sinusoidal embedding of dimension 3 that keeps t itself."""
+    """Return [t, cos t, sin t]: the sinusoidal embedding of dimension 3 that keeps t itself."""
     return torch.stack([times, torch.cos(times), torch.sin(times)], dim=-1)

@@ -1,4 +1,4 @@
-"""Too little memory: told with the settings that would need less, largest effect first."""
+"""Answer a lack of memory with the settings that would need less, largest effect first."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ REFUSALS = ("out of memory", "can't allocate memory", "not enough memory")
 def memory_advice(
     name: str, phase: PhaseParams, decoder: DecoderParams, *, device: torch.device, doing: str
 ) -> Iterator[None]:
-    """What is refused inside becomes an error that names what to change.
+    """Turn a refusal of memory inside the context into an error that names what to change.
 
     Args:
         doing: what needed the memory, e.g. "step 12".
@@ -32,26 +32,28 @@ def memory_advice(
     except (MemoryError, RuntimeError) as error:
         if not isinstance(error, MemoryError) and not any(t in str(error) for t in REFUSALS):
             raise
-        said = (str(error).strip() or "refused").splitlines()[0]
+        message = (str(error).strip() or "refused").splitlines()[0]
         where = "the GPU" if device.type == "cuda" else "this machine"
         raise MemoryShortageError(
-            f"{doing} of phase {name!r} needs more memory than {where} has left: {said}",
+            f"{doing} of phase {name!r} needs more memory than {where} has left: {message}",
             where=f"params.yaml: train.phases.{name}",
             fix="change, in this order of loss: " + "; ".join(_settings(phase, decoder)),
         ) from error
 
 
 def _settings(phase: PhaseParams, decoder: DecoderParams) -> list[str]:
-    """What would help, with what it is now. The number of target frames is not among it: one is
-    rendered at a time."""
-    told = []
+    """List the settings that would help, with their present values.
+
+    The number of target frames is not among them: one is rendered at a time.
+    """
+    settings = []
     if not phase.gradient_checkpointing:
-        told.append("gradient_checkpointing: true (now false)")
+        settings.append("gradient_checkpointing: true (now false)")
     if phase.precision == "float32":
-        told.append("precision: bfloat16 (now float32)")
-    told.append(f"a lower train.decoder.chunk_size (now {decoder.chunk_size})")
+        settings.append("precision: bfloat16 (now float32)")
+    settings.append(f"a lower train.decoder.chunk_size (now {decoder.chunk_size})")
     views = "all" if phase.max_views is None else phase.max_views
-    told.append(f"lower min_views and max_views (now {views})")
-    told.append(f"lower num_frames (now {phase.num_frames})")
-    told.append(f"lower height and width (now {phase.height}x{phase.width})")
-    return told
+    settings.append(f"lower min_views and max_views (now {views})")
+    settings.append(f"lower num_frames (now {phase.num_frames})")
+    settings.append(f"lower height and width (now {phase.height}x{phase.width})")
+    return settings

@@ -1,4 +1,4 @@
-"""Phases: the progressive parts of one training run, each starting from the one before it."""
+"""Describe the phases of a training run, each of which starts from the one before it."""
 
 from __future__ import annotations
 
@@ -80,14 +80,14 @@ class PhaseParams(Params):
 
     @property
     def num_views(self) -> tuple[int, int] | None:
-        """Least and most views to read; None: all."""
+        """Return the least and the largest number of views to read; None: all."""
         if self.min_views is None or self.max_views is None:
             return None
         return self.min_views, self.max_views
 
 
 def check_phases(phases: dict[str, PhaseParams]) -> None:
-    """Every phase starts from random weights or from a phase named before it.
+    """Check that every phase starts from random weights or from a phase named before it.
 
     Raises:
         ParamsError: naming the phase, its `start_from` and the names it may take.
@@ -128,12 +128,12 @@ def check_phases(phases: dict[str, PhaseParams]) -> None:
 
 
 def is_external(start_from: str) -> bool:
-    """Whether it is the path of a checkpoint from elsewhere, which no phase's name can be."""
+    """Return whether it is the path of a checkpoint from elsewhere; no phase's name can be one."""
     return "/" in start_from
 
 
 def chain_of(name: str, phases: dict[str, PhaseParams]) -> list[str]:
-    """The phases that lead to `name`, first to last, itself included; none from elsewhere."""
+    """List the phases that lead to `name`, first to last, itself included; none from elsewhere."""
     chain = [name]
     while (before := phases[chain[0]].start_from) in phases:
         chain.insert(0, before)
@@ -141,7 +141,7 @@ def chain_of(name: str, phases: dict[str, PhaseParams]) -> list[str]:
 
 
 def require_phase(name: str, phases: dict[str, PhaseParams], *, where: str) -> str:
-    """The name itself, if it is a phase's.
+    """Return the name itself, if it is a phase's.
 
     Args:
         where: what names it: an option or a key of params.yaml.
@@ -159,7 +159,8 @@ def require_phase(name: str, phases: dict[str, PhaseParams], *, where: str) -> s
 
 
 def learning_rate(phase: PhaseParams, step: int) -> float:
-    """Linear rise over `warmup_steps`, then half a cosine to `final_learning_rate`."""
+    """Return the rate of a step: a linear rise over `warmup_steps`, then half a cosine down to
+    `final_learning_rate`."""
     rise = min(1.0, (step + 1) / max(phase.warmup_steps, 1))
     done = step / max(phase.steps - 1, 1)
     low, high = phase.final_learning_rate, phase.learning_rate

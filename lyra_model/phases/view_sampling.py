@@ -1,4 +1,4 @@
-"""Which scene and which target frames one training step looks at: a pure function of the step."""
+"""Draw the scene, the views and the target frames of one training step, a pure function of it."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class ViewList:
 
 @dataclass(frozen=True)
 class TargetSampling:
-    """How a phase draws views to read and frames to compare with.
+    """The rules by which a phase draws views to read and frames to compare with.
 
     Attributes:
         num_frames: different leading frames of forward views, which the decoder reads and targets
@@ -81,7 +81,7 @@ class TargetSampling:
 
 @dataclass(frozen=True)
 class StepSeed:
-    """All that the draws of one step are seeded by.
+    """The numbers and names that the draws of one step are seeded by.
 
     Attributes:
         seed: of the run.
@@ -103,7 +103,7 @@ class StepSeed:
 
 @dataclass(frozen=True)
 class StepDraw:
-    """What one step reads and is supervised by.
+    """The views that one step reads and the frames that supervise it.
 
     Attributes:
         scene_id: the scene.

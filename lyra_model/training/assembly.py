@@ -42,7 +42,7 @@ MOST_CACHED_BYTES = 4 << 30
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What training reads.
+    """The scenes that training reads, and their codec.
 
     Attributes:
         scenes: those to train on.
@@ -57,7 +57,9 @@ class TrainingData:
 
 @dataclass(frozen=True)
 class TrainingSite:
-    """Where training keeps what it needs to go on, and how often; none of it changes a result.
+    """The folders that training keeps its states and logs in, and how often it does.
+
+    None of it changes a result.
 
     Attributes:
         scratch: where states, the log and sample pictures lie, in `train/<key>`.

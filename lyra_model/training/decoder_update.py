@@ -1,4 +1,4 @@
-"""DecoderUpdate: one step of the optimiser on one batch."""
+"""Take one step of the optimiser on one batch."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class NotFiniteError(Exception):
 
 @dataclass(frozen=True)
 class UpdateResult:
-    """What one step gives.
+    """The figures of one step.
 
     Attributes:
         terms: loss, psnr (dB) and every loss of positive weight, means over frames and processes.
@@ -93,8 +93,12 @@ class DecoderUpdate:
         return UpdateResult(terms, norm, rate)
 
     def backpropagate(self, batch: StepBatch) -> dict[str, float]:
-        """Add the gradients of the mean loss over the target frames, one render in memory at a
-        time; return the means over frames of the loss, its terms and the PSNR.
+        """Add up the gradients of the mean loss over the target frames.
+
+        One render is in memory at a time.
+
+        Returns:
+            Means over frames: loss, its terms, psnr (dB).
 
         Raises:
             NotFiniteError: a loss or a Gaussian is no finite number.

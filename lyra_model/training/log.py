@@ -1,4 +1,4 @@
-"""The log of one phase: a line of JSON for every step and every validation, as they happen."""
+"""Log a phase: a line of JSON for every step and every validation, as they happen."""
 
 from __future__ import annotations
 
@@ -30,12 +30,16 @@ class TrainingLog:
             temporary.write_text("".join(map(_line, kept)))
 
     def append(self, row: dict[str, Any]) -> None:
-        """Raises StorageError where the disk is full or cannot be written."""
+        """Write one line.
+
+        Raises:
+            StorageError: the disk is full or cannot be written.
+        """
         with storage_errors(self.path), self.path.open("a") as file:
             file.write(_line(row))
 
     def rows(self) -> list[dict[str, Any]]:
-        """All whole lines, first to last; none where there is no file."""
+        """Return all whole lines, first to last; none where there is no file."""
         if not self.path.is_file():
             return []
         return [row for line in self.path.read_text().splitlines() if (row := _parsed(line))]
@@ -46,7 +50,7 @@ def _line(row: dict[str, Any]) -> str:
 
 
 def _parsed(line: str) -> dict[str, Any] | None:
-    """None for what a kill cut short."""
+    """Parse a line; return None for one that a kill cut short."""
     try:
         row = json.loads(line)
     except ValueError:
@@ -55,7 +59,7 @@ def _parsed(line: str) -> dict[str, Any] | None:
 
 
 def in_words(row: dict[str, Any]) -> str:
-    """What a step tells beside the bar."""
+    """Return the figures of a step as words beside the progress bar."""
     return (
         f"loss {row['loss']:.4f}, {row['psnr']:.1f} dB, gradient {row['gradient_norm']:.3g}, "
         f"{row['frames_per_second']:.1f} frames/s"

@@ -1,4 +1,4 @@
-"""PhaseFiles: where one phase keeps its states, its log and its sample pictures while it trains."""
+"""Name the files of a phase that trains: its states, its log and its sample pictures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PhaseTrainer: one phase of training, step by step, resumable to the bit after any kill."""
+"""Train one phase step by step, resumable to the bit after any kill."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class PhaseSettings:
-    """What a phase is.
+    """A phase, with the decoder it trains and its record.
 
     Attributes:
         record: all that its weights depend on, as the checkpoint states it.

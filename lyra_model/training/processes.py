@@ -1,4 +1,4 @@
-"""Processes that train together, as `accelerate launch` or `torchrun` start them; or one alone."""
+"""Join the processes that `accelerate launch` or `torchrun` start together; or be one alone."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Processes:
             torch.cuda.set_device(self.device)  # gsplat's kernels run on the present one
 
     def _join(self) -> None:
-        """The others, and take a device of one's own."""
+        """Join the others, and take a device of one's own."""
         if self.device.index is not None:
             raise ExecutorError(
                 f"{self.device} is one GPU, and several processes train",
@@ -47,7 +47,7 @@ class Processes:
                 fix="give --device cuda: each process takes a GPU of its own",
             )
         on_cpu = self.device.type == "cpu"
-        # A still decoder has weights that it never uses (its time embeddings): DDP is told so.
+        # A still decoder has weights that it never uses (its time embeddings): DDP has to know.
         unused = DistributedDataParallelKwargs(find_unused_parameters=True)
         joined = Accelerator(cpu=on_cpu, mixed_precision="no", kwargs_handlers=[unused])
         self.device = self.device if on_cpu else joined.device
@@ -56,12 +56,12 @@ class Processes:
 
     @property
     def is_main(self) -> bool:
-        """Whether this process is the one that writes."""
+        """Return whether this process is the one that writes."""
         return self.rank == 0
 
     @cached_property
     def shards(self) -> bool:
-        """Whether every process holds a part of the weights only (FSDP)."""
+        """Return whether every process holds a part of the weights only (FSDP)."""
         asked = os.environ.get("ACCELERATE_USE_FSDP", "false").lower() == "true"
         if asked and (version := os.environ.get("FSDP_VERSION", "1")) != "2":
             raise ExecutorError(
@@ -72,8 +72,10 @@ class Processes:
         return asked and self.num_processes > 1
 
     def spread(self, decoder: GaussianDecoder) -> nn.Module:
-        """The decoder on this process's device, as it is called in training: itself, DDP's wrapping
-        of it, or itself with its weights split. Make the optimiser after this.
+        """Move the decoder to this process's device and return it as it is called in training.
+
+        That is itself, DDP's wrapping of it, or itself with its weights split. Make the optimiser
+        after this.
 
         The wrapped decoder goes on to be the one that was given.
         """
@@ -91,13 +93,15 @@ class Processes:
         return decoder if self._accelerator is None else self._accelerator.prepare(decoder)
 
     def wait(self) -> None:
-        """Until all have come here."""
+        """Wait until all have come here."""
         if self._accelerator is not None:
             self._accelerator.wait_for_everyone()
 
     def mean(self, terms: dict[str, float]) -> dict[str, float]:
-        """Each figure's mean over processes; all have the same names. The very numbers if there is
-        one process."""
+        """Return each figure's mean over processes; all have the same names.
+
+        Of one process they are the very numbers.
+        """
         if self._accelerator is None:
             return terms
         # NCCL reduces on GPUs only.

@@ -1,4 +1,4 @@
-"""The record of a phase: all that its weights depend on, as the checkpoint states it."""
+"""Record all that the weights of a phase depend on, as the checkpoint states it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def record_of(
     *,
     num_processes: int,
 ) -> dict[str, Any]:
-    """What the checkpoint says of itself, as plain JSON values.
+    """Return what the checkpoint says of itself, as plain JSON values.
 
     Args:
         perceptual: the network of loss `lpips` and its hash; None where it has no weight.

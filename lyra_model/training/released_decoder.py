@@ -1,8 +1,7 @@
-"""Lyra's released decoders (lyra_static.pt, lyra_dynamic.pt) as checkpoints of this project.
+"""Convert Lyra's released decoders, lyra_static.pt and lyra_dynamic.pt, to checkpoints.
 
-Names and shapes are those of `create_decoder`, so the weights are copied as they are; what the
-configuration needs beside them is told by their shapes, and by the reference's settings where no
-shape tells it.
+Names and shapes are those of `create_decoder`, so the weights are copied as they are. The settings
+of the configuration follow from their shapes, and are the reference's where no shape decides them.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ BLOCK = "enc_blocks."
 
 
 def convert_decoder(*, decoder: Path, output: Path, dynamic: bool | None) -> Manifest:
-    """A released checkpoint to a folder that `load_checkpoint` reads and a phase can start from.
+    """Convert a released checkpoint to a folder that a phase can start from.
 
     Args:
         decoder: the released file, its state dict under "module".
@@ -59,7 +58,7 @@ def convert_decoder(*, decoder: Path, output: Path, dynamic: bool | None) -> Man
 
     Raises:
         InputError: the file is unreadable or of another model, or weights are missing, unexpected
-            or misshapen: all of them are listed; its name does not tell static from dynamic; or
+            or misshapen: all of them are listed; its name does not say static or dynamic; or
             `output` is there already.
         StorageError: not enough space, or the disk refuses.
     """
@@ -98,10 +97,10 @@ def convert_decoder(*, decoder: Path, output: Path, dynamic: bool | None) -> Man
 
 
 def params_of(shapes: Mapping[str, Shape]) -> DecoderParams:
-    """The settings that weights of these shapes belong to, static; the release's where none tells.
+    """Return the settings, static, that weights of these shapes belong to.
 
-    No shape tells the number of attention heads, which is the release's, nor the ranges of what is
-    predicted.
+    No shape depends on the number of attention heads, nor on the ranges of what is predicted: those
+    are the release's.
     """
     blocks = {
         int(name.split(".")[1])
@@ -122,7 +121,7 @@ def params_of(shapes: Mapping[str, Shape]) -> DecoderParams:
     channels = length(f"{scan}.conv1d.weight", 0, inner + 2 * RELEASED.d_state)
     first_attention = attention[0] if attention else len(blocks)
     hidden = length(f"{BLOCK}{first_attention}.mlp.fc1.weight", 0, RELEASED.mlp_ratio * dim)
-    told = {
+    from_shapes = {
         "dim": dim,
         "depth": len(blocks),
         "attention_every": first_attention + 1,
@@ -133,7 +132,7 @@ def params_of(shapes: Mapping[str, Shape]) -> DecoderParams:
         "headdim": inner // heads if heads else 0,
     }
     try:
-        return DecoderParams(**{**RELEASED.model_dump(), **told})
+        return DecoderParams(**{**RELEASED.model_dump(), **from_shapes})
     except ValueError:  # shapes of no decoder at all: every difference from the release is listed
         return RELEASED
 
@@ -154,8 +153,8 @@ def _reads_times(decoder: Path, dynamic: bool | None) -> bool:
 def _refuse_differences(entries: Mapping[str, Any], params: DecoderParams, decoder: Path) -> None:
     state = create_decoder(params).state_dict()
     expected = {name: tuple(tensor.shape) for name, tensor in state.items()}
-    found = {name: shape_of(entry) for name, entry in entries.items()}
-    check = check_converted("decoder", found, expected)
+    shapes = {name: shape_of(entry) for name, entry in entries.items()}
+    check = check_converted("decoder", shapes, expected)
     if check.problems:
         raise InputError(
             f"not every weight is what a Lyra decoder needs\n{check}",

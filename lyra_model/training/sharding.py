@@ -1,4 +1,4 @@
-"""FSDP: every process holds a part of each weight, and puts them together while it needs them.
+"""Split weights over processes (FSDP), which put them together while they need them.
 
 States and checkpoints always hold whole tensors on the CPU, so that one is like the other however
 it was trained. Putting together is done by all processes at once.
@@ -48,23 +48,23 @@ def shard(
 
 @cache
 def _let_fsdp_look_inside() -> None:
-    """FSDP hangs its work on the tensors of what goes into a network and what comes out of it."""
+    """Register our types: FSDP hangs its work on the tensors that go into and out of a network."""
     for kind in (Gaussians, DecoderInput):
         register_dataclass(kind)
 
 
 def whole(tensor: Tensor) -> Tensor:
-    """The whole of a split tensor; any other one as it is."""
+    """Return the whole of a split tensor; any other one as it is."""
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
 
 def whole_weights(decoder: nn.Module) -> dict[str, Tensor]:
-    """The decoder's state dict, whole and on the CPU."""
+    """Return the decoder's state dict, whole and on the CPU."""
     return {name: whole(tensor).cpu() for name, tensor in decoder.state_dict().items()}
 
 
 def whole_optimiser(optimiser: torch.optim.Optimizer) -> dict[str, Any]:
-    """The optimiser's state dict, its tensors whole and on the CPU."""
+    """Return the optimiser's state dict, its tensors whole and on the CPU."""
     given = optimiser.state_dict()
     state = {
         index: {
@@ -77,7 +77,7 @@ def whole_optimiser(optimiser: torch.optim.Optimizer) -> dict[str, Any]:
 
 
 def load_weights(decoder: nn.Module, weights: dict[str, Tensor]) -> None:
-    """What `whole_weights` gave, into a decoder that may be split or elsewhere; strictly."""
+    """Load what `whole_weights` gave into a decoder that may be split or elsewhere; strictly."""
     own = decoder.state_dict()
     decoder.load_state_dict(
         {
@@ -89,7 +89,7 @@ def load_weights(decoder: nn.Module, weights: dict[str, Tensor]) -> None:
 
 
 def load_optimiser(optimiser: torch.optim.Optimizer, given: dict[str, Any]) -> None:
-    """What `whole_optimiser` gave, into an optimiser of split parameters or of any others."""
+    """Load what `whole_optimiser` gave into an optimiser of split parameters or of any others."""
     parameters = [p for group in optimiser.param_groups for p in group["params"]]
     state = {
         index: {
@@ -102,7 +102,7 @@ def load_optimiser(optimiser: torch.optim.Optimizer, given: dict[str, Any]) -> N
 
 
 def _split_like(tensor: Tensor, model: Tensor) -> Tensor:
-    """This process's part, where `model` is split; numbers such as a count of steps are not."""
+    """Return this process's part where `model` is split; a count of steps, say, is not."""
     if not isinstance(model, DTensor) or tensor.shape != model.shape:
         return tensor
     # Every process has the same whole tensor: nothing has to be sent.

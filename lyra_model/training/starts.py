@@ -1,4 +1,4 @@
-"""Starts: the weights that a phase begins with, and whether they fit what it is now.
+"""Load the weights that a phase begins with, if they fit what it is now.
 
 `start_from` names a folder of outputs/models: that of a phase before, or, by a path with "/" in it,
 one that was brought from elsewhere: a checkpoint of another project, or what `lyra-data weights
@@ -26,7 +26,7 @@ HARMLESS = ("chunk_size",)
 
 @dataclass(frozen=True)
 class Start:
-    """What a phase begins with.
+    """The weights that a phase begins with.
 
     Attributes:
         weights: state dict of the decoder.
@@ -38,7 +38,7 @@ class Start:
 
 
 def load_start(name: str, params: TrainParams, dataset: SceneDataset, models: Path) -> Start:
-    """The weights that phase `name` begins with.
+    """Load the weights that phase `name` begins with.
 
     A dynamic decoder may start from a still one, whose weights have the same names and shapes.
 
@@ -56,22 +56,22 @@ def load_start(name: str, params: TrainParams, dataset: SceneDataset, models: Pa
     codec, of_now = checkpoint.config["codec_fingerprint"], dataset.codec.fingerprint
     if codec is None:  # a release does not say which weights its codec had
         codec, of_now = checkpoint.config["codec"], dataset.codec.name
-    found = differences(
+    changed = differences(
         {**checkpoint.config["decoder"], "codec": codec},
         {**params.decoder.model_dump(mode="json"), "codec": of_now},
     )
-    if found:
-        values = ", ".join(found)
-        told = f"phase {start_from!r} was trained with {values}; {name!r} cannot go on from it"
+    if changed:
+        values = ", ".join(changed)
+        what = f"phase {start_from!r} was trained with {values}; {name!r} cannot go on from it"
         if external:
             fix = "set train.decoder to what it was trained with, and use a dataset of its codec"
-            raise InputError(told, where=str(folder), fix=fix)
-        raise StageOrderError(told, where=str(folder), fix=_run_first(start_from))
+            raise InputError(what, where=str(folder), fix=fix)
+        raise StageOrderError(what, where=str(folder), fix=_run_first(start_from))
     return Start(checkpoint.weights, checkpoint.config["weights_sha256"])
 
 
 def _load(folder: Path, start_from: str) -> Checkpoint:
-    """The checkpoint; where it is damaged, told with what brings this very one back."""
+    """Load a checkpoint; the error of a damaged one says what brings this very one back."""
     try:
         return load_checkpoint(folder)
     except CorruptDataError as error:
@@ -84,7 +84,7 @@ def _load(folder: Path, start_from: str) -> Checkpoint:
 
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Every setting that stands in the way, as "name = then (now ...)".
+    """List every setting that stands in the way, as "name = then (now ...)".
 
     Allowed are `chunk_size`, which changes rounding alone, and `dynamic` where a still decoder
     goes on as a dynamic one.

@@ -1,4 +1,4 @@
-"""The states of an unfinished phase, from which a killed run goes on to the bit."""
+"""Keep the states of an unfinished phase, from which a killed run goes on to the bit."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STATE_NAME = re.compile(r"state_(\d+)\.pt")
 
 @dataclass(frozen=True)
 class TrainingState:
-    """All that the next step depends on, besides params, data and code.
+    """The numbers that the next step depends on, besides params, data and code.
 
     Random states are not among it: every draw is a function of the step (`derive_seed`),
     and nothing draws on a GPU. Tensors are whole and on the CPU, wherever training runs.
@@ -34,7 +34,7 @@ class TrainingState:
 
 @dataclass(frozen=True)
 class Upkeep:
-    """How often training keeps and looks at what it has. None of it changes a result.
+    """The intervals at which training keeps states and validates; they change no result.
 
     Attributes:
         checkpoint_steps: steps between states.
@@ -56,14 +56,14 @@ class StateFolder:
         self.folder, self.upkeep = folder, upkeep
 
     def files(self) -> list[Path]:
-        """Oldest first."""
+        """List the files, oldest first."""
         return sorted(
             (path for path in self.folder.glob("state_*.pt") if STATE_NAME.fullmatch(path.name)),
             key=step_of,
         )
 
     def newest(self) -> TrainingState | None:
-        """The state to go on from; None where there is none yet.
+        """Return the state to go on from; None where there is none yet.
 
         Raises:
             CorruptDataError: the newest one is cut or altered. It is not deleted, and no older one
@@ -90,10 +90,10 @@ class StateFolder:
 
 
 def step_of(path: Path) -> int:
-    """The step that a state's file is named by."""
-    found = STATE_NAME.fullmatch(path.name)
-    assert found is not None, path
-    return int(found[1])
+    """Return the step that a state's file is named by."""
+    match = STATE_NAME.fullmatch(path.name)
+    assert match is not None, path
+    return int(match[1])
 
 
 def save_state(state: TrainingState, path: Path) -> None:
@@ -110,7 +110,7 @@ def save_state(state: TrainingState, path: Path) -> None:
 
 
 def load_state(path: Path, *, without_it: str) -> TrainingState:
-    """Read what `save_state` wrote.
+    """Read a file that `save_state` wrote.
 
     Args:
         without_it: what the phase does once the file is gone, for the message.

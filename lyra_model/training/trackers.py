@@ -1,4 +1,4 @@
-"""Trackers: the lines of the training log, shown by TensorBoard or trackio too, where asked for.
+"""Show the lines of the training log in TensorBoard or trackio too, where asked for.
 
 The log stays the truth: a tracker is a copy of its figures, and nothing reads it back.
 """
@@ -22,7 +22,11 @@ TRACKERS: tuple[TrackerName, ...] = get_args(TrackerName)
 
 
 def require_trackers(names: Sequence[TrackerName]) -> None:
-    """Raises InputError where a tracker is asked for that is not installed."""
+    """Refuse a tracker that is not installed.
+
+    Raises:
+        InputError: it is not, and how to install it.
+    """
     is_there = {"tensorboard": is_tensorboard_available, "trackio": is_trackio_available}
     missing = [name for name in names if not is_there[name]()]
     if missing:
@@ -35,7 +39,7 @@ def require_trackers(names: Sequence[TrackerName]) -> None:
 
 
 class Trackers:
-    """Those of one phase.
+    """The trackers of one phase.
 
     Args:
         folder: of the phase; TensorBoard's files go to `folder`/tensorboard.
@@ -52,8 +56,8 @@ class Trackers:
             PartialState(cpu=True)  # accelerate's trackers ask it which process they are in
         self._trackers: list[GeneralTracker] = []
         if "tensorboard" in names:
-            place = folder / "tensorboard"
-            self._trackers.append(TensorBoardTracker(phase, place, purge_step=first + 1))
+            logs = folder / "tensorboard"
+            self._trackers.append(TensorBoardTracker(phase, logs, purge_step=first + 1))
         if "trackio" in names:
             name = f"{phase}-{folder.name[:8]}"
             self._trackers.append(TrackioTracker(project, name=name, resume="allow", embed=False))
@@ -62,7 +66,7 @@ class Trackers:
                 tracker.start()
 
     def append(self, row: Mapping[str, Any]) -> None:
-        """A line of the log; figures of validations under "validation/"."""
+        """Show a line of the log; figures of validations go under "validation/"."""
         prefix = "validation/" if row["event"] == "validation" else ""
         figures = {
             prefix + name: value
@@ -76,7 +80,7 @@ class Trackers:
         with redirect_stdout(sys.stderr):
             for tracker in self._trackers:
                 if getattr(tracker, "name", None) == "trackio":
-                    # Accelerate's `finish` leaves the run to be ended and told again at exit.
+                    # Accelerate's `finish` leaves the run to be ended and announced again at exit.
                     sys.modules["trackio"].finish()
                 else:
                     tracker.finish()

@@ -1,4 +1,4 @@
-"""The loss of rendered frames against the frames they should be, in training and validation."""
+"""Compute the loss of rendered frames, in training and in validation alike."""
 
 from __future__ import annotations
 
