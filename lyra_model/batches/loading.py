@@ -57,24 +57,11 @@ class SceneLoader:
         self, dataset: SceneDataset, codec: LatentCodec, shape: InputShape, *, device: torch.device
     ) -> None:
         self.dataset, self.codec, self.shape, self.device = dataset, codec, shape, device
-        self._last: SceneBatch | None = None
 
     @property
     def num_different_frames(self) -> int:
         """Count the leading frames of every view that are read, each once."""
         return self.shape.num_different_frames
-
-    def load(self, scene_id: str) -> SceneBatch:
-        """Read a whole scene and return its batch; the last one is kept.
-
-        Raises:
-            CorruptDataError: a shard is cut or altered.
-            InputError: as `batch_of`.
-        """
-        if self._last is None or self._last.scene_id != scene_id:
-            self._last = None  # two scenes at once may be more than memory holds
-            self._last = self.batch_of(scene_id, self.dataset.scene(scene_id))
-        return self._last
 
     def batch_of(self, scene_id: str, views: list[View]) -> SceneBatch:
         """Return the batch of a scene's views.

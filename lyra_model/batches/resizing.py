@@ -7,10 +7,12 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from lyra_data.scene.pixel_values import unit_from_bytes
+
 
 def resize_frames(frames: Tensor, height: int, width: int) -> Float[Tensor, "frame 3 height width"]:
     """Return uint8 frames as 0..1 at another size, averaged where they shrink."""
-    images = frames.float() / 255.0
+    images = unit_from_bytes(frames)
     if images.shape[2:] == (height, width):
         return images
     return F.interpolate(images, (height, width), mode="bilinear", antialias=True).clamp(0, 1)

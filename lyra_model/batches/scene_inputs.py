@@ -21,6 +21,7 @@ from lyra_data.models.codecs.base import (
     num_latent_frames,
 )
 from lyra_data.scene.cameras import Cameras
+from lyra_data.scene.pixel_values import signed_from_unit
 from lyra_model.batches.input_shape import InputShape
 from lyra_model.decoder.inputs import DecoderInput, at_time, prepare_inputs
 
@@ -106,7 +107,7 @@ def encode_frames(
     """Encode the frames that the decoder reads, given the view's leading ones, 0..1."""
     images = frames[list(shape.frames)]
     video = rearrange(images, "frame channel height width -> channel frame height width")
-    return codec.encode(video * 2.0 - 1.0)
+    return codec.encode(signed_from_unit(video))
 
 
 def _cells(shape: InputShape) -> int:

@@ -11,6 +11,7 @@ import torch
 from lyra_data.dataset.reading.reader import SceneDataset
 from lyra_data.models.codecs.base import LatentCodec
 from lyra_data.scene.cameras import Cameras
+from lyra_data.scene.pixel_values import unit_from_bytes
 from lyra_model.batches.input_shape import InputShape
 from lyra_model.batches.part_cache import PartCache
 from lyra_model.batches.scene_inputs import SceneInputs, inputs_at_time
@@ -156,7 +157,7 @@ def _targets(
     depth = torch.stack([frame.depth for frame in frames]).float()
     moments = [views.listed.moment(view, frame) for view, frame in draw.frames]
     return TargetFrames(
-        rgb=rgb.float() / 255.0 if rgb.dtype == torch.uint8 else rgb,
+        rgb=unit_from_bytes(rgb) if rgb.dtype == torch.uint8 else rgb,
         depth=depth,
         depth_valid=depth > 0,  # the dataset holds exactly 0 where depth is unknown
         cameras=Cameras.concatenate([cameras[view][[frame]] for view, frame in draw.frames]),
