@@ -42,7 +42,7 @@ def write_ply(gaussians: Gaussians, path: Path) -> None:
 
 
 def read_ply(path: Path) -> Gaussians:
-    """Gaussians from a file that `write_ply`, the reference or another splat tool wrote.
+    """Read Gaussians from a file that `write_ply`, the reference or another splat tool wrote.
 
     Properties may come in any order, and others (normals, higher harmonics) are passed over.
     Rotations are normalised.
@@ -65,6 +65,7 @@ def read_ply(path: Path) -> Gaussians:
 
 
 def header(num_gaussians: int) -> bytes:
+    """Return the file's first lines, which name the columns of a row."""
     lines = [
         "ply",
         "format binary_little_endian 1.0",
@@ -76,7 +77,7 @@ def header(num_gaussians: int) -> bytes:
 
 
 def encode(gaussians: Gaussians) -> Float[Tensor, "gaussian 14"]:
-    """The rows of the file."""
+    """Return the rows of the file."""
     opacities = gaussians.opacities.clamp(OPACITY_MARGIN, 1 - OPACITY_MARGIN)
     return torch.cat(
         [
@@ -91,7 +92,7 @@ def encode(gaussians: Gaussians) -> Float[Tensor, "gaussian 14"]:
 
 
 def decode(rows: Float[Tensor, "gaussian 14"]) -> Gaussians:
-    """Gaussians of the rows; the inverse of `encode` but for its margins."""
+    """Return the Gaussians of the rows; the inverse of `encode` but for its margins."""
     means, harmonics, logits, log_scales, quats = rows.split([3, 3, 1, 3, 4], dim=1)
     return Gaussians(
         means=means,
@@ -103,7 +104,7 @@ def decode(rows: Float[Tensor, "gaussian 14"]) -> Gaussians:
 
 
 def _parse_header(data: bytes, path: Path) -> tuple[list[str], int, int]:
-    """Names of the vertex properties, number of vertices, offset of the first."""
+    """Return the names of the vertex properties, the number of vertices, the first one's offset."""
     end_line = b"end_header\n"
     end = data.find(end_line)
     if not data.startswith(b"ply") or end < 0:

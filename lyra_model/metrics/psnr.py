@@ -16,7 +16,9 @@ def psnr(
     target: Float[Tensor, "frame 3 height width"],
     mask: Bool[Tensor, "frame height width"] | None = None,
 ) -> Scores:
-    """-10 log10 of the mean squared error of images clipped to [0, 1]; infinite for equal ones.
+    """Return -10 log10 of the mean squared error of images clipped to [0, 1].
+
+    It is infinite for equal images.
 
     Args:
         mask: the pixels that count; all of them without one. Nothing outside it has an influence.

@@ -23,18 +23,19 @@ class Scores:
 
     @property
     def mean(self) -> float:
-        """Mean over the frames that have a value, as the reference averages; NaN without any."""
+        """Return the mean over the frames that have a value, as the reference; NaN without any."""
         return float(self.values.double().nanmean())
 
     @property
     def total_pixels(self) -> int:
+        """Return the number of pixels counted in all frames."""
         return int(self.num_pixels.sum())
 
 
 def masked_mean(
     values: Float[Tensor, "frame height width"], mask: Bool[Tensor, "frame height width"] | None
 ) -> Scores:
-    """Mean of a map over the pixels of a mask (all pixels without one), in float64."""
+    """Return the mean of a map over the pixels of a mask (all without one), in float64."""
     if mask is None:
         mask = torch.ones_like(values, dtype=torch.bool)
     num_pixels = mask.sum((1, 2))

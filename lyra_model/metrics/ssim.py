@@ -17,6 +17,7 @@ RADIUS = 5
 SIGMA = 1.5
 LUMINANCE_CONSTANT = 0.01**2
 CONTRAST_CONSTANT = 0.03**2
+# scikit-image divides variances by n - 1; means of squares divide by n.
 SAMPLE_COVARIANCE = (2 * RADIUS + 1) ** 2 / ((2 * RADIUS + 1) ** 2 - 1)
 
 
@@ -25,7 +26,7 @@ def ssim(
     target: Float[Tensor, "frame 3 height width"],
     mask: Bool[Tensor, "frame height width"] | None = None,
 ) -> Scores:
-    """Mean of the SSIM map over channels and pixels; images in [0, 1], not clipped.
+    """Return the mean of the SSIM map over channels and pixels; images in [0, 1], not clipped.
 
     A pixel counts if its window lies inside the image (5 pixels from every border) and, with a
     mask, if the pixel itself is in the mask: its window may reach up to 5 pixels beyond the mask,
@@ -41,7 +42,7 @@ def ssim_map(
     predicted: Float[Tensor, "frame channel height width"],
     target: Float[Tensor, "frame channel height width"],
 ) -> Float[Tensor, "frame channel inner_height inner_width"]:
-    """SSIM around every pixel that is at least 5 pixels from all borders; differentiable."""
+    """Return SSIM around every pixel at least 5 pixels from all borders; differentiable."""
     assert min(predicted.shape[-2:]) > 2 * RADIUS, f"too small for SSIM: {predicted.shape}"
     mean_p, mean_t = _blur(predicted), _blur(target)
     variance_p = SAMPLE_COVARIANCE * (_blur(predicted.square()) - mean_p.square())
@@ -57,6 +58,7 @@ def ssim_map(
 def _blur(
     images: Float[Tensor, "frame channel height width"],
 ) -> Float[Tensor, "frame channel inner_height inner_width"]:
+    """Return the images blurred along columns, then rows; borders of RADIUS pixels fall away."""
     offsets = torch.arange(-RADIUS, RADIUS + 1, dtype=torch.float64)
     weights = torch.exp(-0.5 * (offsets / SIGMA).square())
     weights = (weights / weights.sum()).to(images)
