@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from lyra_data.annotation.annotators.colmap import ColmapAnnotator, ColmapAnnotatorParams
-from lyra_data.media.depth_colours import jet
+from lyra_data.media.colour_maps import colour_depth, depth_limits
 from lyra_data.scene.clip import Clip
 from lyra_data.scene.material import SourceMaterial
 
@@ -99,14 +99,17 @@ def processor_seconds() -> float:
 
 
 def paint(clip: Clip, folder: Path) -> None:
-    """A contact sheet: frame, depth and confidence of four frames."""
+    """Write a contact sheet: frame, confidence and depth of four frames."""
     folder.mkdir(parents=True, exist_ok=True)
     assert clip.depth_confidence is not None
+    limits = depth_limits(clip.depth[clip.depth_valid])
     rows = []
     for index in np.linspace(0, len(clip) - 1, 4).astype(int).tolist():
         confidence = (clip.depth_confidence[index] * 255).to(torch.uint8).expand(3, -1, -1)
-        row = torch.cat([clip.frames[index], jet(clip.depth[[index]])[0], confidence], -1)
-        rows.append(row.permute(1, 2, 0).numpy()[..., ::-1])
+        known = clip.depth_valid[index].numpy()
+        depth = colour_depth(clip.depth[index].numpy(), known, limits)
+        pictures = torch.cat([clip.frames[index], confidence], -1).permute(1, 2, 0).numpy()
+        rows.append(np.concatenate([pictures, depth], 1)[..., ::-1])
     cv2.imwrite(str(folder / "contact_sheet.png"), np.concatenate(rows))
 
 

@@ -1,4 +1,4 @@
-"""Durations: how long each stage took when it last ran here; shown in the report, never hashed."""
+"""Durations: how long each stage took when it last ran here; shown by `evaluate`, never hashed."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lyra_data.engine.atomic import write_atomically
 from lyra_data.engine.errors import StorageError
+from lyra_model.evaluation.report.numbers import duration
 from stages.workspace import STAGES, Workspace
 
 log = logging.getLogger(__name__)
@@ -17,7 +18,7 @@ def read_durations(workspace: Workspace) -> dict[str, float]:
     """Seconds by stage, in the stages' order; a phase of training is "train PHASE"."""
     try:
         recorded = json.loads(_file(workspace).read_text())
-    except (OSError, ValueError):  # nothing was recorded: the report leaves the table out
+    except (OSError, ValueError):  # nothing was recorded
         return {}
     if not isinstance(recorded, dict):
         return {}
@@ -27,6 +28,15 @@ def read_durations(workspace: Workspace) -> dict[str, float]:
         for name, seconds in recorded.items()
         if name.split()[:1] == [stage] and isinstance(seconds, float)
     }
+
+
+def describe_durations(workspace: Workspace) -> str:
+    """Return one line about how long each stage took.
+
+    It is no part of the report, which would else be another one after every run, changed or not.
+    """
+    times = [f"{name} {duration(took)}" for name, took in read_durations(workspace).items()]
+    return f"wall time: {', '.join(times) or 'not recorded'}"
 
 
 def record_duration(workspace: Workspace, stage: str, seconds: float) -> None:

@@ -11,10 +11,11 @@ from lyra_data.generation.teachers import TEACHERS
 from lyra_model.batches.data_checks import open_split
 from lyra_model.evaluation.evaluate import Folders, evaluate_dataset
 from lyra_model.evaluation.evaluator import EvaluateParams
-from lyra_model.evaluation.report.summary import metrics_table
+from lyra_model.evaluation.report.summary import summary_lines
+from lyra_model.evaluation.results import findings
 from lyra_model.phases.phase_params import require_phase
 from lyra_model.phases.train_params import TrainParams
-from stages.durations import read_durations
+from stages.durations import describe_durations
 from stages.params import hash_sections, load_section
 from stages.summary import Summary
 from stages.workspace import Workspace
@@ -31,7 +32,7 @@ def run_evaluate(
     train = load_section(params_file, "train", TrainParams)
     generate = load_section(params_file, "generate", GenerateParams)
     check_phase(params, train)
-    results, report = evaluate_dataset(
+    results, methods = evaluate_dataset(
         params,
         train,
         dataset=open_split(workspace.require(workspace.dataset, made_by="package"), params.split),
@@ -43,13 +44,13 @@ def run_evaluate(
             held_out=workspace.held_out,
             models=workspace.require(workspace.models, made_by="train"),
             reports=workspace.reports,
+            scratch=workspace.scratch,
         ),
-        durations=read_durations(workspace),
         params_hashes=hash_sections(params_file),
         placement=Placement.asked_for(device, "none", workspace.root),
         progress=progress,
     )
-    details = (metrics_table(report), *(f"• {finding}" for finding in report.findings))
+    details = (*summary_lines(methods, findings(results)), describe_durations(workspace))
     return Summary("evaluate", "reports/report.html written", results, details)
 
 

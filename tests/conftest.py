@@ -15,7 +15,7 @@ CHECKED = [
     "lyra_data.models.codecs",
     "lyra_data.annotation.dense_stereo",
     "lyra_data.models.depth",
-    "lyra_data.media.depth_colours",
+    "lyra_data.media.colour_maps",
     "lyra_data.media.depth_files",
     "lyra_data.scene.frame_selection",
     "lyra_data.annotation.framing",

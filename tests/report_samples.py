@@ -9,16 +9,16 @@ from lyra_data.scene.cameras import Cameras
 from lyra_data.views.dropped import DroppedView
 from lyra_model.evaluation.report.content import (
     Candidate,
-    Comparison,
     Fact,
+    FramePair,
     MethodScores,
     ProvenanceGroup,
     RealPhoto,
     ReconstructedScene,
-    ReportContent,
+    SceneContent,
     Score,
+    SharedContent,
     SourceView,
-    StageDuration,
     TrainingPhase,
     TrajectoryResult,
 )
@@ -68,7 +68,19 @@ def random_gaussians(count: int, seed: int = 0) -> Gaussians:
     )
 
 
-def sample_content() -> ReportContent:
+def sample_shared() -> SharedContent:
+    return SharedContent(
+        findings=("The decoder beats the copied frame.", "The warp still wins on the real photo."),
+        provenance=(
+            ProvenanceGroup(
+                "Code",
+                (Fact("commit", "0123456789abcdef" * 2, is_hash=True), Fact("seed", "42")),
+            ),
+        ),
+    )
+
+
+def sample_content() -> SceneContent:
     generator = torch.Generator().manual_seed(7)
 
     def picture() -> torch.Tensor:
@@ -79,7 +91,7 @@ def sample_content() -> ReportContent:
     ) -> TrajectoryResult:
         depth = torch.rand(HEIGHT, WIDTH, generator=generator) + 2
         pairs = tuple(
-            Comparison(frame, frame == 6, picture(), picture(), 18.25 + frame, depth, depth + 0.1)
+            FramePair(frame, frame == 6, picture(), picture(), 18.25 + frame, depth, depth + 0.1)
             for frame in (6, 2)
         )
         return TrajectoryResult(
@@ -102,10 +114,9 @@ def sample_content() -> ReportContent:
     depth[:4] = 0
     camera = cameras_along((0.0, 0.0, 0.0))[[0]]
     steps = np.arange(0, 40)
-    return ReportContent(
+    return SceneContent(
         title="A test scene",
         summary="What this is.",
-        findings=("The decoder beats the copied frame.", "The warp still wins on the real photo."),
         source=SourceView(picture(), depth, depth > 0, "metric", camera, "A photo, public domain."),
         scene=ReconstructedScene(random_gaussians(50), camera, RENDERING),
         trajectories=(
@@ -153,11 +164,4 @@ def sample_content() -> ReportContent:
                 held_out_note="the teacher's own warp: an upper bound on known pixels",
             ),
         ),
-        provenance=(
-            ProvenanceGroup(
-                "Code",
-                (Fact("commit", "0123456789abcdef" * 2, is_hash=True), Fact("seed", "42")),
-            ),
-        ),
-        durations=(StageDuration("annotate", 1.25), StageDuration("train", 185.0)),
     )

@@ -20,7 +20,7 @@ from PIL import Image
 from experiments.many_scenes.variants import VARIANTS
 from lyra_data.clips.store import read_held_out
 from lyra_model.batches.loading import resize_frames
-from lyra_model.evaluation.evaluator import COPIED, DECODER, FIRST_PHASE, WARPED
+from lyra_model.evaluation.scene_evaluation import COPIED, DECODER, FIRST_PHASE, WARPED
 from lyra_model.export.ply import read_ply
 from lyra_model.metrics.psnr import psnr
 from lyra_model.rendering import render

@@ -92,6 +92,15 @@ def clip_hash(folder: Path) -> str:
     return _read_index(folder, CLIP_INDEX)["sha256"]
 
 
+def held_out_hash(folder: Path) -> str:
+    """Return a name of everything that a scene's stored held-out views hold.
+
+    Raises:
+        CorruptDataError: their index is missing, cut or altered.
+    """
+    return _read_index(folder, HELD_OUT_INDEX)["sha256"]
+
+
 def write_held_out(views: Sequence[HeldOutView], folder: Path) -> None:
     """Store a scene's held-out views (there may be none) as `folder`.
 

@@ -222,7 +222,14 @@ class SceneLoader:
         return inputs.to(self.device)
 
     def _make(self, scene_id: str) -> SceneBatch:
-        views = self.dataset.scene(scene_id)
+        return self.batch_of(scene_id, self.dataset.scene(scene_id))
+
+    def batch_of(self, scene_id: str, views: list[View]) -> SceneBatch:
+        """Return the batch of a scene's views, which were read elsewhere; it is not kept.
+
+        Raises:
+            InputError: the scene has no view that shows its motion forwards.
+        """
         listed = ViewList(tuple(view.motion_reversed for view in views), len(views[0].frames))
         if not listed.forward:
             raise InputError(

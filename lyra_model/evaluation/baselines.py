@@ -20,25 +20,25 @@ NUM_PROBE_POINTS = 1024
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a method says the target cameras see; depth is 0 where it says nothing."""
+    """A method's pictures for the target cameras, with depth, 0 where it gives none."""
 
     rgb: Float[Tensor, "frame 3 height width"]
     depth: Float[Tensor, "frame height width"]
 
 
-def copy_nearest(inputs: Targets, wanted: Wanted) -> Prediction:
-    """For every camera the input frame that is nearest in the picture, as it is."""
-    nearest = nearest_frames(inputs, wanted).indices
+def copy_nearest(inputs: Targets, viewpoints: Viewpoints) -> Prediction:
+    """Return for every camera the input frame that is nearest in the picture, as it is."""
+    nearest = nearest_frames(inputs, viewpoints).indices
     return Prediction(inputs.rgb[nearest], inputs.depth[nearest])
 
 
 def warp_nearest(
-    inputs: Targets, wanted: Wanted, cache: Cache3DParams, teacher: Teacher
+    inputs: Targets, viewpoints: Viewpoints, cache: Cache3DParams, teacher: Teacher
 ) -> Prediction:
-    """For every camera the nearest input frame moved by its depth, holes filled by the teacher."""
+    """Return for every camera the nearest input frame moved by its depth, holes filled."""
     rgb, depth = [], []
-    cameras = wanted.cameras
-    for index, source in enumerate(nearest_frames(inputs, wanted).indices.tolist()):
+    cameras = viewpoints.cameras
+    for index, source in enumerate(nearest_frames(inputs, viewpoints).indices.tolist()):
         chosen = inputs[[source]]
         image = signed_from_unit(chosen.rgb)
         path = Cameras.concatenate(
@@ -65,11 +65,11 @@ def warp_nearest(
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """Pictures that are asked for.
+class Viewpoints:
+    """Cameras, and moments, of pictures to be predicted.
 
     Attributes:
-        times: the moment each is to show, as `Targets.times`; None where the scene stands still.
+        times: the moment of each picture, as `Targets.times`; None where the scene stands still.
     """
 
     cameras: Cameras
@@ -78,7 +78,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class NearestFrames:
-    """For every camera the input frame that looks most like its picture would.
+    """The input frame that looks most like each camera's picture would.
 
     Attributes:
         indices: of the input frames.
@@ -89,28 +89,28 @@ class NearestFrames:
     displacement: Float[Tensor, " frame"]
 
 
-def nearest_frames(inputs: Targets, wanted: Wanted) -> NearestFrames:
-    """The nearest input frame of every camera; where moments are wanted, one of that moment.
+def nearest_frames(inputs: Targets, viewpoints: Viewpoints) -> NearestFrames:
+    """Return the nearest input frame of every camera; where moments are given, one of that moment.
 
     Nearest is the smallest median displacement, in pixels, of the points that the first input
     frame shows, between the two pictures: it weighs turning and moving as the eye does. An input
-    of another moment is taken only where none shows the moment that is wanted.
+    of another moment is taken only where none shows the given one.
     """
     points = _probe_points(inputs)
     seen_by_inputs = project(points, inputs.cameras)
-    seen_by_targets = project(points, wanted.cameras)
+    seen_by_targets = project(points, viewpoints.cameras)
     apart = torch.stack(
         [(seen - seen_by_inputs).norm(dim=-1).median(dim=-1).values for seen in seen_by_targets]
     )
-    if wanted.times is not None:
-        late = (wanted.times[:, None] - inputs.times[None]).abs()
+    if viewpoints.times is not None:
+        late = (viewpoints.times[:, None] - inputs.times[None]).abs()
         apart = torch.where(late == late.amin(dim=1, keepdim=True), apart, torch.inf)
     displacement, indices = apart.min(dim=1)
     return NearestFrames(indices, displacement)
 
 
 def _probe_points(inputs: Targets) -> Float[Tensor, "point 3"]:
-    """World points of an even choice of the first input frame's known pixels."""
+    """Return world points of an even choice of the first input frame's known pixels."""
     rows, columns = torch.nonzero(inputs.depth_valid[0], as_tuple=True)
     assert len(rows) > 0, "the first input frame has no known depth"
     chosen = torch.linspace(0, len(rows) - 1, min(NUM_PROBE_POINTS, len(rows))).long()
@@ -124,5 +124,5 @@ def _probe_points(inputs: Targets) -> Float[Tensor, "point 3"]:
 
 
 def flatten_views(views: list[Targets], num_frames: int) -> Targets:
-    """The leading frames of all views as one list: the frames a decoder reads."""
+    """Return the leading frames of all views, which a decoder reads, as one list."""
     return Targets.concatenate([view[list(range(num_frames))] for view in views])

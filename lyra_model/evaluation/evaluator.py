@@ -1,8 +1,7 @@
-"""Evaluation: the decoder, its first phase and two baselines on frames that none of them saw."""
+"""Evaluator: the decoder, its first phase and two baselines on frames that none of them saw."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import torch
@@ -10,7 +9,7 @@ from pydantic import Field
 
 from lyra_data.cache3d import Cache3D, Cache3DParams
 from lyra_data.dataset.reading.reader import SceneDataset
-from lyra_data.engine.errors import CorruptDataError, InputError, ParamsError
+from lyra_data.engine.errors import InputError, ParamsError
 from lyra_data.engine.params import Params
 from lyra_data.generation.teachers import TEACHERS
 from lyra_data.generation.teachers.base import Teacher
@@ -18,26 +17,33 @@ from lyra_data.models.codecs.base import LatentCodec
 from lyra_data.scene.cameras import Cameras
 from lyra_data.scene.clip import Clip
 from lyra_data.scene.material import HeldOutView
+from lyra_data.scene.pixel_values import unit_from_bytes
+from lyra_data.scene.view import View
 from lyra_model.batches.loading import SceneBatch, Targets
 from lyra_model.batches.step_draws import loader_of
-from lyra_model.decoder import DecoderParams, create_decoder
+from lyra_model.decoder import create_decoder
 from lyra_model.decoder.decoder import GaussianDecoder
 from lyra_model.evaluation.baselines import (
     Prediction,
-    Wanted,
+    Viewpoints,
     copy_nearest,
     flatten_views,
     nearest_frames,
     warp_nearest,
 )
-from lyra_model.evaluation.scoring import FrameScores, score
+from lyra_model.evaluation.scene_evaluation import (
+    COPIED,
+    DECODER,
+    FIRST_PHASE,
+    WARPED,
+    ComparedMethods,
+    SceneEvaluation,
+)
+from lyra_model.evaluation.scoring import score
+from lyra_model.evaluation.trained_phases import TrainedPhase
 from lyra_model.gaussians import Gaussians
-from lyra_model.phases.checkpoints import Checkpoint
-from lyra_model.phases.phase_params import PhaseParams
 from lyra_model.rendering import render
 from lyra_model.rendering.base import RenderingParams
-
-DECODER, FIRST_PHASE, COPIED, WARPED = "decoder", "first_phase", "copied", "warped"
 
 
 class EvaluateParams(Params):
@@ -58,72 +64,8 @@ class EvaluateParams(Params):
     warp_baseline: Annotated[Params, TEACHERS.field("evaluate.warp_baseline")]
 
 
-@dataclass(frozen=True)
-class TrainedPhase:
-    """A checkpoint with the settings it was trained with."""
-
-    name: str
-    checkpoint: Checkpoint
-    decoder: DecoderParams
-    phase: PhaseParams
-
-    @staticmethod
-    def of(name: str, checkpoint: Checkpoint) -> TrainedPhase:
-        """Raises CorruptDataError where another release wrote settings this one does not know."""
-        where = f"the configuration of phase {name}"
-        try:
-            decoder = DecoderParams.parse(checkpoint.config.get("decoder"), where="decoder")
-            phase = PhaseParams.parse(checkpoint.config.get("phase"), where="phase")
-        except ParamsError as error:
-            raise CorruptDataError(
-                f"written by another release: {error.what}",
-                where=where,
-                fix=f"run `lyra-data train --phase {name}` again",
-            ) from None
-        return TrainedPhase(name, checkpoint, decoder, phase)
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """All methods against one set of targets.
-
-    Attributes:
-        labels: (position of the view, frame) of every target; (-1, index) for real photos.
-    """
-
-    labels: list[tuple[int, int]]
-    targets: Targets
-    predictions: dict[str, Prediction]
-    scores: dict[str, FrameScores]
-
-
-@dataclass(frozen=True)
-class SceneEvaluation:
-    """Everything measured on one scene.
-
-    Attributes:
-        held_out: on the held-out frames of every view, views one after another.
-        real: on the real photos, in their order; None where the scene has none.
-        views: the scene's views at the judged phase's size, all frames.
-        num_input_frames: leading frames of every view that the judged decoder reads.
-        num_held_out: last frames of every view that training never saw.
-        gaussians: of the judged phase, in the frame of the first input camera; of a scene that
-            moves, at its first moment.
-        moves: whether the scene moves, and frames were predicted moment by moment.
-    """
-
-    scene_id: str
-    held_out: Comparison
-    real: Comparison | None
-    views: list[Targets]
-    num_input_frames: int
-    num_held_out: int
-    gaussians: Gaussians
-    moves: bool
-
-
 class Evaluator:
-    """Holds what is the same for every scene.
+    """Judges scenes one by one; holds what is the same for all of them, and nothing of any.
 
     Args:
         judged: the phase that is judged.
@@ -165,20 +107,29 @@ class Evaluator:
             )
             for method, trained in self._trained.items()
         }
+        self._decoders: dict[str, GaussianDecoder] = {}
 
     @torch.no_grad()
-    def evaluate(self, clip: Clip, held_out: list[HeldOutView]) -> SceneEvaluation:
+    def evaluate(
+        self, clip: Clip, views: list[View], held_out: list[HeldOutView]
+    ) -> SceneEvaluation:
         """Measure every method on one scene.
 
         Args:
             clip: the scene's source; its depth is what the real photos' depth is judged by.
+            views: all views of the scene, whole.
             held_out: real photos, posed in the clip's world, of the judged phase's size.
 
         Raises:
             InputError: no depth is known in the scene's first frame at the judged phase's size.
         """
-        batch = self._loaders[DECODER].load(clip.scene_id)
-        decoders = {method: self._decoder(trained) for method, trained in self._trained.items()}
+        if not self._decoders:
+            self._decoders = {name: self._decoder(one) for name, one in self._trained.items()}
+        batches = {
+            method: loader.batch_of(clip.scene_id, views)
+            for method, loader in self._loaders.items()
+        }
+        batch = batches[DECODER]
         num_read = self._loaders[DECODER].num_different_frames
         inputs = flatten_views(batch.input_targets, num_read)
         if not bool(inputs.depth_valid[0].any()):
@@ -192,26 +143,30 @@ class Evaluator:
         unseen = Targets.concatenate([batch.targets[view][[frame]] for view, frame in labels])
         real = self._real_targets(clip, held_out) if held_out else None
         real_labels = [(-1, index) for index in range(len(held_out))]
+        readings = {
+            method: loader.judging(batches[method], self._trained[method].phase.max_views)
+            for method, loader in self._loaders.items()
+        }
 
-        def compare(labels: list[tuple[int, int]], targets: Targets) -> Comparison:
-            wanted = Wanted(targets.cameras, targets.times if moves else None)
+        def compare(labels: list[tuple[int, int]], targets: Targets) -> ComparedMethods:
+            viewpoints = Viewpoints(targets.cameras, targets.times if moves else None)
             predictions = {
-                method: self._predict(method, decoder, clip.scene_id, targets)
-                for method, decoder in decoders.items()
+                method: self._predict(method, reading, targets)
+                for method, reading in readings.items()
             }
-            predictions[COPIED] = copy_nearest(inputs, wanted)
-            predictions[WARPED] = warp_nearest(inputs, wanted, self.cache, self.teacher)
+            predictions[COPIED] = copy_nearest(inputs, viewpoints)
+            predictions[WARPED] = warp_nearest(inputs, viewpoints, self.cache, self.teacher)
             scores = {method: score(made, targets) for method, made in predictions.items()}
-            return Comparison(labels, targets, predictions, scores)
+            return ComparedMethods(labels, targets, predictions, scores)
 
         return SceneEvaluation(
             scene_id=clip.scene_id,
             held_out=compare(labels, unseen),
             real=None if real is None else compare(real_labels, real),
-            views=batch.targets,
+            cameras=[target.cameras for target in batch.targets],
             num_input_frames=num_read,
             num_held_out=self.held_out_frames,
-            gaussians=self._decode(DECODER, decoders[DECODER], clip.scene_id, time=0.0).to("cpu"),
+            gaussians=self._decode(DECODER, readings[DECODER], time=0.0).to("cpu"),
             moves=moves,
         )
 
@@ -220,51 +175,45 @@ class Evaluator:
         decoder.load_state_dict(trained.checkpoint.weights, strict=True, assign=True)
         return decoder.to(self.device)
 
-    def _decode(
-        self, method: str, decoder: GaussianDecoder, scene_id: str, *, time: float
-    ) -> Gaussians:
-        """The scene at a moment; a still decoder gives the same at every one."""
-        loader = self._loaders[method]
-        batch = loader.judging(loader.load(scene_id), self._trained[method].phase.max_views)
-        inputs = loader.inputs_at(batch, time)
-        return decoder(inputs, prune_ratio=self._trained[method].phase.prune_ratio)[0]
+    def _decode(self, method: str, reading: SceneBatch, *, time: float) -> Gaussians:
+        """Decode the scene at a moment; a still decoder gives the same at every one."""
+        inputs = self._loaders[method].inputs_at(reading, time)
+        prune_ratio = self._trained[method].phase.prune_ratio
+        return self._decoders[method](inputs, prune_ratio=prune_ratio)[0]
 
-    def _predict(
-        self, method: str, decoder: GaussianDecoder, scene_id: str, targets: Targets
-    ) -> Prediction:
-        """Decoded once for every moment that is shown, once in all by a still decoder."""
-        moments = targets.times if decoder.dynamic else torch.zeros_like(targets.times)
+    def _predict(self, method: str, reading: SceneBatch, targets: Targets) -> Prediction:
+        """Render the targets' cameras; decoded once a moment, by a still decoder once in all."""
+        is_dynamic = self._decoders[method].dynamic
+        moments = targets.times if is_dynamic else torch.zeros_like(targets.times)
         rgb, depth = torch.empty_like(targets.rgb), torch.empty_like(targets.depth)
         for time in moments.unique().tolist():
-            gaussians = self._decode(method, decoder, scene_id, time=time)
-            shown = torch.nonzero(moments == time)[:, 0]
-            rendered = render(gaussians, targets.cameras[shown].to(self.device), self.rendering)
-            rgb[shown], depth[shown] = rendered.rgb.clamp(0, 1).cpu(), rendered.depth.cpu()
+            gaussians = self._decode(method, reading, time=time)
+            frames = torch.nonzero(moments == time)[:, 0]
+            rendered = render(gaussians, targets.cameras[frames].to(self.device), self.rendering)
+            rgb[frames], depth[frames] = rendered.rgb.clamp(0, 1).cpu(), rendered.depth.cpu()
         return Prediction(rgb, depth)
 
     def _counted_frames(
         self, batch: SceneBatch, inputs: Targets, *, moves: bool
     ) -> list[tuple[int, int]]:
-        """(view, frame) of the held-out frames that differ from what the decoder reads.
+        """Return (view, frame) of the held-out frames that differ from what the decoder reads.
 
         Of a scene that moves, those of reversed views: at the end of their paths they show moments
         that the decoder has read, from where it has seen none of them. The last frames of forward
         views show moments that it knows nothing of.
         """
-        judged = [
-            place
-            for place, backwards in enumerate(batch.views.motion_reversed)
-            if backwards == (moves and any(batch.views.motion_reversed))
-        ]
+        judged_direction = moves and any(batch.views.motion_reversed)
         counted = []
-        for place in judged:
-            view = batch.targets[place]
+        for position, backwards in enumerate(batch.views.motion_reversed):
+            if backwards != judged_direction:
+                continue
+            view = batch.targets[position]
             tail = list(range(len(view) - self.held_out_frames, len(view)))
-            wanted = Wanted(view[tail].cameras, view[tail].times if moves else None)
-            displacement = nearest_frames(inputs, wanted).displacement
+            viewpoints = Viewpoints(view[tail].cameras, view[tail].times if moves else None)
+            displacement = nearest_frames(inputs, viewpoints).displacement
             for frame, pixels in zip(tail, displacement.tolist(), strict=True):
                 if pixels >= self.min_displacement_pixels:
-                    counted.append((place, frame))
+                    counted.append((position, frame))
         if not counted:
             raise ParamsError(
                 f"no held-out frame moves by {self.min_displacement_pixels} pixels or more",
@@ -274,10 +223,10 @@ class Evaluator:
         return counted
 
     def _real_targets(self, clip: Clip, held_out: list[HeldOutView]) -> Targets:
-        """Real photos with the depth that the source's own depth map gives them."""
+        """Return real photos with the depth that the source's own depth map gives them."""
         cameras = Cameras.concatenate([view.camera for view in held_out])
         depth = Cache3D.from_clip(clip, self.cache).render(cameras).merged().depth[:, 0]
-        rgb = torch.stack([view.frame for view in held_out]).float() / 255.0
+        rgb = unit_from_bytes(torch.stack([view.frame for view in held_out]))
         return Targets(
             rgb=rgb,
             depth=depth,

@@ -1,4 +1,4 @@
-"""Reporting: an evaluated scene as the content of its report."""
+"""Report content: an evaluated scene, and the whole evaluation, as what the pages say."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from einops import rearrange
-from torch import Tensor
 
-from lyra_data.models.codecs.base import LatentCodec, reconstruction_psnr
 from lyra_data.scene.clip import Clip
 from lyra_data.scene.material import HeldOutView
+from lyra_data.scene.pixel_values import bytes_from_unit
 from lyra_data.scene.view import View
 from lyra_data.views.dropped import DroppedView
-from lyra_model.evaluation.evaluator import Comparison, SceneEvaluation
 from lyra_model.evaluation.report import content
 from lyra_model.evaluation.results import METHOD_TITLES, findings
+from lyra_model.evaluation.scene_evaluation import DECODER, WARPED, ComparedMethods, SceneEvaluation
+from lyra_model.evaluation.scene_result import SceneResult, ScoresByMethod
 from lyra_model.evaluation.scoring import FrameScores
 from lyra_model.phases.checkpoints import Checkpoint
 from lyra_model.rendering.base import RenderingParams
@@ -40,34 +39,32 @@ WARP_IS_TEACHER = (
 WARP_KNOWS_DEPTH = "The depth warp is given the true depth map; the decoder is not."
 
 
-def report_content(
+def scene_content(
     evaluation: SceneEvaluation,
     *,
     clip: Clip,
     views: list[View],
+    codec_psnrs_db: list[float],
     dropped: Sequence[DroppedView],
     quality_limits: Mapping[str, float | None],
     held_out: list[HeldOutView],
-    codec: LatentCodec,
     checkpoints: Mapping[str, Checkpoint],
     rendering: RenderingParams,
-    results: dict[str, Any],
-    durations: Mapping[str, float],
-) -> content.ReportContent:
-    """Everything the report of one scene says.
+) -> content.SceneContent:
+    """Return what the page of one scene says of it.
 
     Args:
-        dropped: views of all scenes that were not kept.
+        codec_psnrs_db: of every view.
+        dropped: views of the scene that were not kept.
         quality_limits: section generate.quality of params.yaml.
     """
     source_camera = clip.cameras[[0]].relative_to(clip.cameras.camera_to_world[0])
-    return content.ReportContent(
+    return content.SceneContent(
         title=f"{clip.scene_id}: a {_noun(clip)} as a 3D Gaussian scene",
         summary=SUMMARY.format(
             source=VIDEO if clip.is_dynamic else PHOTO,
             when=" at every moment" if evaluation.moves else "",
         ),
-        findings=tuple(findings(results)),
         source=content.SourceView(
             photo=clip.frames[0],
             depth=clip.depth[0],
@@ -79,18 +76,49 @@ def report_content(
         ),
         scene=content.ReconstructedScene(evaluation.gaussians, source_camera, rendering),
         trajectories=tuple(
-            _trajectory(evaluation, index, view, codec) for index, view in enumerate(views)
+            _trajectory(evaluation, index, view, codec_psnr_db)
+            for index, (view, codec_psnr_db) in enumerate(zip(views, codec_psnrs_db, strict=True))
         ),
         quality_limits=quality_limits,
-        dropped=tuple(view for view in dropped if view.scene_id == clip.scene_id),
+        dropped=tuple(dropped),
         real_photo=_real_photo(evaluation.real, held_out, clip),
         training=_training(checkpoints),
-        methods=tuple(_method_row(method, evaluation) for method in evaluation.held_out.scores),
-        provenance=_provenance(results["provenance"], views),
-        durations=tuple(
-            content.StageDuration(stage, seconds) for stage, seconds in durations.items()
+        methods=method_rows(
+            evaluation.held_out.scores, evaluation.real.scores if evaluation.real else {}
         ),
         moves=evaluation.moves,
+    )
+
+
+def shared_content(results: Mapping[str, Any], scene: SceneResult) -> content.SharedContent:
+    """Return what the page of a scene says of the whole evaluation."""
+    provenance = dict(results["provenance"])
+    own = {view.name for view in scene.views}
+    seeds = provenance["trajectory_seeds"].items()
+    provenance["trajectory_seeds"] = {name: seed for name, seed in seeds if name in own}
+    groups = [
+        *((title.replace("_", " ").capitalize(), facts) for title, facts in provenance.items()),
+        *scene.origins.items(),
+        ("Machine", _machine()),
+    ]
+    return content.SharedContent(
+        findings=tuple(findings(results)),
+        provenance=tuple(_group(title, facts) for title, facts in groups),
+    )
+
+
+def method_rows(held_out: ScoresByMethod, real: ScoresByMethod) -> tuple[content.MethodScores, ...]:
+    """Return the rows of a metrics table."""
+    return tuple(
+        content.MethodScores(
+            method=METHOD_TITLES[method],
+            role=method,  # type: ignore[arg-type]
+            held_out=_score(scores),
+            real_photo=_score(real[method]) if method in real else None,
+            held_out_note=WARP_IS_TEACHER if method == WARPED else "",
+            real_photo_note=WARP_KNOWS_DEPTH if method == WARPED and real else "",
+        )
+        for method, scores in held_out.items()
     )
 
 
@@ -98,52 +126,46 @@ def _noun(clip: Clip) -> str:
     return "video" if clip.is_dynamic else "photo"
 
 
-def codec_psnr(codec: LatentCodec, view: View) -> float:
-    """How well the codec reproduces a view's frames, in dB over the whole video."""
-    video = rearrange(view.frames, "frame channel height width -> channel frame height width")
-    return reconstruction_psnr(codec, video.float() / 127.5 - 1.0, view.latents)
-
-
 def _trajectory(
-    evaluation: SceneEvaluation, index: int, view: View, codec: LatentCodec
+    evaluation: SceneEvaluation, index: int, view: View, codec_psnr_db: float
 ) -> content.TrajectoryResult:
     held_out = evaluation.held_out
-    counted = [place for place, (view_of, _) in enumerate(held_out.labels) if view_of == index]
-    shown = counted[len(counted) // 2 : len(counted) // 2 + 1]
+    counted = [i for i, (view_of, _) in enumerate(held_out.labels) if view_of == index]
+    compared = counted[len(counted) // 2 : len(counted) // 2 + 1]  # the one in the middle
     return content.TrajectoryResult(
         trajectory=view.trajectory,
         view_index=view.view_index,
         motion_reversed=view.motion_reversed,
         frames=view.frames,
-        cameras=evaluation.views[index].cameras,
+        cameras=evaluation.cameras[index],
         held_out=tuple(range(len(view.frames) - evaluation.num_held_out, len(view.frames))),
         num_counted=len(counted),
         known_fraction=view.known_fraction,
         quality=view.quality,
-        codec_psnr_db=codec_psnr(codec, view),
+        codec_psnr_db=codec_psnr_db,
         movement_distance=view.movement_distance,
         seed=int(view.provenance["distance_seed"]),
-        comparisons=tuple(_comparison(held_out, place) for place in shown),
+        comparisons=tuple(_frame_pair(held_out, i) for i in compared),
     )
 
 
-def _comparison(compared: Comparison, index: int) -> content.Comparison:
-    prediction = compared.predictions["decoder"]
-    return content.Comparison(
+def _frame_pair(compared: ComparedMethods, index: int) -> content.FramePair:
+    prediction = compared.predictions[DECODER]
+    return content.FramePair(
         frame=compared.labels[index][1],
         held_out=True,
-        target=_bytes(compared.targets.rgb[index]),
-        render=_bytes(prediction.rgb[index]),
-        psnr_db=float(compared.scores["decoder"].psnr_db.values[index]),
+        target=bytes_from_unit(compared.targets.rgb[index]),
+        render=bytes_from_unit(prediction.rgb[index]),
+        psnr_db=float(compared.scores[DECODER].psnr_db.values[index]),
         target_depth=compared.targets.depth[index],
         render_depth=prediction.depth[index],
     )
 
 
 def _real_photo(
-    compared: Comparison | None, held_out: list[HeldOutView], clip: Clip
+    compared: ComparedMethods | None, held_out: list[HeldOutView], clip: Clip
 ) -> content.RealPhoto | None:
-    """The first real photo of the scene; the scores of all of them are in the metrics table."""
+    """Return the first real photo of the scene; the metrics table has the scores of all of them."""
     if compared is None:
         return None
     away = float(compared.targets.cameras.centres[0].norm())  # the source camera is the origin
@@ -155,24 +177,12 @@ def _real_photo(
         candidates=tuple(
             content.Candidate(
                 METHOD_TITLES[method],
-                _bytes(compared.predictions[method].rgb[0]),
+                bytes_from_unit(compared.predictions[method].rgb[0]),
                 _score(compared.scores[method], first_only=True),
             )
             for method in compared.scores
         ),
         caption=f"{held_out[0].name}{which}, taken {away:.3f} {unit} from the source photo.",
-    )
-
-
-def _method_row(method: str, evaluation: SceneEvaluation) -> content.MethodScores:
-    warped = method == "warped"
-    return content.MethodScores(
-        method=METHOD_TITLES[method],
-        role=method,  # type: ignore[arg-type]
-        held_out=_score(evaluation.held_out.scores[method]),
-        real_photo=_score(evaluation.real.scores[method]) if evaluation.real else None,
-        held_out_note=WARP_IS_TEACHER if warped else "",
-        real_photo_note=WARP_KNOWS_DEPTH if warped and evaluation.real else "",
     )
 
 
@@ -214,23 +224,14 @@ def _training(checkpoints: Mapping[str, Checkpoint]) -> tuple[content.TrainingPh
     return tuple(phases)
 
 
-def _provenance(
-    provenance: Mapping[str, Any], views: list[View]
-) -> tuple[content.ProvenanceGroup, ...]:
-    groups = [
-        _group(title.replace("_", " ").capitalize(), facts) for title, facts in provenance.items()
-    ]
-    stated = views[0].provenance
-    sources = {k.removeprefix("source_"): v for k, v in stated.items() if k.startswith("source_")}
-    makers = {k: v for k, v in stated.items() if k.startswith(("teacher", "codec"))}
-    groups += [_group("Source", sources), _group("Views", makers)]
-    machine = {
+def _machine() -> dict[str, str]:
+    """Return the machine that evaluated, as the page names it."""
+    return {
         "processor": _processor(),
         "threads": str(torch.get_num_threads()),
         "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
         "torch": torch.__version__,
     }
-    return (*groups, _group("Machine", machine))
 
 
 def _group(title: str, facts: Mapping[str, Any]) -> content.ProvenanceGroup:
@@ -254,7 +255,3 @@ def _processor() -> str:
         lines = []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return f"{names[0] if names else platform.processor() or 'unknown'}, {os.cpu_count()} cores"
-
-
-def _bytes(image: Tensor) -> Tensor:
-    return (image.clamp(0, 1) * 255.0).round().to(torch.uint8)

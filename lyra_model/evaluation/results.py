@@ -1,22 +1,16 @@
-"""Results: what an evaluation found, as plain values for evaluation.json and dvc plots."""
+"""Results: the figures of an evaluation as plain values, for evaluation.json and dvc plots."""
 
 from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lyra_model.evaluation.evaluator import (
-    COPIED,
-    DECODER,
-    FIRST_PHASE,
-    WARPED,
-    Comparison,
-    SceneEvaluation,
-)
-from lyra_model.evaluation.scoring import pooled
+from lyra_model.evaluation.scene_evaluation import COPIED, DECODER, FIRST_PHASE, WARPED
+from lyra_model.evaluation.scene_result import SceneResult, ScoresByMethod
+from lyra_model.evaluation.scoring import pool
 from lyra_model.phases.checkpoints import Checkpoint
 
 METHOD_TITLES = {
@@ -33,10 +27,9 @@ IN_WORDS = {
 
 
 def results_as_json(
-    scenes: list[SceneEvaluation], splits: Mapping[str, str], provenance: dict[str, Any]
+    scenes: Sequence[SceneResult], splits: Mapping[str, str], provenance: dict[str, Any]
 ) -> dict[str, Any]:
-    """Every figure of an evaluation: over all scenes, for each split and scene, and where it
-    comes from."""
+    """Return every figure: over all scenes, for each split and scene, and its provenance."""
     return {
         **_over_split(scenes),
         "splits": {
@@ -47,7 +40,7 @@ def results_as_json(
             scene.scene_id: {
                 "split": splits[scene.scene_id],
                 **_over_split([scene]),
-                "num_gaussians": len(scene.gaussians),
+                "num_gaussians": scene.num_gaussians,
             }
             for scene in scenes
         },
@@ -55,35 +48,44 @@ def results_as_json(
     }
 
 
-def _over_split(scenes: list[SceneEvaluation]) -> dict[str, Any]:
-    """Scenes of one split: those that were trained on do not mix with those that were not."""
+def pool_scenes(scenes: Sequence[SceneResult]) -> tuple[ScoresByMethod, ScoresByMethod]:
+    """Return the scores of all scenes by method: on held-out frames, and on real photos."""
+    return (
+        _pool([scene.held_out for scene in scenes]),
+        _pool([scene.real for scene in scenes if scene.real is not None]),
+    )
+
+
+def _over_split(scenes: Sequence[SceneResult]) -> dict[str, Any]:
+    """Return the figures of scenes of one split: what was trained on is judged apart."""
+    held_out, real = pool_scenes(scenes)
     return {
-        "held_out_frames": _over_scenes([scene.held_out for scene in scenes]),
-        "real_photos": _over_scenes([scene.real for scene in scenes if scene.real is not None]),
+        "held_out_frames": _summary(held_out),
+        "real_photos": _summary(real),
     }
 
 
-def _over_scenes(comparisons: list[Comparison]) -> dict[str, dict[str, float | int | None]]:
-    if not comparisons:
-        return {}
+def _pool(scenes: Sequence[ScoresByMethod]) -> ScoresByMethod:
+    methods = list(scenes[0]) if scenes else []
+    return {method: pool([scores[method] for scores in scenes]) for method in methods}
+
+
+def _summary(methods: ScoresByMethod) -> dict[str, dict[str, float | int | None]]:
     return {
-        method: {
-            name: _plain(value)
-            for name, value in pooled([c.scores[method] for c in comparisons]).summary().items()
-        }
-        for method in comparisons[0].scores
+        method: {name: _plain(value) for name, value in scores.summary().items()}
+        for method, scores in methods.items()
     }
 
 
 def _plain(value: float | int) -> float | int | None:
-    """JSON has no infinity and no NaN; figures carry six significant digits."""
+    """Return a figure with six significant digits; None for infinity and NaN, unknown to JSON."""
     if isinstance(value, int):
         return value
     return float(f"{value:.6g}") if math.isfinite(value) else None
 
 
-def findings(results: dict[str, Any]) -> list[str]:
-    """Verdicts in words: who wins, by how much, also where that is not the decoder."""
+def findings(results: Mapping[str, Any]) -> list[str]:
+    """Return verdicts in words: who wins, by how much, also where that is not the decoder."""
     sentences = []
     for key, what in (
         ("held_out_frames", "On held-out frames"),
@@ -111,8 +113,8 @@ def _verdict(what: str, difference: float, other: str) -> str:
     return f"{what} {IN_WORDS[other]} is still {-difference:.2f} dB better than the decoder."
 
 
-def write_training_curve(checkpoints: dict[str, Checkpoint], path: Path) -> None:
-    """One row a step, counted over all phases: step, phase, loss, psnr, learning_rate."""
+def write_training_curve(checkpoints: Mapping[str, Checkpoint], path: Path) -> None:
+    """Write a row a step, counted over all phases: step, phase, loss, psnr, learning_rate."""
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["step", "phase", "loss", "psnr_db", "learning_rate"])
@@ -124,16 +126,15 @@ def write_training_curve(checkpoints: dict[str, Checkpoint], path: Path) -> None
             before += len(checkpoint.history)
 
 
-def write_held_out_curve(scenes: list[SceneEvaluation], path: Path) -> None:
-    """Mean PSNR of every method, a row for every distance from the last frame it read."""
-    methods = list(scenes[0].held_out.scores)
+def write_held_out_curve(scenes: Sequence[SceneResult], path: Path) -> None:
+    """Write the mean PSNR of every method, a row for every distance from the last frame read."""
+    methods = list(scenes[0].held_out)
     table: dict[int, dict[str, list[float]]] = {}
     for scene in scenes:
         for method in methods:
-            values = scene.held_out.scores[method].psnr_db.values.tolist()
-            for (_, frame), value in zip(scene.held_out.labels, values, strict=True):
-                row = table.setdefault(frame - scene.num_input_frames + 1, {})
-                row.setdefault(method, []).append(value)
+            values = scene.held_out[method].psnr_db.values.tolist()
+            for distance, value in zip(scene.frames_past_input, values, strict=True):
+                table.setdefault(distance, {}).setdefault(method, []).append(value)
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["frames_past_input", *methods])

@@ -16,7 +16,7 @@ from lyra_model.metrics.ssim import ssim
 
 @dataclass(frozen=True)
 class FrameScores:
-    """A method against some targets: one value a frame, and how many pixels are behind them.
+    """Scores of a method against some targets: one value a frame, with its number of pixels.
 
     Attributes:
         psnr_db: over all pixels, those that the teacher invented among them.
@@ -31,7 +31,7 @@ class FrameScores:
     depth_within_delta: Scores
 
     def summary(self) -> dict[str, float | int]:
-        """Means over frames, as plain values."""
+        """Return means over frames, as plain values."""
         return {
             "psnr_db": self.psnr_db.mean,
             "psnr_known_db": self.psnr_known_db.mean,
@@ -45,8 +45,11 @@ class FrameScores:
 
 
 def score(prediction: Prediction, targets: Targets) -> FrameScores:
-    """All pixels for colour; all pixels of known true depth for depth (none predicted: wrong)."""
-    depth = depth_scores(prediction.depth, targets.depth, targets.depth_valid, align_median=False)
+    """Return the scores of a prediction.
+
+    Colour counts all pixels, depth those of known true depth; where none is predicted it is wrong.
+    """
+    depth = depth_scores(prediction.depth, targets.depth, targets.depth_valid)
     return FrameScores(
         psnr_db=psnr(prediction.rgb, targets.rgb),
         psnr_known_db=psnr(prediction.rgb, targets.rgb, ~targets.filled),
@@ -56,10 +59,10 @@ def score(prediction: Prediction, targets: Targets) -> FrameScores:
     )
 
 
-def pooled(scores: list[FrameScores]) -> FrameScores:
-    """The frames of several scenes as one list."""
+def pool(scores: list[FrameScores]) -> FrameScores:
+    """Return the frames of several scenes as one list."""
 
-    def joined(name: str) -> Scores:
+    def join(name: str) -> Scores:
         parts: list[Scores] = [getattr(score, name) for score in scores]
         return Scores(
             torch.cat([part.values for part in parts]),
@@ -67,4 +70,4 @@ def pooled(scores: list[FrameScores]) -> FrameScores:
         )
 
     first = scores[0]
-    return replace(first, **{name: joined(name) for name in vars(first)})
+    return replace(first, **{name: join(name) for name in vars(first)})

@@ -15,7 +15,6 @@ from lyra_model.losses.depth import depth_loss, reference_normalise
 from lyra_model.losses.opacity import opacity_loss
 from lyra_model.losses.perceptual import perceptual_input
 from lyra_model.metrics.psnr import psnr
-from lyra_model.metrics.resize import crop_centre, resize_and_crop
 from lyra_model.metrics.ssim import ssim
 from lyra_model.rendering.base import Render
 from tests.conformance.base import Comparison, Result, load_arrays
@@ -38,13 +37,7 @@ def _check_metrics(entry: dict[str, Any], arrays: dict[str, Tensor]) -> Result:
     comparison.add("ssim", ssim(predicted, target).values, arrays["out_ssim"], tolerance["ssim"])
     equal = ssim(target, target).values
     comparison.add("ssim of equals", equal, arrays["out_ssim_equal"], tolerance["ssim"])
-    for index, size in enumerate(entry["params"]["resize_targets"]):
-        expected = arrays[f"out_resize_crop{index}"]
-        comparison.add(
-            f"resize {size}", resize_and_crop(target, *size), expected, tolerance["resize"]
-        )
-    cropped = crop_centre(target, *entry["params"]["crop_only"])
-    comparison.add("crop", cropped, arrays["out_crop_only"], tolerance["resize"])
+    comparison.notes.append("resizing before a comparison is not compared: nothing here does it")
     return comparison.result()
 
 

@@ -634,7 +634,8 @@ def damage_cases(
 def test_a_damaged_result_of_an_earlier_stage_is_named_with_its_fix(
     case: Case, project: Project
 ) -> None:
-    for stage in ("generate", "package"):  # what is finished is not made from its inputs again
+    # What is finished is not made from its inputs again.
+    for stage in ("generate", "package", "evaluate"):
         shutil.rmtree(project.root / ".work" / stage)
     case.check(project)
 
@@ -844,15 +845,17 @@ def test_a_bad_view_is_recorded_and_scenes_of_unequal_views_are_trained_on(
 
 
 @pytest.mark.parametrize("text", ['{"a', "[]", '{"foo": 1}', '{"train": "long"}'])
-def test_damaged_durations_are_left_out_of_the_report(project: Project, text: str) -> None:
+def test_damaged_durations_do_not_keep_evaluate_from_its_work(project: Project, text: str) -> None:
     (project.root / ".work" / "durations.json").write_text(text)
     succeed(project, "evaluate")
 
 
 def test_durations_that_cannot_be_kept_do_not_undo_the_stage(project: Project) -> None:
-    shutil.rmtree(project.root / ".work")
-    (project.root / ".work").write_text("")
-    succeed(project, "evaluate")  # needs no scratch folder for its work
+    recorded = project.root / ".work" / "durations.json"
+    recorded.unlink()
+    recorded.mkdir()
+    succeed(project, "evaluate")
+    assert recorded.is_dir()
 
 
 def test_a_phase_of_smaller_pictures_than_the_real_photos_can_be_judged(project: Project) -> None:

@@ -75,6 +75,11 @@ def test_a_second_repro_runs_nothing(finished):
     assert stages_run(finished.run("dvc", "repro").stdout) == []
 
 
+def test_evaluating_again_without_a_change_leaves_every_byte_as_dvc_knows_it(finished):
+    finished.cli("evaluate")
+    assert "up to date" in finished.run("dvc", "status").stdout
+
+
 def test_a_killed_run_goes_on_and_ends_with_the_bytes_of_an_uninterrupted_one(finished, tmp_path):
     project = Project(tmp_path / "killed").with_dvc()
     run_annotate(project.params_file)

@@ -7,7 +7,7 @@ from lyra_data.cache3d import Cache3DParams
 from lyra_data.generation.teachers import TEACHERS
 from lyra_data.scene.projection import project
 from lyra_model.evaluation.baselines import (
-    Wanted,
+    Viewpoints,
     copy_nearest,
     nearest_frames,
     warp_nearest,
@@ -26,7 +26,7 @@ CACHE = Cache3DParams(
 
 
 def still(cameras):
-    return Wanted(cameras, None)
+    return Viewpoints(cameras, None)
 
 
 @pytest.fixture
@@ -92,10 +92,10 @@ def test_points_project_where_the_camera_sees_them():
     torch.testing.assert_close(pixel, expected)
 
 
-def test_of_a_moving_scene_the_nearest_frame_shows_the_moment_that_is_wanted():
+def test_of_a_moving_scene_the_nearest_frame_shows_the_moment_that_is_asked_for():
     targets = make_targets(NUM_FRAMES, HEIGHT, WIDTH)
-    wanted = Wanted(targets.cameras[[8, 8]], torch.tensor([2.0, 30.0]))
-    assert nearest_frames(targets, still(wanted.cameras)).indices.tolist() == [8, 8]
-    nearest = nearest_frames(targets, wanted)
+    viewpoints = Viewpoints(targets.cameras[[8, 8]], torch.tensor([2.0, 30.0]))
+    assert nearest_frames(targets, still(viewpoints.cameras)).indices.tolist() == [8, 8]
+    nearest = nearest_frames(targets, viewpoints)
     assert nearest.indices.tolist() == [2, 8]  # none shows moment 30: the last one is next to it
     assert float(nearest.displacement[0]) > float(nearest.displacement[1])

@@ -31,13 +31,6 @@ from lyra_data.clips.pictures.camera_path import (
 from lyra_data.clips.pictures.canvas import fitted, text_width
 from lyra_data.clips.pictures.panels import MOVING, panels_of
 from lyra_data.clips.pictures.sheet import sheet_frames
-from lyra_data.media.colour_maps import (
-    HATCH_DARK,
-    HATCH_LIGHT,
-    Limits,
-    coloured_depth,
-    depth_limits,
-)
 from lyra_data.scene.cameras import Cameras
 from lyra_data.scene.clip import Clip
 from tests.ray_cast import HEIGHT, STILL, WIDTH, clip_of, moving_cameras, still_camera
@@ -92,30 +85,6 @@ def test_pages_of_clips_that_are_upright_wide_or_tiny_have_room_for_all() -> Non
             page = contact_sheet(shown)
             assert page.shape[1] == 1200 and page.shape[0] < 2000
             assert min(path_video(shown).shape[-2:]) > 0
-
-
-def test_unknown_depth_is_hatched_and_known_depth_is_not() -> None:
-    depth = np.linspace(1.0, 3.0, 64, dtype=np.float32).reshape(8, 8)
-    known = np.ones((8, 8), bool)
-    known[2:6, 2:6] = False
-    picture = coloured_depth(depth, known, Limits(1.0, 3.0))
-    hatch = {HATCH_DARK, HATCH_LIGHT}
-    assert {tuple(colour.tolist()) for colour in picture[~known]} <= hatch
-    assert not {tuple(colour.tolist()) for colour in picture[known]} & hatch
-
-
-def test_near_is_brighter_than_far_and_beyond_the_limits_colours_stay() -> None:
-    depth = np.array([[0.5, 1.0, 2.0, 3.0, 9.0]], np.float32)
-    picture = coloured_depth(depth, np.ones((1, 5), bool), Limits(1.0, 3.0)).astype(int).sum(-1)[0]
-    assert picture[0] == picture[1] > picture[2] > picture[3] == picture[4]
-
-
-def test_limits_leave_out_single_far_values_and_exist_without_depth() -> None:
-    depth = torch.full((1, 20, 20), 2.0)
-    depth[0, 0, 0], depth[0, 0, 1] = 500.0, 0.0
-    limits = depth_limits(depth, depth > 0)
-    assert limits.low == 2.0 and limits.high < 2.1
-    assert depth_limits(torch.zeros(1, 2, 2), torch.zeros(1, 2, 2, dtype=torch.bool)).high == 1.0
 
 
 def test_panels_are_those_the_clip_has_values_for_and_name_the_unit() -> None:

@@ -89,7 +89,6 @@ def test_evaluation_makes_its_gpu_the_present_one(monkeypatch: pytest.MonkeyPatc
                 quality_limits={},
                 teacher=MagicMock(),
                 folders=MagicMock(),
-                durations={},
                 params_hashes={},
                 placement=Placement(device),
                 progress=silent,

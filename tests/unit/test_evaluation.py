@@ -10,10 +10,9 @@ import torch
 
 from lyra_model.batches.loading import Targets
 from lyra_model.evaluation.baselines import Prediction
-from lyra_model.evaluation.evaluator import Comparison, SceneEvaluation
 from lyra_model.evaluation.results import findings, results_as_json, write_held_out_curve
-from lyra_model.evaluation.scoring import pooled, score
-from lyra_model.gaussians import Gaussians
+from lyra_model.evaluation.scene_result import SceneResult, ViewFacts
+from lyra_model.evaluation.scoring import pool, score
 from tests.factories import HEIGHT, WIDTH, make_targets
 
 
@@ -21,23 +20,18 @@ def off_by(targets: Targets, error: float) -> Prediction:
     return Prediction(targets.rgb * (1 - error), targets.depth * (1 + error))
 
 
-def make_evaluation(errors: dict[str, float]) -> SceneEvaluation:
+def make_result(errors: dict[str, float]) -> SceneResult:
     targets = make_targets(3)
     predictions = {method: off_by(targets, error) for method, error in errors.items()}
     scores = {method: score(prediction, targets) for method, prediction in predictions.items()}
-    labels = [(0, 6), (0, 7), (1, 7)]
-    gaussian = Gaussians(
-        *(torch.zeros(1, 3),) * 2, torch.zeros(1, 4), torch.zeros(1), torch.zeros(1, 3)
-    )
-    return SceneEvaluation(
+    return SceneResult(
         scene_id="wall",
-        held_out=Comparison(labels, targets, predictions, scores),
+        held_out=scores,
+        frames_past_input=[2, 3, 3],
         real=None,
-        views=[targets, targets],
-        num_input_frames=5,
-        num_held_out=2,
-        gaussians=gaussian,
-        moves=False,
+        num_gaussians=1,
+        views=[ViewFacts("wall/left", "42", 31.25)],
+        origins={"Source": {"licence": "CC0-1.0"}},
     )
 
 
@@ -65,24 +59,24 @@ def test_depth_error_is_the_relative_one_over_known_pixels_alone():
 def test_scenes_are_pooled_frame_by_frame():
     targets = make_targets(3)
     one, other = (score(off_by(targets, error), targets) for error in (0.1, 0.2))
-    both = pooled([one, other])
+    both = pool([one, other])
     mean = (one.psnr_db.mean + other.psnr_db.mean) / 2
     assert both.psnr_db.mean == pytest.approx(mean)
     assert both.psnr_db.total_pixels == 2 * one.psnr_db.total_pixels
 
 
 def test_findings_say_who_wins_and_who_does_not():
-    results = results_as_json([make_evaluation(ERRORS)], SPLITS, {})
+    results = results_as_json([make_result(ERRORS)], SPLITS, {})
     sentences = findings(results)
     assert any("beats the copied nearest frame by" in sentence for sentence in sentences)
     assert any("the depth warp is still" in sentence for sentence in sentences)
-    worse = results_as_json([make_evaluation({**ERRORS, "decoder": 0.5})], SPLITS, {})
+    worse = results_as_json([make_result({**ERRORS, "decoder": 0.5})], SPLITS, {})
     assert any("the copied nearest frame is still" in sentence for sentence in findings(worse))
     assert not any("real photo" in sentence for sentence in sentences)
 
 
 def test_scenes_that_were_trained_on_are_told_apart_from_those_that_were_not():
-    trained, kept = make_evaluation(ERRORS), make_evaluation({**ERRORS, "decoder": 0.4})
+    trained, kept = make_result(ERRORS), make_result({**ERRORS, "decoder": 0.4})
     kept = dataclasses.replace(kept, scene_id="kept")
     results = results_as_json([trained, kept], {**SPLITS, "kept": "validation"}, {})
     for split, scene in (("train", "wall"), ("validation", "kept")):
@@ -96,13 +90,13 @@ def test_scenes_that_were_trained_on_are_told_apart_from_those_that_were_not():
 
 
 def test_results_are_plain_json_even_for_equal_pictures():
-    results = results_as_json([make_evaluation({**ERRORS, "warped": 0.0})], SPLITS, {})
+    results = results_as_json([make_result({**ERRORS, "warped": 0.0})], SPLITS, {})
     assert results["held_out_frames"]["warped"]["psnr_db"] is None
     assert json.loads(json.dumps(results, allow_nan=False)) == results
 
 
 def test_the_held_out_curve_counts_frames_from_the_last_one_read(tmp_path):
-    write_held_out_curve([make_evaluation(ERRORS)], tmp_path / "curve.csv")
+    write_held_out_curve([make_result(ERRORS)], tmp_path / "curve.csv")
     rows = list(csv.DictReader((tmp_path / "curve.csv").open()))
     assert [int(row["frames_past_input"]) for row in rows] == [2, 3]
     assert set(rows[0]) == {"frames_past_input", *ERRORS}
@@ -110,7 +104,7 @@ def test_the_held_out_curve_counts_frames_from_the_last_one_read(tmp_path):
 
 def test_without_a_first_phase_of_its_own_no_verdict_on_one_is_given():
     alone = {method: error for method, error in ERRORS.items() if method != "first_phase"}
-    sentences = findings(results_as_json([make_evaluation(alone)], SPLITS, {}))
+    sentences = findings(results_as_json([make_result(alone)], SPLITS, {}))
     assert not any("first phase" in sentence for sentence in sentences)
 
 
@@ -122,3 +116,25 @@ def test_known_pixels_are_scored_apart_from_invented_ones():
     assert math.isinf(scores.psnr_known_db.mean)
     assert scores.psnr_db.mean < 40
     assert scores.psnr_known_db.total_pixels == int((~targets.filled).sum())
+
+
+def test_a_result_comes_back_from_its_file_to_the_last_bit(tmp_path):
+    result = make_result({**ERRORS, "warped": 0.0})
+    result.held_out["decoder"].ssim.values[0] = math.nan
+    result = dataclasses.replace(result, real={"decoder": result.held_out["decoder"]})
+    result.write(tmp_path)
+    again = SceneResult.read(tmp_path)
+    for name in ("held_out", "real"):
+        written, read = getattr(result, name), getattr(again, name)
+        assert list(read) == list(written)
+        for method, scores in written.items():
+            for metric, one in vars(scores).items():
+                other = getattr(read[method], metric)
+                for values, others in zip(vars(one).values(), vars(other).values(), strict=True):
+                    assert values.dtype == others.dtype
+                    assert torch.equal(values.nan_to_num(-7.0), others.nan_to_num(-7.0)), metric
+    for name in ("scene_id", "frames_past_input", "num_gaussians", "views", "origins"):
+        assert getattr(again, name) == getattr(result, name)
+    without = dataclasses.replace(result, real=None)
+    without.write(tmp_path)
+    assert SceneResult.read(tmp_path).real is None

@@ -11,7 +11,6 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from lyra_model.metrics.depth import depth_scores
 from lyra_model.metrics.psnr import psnr
-from lyra_model.metrics.resize import resize_and_crop
 from lyra_model.metrics.ssim import ssim
 
 
@@ -91,23 +90,7 @@ def test_depth_scores_count_valid_pixels_alone() -> None:
     target = torch.tensor([[[2.0, 2.0, 0.0, 4.0]]])
     predicted = torch.tensor([[[2.2, 3.0, 9.0, 0.0]]])
     valid = target > 0
-    scores = depth_scores(predicted, target, valid, align_median=False)
+    scores = depth_scores(predicted, target, valid)
     assert scores.absolute_relative.mean == pytest.approx((0.1 + 0.5 + 1.0) / 3)
     assert scores.within_delta.mean == pytest.approx(1 / 3)
     assert scores.within_delta.total_pixels == 3
-
-
-def test_median_alignment_removes_the_scale_and_nothing_else() -> None:
-    target = images(3)[:, 0] + 1
-    valid = images(4)[:, 0] > 0.3
-    aligned = depth_scores(target * 7, target, valid, align_median=True)
-    assert aligned.absolute_relative.mean == pytest.approx(0.0, abs=1e-6)
-    assert aligned.within_delta.mean == 1.0
-    shifted = depth_scores(target + 1, target, valid, align_median=True)
-    assert shifted.absolute_relative.mean > 0.01
-
-
-def test_resizing_covers_the_target_and_crops_the_rest() -> None:
-    video = images(5, height=20, width=40)
-    assert resize_and_crop(video, 10, 10).shape == (2, 3, 10, 10)
-    assert torch.equal(resize_and_crop(video, 20, 30), video[..., 5:35])

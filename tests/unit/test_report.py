@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,12 +16,18 @@ import torch
 from rich.console import Console
 
 from lyra_data.scene.quality import NUMBERS
-from lyra_model.evaluation.report.content import Fact, ProvenanceGroup, ReportContent, Score
-from lyra_model.evaluation.report.figures import camera_paths, colour_maps, curves
-from lyra_model.evaluation.report.page import render_report, sampled_frames
+from lyra_model.evaluation.report.content import (
+    Fact,
+    ProvenanceGroup,
+    SceneContent,
+    Score,
+    SharedContent,
+)
+from lyra_model.evaluation.report.figures import camera_paths, curves
+from lyra_model.evaluation.report.page import MARKS, complete_page, render_scene, sampled_frames
 from lyra_model.evaluation.report.standings import best_of, headline
-from lyra_model.evaluation.report.summary import print_summary
-from tests.report_samples import cameras_along, sample_content
+from lyra_model.evaluation.report.summary import summary_lines
+from tests.report_samples import cameras_along, sample_content, sample_shared
 
 SECTIONS = (
     *("results", "scene", "source", "trajectories", "comparisons"),
@@ -59,13 +66,17 @@ class Page(HTMLParser):
             self.sections[self.current] += data
 
 
+def render(content: SceneContent, shared: SharedContent | None = None) -> str:
+    return complete_page(render_scene(content), shared or sample_shared())
+
+
 @pytest.fixture(scope="module")
 def html() -> str:
-    return render_report(sample_content())
+    return render(sample_content())
 
 
-def page_of(content: ReportContent) -> Page:
-    return Page(render_report(content))
+def page_of(content: SceneContent) -> Page:
+    return Page(render(content))
 
 
 def test_nothing_on_the_page_is_fetched_from_elsewhere(html: str) -> None:
@@ -104,7 +115,7 @@ def test_numbers_on_the_page_equal_the_content(html: str) -> None:
         assert written in text["data"]
     for written in ("24.25\u202fdB", "frame 6", "frame 2", "held out"):
         assert written in text["comparisons"]
-    for written in ("1.2\u202fs", "3\u202fmin 05\u202fs", "0123456789abcdef" * 2, "42"):
+    for written in ("0123456789abcdef" * 2, "42"):
         assert written in text["provenance"]
     assert "20.50 dB" in text["real-photo"]
     assert "The warp still wins on the real photo." in text["results"]
@@ -126,7 +137,7 @@ def test_numbers_near_and_beyond_their_limits_are_marked_and_others_are_not(html
     marked = re.findall(r'<td class="(near|beyond)" title="[^"]+">([^<]*)</td>', html)
     assert marked == [("beyond", "0.950"), ("near", "21.50"), ("beyond", "0.950")]
     free = replace(sample_content(), quality_limits={})
-    assert "No number is near its limit." in render_report(free)
+    assert "No number is near its limit." in render(free)
 
 
 def test_dropped_views_are_listed_with_their_reasons(html: str) -> None:
@@ -160,7 +171,7 @@ def test_the_warp_that_made_the_data_is_flagged_where_it_is_compared(html: str) 
 
 
 def test_the_headline_puts_the_decoder_first_and_scales_bars_to_the_best() -> None:
-    card = headline(sample_content(), "held_out")
+    card = headline(sample_content().methods, "held_out")
     assert [bar.method for bar in card.bars] == [
         "decoder, final phase",
         "copied frame",
@@ -168,36 +179,6 @@ def test_the_headline_puts_the_decoder_first_and_scales_bars_to_the_best() -> No
     ]
     assert card.bars[2].share == 1.0
     assert card.bars[0].share == pytest.approx(24.316 / 30)
-
-
-def test_unknown_depth_is_hatched_and_known_depth_is_not() -> None:
-    depth = torch.full((12, 90), 2.5)
-    known = torch.ones(12, 90, dtype=torch.bool)
-    known[:, :45] = False
-    drawn = colour_maps.draw_depth(depth * known, known, colour_maps.DepthRange(2, 3))
-    greys = (drawn[..., 0] == drawn[..., 1]) & (drawn[..., 1] == drawn[..., 2])
-    assert greys[:, :45].all()
-    assert not greys[:, 45:].any()
-    assert {tuple(pixel) for pixel in drawn[:, :45].reshape(-1, 3).tolist()} == {
-        colour_maps.HATCH_LIGHT,
-        colour_maps.HATCH_DARK,
-    }
-
-
-def test_nearer_depth_is_brighter() -> None:
-    depth = torch.tensor([[2.0, 2.5, 3.0]])
-    drawn = colour_maps.draw_depth(depth, depth > 0, colour_maps.DepthRange(2, 3))
-    assert (np.diff(drawn.astype(int).sum(axis=-1)[0]) < 0).all()
-
-
-def test_an_error_of_zero_is_darkest_and_pixels_that_do_not_count_are_hatched() -> None:
-    truth = torch.zeros(3, 1, 3, dtype=torch.uint8)
-    image = truth.clone()
-    image[:, 0, 1:] = 255
-    drawn = colour_maps.draw_error(image, truth, torch.tensor([[True, True, False]]))
-    assert drawn[0, 0].sum() < 12
-    assert drawn[0, 1].sum() > 600
-    assert tuple(drawn[0, 2]) in (colour_maps.HATCH_LIGHT, colour_maps.HATCH_DARK)
 
 
 @pytest.mark.parametrize(
@@ -209,13 +190,12 @@ def test_an_error_of_zero_is_darkest_and_pixels_that_do_not_count_are_hatched() 
         ("data", {"trajectories": ()}, "no generated views"),
         ("training", {"training": ()}, "No training history"),
         ("metrics", {"methods": ()}, "Nothing was measured"),
-        ("provenance", {"provenance": (), "durations": ()}, "No provenance"),
     ],
 )
 def test_an_absent_part_is_told_in_a_sentence_and_shows_no_pictures(
     section: str, change: dict, sentence: str
 ) -> None:
-    html = render_report(replace(sample_content(), **change))
+    html = render(replace(sample_content(), **change))
     page = Page(html)
     assert tuple(page.sections) == SECTIONS
     assert sentence in page.sections[section]
@@ -238,20 +218,33 @@ def test_names_are_escaped_wherever_they_appear() -> None:
     content = replace(
         content,
         title=attack,
-        findings=(attack,),
         trajectories=(replace(content.trajectories[0], trajectory=attack),),
         methods=(replace(content.methods[0], method=attack, held_out_note=attack),),
         training=(replace(content.training[0], name=attack),),
-        provenance=(ProvenanceGroup(attack, (Fact(attack, attack, is_hash=True),)),),
     )
-    html = render_report(content)
+    group = ProvenanceGroup(attack, (Fact(attack, attack, is_hash=True),))
+    html = render(content, SharedContent(findings=(attack,), provenance=(group,)))
     assert "<img src=x" not in html
     assert Page(html).open == []
     assert html.count("</script>") == 2
 
 
 def test_the_same_content_gives_the_same_bytes(html: str) -> None:
-    assert render_report(sample_content()) == html
+    assert render(sample_content()) == html
+
+
+def test_a_text_that_looks_like_a_mark_stays_where_it_stands() -> None:
+    marks = " ".join(MARKS.values())
+    content = replace(sample_content(), title=marks, summary=marks)
+    html = render(content)
+    assert all(html.count(mark) == 0 for mark in MARKS.values())
+    assert html.count("&lt;!-- provenance --&gt;") == 3  # title, heading, summary
+
+
+def test_an_evaluation_without_findings_or_provenance_says_so() -> None:
+    text = Page(render(sample_content(), SharedContent((), ()))).sections
+    assert "No findings were written." in text["results"]
+    assert "No provenance was recorded." in text["provenance"]
 
 
 def test_a_film_strip_shows_both_ends_and_held_out_frames() -> None:
@@ -319,24 +312,25 @@ def test_paths_are_drawn_in_the_source_cameras_axes() -> None:
     torch.testing.assert_close(path.centres[0], torch.tensor([-5.0, -6.0, -7.0]).double())
 
 
-def test_the_terminal_summary_fits_in_80_columns_and_tells_every_finding() -> None:
-    content = sample_content()
-    console = Console(width=80, record=True, force_terminal=False)
+def printed(*arguments: Any) -> str:
+    console = Console(width=80, force_terminal=False)
     with console.capture() as captured:
-        print_summary(content, console)
-    text = captured.get()
+        for line in summary_lines(*arguments):
+            console.print(line)
+    return captured.get()
+
+
+def test_the_terminal_summary_fits_in_80_columns_and_tells_every_finding() -> None:
+    findings = sample_shared().findings
+    text = printed(sample_content().methods, findings)
     assert max(len(line) for line in text.splitlines()) <= 80
-    for written in ("24.32", "0.781", "0.034", "21.00", "[1]", "upper bound", *content.findings):
+    note = "[1] the teacher's own warp: an upper bound on known pixels"
+    for written in ("24.32", "0.781", "0.034", "21.00", "30.00 [1]", note, *findings):
         assert written in text
     assert "…" not in text
 
 
 def test_the_terminal_summary_leaves_out_what_was_not_measured() -> None:
-    content = sample_content()
-    unmeasured = tuple(replace(row, real_photo=None) for row in content.methods)
-    console = Console(width=80, force_terminal=False)
-    with console.capture() as captured:
-        print_summary(replace(content, methods=unmeasured), console)
-        print_summary(replace(content, methods=()), console)
-    assert "real photo:" not in captured.get()
-    assert "Nothing was measured." in captured.get()
+    unmeasured = tuple(replace(row, real_photo=None) for row in sample_content().methods)
+    text = printed(unmeasured, ())
+    assert "held out:" in text and "real photo:" not in text

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from lyra_data.media.colour_maps import Picture, coloured, hatched
+from lyra_data.media.colour_maps import Picture, colour_levels, hatch
 
 INK, PALE, PAPER = (32, 32, 32), (120, 120, 120), (255, 255, 255)
 TEXT, TITLE = 14, 18
@@ -47,13 +47,13 @@ class Canvas:
     def bar(self, colour_map: int, left: int, top: int, width: int, *, falling: bool) -> None:
         """Draw a colour bar of one line's height, its values rising to the right."""
         level = np.linspace(1, 0, width) if falling else np.linspace(0, 1, width)
-        self.put(coloured(np.tile(level, (TEXT, 1)), colour_map), left, top)
+        self.put(colour_levels(np.tile(level, (TEXT, 1)), colour_map), left, top)
 
     def swatch(self, left: int, top: int, colour: tuple[int, int, int] | None = None) -> None:
         """Draw a square of a colour; None: hatched."""
         square = np.full((TEXT, TEXT, 3), colour or PAPER, np.uint8)
         blank = np.full((TEXT, TEXT), colour is None)
-        self.put(hatched(square, blank), left, top)
+        self.put(hatch(square, blank), left, top)
 
 
 def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:

@@ -16,8 +16,8 @@ from lyra_data.media.colour_maps import (
     DEPTH_MAP,
     Limits,
     Picture,
-    coloured_confidence,
-    coloured_depth,
+    colour_confidence,
+    colour_depth,
     depth_limits,
 )
 from lyra_data.scene.clip import Clip
@@ -56,13 +56,13 @@ def _frame(clip: Clip, index: int, height: int, width: int) -> Picture:
 
 
 def _depth(clip: Clip) -> Panel:
-    limits = depth_limits(clip.depth, clip.depth_valid)
+    limits = depth_limits(clip.depth[clip.depth_valid])
     unknown = 1.0 - float(clip.depth_valid.double().mean())
     unit = unit_of(clip)
 
     def draw(index: int, height: int, width: int) -> Picture:
         depth, known = _picked(clip.depth[index].numpy(), height, width), _known(clip, index)
-        return coloured_depth(depth, _picked(known, height, width) > 0, limits)
+        return colour_depth(depth, _picked(known, height, width) > 0, limits)
 
     def legend(canvas: Canvas, left: int, top: int) -> None:
         left = colour_legend(canvas, left, top, DEPTH_MAP, limits, unit, falling=True)
@@ -77,7 +77,7 @@ def _confidence(clip: Clip) -> Panel:
 
     def draw(index: int, height: int, width: int) -> Picture:
         values = _picked(confidence[index].float().numpy(), height, width)
-        return coloured_confidence(values, _picked(_known(clip, index), height, width) > 0)
+        return colour_confidence(values, _picked(_known(clip, index), height, width) > 0)
 
     def legend(canvas: Canvas, left: int, top: int) -> None:
         left = colour_legend(canvas, left, top, CONFIDENCE_MAP, Limits(0.0, 1.0), "", falling=False)

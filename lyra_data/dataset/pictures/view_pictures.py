@@ -13,7 +13,7 @@ import torch
 from lyra_data.clips.pictures.canvas import resized
 from lyra_data.clips.pictures.panels import tinted
 from lyra_data.dataset.reading.scene_reader import SceneReader
-from lyra_data.media.colour_maps import Limits, Picture, coloured_depth, depth_limits
+from lyra_data.media.colour_maps import Limits, Picture, colour_depth, depth_limits
 from lyra_data.views.fields import Row
 
 INVENTED = (0, 130, 200)
@@ -55,7 +55,7 @@ class ViewFrames:
         def depth(position: int, height: int, width: int) -> Picture:
             values = _picked(self.values["depth"][position].float(), height, width)
             known = _picked(self.values["depth_valid"][position], height, width) > 0
-            return coloured_depth(values, known, limits)
+            return colour_depth(values, known, limits)
 
         def mask(position: int, height: int, width: int) -> Picture:
             invented = _picked(self.values["filled"][position], height, width) > 0
@@ -90,7 +90,7 @@ def read_frames(scene: SceneReader, facts: Row, indices: Sequence[int]) -> ViewF
 
 def common_limits(scene: SceneReader, views: Sequence[Row]) -> Limits:
     """Return one range of depth for all views of a scene, so that colours can be compared."""
-    depths, known = [], []
+    depths = []
     for facts in views:
         (values,) = scene.read_fields(
             ["depth", "depth_valid"],
@@ -98,8 +98,7 @@ def common_limits(scene: SceneReader, views: Sequence[Row]) -> Limits:
             frames=spread(facts["num_frames"], DEPTH_SAMPLES),
         )
         depths.append(values["depth"][values["depth_valid"]])
-        known.append(torch.ones(len(depths[-1]), dtype=torch.bool))
-    return depth_limits(torch.cat(depths), torch.cat(known))
+    return depth_limits(torch.cat(depths))
 
 
 def spread(num_frames: int, number: int) -> list[int]:

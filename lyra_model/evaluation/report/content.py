@@ -1,7 +1,8 @@
-"""What a report says: plain values and arrays, gathered by the evaluation, read by the page.
+"""Content of a report: plain values and arrays, gathered by the evaluation, read by the page.
 
-Nothing here touches files. A part that an evaluation does not have is None or an empty tuple; the
-page then says so in one sentence instead of showing an empty section.
+`SceneContent` is what one scene's page says of it, `SharedContent` what it says of all scenes once
+the last one is judged. Nothing here touches files. A part that an evaluation does not have is None
+or an empty tuple; the page then says so in one sentence instead of showing an empty section.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ from lyra_model.gaussians import Gaussians
 from lyra_model.rendering.base import RenderingParams
 
 MethodRole = Literal["decoder", "first_phase", "copied", "warped"]
-"""What a method is: the trained decoder, the same after its first phase, or a baseline."""
+"""The kind of a method: the trained decoder, the same after its first phase, or a baseline."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """How well a method's pictures agree with the true ones.
+    """Agreement of a method's pictures with the true ones.
 
     Attributes:
         psnr_db: peak signal-to-noise ratio over the counted pixels.
@@ -87,7 +88,7 @@ class SourceView:
 
     @property
     def noun(self) -> str:
-        """What the page calls the picture."""
+        """Return the page's word for the picture."""
         return "photo" if self.num_frames == 1 else "first frame"
 
 
@@ -106,7 +107,7 @@ class ReconstructedScene:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class FramePair:
     """A target frame of one trajectory beside the decoder's render of it.
 
     Attributes:
@@ -130,7 +131,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class TrajectoryResult:
-    """One generated view: what the teacher made and how the decoder renders it.
+    """One generated view, with the decoder's renders of some of its frames.
 
     Attributes:
         frames: the teacher's video, RGB, 0..255.
@@ -156,7 +157,7 @@ class TrajectoryResult:
     codec_psnr_db: float | None
     movement_distance: float
     seed: int
-    comparisons: tuple[Comparison, ...]
+    comparisons: tuple[FramePair, ...]
 
 
 @dataclass(frozen=True)
@@ -221,28 +222,18 @@ class ProvenanceGroup:
 
 
 @dataclass(frozen=True)
-class StageDuration:
-    """Wall time of one stage."""
-
-    stage: str
-    seconds: float
-
-
-@dataclass(frozen=True)
-class ReportContent:
-    """Everything the report says, in the order it says it.
+class SceneContent:
+    """All that the page of one scene says of this scene, in the order it says it.
 
     Attributes:
         quality_limits: params.yaml's generate.quality; None: views are not judged by that number.
         dropped: views of the scene that these limits kept out.
         summary: one paragraph for a reader who has never seen the project.
-        findings: verdict sentences, stated plainly also where a baseline wins.
         moves: whether the scene moves, and was reconstructed moment by moment.
     """
 
     title: str
     summary: str
-    findings: tuple[str, ...]
     source: SourceView
     scene: ReconstructedScene
     trajectories: tuple[TrajectoryResult, ...]
@@ -251,6 +242,17 @@ class ReportContent:
     real_photo: RealPhoto | None
     training: tuple[TrainingPhase, ...]
     methods: tuple[MethodScores, ...]
-    provenance: tuple[ProvenanceGroup, ...]
-    durations: tuple[StageDuration, ...]
     moves: bool = False
+
+
+@dataclass(frozen=True)
+class SharedContent:
+    """All that a page says of the whole evaluation; known once every scene is judged.
+
+    Attributes:
+        findings: verdict sentences, stated plainly also where a baseline wins.
+        provenance: of the whole evaluation, and of the page's own scene.
+    """
+
+    findings: tuple[str, ...]
+    provenance: tuple[ProvenanceGroup, ...]

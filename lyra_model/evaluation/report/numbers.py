@@ -1,4 +1,4 @@
-"""How numbers are written, once for the page and the terminal."""
+"""Numbers as text, once for the page and the terminal."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ ABSENT = "\u2013"
 
 
 def decibels(value: float | None) -> str:
-    """PSNR with two decimals, without its unit."""
+    """Return a PSNR with two decimals, without its unit."""
     return _fixed(value, 2)
 
 
 def ratio(value: float | None) -> str:
-    """SSIM or relative error with three decimals."""
+    """Return SSIM or a relative error with three decimals."""
     return _fixed(value, 3)
 
 
 def percent(share: float | None) -> str:
-    """A share 0..1 as "93.4 %"."""
+    """Return a share 0..1 as "93.4 %"."""
     return ABSENT if share is None else f"{100 * share:.1f}\u202f%"
 
 
 def count(value: int) -> str:
-    """A whole number with thin spaces between thousands."""
+    """Return a whole number with thin spaces between thousands."""
     return f"{value:,}".replace(",", "\u202f")
 
 
 def duration(seconds: float) -> str:
-    """ "0.8 s", "12.3 s", "4 min 05 s", "2 h 10 min"."""
+    """Return a time as "0.8 s", "12.3 s", "4 min 05 s" or "2 h 10 min"."""
     if seconds < 60:
         return f"{seconds:.1f}\u202fs"
     minutes, rest = divmod(round(seconds), 60)

@@ -28,7 +28,7 @@ _SMALLEST_SCALE = 1e-7  # world units: under it a Gaussian is a point, and its l
 
 @dataclass(frozen=True)
 class PackedGaussians:
-    """What the viewer decodes.
+    """The Gaussians that the viewer decodes.
 
     Attributes:
         num_gaussians: how many are packed.
@@ -46,7 +46,7 @@ class PackedGaussians:
 
 
 def pack_gaussians(gaussians: Gaussians, *, at_most: int = MAX_GAUSSIANS) -> PackedGaussians:
-    """Quantise Gaussians for the viewer; with too many, keep those of most opacity x area."""
+    """Quantise Gaussians for the viewer; of too many, keep those of most opacity x area."""
     available = len(gaussians)
     kept = gaussians.detach().to("cpu").map(lambda field: field.float())
     if available > at_most:
@@ -72,7 +72,7 @@ def pack_gaussians(gaussians: Gaussians, *, at_most: int = MAX_GAUSSIANS) -> Pac
 
 
 def _codes(values: Float[np.ndarray, "gaussian channel"], highest: int) -> np.ndarray:
-    """Values 0..1 as whole numbers 0..highest."""
+    """Return values 0..1 as whole numbers 0..highest."""
     return np.rint(np.clip(values, 0.0, 1.0) * highest)
 
 

@@ -1,4 +1,9 @@
-"""The HTML page: a template filled with figures, everything embedded, nothing fetched."""
+"""The HTML page: a template filled with figures, everything embedded, nothing fetched.
+
+It is made in two steps. `render_scene` makes the page of a scene as soon as it is judged, with two
+marks where all scenes have a say; `complete_page` fills them in once all are judged. Between the
+two a page waits on the disk, so that memory holds the pictures of one scene only.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +14,21 @@ import jinja2
 import numpy as np
 import torch
 from markupsafe import Markup
+from torch import Tensor
 
+from lyra_data.engine.hashing import content_key, sha256_of_bytes
+from lyra_data.media.colour_maps import (
+    DEPTH_MAP,
+    ERROR_AT_FULL_SCALE,
+    ERROR_MAP,
+    Limits,
+    colour_depth,
+    colour_error,
+    depth_limits,
+)
 from lyra_model.evaluation.report import numbers
-from lyra_model.evaluation.report.content import ReportContent, TrajectoryResult
-from lyra_model.evaluation.report.figures import camera_paths, colour_maps, curves, pictures
+from lyra_model.evaluation.report.content import SceneContent, SharedContent, TrajectoryResult
+from lyra_model.evaluation.report.figures import camera_paths, curves, pictures
 from lyra_model.evaluation.report.quality import quality_table
 from lyra_model.evaluation.report.standings import COLUMNS, best_of, headline, notes_of
 from lyra_model.evaluation.report.viewer_data import as_script, length_unit, viewer_data
@@ -24,34 +40,44 @@ SCRIPTS = (
     "viewer.js",
     "enlarge.js",
 )
+STYLE = "report.css"
+PAGE, FINDINGS, PROVENANCE = "report.html.j2", "findings.html.j2", "provenance.html.j2"
+
+MARKS = {FINDINGS: "<!-- findings of all scenes -->", PROVENANCE: "<!-- provenance -->"}
+"""Lines of a page that `complete_page` replaces, by the template of what stands there. No text of
+a scene can contain one: "<" is escaped in all of them."""
+
 FILM_FRAMES = 6
 """Frames shown of each trajectory."""
 
 _FILM_WIDTH = 280  # pixels: twice what a wide window shows
 _PHOTO_WIDTH = 800
+_STRIPES_PER_ROW = 80  # pictures are scaled to one width: so hatching looks alike at every size
+_SMALLEST_STRIPES = 4  # pixels
 
 
-def render_report(content: ReportContent) -> str:
-    """The whole page. The same content gives the same bytes."""
-    template = _environment().get_template("report.html.j2")
-    known = _known_depths(content)
+def render_scene(content: SceneContent) -> str:
+    """Return the page of a scene with its MARKS. The same content gives the same bytes."""
     paths = camera_paths.paths_from_source(
         [trajectory.cameras for trajectory in content.trajectories], content.scene.source_camera
     )
+    template = _environment().get_template(PAGE)
     return template.render(
         content=content,
-        style=_embedded("report.css"),
+        findings_mark=Markup(MARKS[FINDINGS]),
+        provenance_mark=Markup(MARKS[PROVENANCE]),
+        style=_embedded(STYLE),
         script=Markup("\n").join(_embedded(name) for name in SCRIPTS),
         viewer=viewer_data(content),
         unit=length_unit(content),
-        depth_limits=colour_maps.depth_range(known),
-        error_at_full_scale=colour_maps.ERROR_AT_FULL_SCALE,
+        depth_limits=depth_limits(_known_depths(content)),
+        error_at_full_scale=ERROR_AT_FULL_SCALE,
         paths=paths,
         path_scale=camera_paths.common_scale(paths),
         film=[_film(trajectory) for trajectory in content.trajectories],
         loss_chart=_loss_chart(content),
         psnr_chart=_psnr_chart(content),
-        cards=[headline(content, column) for column in COLUMNS],
+        cards=[headline(content.methods, column) for column in COLUMNS],
         columns=COLUMNS,
         best=best_of(content.methods),
         notes=notes_of(content.methods),
@@ -59,13 +85,28 @@ def render_report(content: ReportContent) -> str:
     )
 
 
-def _known_depths(content: ReportContent) -> np.ndarray:
-    """All true depths that the page shows, so that one colour scale serves every picture."""
+def complete_page(page: str, shared: SharedContent) -> str:
+    """Return a page of `render_scene` with the findings and the provenance in their places."""
+    environment = _environment()
+    for name, mark in MARKS.items():
+        before, after = page.split(f"{mark}\n")
+        page = before + environment.get_template(name).render(content=shared) + after
+    return page
+
+
+def page_fingerprint() -> str:
+    """Return a hash of the templates, the style sheet and the scripts that make a page."""
+    names = (PAGE, FINDINGS, PROVENANCE, STYLE, *SCRIPTS)
+    return content_key({name: sha256_of_bytes(_file(name).encode()) for name in names})
+
+
+def _known_depths(content: SceneContent) -> Tensor:
+    """Return all true depths of the page, so that one colour scale serves every picture."""
     maps = [content.source.depth[content.source.depth_valid]]
     for trajectory in content.trajectories:
         truths = [pair.target_depth for pair in trajectory.comparisons]
         maps += [truth[truth > 0] for truth in truths if truth is not None]
-    return torch.cat(maps).cpu().double().numpy()
+    return torch.cat(maps)
 
 
 def _environment() -> jinja2.Environment:
@@ -78,29 +119,55 @@ def _environment() -> jinja2.Environment:
     )
     for write in (numbers.decibels, numbers.ratio, numbers.percent, numbers.count):
         environment.filters[write.__name__] = write
-    environment.filters["duration"] = numbers.duration
     environment.filters["as_script"] = as_script
     environment.globals.update(
         photo=lambda image: pictures.photo_uri(image, width=_PHOTO_WIDTH),
         film_photo=lambda image: pictures.photo_uri(image, width=_FILM_WIDTH),
-        error_map=lambda *pair: pictures.chart_uri(colour_maps.draw_error(*pair)),
-        depth_map=lambda *depth: pictures.chart_uri(colour_maps.draw_depth(*depth)),
+        error_map=_error_map,
+        depth_map=_depth_map,
         draw_path=camera_paths.draw_path,
-        depth_gradient=colour_maps.gradient(colour_maps.DEPTH_MAP, backwards=True),
-        error_gradient=colour_maps.gradient(colour_maps.ERROR_MAP, backwards=False),
+        depth_gradient=pictures.css_gradient(DEPTH_MAP, backwards=True),
+        error_gradient=pictures.css_gradient(ERROR_MAP, backwards=False),
     )
     return environment
 
 
+def _error_map(image: Tensor, truth: Tensor, counted: Tensor | None = None) -> str:
+    """Return the picture of an error as a data URI."""
+    judged = None if counted is None else counted.cpu().numpy()
+    period = _hatch_period(image)
+    drawn = colour_error(image.cpu().numpy(), truth.cpu().numpy(), judged, hatch_period=period)
+    return pictures.chart_uri(drawn)
+
+
+def _depth_map(depth: Tensor, known: Tensor, limits: Limits) -> str:
+    """Return the picture of a depth map as a data URI."""
+    values, period = depth.detach().cpu().numpy(), _hatch_period(depth)
+    return pictures.chart_uri(
+        colour_depth(values, known.cpu().numpy(), limits, hatch_period=period)
+    )
+
+
+def _hatch_period(picture: Tensor) -> int:
+    return max(_SMALLEST_STRIPES, picture.shape[-1] // _STRIPES_PER_ROW)
+
+
 @lru_cache
 def _embedded(name: str) -> Markup:
-    """A style sheet or script of this package, as it stands in its file."""
-    return Markup(resources.files("lyra_model.evaluation.report").joinpath(name).read_text("utf-8"))
+    """Return a style sheet or script of this package, as it stands in its file."""
+    return Markup(_file(name))
+
+
+def _file(name: str) -> str:
+    return resources.files("lyra_model.evaluation.report").joinpath(name).read_text("utf-8")
 
 
 def sampled_frames(num_frames: int, held_out: tuple[int, ...], at_most: int) -> list[int]:
-    """Evenly spread frames, first and last among them; every second one of those between is
-    moved to a held-out frame where one is near, so that the strip shows some."""
+    """Return evenly spread frames, first and last among them.
+
+    Every second one between is moved to a held-out frame where one is near, so that the strip
+    shows some.
+    """
     chosen = np.unique(np.linspace(0, num_frames - 1, min(num_frames, at_most)).round()).astype(int)
     spacing = (num_frames - 1) / max(1, len(chosen) - 1)
     frames = [int(frame) for frame in chosen]
@@ -115,7 +182,7 @@ def _film(trajectory: TrajectoryResult) -> list[int]:
     return sampled_frames(len(trajectory.frames), trajectory.held_out, FILM_FRAMES)
 
 
-def _loss_chart(content: ReportContent) -> Markup:
+def _loss_chart(content: SceneContent) -> Markup:
     lines = [curves.Curve(p.name, p.steps, p.loss) for p in content.training]
     described = f"Training loss over steps in {len(lines)} phases, logarithmic"
     return curves.draw_curves(
@@ -123,7 +190,7 @@ def _loss_chart(content: ReportContent) -> Markup:
     )
 
 
-def _psnr_chart(content: ReportContent) -> Markup:
+def _psnr_chart(content: SceneContent) -> Markup:
     lines = [
         curves.Curve(p.name, p.steps, p.psnr_db) for p in content.training if p.psnr_db is not None
     ]

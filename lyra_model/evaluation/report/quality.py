@@ -1,4 +1,4 @@
-"""The table of what was measured of every view, each number beside its limit."""
+"""Quality table: the numbers measured of every view, each beside its limit."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal
 
 from lyra_data.scene.quality import NUMBERS, Number
 from lyra_model.evaluation.report import numbers
-from lyra_model.evaluation.report.content import ReportContent, TrajectoryResult
+from lyra_model.evaluation.report.content import SceneContent, TrajectoryResult
 
 Standing = Literal["", "near", "beyond"]
 
@@ -53,8 +53,8 @@ class QualityTable:
         return sum(cell.standing != "" for _, cells in self.rows for cell in cells)
 
 
-def quality_table(content: ReportContent) -> QualityTable:
-    """What the page shows of every view that was kept."""
+def quality_table(content: SceneContent) -> QualityTable:
+    """Return the table of every view that was kept."""
     limits = content.quality_limits
     groups = itertools.groupby(COLUMNS, key=lambda column: column.group)
     return QualityTable(

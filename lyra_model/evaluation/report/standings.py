@@ -1,4 +1,4 @@
-"""Who is best at what, and the headline: read off the metrics, never judged by hand."""
+"""Standings: the best of every column and the headline, read off the metrics, never by hand."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lyra_model.evaluation.report import numbers
-from lyra_model.evaluation.report.content import MethodScores, ReportContent, Score
+from lyra_model.evaluation.report.content import MethodScores, Score
 
 Column = Literal["held_out", "real_photo"]
 
@@ -26,9 +26,11 @@ class Metric:
     higher_is_better: bool
 
     def of(self, score: Score | None) -> float | None:
+        """Return this number of a score; None where there is none."""
         return None if score is None else getattr(score, self.name)
 
     def written(self, score: Score | None) -> str:
+        """Return this number of a score as it is printed."""
         write = numbers.decibels if self.name == "psnr_db" else numbers.ratio
         return write(self.of(score))
 
@@ -60,12 +62,12 @@ class Headline:
     num_pixels: int
 
 
-def headline(content: ReportContent, column: Column) -> Headline:
-    """The decoder and its baselines, decoder first."""
+def headline(methods: tuple[MethodScores, ...], column: Column) -> Headline:
+    """Return the bars of the decoder and its baselines, decoder first."""
     rows = [
         (row, score)
         for role in _HEADLINE_ROLES
-        for row in content.methods
+        for row in methods
         if row.role == role and (score := getattr(row, column)) is not None
     ]
     greatest = max((score.psnr_db for _, score in rows), default=1.0)
@@ -84,7 +86,7 @@ def headline(content: ReportContent, column: Column) -> Headline:
 
 
 def best_of(methods: tuple[MethodScores, ...]) -> set[tuple[str, Column, str]]:
-    """(method, column, metric) of every best number, as printed: ties are all best."""
+    """Return (method, column, metric) of every best number, as printed: ties are all best."""
     best: set[tuple[str, Column, str]] = set()
     for column in COLUMNS:
         for metric in METRICS:
@@ -103,7 +105,7 @@ def best_of(methods: tuple[MethodScores, ...]) -> set[tuple[str, Column, str]]:
 
 
 def notes_of(methods: tuple[MethodScores, ...]) -> list[tuple[str, Column, str]]:
-    """(method, column, note) in the order of the table; a note's number is its place, from 1."""
+    """Return (method, column, note) in the table's order; notes are numbered from 1."""
     return [
         (row.method, column, note)
         for row in methods

@@ -10,15 +10,15 @@ from markupsafe import Markup
 from torch import Tensor
 
 from lyra_data.scene.cameras import Cameras
-from lyra_model.evaluation.report.content import ReportContent
+from lyra_model.evaluation.report.content import SceneContent
 from lyra_model.evaluation.report.packing import pack_gaussians
 from lyra_model.gaussians import quaternion_from_matrix
 
 _SCREEN_WIDENING = 0.3  # pixel^2 of the training picture, see lyra_model.rendering.base
 
 
-def viewer_data(content: ReportContent) -> dict[str, Any]:
-    """What viewer.js reads: plain values and base64 strings."""
+def viewer_data(content: SceneContent) -> dict[str, Any]:
+    """Return all that viewer.js reads: plain values and base64 strings."""
     scene = content.scene
     camera = scene.source_camera
     fx, fy, cx, cy = camera.intrinsics[0].tolist()
@@ -44,18 +44,18 @@ def viewer_data(content: ReportContent) -> dict[str, Any]:
 
 
 def as_script(data: dict[str, Any]) -> Markup:
-    """JSON that cannot end the script element it stands in."""
+    """Return JSON that cannot end the script element it stands in."""
     text = json.dumps(data, separators=(",", ":"), allow_nan=False)
     return Markup(text.replace("<", "\\u003c").replace("&", "\\u0026"))
 
 
-def length_unit(content: ReportContent) -> str:
-    """ "m" where the source's depth is metric, else "units"."""
+def length_unit(content: SceneContent) -> str:
+    """Return "m" where the source's depth is metric, else "units"."""
     return "m" if content.source.depth_scale == "metric" else "units"
 
 
 def _poses(cameras: Cameras) -> list[list[float]]:
-    """Per frame: quaternion (w, x, y, z) camera to world, then the position."""
+    """Return a row a frame: quaternion (w, x, y, z) camera to world, then the position."""
     transforms = cameras.camera_to_world.detach().cpu().double()
     return [
         [round(float(v), 6) for v in (*quaternion_from_matrix(pose[:3, :3]), *pose[:3, 3])]
@@ -64,7 +64,7 @@ def _poses(cameras: Cameras) -> list[list[float]]:
 
 
 def _pivot_depth(means: Tensor, camera: Cameras) -> float:
-    """Median depth of the Gaussians in front of the source camera: what orbiting turns around."""
+    """Return the median depth of the Gaussians before the source camera: orbits turn around it."""
     world_to_camera = camera.world_to_camera[0].detach().cpu().double()
     depths = means.detach().cpu().double() @ world_to_camera[2, :3] + world_to_camera[2, 3]
     in_front = depths[depths > 0]

@@ -31,13 +31,13 @@ class PathScale:
 
 
 def paths_from_source(paths: list[Cameras], source: Cameras) -> list[Cameras]:
-    """The same cameras in the source camera's own axes."""
+    """Return the same cameras in the source camera's own axes."""
     origin = source.camera_to_world[0].double()
     return [path.to(torch.float64).relative_to(origin) for path in paths]
 
 
 def common_scale(paths: list[Cameras]) -> PathScale:
-    """The scale that fits every path, whichever way it goes."""
+    """Return the scale that fits every path, whichever way it goes."""
     if not paths:
         return PathScale((0.0, 0.0, 0.0), 1.0)
     centres = torch.cat([path.centres for path in paths])
@@ -48,15 +48,17 @@ def common_scale(paths: list[Cameras]) -> PathScale:
 
 
 def scale_bar_length(scale: PathScale) -> float:
-    """A round length (1, 2 or 5 times a power of ten) of about a third of the plot."""
+    """Return a round length (1, 2 or 5 times a power of ten) of about a third of the plot."""
     rough = 2 * scale.reach / 3
     power = 10.0 ** math.floor(math.log10(rough))
     return max(f * power for f in (1, 2, 5) if f * power <= rough)
 
 
 def draw_path(path: Cameras, held_out: tuple[int, ...], scale: PathScale, unit: str) -> Markup:
-    """Path in the source camera's axes, seen from above (forward is up) and from the right side
-    (forward is right), held-out cameras as dots."""
+    """Draw a path in the source camera's axes, held-out cameras as dots.
+
+    It is seen from above (forward is up) and from the right side (forward is right).
+    """
     above = _plot(path, held_out, scale, horizontal=0, vertical=2, upwards=1.0)
     side = _plot(path, held_out, scale, horizontal=2, vertical=1, upwards=-1.0)
     length = scale_bar_length(scale)
@@ -83,7 +85,7 @@ def _plot(
     vertical: int,
     upwards: float,
 ) -> str:
-    """One orthographic plot; `upwards` is +1 where the vertical axis rises on the paper."""
+    """Draw one orthographic plot; `upwards` is +1 where the vertical axis rises on the paper."""
 
     def at(point: Float[Tensor, 3]) -> tuple[float, float]:
         fit = (SIZE / 2 - _MARGIN) / scale.reach
@@ -104,7 +106,7 @@ def _plot(
 
 
 def _wedge(path: Cameras, index: int, at, scale: PathScale) -> str:
-    """What a camera sees, as a triangle from its centre through the picture's edges."""
+    """Draw a camera's field of view: a triangle from its centre through the picture's edges."""
     fx, fy, cx, cy = path.intrinsics[index].tolist()
     depth = _WEDGE / (1 + _WEDGE) * scale.reach
     corners = [

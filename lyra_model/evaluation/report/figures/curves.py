@@ -29,7 +29,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class _Axis:
-    """A linear map from values to pixels; logarithmic where told."""
+    """A linear map from values to pixels; logarithmic on request."""
 
     low: float
     high: float
@@ -48,11 +48,11 @@ class _Axis:
 def draw_curves(
     curves: list[Curve], *, y_label: str, description: str, logarithmic: bool = False
 ) -> Markup:
-    """Curves over training steps.
+    """Draw curves over training steps.
 
     Args:
         y_label: quantity and unit, written above the axis.
-        description: what a reader who cannot see the picture is told.
+        description: text for a reader who cannot see the picture.
         logarithmic: values must then be positive; others are not drawn.
     """
     curves = [_drawable(curve, logarithmic=logarithmic) for curve in curves]
@@ -75,7 +75,7 @@ def draw_curves(
 
 
 def running_mean(values: Float[np.ndarray, " step"], window: int) -> Float[np.ndarray, " step"]:
-    """Mean over a centred window, narrower at both ends so that it never looks outside."""
+    """Return the mean over a centred window, narrower at both ends: it never looks outside."""
     sums = np.concatenate([[0.0], np.cumsum(values)])
     index = np.arange(len(values))
     reach = np.minimum(np.minimum(index, index[::-1]), window // 2)
@@ -137,7 +137,7 @@ def _grid(x: _Axis, y: _Axis) -> str:
 
 
 def round_ticks(low: float, high: float, *, logarithmic: bool) -> list[float]:
-    """Round values within [low, high]: 1, 2, 5 times powers of ten, about five of them."""
+    """Return round values within [low, high]: 1, 2, 5 times powers of ten, about five of them."""
     if logarithmic:
         decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
         factors = (1, 2, 5) if len(decades) <= 4 else (1,)

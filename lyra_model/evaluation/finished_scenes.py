@@ -1,0 +1,85 @@
+"""Finished scenes: each is judged once, and waits in the scratch store for the report of all.
+
+An item holds the scene's figures (result.json), its page but for what all scenes say together, and
+its Gaussians. A killed evaluation therefore judges only the unfinished scenes again, and memory
+holds one scene at a time, however many there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lyra_data.clips.store import clip_hash, held_out_hash
+from lyra_data.dataset.format.manifest import Manifest
+from lyra_data.engine.hashing import content_key
+from lyra_data.engine.provenance import code_fingerprint
+from lyra_data.views.dropped import DroppedView
+from lyra_model.evaluation.report.page import page_fingerprint
+from lyra_model.evaluation.scene_result import SceneResult
+from lyra_model.export.ply import write_ply
+from lyra_model.gaussians import Gaussians
+
+PAGE_FILE, GAUSSIANS_FILE = "page.html", "gaussians.ply"
+
+
+@dataclass(frozen=True)
+class JudgedScene:
+    """A scene that was judged.
+
+    Attributes:
+        page: but for what all scenes say together.
+    """
+
+    result: SceneResult
+    page: str
+    gaussians: Gaussians
+
+    def write(self, item: Path) -> None:
+        """Write the scene's files into an empty folder."""
+        self.result.write(item)
+        (item / PAGE_FILE).write_text(self.page, encoding="utf-8")
+        write_ply(self.gaussians, item / GAUSSIANS_FILE)
+
+
+class SceneKeys:
+    """Content keys of evaluated scenes: everything that shapes an item.
+
+    Args:
+        settings: params, checkpoints and device, as plain JSON values.
+    """
+
+    def __init__(self, manifest: Manifest, settings: Mapping[str, Any]) -> None:
+        self._manifest = manifest
+        self._shared = {
+            "dataset": manifest.dataset_hash,
+            "settings": settings,
+            "code": code_fingerprint("lyra_data", "lyra_model"),
+            "page": page_fingerprint(),
+        }
+
+    def key(self, scene_id: str, clip: Path, held_out: Path) -> str:
+        """Return the key of a scene.
+
+        Args:
+            clip, held_out: folders of its clip and of its real photos.
+
+        Raises:
+            CorruptDataError: the index of one of them is missing, cut or altered.
+        """
+        return content_key(
+            {
+                "scene_id": scene_id,
+                "clip": clip_hash(clip),
+                "held_out": held_out_hash(held_out),
+                "dropped": [view.as_json() for view in dropped_of(self._manifest, scene_id)],
+                **self._shared,
+            }
+        )
+
+
+def dropped_of(manifest: Manifest, scene_id: str) -> list[DroppedView]:
+    """Return the views of a scene that were made and kept out of the dataset."""
+    return [view for view in manifest.dropped if view.scene_id == scene_id]

@@ -1,0 +1,53 @@
+"""Scene evaluation: every method's pictures of one scene beside the true ones, scored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lyra_data.scene.cameras import Cameras
+from lyra_model.batches.loading import Targets
+from lyra_model.evaluation.baselines import Prediction
+from lyra_model.evaluation.scoring import FrameScores
+from lyra_model.gaussians import Gaussians
+
+DECODER, FIRST_PHASE, COPIED, WARPED = "decoder", "first_phase", "copied", "warped"
+"""The methods, as evaluation.json names them."""
+
+
+@dataclass(frozen=True)
+class ComparedMethods:
+    """All methods against one set of targets.
+
+    Attributes:
+        labels: (position of the view, frame) of every target; (-1, index) for real photos.
+    """
+
+    labels: list[tuple[int, int]]
+    targets: Targets
+    predictions: dict[str, Prediction]
+    scores: dict[str, FrameScores]
+
+
+@dataclass(frozen=True)
+class SceneEvaluation:
+    """Everything measured on one scene.
+
+    Attributes:
+        held_out: on the held-out frames of every view, views one after another.
+        real: on the real photos, in their order; None where the scene has none.
+        cameras: of all frames of every view, at the judged phase's size.
+        num_input_frames: leading frames of every view that the judged decoder reads.
+        num_held_out: last frames of every view that training never saw.
+        gaussians: of the judged phase, in the frame of the first input camera; of a scene that
+            moves, at its first moment.
+        moves: whether the scene moves, and frames were predicted moment by moment.
+    """
+
+    scene_id: str
+    held_out: ComparedMethods
+    real: ComparedMethods | None
+    cameras: list[Cameras]
+    num_input_frames: int
+    num_held_out: int
+    gaussians: Gaussians
+    moves: bool

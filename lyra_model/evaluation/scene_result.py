@@ -1,0 +1,143 @@
+"""Scene result: one scene's figures as plain values, all that the whole evaluation keeps of it.
+
+Floats go through JSON and come back to the last bit: Python writes the shortest decimal that reads
+back as the same number, and NaN and Infinity as words that only Python reads.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lyra_data.scene.view import View
+from lyra_model.evaluation.scene_evaluation import SceneEvaluation
+from lyra_model.evaluation.scoring import FrameScores
+from lyra_model.metrics.scores import Scores
+
+RESULT_FILE = "result.json"
+
+ScoresByMethod = Mapping[str, FrameScores]
+"""Methods have the names of scene_evaluation."""
+
+
+@dataclass(frozen=True)
+class ViewFacts:
+    """One view, as the provenance of an evaluation lists it.
+
+    Attributes:
+        name: scene, trajectory and, where it is so, that its motion is reversed.
+        seed: derived seed of its distance.
+        codec_psnr_db: how well the codec reproduces its frames.
+    """
+
+    name: str
+    seed: str
+    codec_psnr_db: float
+
+    @staticmethod
+    def of(view: View, codec_psnr_db: float) -> ViewFacts:
+        direction = " reversed" if view.motion_reversed else ""
+        name = f"{view.scene_id}/{view.trajectory}{direction}"
+        return ViewFacts(name, view.provenance["distance_seed"], codec_psnr_db)
+
+
+@dataclass(frozen=True)
+class SceneResult:
+    """Figures of one scene.
+
+    Attributes:
+        held_out: on the held-out frames of every view.
+        frames_past_input: distance of each of these frames from the last one that was read.
+        real: on the real photos; None where the scene has none.
+        num_gaussians: of the judged decoder.
+        views: all of the scene, in the dataset's order.
+        origins: facts about the source and the makers of its views, by title.
+    """
+
+    scene_id: str
+    held_out: ScoresByMethod
+    frames_past_input: list[int]
+    real: ScoresByMethod | None
+    num_gaussians: int
+    views: list[ViewFacts]
+    origins: dict[str, dict[str, str]]
+
+    @staticmethod
+    def of(
+        evaluation: SceneEvaluation, views: list[View], codec_psnrs_db: list[float]
+    ) -> SceneResult:
+        """Return the figures of an evaluated scene."""
+        last_read = evaluation.num_input_frames - 1
+        return SceneResult(
+            scene_id=evaluation.scene_id,
+            held_out=evaluation.held_out.scores,
+            frames_past_input=[frame - last_read for _, frame in evaluation.held_out.labels],
+            real=None if evaluation.real is None else evaluation.real.scores,
+            num_gaussians=len(evaluation.gaussians),
+            views=list(map(ViewFacts.of, views, codec_psnrs_db)),
+            origins=_origins(views[0].provenance),
+        )
+
+    def write(self, folder: Path) -> None:
+        """Write the result into a folder that is there."""
+        values = {
+            **vars(self),
+            "held_out": _plain(self.held_out),
+            "real": None if self.real is None else _plain(self.real),
+            "views": [asdict(view) for view in self.views],
+        }
+        (folder / RESULT_FILE).write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+
+    @staticmethod
+    def read(folder: Path) -> SceneResult:
+        """Read what `write` wrote."""
+        values = json.loads((folder / RESULT_FILE).read_text(encoding="utf-8"))
+        real = values["real"]
+        return SceneResult(
+            **{
+                **values,
+                "held_out": _scores(values["held_out"]),
+                "real": None if real is None else _scores(real),
+                "views": [ViewFacts(**view) for view in values["views"]],
+            }
+        )
+
+
+def _origins(provenance: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """Return what a view states of its source and of what made it."""
+    prefix = "source_"
+    source = {k: v for k, v in provenance.items() if k.startswith(prefix)}
+    return {
+        "Source": {name.removeprefix(prefix): value for name, value in source.items()},
+        "Views": {k: v for k, v in provenance.items() if k.startswith(("teacher", "codec"))},
+    }
+
+
+def _plain(methods: ScoresByMethod) -> dict[str, Any]:
+    return {
+        method: {
+            name: {"values": one.values.tolist(), "num_pixels": one.num_pixels.tolist()}
+            for name, one in vars(scores).items()
+        }
+        for method, scores in methods.items()
+    }
+
+
+def _scores(methods: Mapping[str, Any]) -> dict[str, FrameScores]:
+    return {
+        method: FrameScores(
+            **{
+                name: Scores(
+                    torch.tensor(one["values"], dtype=torch.float64),
+                    torch.tensor(one["num_pixels"], dtype=torch.int64),
+                )
+                for name, one in scores.items()
+            }
+        )
+        for method, scores in methods.items()
+    }
