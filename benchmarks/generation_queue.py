@@ -17,14 +17,15 @@ import torch
 import yaml
 
 from lyra_data.clips.store import write_clip
+from lyra_data.engine.executors.base import Crew
 from lyra_data.engine.placement import Placement
 from lyra_data.engine.progress import silent
 from lyra_data.generation.estimate import LYRA_IMAGES, LYRA_VIDEOS
-from lyra_data.generation.executors.base import Crew
 from lyra_data.generation.jobs import ClipFacts, Job
 from lyra_data.generation.keys import KeyMaker
 from lyra_data.generation.params import GenerateParams
-from lyra_data.generation.runner import Plan, generate_views
+from lyra_data.generation.plan import Plan
+from lyra_data.generation.runner import generate_views
 from lyra_data.scene.cameras import Cameras
 from lyra_data.scene.clip import Clip
 from lyra_data.scene.quality import ViewQuality

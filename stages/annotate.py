@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from lyra_data.annotation.annotate import AnnotateParams, annotate_sources
-from lyra_data.engine.placement import Offload, Placement
+from lyra_data.engine.executors.base import Crew
+from lyra_data.engine.placement import Offload
 from lyra_data.engine.progress import Progress, silent
 from stages.params import load_section
 from stages.summary import Summary
@@ -17,9 +18,11 @@ SECTION = AnnotateParams
 def run_annotate(
     params_file: Path,
     *,
+    executor: str = "local",
+    workers: int | None = None,
+    ray_address: str = "auto",
     device: str | None = None,
     offload: Offload = "none",
-    workers: int | None = None,
     progress: Progress = silent,
 ) -> Summary:
     """Annotate every source of params.yaml. See `lyra-data annotate --help`."""
@@ -31,8 +34,7 @@ def run_annotate(
         held_out=workspace.held_out,
         scratch=workspace.scratch,
         progress=progress,
-        placement=Placement.asked_for(device, offload, workspace.root),
-        workers=workers,
+        crew=Crew(executor, workers, ray_address, device, offload, workspace.root),
     )
     known = min(scene.depth_known_fraction for scene in annotation.scenes)
     return Summary(

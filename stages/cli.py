@@ -11,7 +11,7 @@ import typer
 
 from lyra_data import __version__
 from stages.options import (
-    WORKERS,
+    AnnotateWorkersOption,
     DeviceOption,
     ExecutorOption,
     JsonOption,
@@ -86,16 +86,9 @@ def annotate(
         typer.Option(help="Where clips of INPUTs go; not given: outputs/annotated."),
     ] = None,
     json_output: JsonOption = False,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            help="How many scenes at once, each in a process with its share of the cores; "
-            "not given: one, in this process.",
-            min=1,
-            rich_help_panel=WORKERS,
-            envvar="LYRA_ANNOTATE_WORKERS",
-        ),
-    ] = None,
+    executor: ExecutorOption = "local",
+    workers: AnnotateWorkersOption = None,
+    ray_address: RayAddressOption = "auto",
     device: DeviceOption = None,
     offload: OffloadOption = "none",
 ) -> None:
@@ -106,7 +99,8 @@ def annotate(
     metres (or "up_to_scale", as the source says), poses camera-to-world with OpenCV axes.
     A killed run redoes only the scenes it was working on; workers and devices change no result.
     """
-    options: dict[str, Any] = {"device": device, "offload": offload, "workers": workers}
+    options: dict[str, Any] = {"executor": executor, "workers": workers, "device": device}
+    options |= {"ray_address": ray_address, "offload": offload}
     if not inputs:
         if output is not None:
             raise typer.BadParameter("--output is for clips of INPUTs, and none is given")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lyra_data.engine.executors.base import Crew
 from lyra_data.engine.placement import Offload
 from lyra_data.engine.progress import Progress, silent
-from lyra_data.generation.executors.base import Crew
 from lyra_data.generation.params import GenerateParams
 from lyra_data.generation.runner import generate_views
 from stages.params import load_section, load_seed

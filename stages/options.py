@@ -41,6 +41,16 @@ WorkersOption = Annotated[
         envvar="LYRA_WORKERS",
     ),
 ]
+AnnotateWorkersOption = Annotated[
+    int | None,
+    typer.Option(
+        help="How many scenes at once, each worker with its share of the cores; not given: one a "
+        "GPU, without GPU one.",
+        min=1,
+        rich_help_panel=WORKERS,
+        envvar="LYRA_ANNOTATE_WORKERS",
+    ),
+]
 RayAddressOption = Annotated[
     str,
     typer.Option(

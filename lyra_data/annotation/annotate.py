@@ -4,6 +4,7 @@ Pictures from text are painted first, so that the painter is gone before a depth
 Pictures and finished scenes wait in the scratch store, so a kill loses the picture or the scene
 that was being worked on, and no other. Sources are read again by every run, for a scene is found
 by what was read: decoding is cheap beside painting and estimating, which are not repeated.
+Where scenes are annotated, in how many processes, is the executor's affair (engine/executors).
 """
 
 from __future__ import annotations
@@ -18,13 +19,15 @@ from typing import Annotated
 from pydantic import Field
 
 from lyra_data.annotation.annotators import ANNOTATORS
-from lyra_data.annotation.finished_scenes import SceneFacts
-from lyra_data.annotation.workers import PICTURES_STAGE, AnnotationSetup, Finished, annotate_all
-from lyra_data.engine.atomic import folder_atomically
+from lyra_data.annotation.finished_scenes import STAGE, FinishedScenes, SceneFacts
+from lyra_data.annotation.worker import PICTURES_STAGE, AnnotationSetup, SceneTask
+from lyra_data.engine.atomic import folder_atomically, remove_leftovers
 from lyra_data.engine.errors import InputError, ParamsError
+from lyra_data.engine.executors import open_executor
+from lyra_data.engine.executors.base import Crew
+from lyra_data.engine.executors.task_queue import TaskQueue
 from lyra_data.engine.failures import Failure, check_failures, record_failures
 from lyra_data.engine.params import Params
-from lyra_data.engine.placement import Placement
 from lyra_data.engine.progress import Progress
 from lyra_data.engine.scratch import ScratchStore
 from lyra_data.models.depth import DEPTH_ESTIMATORS
@@ -58,7 +61,7 @@ class AnnotateParams(Params):
 
 @dataclass(frozen=True)
 class Annotation:
-    """What annotation did.
+    """Lists what annotation made, and what it could not.
 
     Attributes:
         scenes: those that went well, in the order of their sources.
@@ -80,72 +83,66 @@ def annotate_sources(
     held_out: Path,
     scratch: Path,
     progress: Progress,
-    placement: Placement | None = None,
-    workers: int | None = None,
+    crew: Crew | None = None,
 ) -> Annotation:
     """Read every source, annotate it, and store its clip and its held-out real views.
 
-    No more than one scene a worker is in memory at a time.
+    No more than one scene a worker is in memory at a time. A scene whose worker died is tried once
+    more when all others are done.
 
     Args:
         root: relative paths in params are relative to this folder.
         clips, held_out: folders to create; each appears whole or not at all.
         scratch: scratch folder of the whole pipeline; finished scenes wait there.
-        placement: where models run; None: on a GPU where there is one.
-        workers: processes that annotate scenes side by side; None: this one alone.
+        crew: how many workers, where; None: `Crew(root=root)`.
 
     Raises:
         ScenesFailedError: more scenes failed than params allow; lists each reason.
         ParamsError: two sources share a scene id, an id is no plain name, or a model that is needed
             is not on this machine.
-        ExecutorError: a worker was killed.
+        ExecutorError: the workers cannot be started, or the GPU of this very process failed.
         StorageError: the disk is full or cannot be written; finished scenes stay in the store.
     """
+    crew = crew or Crew(root=root)
     sources = [SOURCES.create(source, where="annotate.sources") for source in params.sources]
     names = [source.scene_id for source in sources]
     _check_scene_ids(names)
     setup = AnnotationSetup(
-        annotator=params.annotator,
-        depth=params.depth,
-        text_to_image=params.text_to_image,
-        root=root,
-        scratch=scratch,
-        placement=placement or Placement.automatic(root=root),
+        params.annotator, params.depth, params.text_to_image, root=root, scratch=scratch
     )
-    maker = setup.build()
-    failed = _paint(
+    placement = crew.placement_here()
+    unpainted = _paint(
         [source for source in sources if source.needs_painter],
-        TextToImage(params.text_to_image, setup.placement),
+        TextToImage(params.text_to_image, placement),
         ScratchStore(scratch, PICTURES_STAGE),
-        estimator=maker.estimator,
+        estimator=setup.build_maker(placement).estimator,
         progress=progress,
     )
-    todo = [index for index, name in enumerate(names) if name not in failed]
-    done = {
-        index: Finished(index, failure=failed[names[index]])
-        for index in range(len(names))
-        if names[index] in failed
-    }
-    progress.start("Annotating", len(sources), "scenes")
-    progress.advance(len(failed))
-    for finished in annotate_all(setup, [params.sources[index] for index in todo], workers):
-        index = todo[finished.index]
-        done[index] = finished
-        progress.advance(note=f"{names[index]}{' failed' if finished.failure else ''}")
-    scenes, failures = [], []
+    tasks = [
+        SceneTask(number, name, source)
+        for number, (name, source) in enumerate(zip(names, params.sources, strict=True))
+        if name not in unpainted
+    ]
+    queue = TaskQueue(tasks, len(tasks), "Annotating", "scene")
+    try:
+        with open_executor(setup, crew.for_tasks(len(tasks))) as executor:
+            annotated = queue.run(executor, progress)
+    finally:
+        if (scratch / STAGE).is_dir():  # what workers left that were stopped at their work
+            remove_leftovers(scratch / STAGE)
+    failed = unpainted | {names[number]: why for number, why in annotated.failures.items()}
+    failures = [failed[name] for name in names if name in failed]
+    finished = FinishedScenes(scratch)
     with folder_atomically(clips) as clips_folder, folder_atomically(held_out) as held_out_folder:
-        for index in range(len(names)):  # in the sources' order, whoever was done first
-            if done[index].failure is not None:
-                failures.append(done[index].failure)
-            else:
-                key = done[index].key
-                assert key is not None
-                scenes.append(maker.finished.publish(key, clips_folder, held_out_folder))
+        scenes = [
+            finished.publish(key, clips_folder, held_out_folder)
+            for key in annotated.results.values()  # in the sources' order, whoever was done first
+        ]
         check_failures(failures, len(sources), params.max_failed_fraction)
         record_failures(failures, clips_folder)
     progress.finish()
-    made = sum(finished.is_new for finished in done.values())
-    return Annotation(scenes, failures, made, len(scenes) - made)
+    counts = annotated.counts
+    return Annotation(scenes, failures, made=counts["done"], reused=counts["found"])
 
 
 def _paint(
@@ -159,15 +156,15 @@ def _paint(
     """Make the pictures that are not made yet, then give the painter's memory back.
 
     Returns:
-        The scenes whose picture cannot be made.
+        Why pictures cannot be made, by scene.
     """
     if not prompts:
         return {}
     failed = {}
     for source in prompts:
-        _check_depth_is_told(source, estimator)
+        _check_depth_can_be_estimated(source, estimator)
         source.paint_with(painter, pictures)
-    _ = estimator.fingerprint  # a depth model that is missing is told before minutes of painting
+    _ = estimator.fingerprint  # refuses a depth model that is missing before minutes of painting
     progress.start("Painting", len(prompts), "pictures")
     for source in prompts:
         try:
@@ -181,8 +178,8 @@ def _paint(
     return failed
 
 
-def _check_depth_is_told(source: Source, estimator: DepthEstimator) -> None:
-    """Told before the picture is made, which may take minutes."""
+def _check_depth_can_be_estimated(source: Source, estimator: DepthEstimator) -> None:
+    """Refuse an estimator that estimates nothing before minutes of painting."""
     if not estimator.has_model:
         raise ParamsError(
             f"scene {source.scene_id!r} is made from text and comes without depth, and depth "

@@ -31,7 +31,7 @@ FACTS_FILE = "facts.json"
 
 @dataclass(frozen=True)
 class SceneFacts:
-    """What a run tells of a scene; the clip itself stays on the disk.
+    """Describes a finished scene; the clip itself stays on the disk.
 
     Attributes:
         height, width: of the clip, in pixels.
@@ -55,7 +55,7 @@ class SceneFacts:
 
 
 class FinishedScenes:
-    """The scenes in a scratch folder.
+    """Keeps finished scenes in a scratch folder.
 
     Args:
         scratch: scratch folder of the whole pipeline (".work").
@@ -65,7 +65,7 @@ class FinishedScenes:
         self._store = ScratchStore(scratch, STAGE)
 
     def has(self, key: str) -> bool:
-        """Whether the scene is finished, its files checked."""
+        """Return whether the scene is finished; its files are checked."""
         return self._store.get(key) is not None
 
     def put(self, key: str, clip: Clip, held_out: Sequence[HeldOutView]) -> None:
@@ -95,22 +95,23 @@ class FinishedScenes:
         return facts
 
 
-def content_of(value: SourceMaterial) -> dict[str, Any]:
-    """All that material holds, as JSON with a hash for every tensor; part of a scene's key.
+def content_of(material: SourceMaterial) -> dict[str, Any]:
+    """Return all that material holds, as JSON with a hash for every tensor; part of a scene's key.
 
     Every field counts but `location`, so that a new one cannot be forgotten.
     """
-    told = _told(value)
-    del told["location"]
-    return told
+    content = _content(material)
+    del content["location"]
+    return content
 
 
-def _told(value: Any) -> Any:
+def _content(value: Any) -> Any:
     if isinstance(value, Tensor):
-        shape, content = list(value.shape), sha256_of_bytes(value.contiguous().numpy().tobytes())
-        return {"type": str(value.dtype), "shape": shape, "sha256": content}
+        data = value.contiguous().numpy().tobytes()
+        shape, sha256 = list(value.shape), sha256_of_bytes(data)
+        return {"type": str(value.dtype), "shape": shape, "sha256": sha256}
     if is_dataclass(value):
-        return {field.name: _told(getattr(value, field.name)) for field in fields(value)}
+        return {field.name: _content(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, tuple):
-        return [_told(item) for item in value]
+        return [_content(item) for item in value]
     return value

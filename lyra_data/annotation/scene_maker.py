@@ -21,7 +21,7 @@ from lyra_data.sources.base import Source
 
 @dataclass(frozen=True)
 class SceneMaker:
-    """What all scenes of a run have in common. It keeps no scene: all it leaves is on the disk.
+    """Holds what all scenes of a run have in common, and no scene: all it leaves is on the disk.
 
     Attributes:
         root: relative paths of sources are relative to this folder.
@@ -40,7 +40,7 @@ class SceneMaker:
         return FinishedScenes(self.scratch)
 
     def finish(self, source: Source) -> tuple[str, bool]:
-        """Annotate a scene, unless it is found finished; its key, and whether it is new.
+        """Annotate a scene, unless it is found finished; return its key, and whether it is new.
 
         Raises:
             InputError: its source cannot be read or annotated.
@@ -57,8 +57,11 @@ class SceneMaker:
         return key, True
 
     def _annotator_of(self, material: SourceMaterial) -> Annotator:
-        """Nothing is solved anew that was given, and no video annotator is asked about a picture:
-        both are only framed, a picture after the depth estimator has completed it."""
+        """Return who annotates the material.
+
+        Nothing is solved anew that was given, and no video annotator is asked about a picture: both
+        are only framed, a picture after the depth estimator has completed it.
+        """
         is_complete = material.depth is not None and material.cameras is not None
         if not self.annotator.solves or (len(material.frames) > 1 and not is_complete):
             return self.annotator
@@ -66,7 +69,7 @@ class SceneMaker:
         return GivenAnnotator(GivenAnnotatorParams(name="given", **framing))
 
     def _key(self, material: SourceMaterial, annotator: Annotator) -> str:
-        """Content key of a scene: what was read, what is done with it, and the code that does it.
+        """Return a scene's content key: what was read, what is done with it, and the code for it.
 
         The estimator counts, and its model has to be there, only where it is asked.
         """
@@ -84,7 +87,7 @@ class SceneMaker:
 
 
 def _read(source: Source, root: Path) -> SourceMaterial:
-    """What the source holds; a refusal of the file system is an input's fault, not the output's."""
+    """Read a source; a refusal of the file system is an input's fault here, not the output's."""
     try:
         return source.read(root)
     except OSError as error:

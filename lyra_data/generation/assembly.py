@@ -60,20 +60,20 @@ def assemble(
             text = json.dumps([view.as_json() for view in dropped], ensure_ascii=False)
             (folder / DROPPED_FILE).write_text(text + "\n", encoding="utf-8")
     finished = store.folder / key
-    place = target / scene_id
+    scene_folder = target / scene_id
     chosen = finished / VIEWS_FOLDER / scene_id
-    with storage_errors(place):
-        if place.is_dir():  # a worker died while it linked
-            shutil.rmtree(place)
+    with storage_errors(scene_folder):
+        if scene_folder.is_dir():  # a worker died while it linked
+            shutil.rmtree(scene_folder)
         for path in sorted(chosen.iterdir()) if chosen.is_dir() else ():
-            place.mkdir(parents=True, exist_ok=True)
-            link_or_copy(path, place / path.name)
-    told = json.loads((finished / DROPPED_FILE).read_text(encoding="utf-8"))
-    return [DroppedView.from_json(values) for values in told]
+            scene_folder.mkdir(parents=True, exist_ok=True)
+            link_or_copy(path, scene_folder / path.name)
+    all_dropped = json.loads((finished / DROPPED_FILE).read_text(encoding="utf-8"))
+    return [DroppedView.from_json(values) for values in all_dropped]
 
 
 def nothing_kept(dropped: Sequence[DroppedView]) -> InputError:
-    """The error of a scene whose views were all dropped."""
+    """Return the error of a scene whose views were all dropped."""
     return InputError(
         "\n".join(["no view is good enough:", *(f"  {view.within_scene()}" for view in dropped)]),
         where=f"scene {dropped[0].scene_id}",
@@ -83,8 +83,10 @@ def nothing_kept(dropped: Sequence[DroppedView]) -> InputError:
 
 
 def _numbered(path: Path, view_index: int, folder: Path) -> Path:
-    """The view's file, or one in `folder` that differs in its view_index: where trajectories were
-    added since it was made, the view has another place among the scene's."""
+    """Return the view's file, or one in `folder` that differs in its view_index.
+
+    Where trajectories were added since it was made, the view has another place among the scene's.
+    """
     (made_as,) = pq.read_table(path, columns=["view_index"])["view_index"].to_pylist()
     if made_as == view_index:
         return path

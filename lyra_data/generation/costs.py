@@ -20,12 +20,12 @@ from lyra_data.engine.errors import ExecutorError
 
 COST_FILE = "cost.json"
 MOST_READ = 2000
-"""Finished views that an estimate looks at; more would not make the median better."""
+"""Finished views that an estimate reads; more would not make the median better."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What one view took.
+    """Records what one view took.
 
     Attributes:
         seconds: reading the clip, making the view and writing it.
@@ -49,12 +49,12 @@ class Cost:
 
     @property
     def num_pixels(self) -> int:
-        """Pixels of all frames."""
+        """Return the pixels of all frames."""
         return self.num_frames * self.height * self.width
 
 
 class Stopwatch:
-    """Time and memory from its making on; `cost` is asked at the end."""
+    """Measures time and memory from its making on; `cost` is asked at the end."""
 
     def __init__(self, device: str) -> None:
         self._device = device
@@ -65,7 +65,7 @@ class Stopwatch:
             torch.cuda.reset_peak_memory_stats(device)
 
     def cost(self, view_file: Path, shape: tuple[int, int, int], teacher_fingerprint: str) -> Cost:
-        """What was spent so far. `shape`: frames, height and width of the view."""
+        """Return what was spent so far. `shape`: frames, height and width of the view."""
         on_gpu = self._device.startswith("cuda")
         name = device_name(self._device)
         assert name is not None, "a view was made there"
@@ -85,7 +85,7 @@ def write_cost(cost: Cost, folder: Path) -> None:
 
 
 def read_costs(store_folder: Path) -> list[Cost]:
-    """Of up to MOST_READ finished views; those that cannot be read are left out."""
+    """Read the costs of up to MOST_READ finished views; what cannot be read is left out."""
     costs = []
     for path in islice(_cost_files(store_folder), MOST_READ):
         try:
@@ -106,8 +106,10 @@ def _cost_files(folder: Path) -> Iterator[Path]:
 
 @functools.cache
 def device_name(device: str) -> str | None:
-    """The name of what `device` (as torch spells it) stands for on this machine; None: a GPU that
-    is not here.
+    """Return the name of what `device` (as torch spells it) stands for on this machine.
+
+    Returns:
+        None for a GPU that is not here.
 
     Raises:
         ExecutorError: there is no such device anywhere.

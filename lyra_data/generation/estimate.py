@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lyra_data.engine.errors import InputError, ParamsError
+from lyra_data.engine.executors.failed_tasks import is_tried_again
 from lyra_data.engine.placement import Placement
 from lyra_data.generation import worker
 from lyra_data.generation.costs import read_costs
@@ -19,15 +20,14 @@ from lyra_data.generation.estimate_figures import (
     ViewFigures,
     view_figures,
 )
-from lyra_data.generation.failed_jobs import FailedJobs, is_tried_again
 from lyra_data.generation.jobs import ClipFacts, num_jobs
 from lyra_data.generation.keys import KeyMaker
 from lyra_data.generation.params import GenerateParams
-from lyra_data.generation.runner import Plan
+from lyra_data.generation.plan import Plan
 from lyra_data.generation.view_making import ViewMaker
 
 COPIES_WHILE_RUNNING = 3
-"""Of every view: as made, as assembled (outputs/views is a second name of that file), and in
+"""Counts every view as made, as assembled (outputs/views is a second name of that file), and in
 outputs/dataset. Without `.work` two are left."""
 
 LYRA_IMAGES, LYRA_VIDEOS = 59_031, 7_378
@@ -36,7 +36,7 @@ GPUS = (8, 64, 256, 1024)
 
 @dataclass(frozen=True)
 class Work:
-    """What there is to do.
+    """Counts what there is to do.
 
     Attributes:
         forward, reversed: views by direction.
@@ -60,19 +60,19 @@ class Work:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What `work` takes with `figures`; hours of one unit, bytes at the end of the pipeline."""
+    """Multiplies `work` by `figures`: hours of one unit, bytes at the end of the pipeline."""
 
     work: Work
     figures: ViewFigures
 
     @property
     def hours(self) -> float | None:
-        """GPU-hours or core-hours of the views that are left."""
+        """Return the GPU-hours or core-hours of the views that are left."""
         return _times(self.figures.seconds_per_pixel.value, self.work.pixels_left / 3600)
 
     @property
     def view_bytes(self) -> float | None:
-        """Of all views once; `COPIES_WHILE_RUNNING` times that on the disk."""
+        """Return the bytes of all views once; the disk holds `COPIES_WHILE_RUNNING` times that."""
         return _times(self.figures.bytes_per_pixel.value, self.work.pixels)
 
     def as_json(self) -> dict[str, Any]:
@@ -106,17 +106,17 @@ def estimate_clips(
     root: Path,
     device_name: str | None,
 ) -> Estimate:
-    """For the clips that there are, less what the scratch store holds of their views.
+    """Estimate the views of all clips, less those that the scratch store holds.
 
     Args:
-        device_name: of what views will be made on; None: a GPU that is not on this machine.
+        device_name: what will make the views; None: a GPU that is not on this machine.
     """
     fingerprints = _fingerprints(params, root)
     finished: set[int] = set()
     failed: set[int] = set()
     if fingerprints is not None:
         plan = Plan(list(clips), params, seed, KeyMaker(params, fingerprints))
-        failures = FailedJobs(scratch)
+        failures = worker.failed_views(scratch)
         for task in plan.view_tasks():
             if (scratch / worker.STAGE / task.key).is_dir():
                 finished.add(task.number)
@@ -149,7 +149,7 @@ def simulate(
     root: Path,
     device_name: str | None,
 ) -> Estimate:
-    """For so many images and videos, none of which needs to exist. See `estimate_clips`."""
+    """Estimate for so many images and videos, none of which needs to exist."""
     names = len(params.trajectories.names)
     pixels = (num_images + 2 * num_videos) * names * params.num_frames * height * width
     work = Work(
@@ -209,7 +209,8 @@ def _figures(
 
 
 def _fingerprints(params: GenerateParams, root: Path) -> dict[str, str] | None:
-    """None where weights are missing: an estimate is most wanted before they are fetched."""
+    """Return the models' fingerprints; None where weights are missing, for an estimate is most
+    useful before they are fetched."""
     maker = ViewMaker(params, Placement("cpu", root=root))
     try:
         return maker.fingerprints

@@ -1,4 +1,4 @@
-"""Figures of one view: what it takes of time, disk and memory, each with where it is from.
+"""Figures of one view: the time, disk and memory that it takes, each with where it is from.
 
 Measured on this machine where finished views of the same teacher lie in the scratch store; else
 published, by others or with this engine. Time and disk grow with the number of pixels of all
@@ -23,7 +23,7 @@ RELEASED_BYTES = 25e12
 """nvidia/PhysicalAI-SpatialIntelligence-Lyra-SDG, "about 25 TB"; its videos are lossy."""
 
 GEN3C_PFLOP = 159.0
-"""Of one clip of FULL_SIZE, 35 steps, both passes; counted on the network's shapes."""
+"""One clip of FULL_SIZE, 35 steps, both passes; counted on the network's shapes."""
 
 GEN3C_WEIGHT_BYTES = 2 * 7_237_257_216 + 4 * 105_653_696
 """Transformer in bfloat16, autoencoder in float32."""
@@ -45,7 +45,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class ViewFigures:
-    """What one view takes, by the pixels of all its frames.
+    """Tells what one view takes, by the pixels of all its frames.
 
     Attributes:
         unit: what the seconds are of.
@@ -80,17 +80,17 @@ PUBLISHED: dict[str, ViewFigures] = {
         UNKNOWN,
     ),
 }
-"""By the teacher's name."""
+"""Figures by the teacher's name."""
 
 
 def view_figures(
     teacher: str, teacher_fingerprint: str | None, device: str | None, costs: Sequence[Cost]
 ) -> ViewFigures:
-    """The best known figures of a teacher: measured here, or published, or none.
+    """Return the best known figures of a teacher: measured here, or published, or none.
 
     Args:
         teacher: its name.
-        teacher_fingerprint: the exact model; None where that cannot be told.
+        teacher_fingerprint: the exact model; None where weights are missing.
         device: name of the device it will run on; None: it is not on this machine, so that nothing
             was measured on it.
         costs: of finished views, by whatever teacher and device.

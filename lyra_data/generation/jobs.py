@@ -1,4 +1,4 @@
-"""Jobs: one view each. What to generate, with which distance and seed, known before any work."""
+"""Jobs: one view each, its distance and seeds known before any work."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Job:
 
     @property
     def name(self) -> str:
-        """As people read it: "scene/left", "scene/left reversed"."""
+        """Return the name that people read: "scene/left", "scene/left reversed"."""
         direction = " reversed" if self.motion_reversed else ""
         return f"{self.scene_id}/{self.trajectory}{direction}"
 
@@ -45,7 +45,7 @@ class Job:
 
 
 class Scene(Protocol):
-    """What of a clip its jobs depend on; a Clip and ClipFacts both have it."""
+    """Has what the jobs of a clip depend on; a Clip and ClipFacts both do."""
 
     @property
     def scene_id(self) -> str: ...
@@ -56,11 +56,11 @@ class Scene(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ClipFacts:
-    """A stored clip as its index tells it, read without opening a frame.
+    """Describes a stored clip by its index, read without opening a frame.
 
     Attributes:
         folder: name of the clip's folder.
-        content: names everything that the clip holds (`clip_store.clip_hash`).
+        content: names everything that the clip holds (`clips.store.clip_hash`).
     """
 
     folder: str
@@ -76,7 +76,7 @@ class ClipFacts:
 
 
 def read_facts(folder: Path) -> ClipFacts:
-    """The facts of one stored clip.
+    """Read the facts of one stored clip.
 
     Raises:
         CorruptDataError: the clip's index is missing, cut or altered.
@@ -94,12 +94,12 @@ def read_facts(folder: Path) -> ClipFacts:
 
 
 def num_jobs(scene: Scene, trajectories: TrajectoryParams) -> int:
-    """How many jobs `plan_jobs` gives."""
+    """Return how many jobs `plan_jobs` gives."""
     return len(trajectories.names) * len(_directions(scene))
 
 
 def plan_jobs(scene: Scene, trajectories: TrajectoryParams, *, seed: int) -> list[Job]:
-    """Every view of one clip.
+    """Return a job for every view of one clip.
 
     A still image has each trajectory once; a video has each twice, the second time with its motion
     reversed (Lyra 1's flipped motion). Distances and seeds depend on (seed, scene, trajectory,

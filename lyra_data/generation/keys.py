@@ -11,11 +11,11 @@ from lyra_data.generation.jobs import Job
 from lyra_data.generation.params import GenerateParams
 
 EXTENSION_FINGERPRINT = "extension_depth_fingerprint"
-"""Among a maker's fingerprints only where its teacher makes a path in several segments."""
+"""Fingerprint that a maker has only where its teacher makes a path in several segments."""
 
 
 class KeyMaker:
-    """What all keys of a run have in common, gathered once.
+    """Gathers once what all keys of a run have in common.
 
     Every param counts but those named here, so that a new one cannot be forgotten: which other
     trajectories there are, what becomes of views when all are made, how many may fail, and how

@@ -1,4 +1,4 @@
-"""How one view is made: warp the clip along a path, let the teacher fill it, encode it."""
+"""Making one view: warp the clip along a path, let the teacher fill it, encode it."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ class ViewMaker:
 
     @property
     def fingerprints(self) -> dict[str, str]:
-        """What names the exact models that are asked; part of a view's key and of its provenance.
+        """Return what names the exact models; part of a view's key and of its provenance.
 
         Raises:
             ParamsError: there are no weights, or teacher and codec have different tokenizers.
         """
         _check_latents(self.teacher, self.codec)
-        found = {
+        fingerprints = {
             "teacher": self.teacher.name,
             "teacher_fingerprint": self.teacher.fingerprint,
             "codec": self.codec.name,
@@ -58,8 +58,8 @@ class ViewMaker:
         }
         segment_frames = self.teacher.spec.segment_frames
         if segment_frames is not None and self.params.num_frames > segment_frames:
-            found[EXTENSION_FINGERPRINT] = self.estimator.fingerprint
-        return found
+            fingerprints[EXTENSION_FINGERPRINT] = self.estimator.fingerprint
+        return fingerprints
 
     def make(self, clip: Clip, job: Job) -> View:
         """Generate one view.
@@ -69,8 +69,8 @@ class ViewMaker:
             ParamsError: the teacher cannot take pictures of the clip's size.
         """
         _check_size(clip.cameras.height, clip.cameras.width, self.teacher)
-        shown = select_frames(clip, self.params.num_frames, self.params.frames)
-        moving = shown.reversed_in_time() if job.motion_reversed else shown
+        selected = select_frames(clip, self.params.num_frames, self.params.frames)
+        moving = selected.reversed_in_time() if job.motion_reversed else selected
         cameras = self._trajectory(moving, job)
         rollout = CacheRollout(
             Cache3D.from_clip(moving, self.params.cache),
@@ -112,7 +112,7 @@ class ViewMaker:
             quality=measure_view(
                 made.frames, made.filled, pictures=rollout.pictures, known=depth > 0
             ),
-            provenance=self._provenance(shown, job, len(clip)),
+            provenance=self._provenance(selected, job, len(clip)),
         )
 
     def _trajectory(self, clip: Clip, job: Job) -> Cameras:
@@ -129,7 +129,7 @@ class ViewMaker:
         )
 
     def _latents(self, made: TeacherOutput) -> torch.Tensor:
-        """The teacher's own latents where they are in the codec's space, else an encoding."""
+        """Return the teacher's own latents where they are in the codec's space, else encode."""
         if made.latents is not None and self.teacher.spec.latent_space == self.codec.name:
             return made.latents
         video = rearrange(made.frames, "frame channel height width -> channel frame height width")
@@ -185,7 +185,7 @@ def _nearest(size: int, multiple: int, up: bool) -> int:
 
 
 def _check_latents(teacher: Teacher, codec: LatentCodec) -> None:
-    """A teacher's own latents pass for the codec's only where both have the same weights."""
+    """Check that a teacher whose latents pass for the codec's has the codec's weights."""
     if teacher.spec.latent_space != codec.name:
         return
     if teacher.latents_fingerprint != codec.fingerprint:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 from rich.text import Text
@@ -14,7 +15,7 @@ from lyra_data.annotation.annotators.framed import FramedParams
 from lyra_data.clips.store import CLIP_INDEX
 from lyra_data.engine.atomic import partial_folder, publish_folder
 from lyra_data.engine.errors import InputError
-from lyra_data.engine.placement import Offload, Placement
+from lyra_data.engine.executors.base import Crew
 from lyra_data.engine.progress import Progress, silent
 from lyra_data.sources.detection import source_params_of_all
 from stages.params import load_yaml
@@ -33,10 +34,8 @@ def run_annotate_inputs(
     inputs: Sequence[Path],
     *,
     output: Path | None = None,
-    device: str | None = None,
-    offload: Offload = "none",
-    workers: int | None = None,
     progress: Progress = silent,
+    **crew: Any,
 ) -> Summary:
     """Make a clip of every input: a video, a folder of frames, a ViPE, nerfstudio or COLMAP result.
 
@@ -47,6 +46,7 @@ def run_annotate_inputs(
     Args:
         output: folder that every clip is put into under its scene's name; None: outputs/annotated
             beside params.yaml.
+        crew: fields of Crew, as `run_annotate` takes them.
     """
     workspace = Workspace(params_file.resolve().parent)
     sources = source_params_of_all([path.absolute() for path in inputs])
@@ -69,8 +69,7 @@ def run_annotate_inputs(
             held_out=workplace / "held_out",
             scratch=workspace.scratch,
             progress=progress,
-            placement=Placement.asked_for(device, offload, workspace.root),
-            workers=workers,
+            crew=Crew(**crew, root=workspace.root),
         )
         for scene in annotation.scenes:
             publish_folder(workplace / "clips" / scene.scene_id, target / scene.scene_id)

@@ -15,7 +15,7 @@ from lyra_data.generation.costs import device_name
 from lyra_data.generation.estimate import Estimate, estimate_clips, simulate
 from lyra_data.generation.estimate_figures import GEN3C_WEIGHT_BYTES
 from lyra_data.generation.params import GenerateParams
-from lyra_data.generation.runner import read_clip_facts
+from lyra_data.generation.plan import read_clip_facts
 from stages.params import check_all, load_section, load_seed, load_yaml
 from stages.summary import Summary
 from stages.workspace import Workspace

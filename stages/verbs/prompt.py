@@ -12,9 +12,9 @@ from rich.text import Text
 
 from lyra_data.annotation.annotate import AnnotateParams, annotate_sources
 from lyra_data.engine.errors import InputError
+from lyra_data.engine.executors.base import Crew
 from lyra_data.engine.placement import Placement
 from lyra_data.engine.progress import Progress, silent
-from lyra_data.generation.executors.base import Crew
 from lyra_data.generation.params import GenerateParams
 from lyra_data.generation.runner import generate_views
 from lyra_data.generation.view_making import ViewMaker
@@ -56,9 +56,6 @@ def run_prompt(
     annotate, seed = load_section(params_file, "annotate", AnnotateParams), load_seed(params_file)
     generate = load_section(params_file, "generate", GenerateParams)
     workers = Crew(**crew, root=root)
-    # A cluster's devices are not this machine's, where the picture is made.
-    device = workers.device if workers.executor == "local" else None
-    placement = Placement.asked_for(device, workers.offload, root)
     _check_generation(generate, root)
     scene = prompt_scene(text, annotate.text_to_image, seed=seed)
     folder = root / "outputs" / "prompts" / scene.scene_id
@@ -69,7 +66,7 @@ def run_prompt(
         held_out=folder / "held_out",
         scratch=workspace.scratch,
         progress=progress,
-        placement=placement,
+        crew=workers.here(),
     )
     gc.collect()  # the depth model is done with; workers are other processes and need its memory
     torch.cuda.empty_cache()

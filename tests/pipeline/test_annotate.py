@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from lyra_data.annotation.annotate import _check_scene_ids
 from lyra_data.annotation.annotators.given import GivenAnnotator
+from lyra_data.engine.executors.base import Crew
 from lyra_data.engine.hashing import sha256_of_files
 from lyra_data.engine.placement import Placement
 from lyra_data.scene.clip import Clip
@@ -154,12 +155,12 @@ def invoke(project: Project, *arguments: str, **environment: str) -> Any:
 def test_models_run_where_options_or_the_environment_say(
     project: Project, monkeypatch: pytest.MonkeyPatch, is_told_by: str
 ) -> None:
-    placements: list[Placement] = []
+    crews: list[Crew] = []
     annotate_sources = stage.annotate_sources
 
-    def watch(*arguments: Any, placement: Placement, **options: Any) -> Any:
-        placements.append(placement)
-        return annotate_sources(*arguments, placement=placement, **options)
+    def watch(*arguments: Any, crew: Crew, **options: Any) -> Any:
+        crews.append(crew)
+        return annotate_sources(*arguments, crew=crew, **options)
 
     monkeypatch.setattr(stage, "annotate_sources", watch)
     if is_told_by == "options":
@@ -167,7 +168,8 @@ def test_models_run_where_options_or_the_environment_say(
     else:
         result = invoke(project, LYRA_DEVICE="cpu", LYRA_OFFLOAD="group")
     assert result.exit_code == 0, result.output
-    assert placements == [Placement("cpu", "group", project.root)]
+    (crew,) = crews
+    assert crew.placement_here() == Placement("cpu", "group", project.root)
 
 
 @pytest.mark.parametrize("device", ["cuda:7", "gpu", "meta"])

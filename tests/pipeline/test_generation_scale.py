@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from lyra_data.generation.worker import STAGE as VIEWS_STAGE
 from stages.annotate import run_annotate
 from stages.cli import app
 from stages.generate import run_generate
+from tests.children import descendants, is_alive, wait_until
 from tests.pipeline.project import Project, write_source
 
 RUN_UNTIL_KILLED = """
@@ -76,20 +76,6 @@ def begun(project: Project) -> list[list[str]]:
     return [line.split() for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def wait_until(condition: Any, seconds: float = 120.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it never came to that"
-        time.sleep(0.05)
-
-
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_a_killed_run_leaves_no_process_behind_and_goes_on_to_the_same_bytes(
     project: Project, finished: Project, number: int
@@ -103,9 +89,11 @@ def test_a_killed_run_leaves_no_process_behind_and_goes_on_to_the_same_bytes(
         wait_until(lambda: len(begun(project)) == 4 or run.poll() is not None)
         wait_until(lambda: len(list(finished_views.glob("[0-9a-f]*"))) == 2)
         workers = {int(pid) for pid, _ in begun(project)}
+        started = descendants(run.pid)
+        assert len(workers) == 2 and workers <= started
         run.send_signal(number)
         run.wait(timeout=60)
-    wait_until(lambda: not any(is_alive(pid) for pid in workers), 30)
+    wait_until(lambda: not any(is_alive(pid) for pid in started), 60)
     assert not (project.root / "outputs" / "views").exists()
 
     again = run_generate(project.params_file)

@@ -12,16 +12,18 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from lyra_data.engine.executors.base import WORKER_DIED
 from lyra_data.engine.failures import Failure
 from lyra_data.engine.placement import Placement
 from lyra_data.engine.progress import silent
 from lyra_data.generation.costs import Cost, Stopwatch, device_name, read_costs, write_cost
 from lyra_data.generation.estimate import Estimate, estimate_clips, scale_table, simulate
 from lyra_data.generation.estimate_figures import FULL_PIXELS, PUBLISHED, view_figures
-from lyra_data.generation.failed_jobs import WORKER_DIED, FailedJobs
 from lyra_data.generation.keys import KeyMaker
-from lyra_data.generation.runner import Plan, generate_views, read_clip_facts
+from lyra_data.generation.plan import Plan, read_clip_facts
+from lyra_data.generation.runner import generate_views
 from lyra_data.generation.view_making import ViewMaker
+from lyra_data.generation.worker import failed_views
 from stages.cli import app
 from tests.generation_stubs import stub_params, write_clips
 from tests.goldens import REPOSITORY
@@ -175,7 +177,7 @@ def test_what_a_dead_worker_left_is_still_to_be_made_until_it_is_given_up(tmp_pa
     maker = ViewMaker(params, Placement("cpu"))
     (left, _) = Plan(clips, params, 1, KeyMaker(params, maker.fingerprints)).view_tasks()
     for failed in (0, 0, 1):
-        FailedJobs(tmp_path).put_lost(left.key, Failure(left.name, WORKER_DIED, "killed"))
+        failed_views(tmp_path).put_lost(left.key, Failure(left.name, WORKER_DIED, "killed"))
         work = estimate_clips(
             clips, params, seed=1, scratch=tmp_path, root=tmp_path, device_name="A CPU"
         ).work

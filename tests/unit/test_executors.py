@@ -22,17 +22,20 @@ import pytest
 import torch
 
 from lyra_data.engine.errors import ExecutorError, LyraError, StorageError
+from lyra_data.engine.executors import open_executor, worker, worker_process
+from lyra_data.engine.executors.base import Crew, Outcome
+from lyra_data.engine.executors.machine_shares import variables_of_workers, visible_gpus
+from lyra_data.engine.executors.ray import Actors
+from lyra_data.engine.executors.worker_process import how_it_ended
 from lyra_data.engine.hashing import sha256_of_files
 from lyra_data.engine.placement import Placement
 from lyra_data.engine.progress import SilentProgress, silent
-from lyra_data.generation import assembly, worker
-from lyra_data.generation.executors import local, open_executor
-from lyra_data.generation.executors.base import Crew
-from lyra_data.generation.executors.local import environments, how_it_ended, visible_gpus
-from lyra_data.generation.executors.ray import Actors
+from lyra_data.generation import assembly
 from lyra_data.generation.runner import Generation, generate_views
-from lyra_data.generation.worker import WorkerSetup
+from lyra_data.generation.worker import GenerationSetup, SceneTask
+from stages.annotate import run_annotate
 from tests.generation_stubs import StubMaker, stub_params, write_clips
+from tests.pipeline.project import Project, write_source
 
 JOBS = sorted(f"{scene}/{name}" for scene in "abc" for name in ("left", "up"))
 
@@ -158,7 +161,7 @@ def test_a_gpu_that_fails_under_the_run_s_own_process_stops_it_and_nothing_is_re
 @pytest.mark.parametrize("crew", [Crew(workers=1), Crew()])
 def test_a_worker_with_nothing_but_faults_is_replaced(tmp_path, monkeypatch, crew):
     monkeypatch.setattr(worker, "MOST_IN_A_ROW", 2)
-    monkeypatch.setattr(local, "_work", work_ending_after_two_faults)
+    monkeypatch.setattr(worker_process, "serve", work_ending_after_two_faults)
     faults = {"a/up": "bug", "b/left": "input", "b/up": "bug", "c/left": "bug"}
     maker = StubMaker(tmp_path / "log", faults)
     done = generate(tmp_path, crew, maker, share=0.9)
@@ -167,10 +170,10 @@ def test_a_worker_with_nothing_but_faults_is_replaced(tmp_path, monkeypatch, cre
     assert lines == ["load", *["job"] * 4, "load", *["job"] * 2]
 
 
-def work_ending_after_two_faults(*told: Any) -> None:
+def work_ending_after_two_faults(*arguments: Any) -> None:
     """The life of a worker process, which imports all modules anew."""
     worker.MOST_IN_A_ROW = 2
-    local._work(*told)
+    worker_process.serve(*arguments)
 
 
 def test_what_breaks_a_gpu_is_told_from_what_it_refuses():
@@ -185,7 +188,7 @@ def test_what_breaks_a_gpu_is_told_from_what_it_refuses():
 def test_a_scene_whose_worker_died_while_it_was_assembled_is_assembled_by_another(
     tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(local, "_work", work_dying_at_b)
+    monkeypatch.setattr(worker_process, "serve", work_dying_at_b)
     assert generate(tmp_path, Crew(workers=1)).failures == []
     assert (tmp_path / "views" / "b" / "half").exists() is False
     monkeypatch.undo()
@@ -193,7 +196,7 @@ def test_a_scene_whose_worker_died_while_it_was_assembled_is_assembled_by_anothe
     assert sha256_of_files(tmp_path / "views") == sha256_of_files(tmp_path / "plain" / "views")
 
 
-def work_dying_at_b(*told: Any) -> None:
+def work_dying_at_b(*arguments: Any) -> None:
     """The life of a worker process that is killed when half of scene b is there."""
     usual = assembly.assemble
 
@@ -205,7 +208,7 @@ def work_dying_at_b(*told: Any) -> None:
         return usual(files, scene_id, target, *rest, **options)
 
     assembly.assemble = assemble
-    local._work(*told)
+    worker_process.serve(*arguments)
 
 
 def test_an_error_that_stops_the_run_reaches_it_as_it_was_raised(tmp_path):
@@ -225,7 +228,7 @@ class NotThere:
 
 
 def test_a_worker_that_cannot_start_is_told_and_not_started_forever(tmp_path, capfd):
-    setup = WorkerSetup(stub_params(), Placement("cpu"), tmp_path, tmp_path, maker=NotThere())  # type: ignore[arg-type]
+    setup = GenerationSetup(stub_params(), tmp_path, tmp_path, maker=NotThere())  # type: ignore[arg-type]
     with (
         pytest.raises(ExecutorError, match="a worker ended with exit code 1 before it was ready"),
         open_executor(setup, Crew(workers=2)) as executor,
@@ -236,11 +239,13 @@ def test_a_worker_that_cannot_start_is_told_and_not_started_forever(tmp_path, ca
 
 def test_cores_are_shared_and_gpus_taken_in_turns():
     cores = len(os.sched_getaffinity(0))
-    three = environments(3, ["0", "GPU-b"], {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "x"})
+    three = variables_of_workers(
+        3, ["0", "GPU-b"], {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "x"}
+    )
     assert [one["CUDA_VISIBLE_DEVICES"] for one in three] == ["0", "GPU-b", "0"]
     assert {one["OMP_NUM_THREADS"] for one in three} == {"1"}
     assert {one["NUMBA_NUM_THREADS"] for one in three} == {str(max(cores // 3, 1))}
-    assert "CUDA_VISIBLE_DEVICES" not in environments(1, [], {})[0]
+    assert "CUDA_VISIBLE_DEVICES" not in variables_of_workers(1, [], {})[0]
 
 
 def test_gpus_that_the_user_chose_are_the_only_ones(monkeypatch):
@@ -331,6 +336,24 @@ def test_actors_give_the_bytes_of_one_worker_and_a_dead_one_loses_its_job_alone(
         generate(tmp_path / "dead", Crew(executor="ray", workers=3, ray_address=cluster))
 
 
+def test_scenes_are_annotated_by_actors_to_the_bytes_of_one_process(tmp_path, cluster):
+    project = Project(tmp_path / "project")
+    write_source(project.root / "inputs" / "other")
+    sources = [
+        {"name": "files", "folder": f"inputs/{name}", "scene_id": name}
+        for name in ("wall", "other")
+    ]
+    project.change("annotate", "sources", to=sources)
+    run_annotate(project.params_file)
+    alone = sha256_of_files(project.root / "outputs")
+    (project.root / ".work").rename(tmp_path / "elsewhere")
+    done = run_annotate(
+        project.params_file, executor="ray", workers=2, ray_address=cluster, device="cpu"
+    )
+    assert done.facts["made"] == 2
+    assert sha256_of_files(project.root / "outputs") == alone
+
+
 class FakeRay:
     """A cluster of actors that answer what they are told to: an outcome, or an error of Ray's."""
 
@@ -346,7 +369,7 @@ class FakeRay:
     def remote(self, kind: Any) -> Any:
         return SimpleNamespace(options=lambda **_: SimpleNamespace(remote=self._start))
 
-    def _start(self, setup: Any) -> Any:
+    def _start(self, setup: Any, placement: Any) -> Any:
         self.started += 1
         actor = SimpleNamespace(number=self.started)
         actor.do = SimpleNamespace(remote=lambda task: (actor.number, task.number))
@@ -366,9 +389,9 @@ class FakeRay:
         raise self.exceptions.ActorHandleNotFoundError("it is dead")
 
 
-def run_fake(ray: FakeRay, num_tasks: int) -> list[worker.Outcome]:
-    actors = Actors(ray, None, num_workers=1, num_cpus=1, num_gpus=0)  # type: ignore[arg-type]
-    tasks = [worker.SceneTask(n, f"scene{n}", {}, "", Path()) for n in range(num_tasks)]
+def run_fake(ray: FakeRay, num_tasks: int) -> list[Outcome]:
+    actors = Actors(ray, None, Placement("cpu"), num_workers=1, num_cpus=1, num_gpus=0)  # type: ignore[arg-type]
+    tasks = [SceneTask(n, f"scene{n}", {}, "", Path()) for n in range(num_tasks)]
     return [outcome for _, outcome in actors.run(tasks)]
 
 
@@ -387,18 +410,18 @@ def test_whatever_error_ray_has_for_it_a_worker_that_is_gone_is_replaced(name, r
     kind = getattr(pytest.importorskip("ray").exceptions, name)
     arguments = {"OutOfMemoryError": ["m"], "NodeDiedError": ["n"]}
     arguments |= {"ActorUnavailableError": ["m", None], "ObjectLostError": ["r", None, ""]}
-    ray = FakeRay([kind(*arguments.get(name, [])), worker.Outcome("assembled")])
+    ray = FakeRay([kind(*arguments.get(name, [])), Outcome("done")])
     first, second = run_fake(ray, 2)
     assert first.state == "lost" and first.failure is not None
     assert first.failure.kind == "WorkerDied" and first.failure.reason.startswith(reason)
-    assert second.state == "assembled"
+    assert second.state == "done"
     assert (ray.started, ray.killed) == (2, [1])
 
 
 def test_an_actor_that_says_it_ends_is_replaced():
     pytest.importorskip("ray")
-    ray = FakeRay([worker.Outcome("failed", worker_ends=True), worker.Outcome("assembled")])
-    assert [outcome.state for outcome in run_fake(ray, 2)] == ["failed", "assembled"]
+    ray = FakeRay([Outcome("failed", worker_ends=True), Outcome("done")])
+    assert [outcome.state for outcome in run_fake(ray, 2)] == ["failed", "done"]
     assert (ray.started, ray.killed) == (2, [1])
 
 

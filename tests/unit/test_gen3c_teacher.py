@@ -8,9 +8,9 @@ import yaml
 
 from lyra_data.clips.store import write_clip
 from lyra_data.engine.errors import ParamsError
+from lyra_data.engine.executors.base import Crew
 from lyra_data.engine.placement import Placement
 from lyra_data.engine.progress import silent
-from lyra_data.generation.executors.base import Crew
 from lyra_data.generation.jobs import plan_jobs
 from lyra_data.generation.params import GenerateParams
 from lyra_data.generation.runner import generate_views

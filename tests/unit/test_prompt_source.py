@@ -13,6 +13,7 @@ import torch
 from lyra_data.annotation.annotate import AnnotateParams, Annotation, annotate_sources
 from lyra_data.clips.store import read_clip
 from lyra_data.engine.errors import InputError, ParamsError
+from lyra_data.engine.executors.base import Crew
 from lyra_data.engine.hashing import sha256_of_bytes
 from lyra_data.engine.placement import Placement
 from lyra_data.engine.progress import silent
@@ -173,7 +174,7 @@ def annotate(
         held_out=folder / "held_out",
         scratch=folder / "scratch",
         progress=silent,
-        placement=Placement("cpu", root=root),
+        crew=Crew(device="cpu", root=root),
     )
 
 

@@ -1,4 +1,5 @@
-"""The solver's process: `python -m lyra_data.annotation.structure_from_motion.process FOLDER`.
+"""The solver's process: `python -m ...structure_from_motion.process FOLDER PARENT`,
+where PARENT is the id of the process that starts it.
 
 It stands apart because pycolmap brings its own zlib: loaded first, it made Pillow crash or hang on
 a PNG file. A failed check in its C++ code would end the process, too. Nothing here may import
@@ -7,10 +8,7 @@ Pillow. All has one thread, so that the same frames give the same bytes.
 
 from __future__ import annotations
 
-import os
 import sys
-import threading
-import time
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +26,7 @@ from lyra_data.annotation.structure_from_motion.request import (
     picture_name,
 )
 from lyra_data.annotation.structure_from_motion.sparse_scene import SparseScene
+from lyra_data.engine.child_processes import end_with_parent
 
 LEAST_FEATURES = 50
 """Features that half of the pictures need: fewer may be noise."""
@@ -39,9 +38,9 @@ NUM_THREADS = 1
 """Threads of the solver. With two, a test of equal bytes failed (ADR 0017)."""
 
 
-def main(folder: Path) -> None:
-    """Solve what the folder asks for, and leave an answer there."""
-    _end_with_the_parent()
+def main(folder: Path, parent: int) -> None:
+    """Solve what the folder asks for, and leave an answer there; end with process `parent`."""
+    end_with_parent(parent)
     request = SolveRequest.load(folder)
     pycolmap.set_random_seed(request.seed)
     pycolmap.logging.minloglevel = int(pycolmap.logging.Level.ERROR)
@@ -69,18 +68,6 @@ def main(folder: Path) -> None:
     assert isinstance(scene, SparseScene)
     scene.save(folder / SCENE_FILE)
     return SolveAnswer("", [], counts, num_models).save(folder)
-
-
-def _end_with_the_parent() -> None:
-    """End when the parent ends: without this, a solver works on for nobody."""
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1.0)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _find_features(folder: Path, request: SolveRequest) -> None:
@@ -160,4 +147,4 @@ def _triangulate(folder: Path, images: dict[str, int]) -> pycolmap.Reconstructio
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), int(sys.argv[2]))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import logging
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -85,6 +86,7 @@ def _run(folder: Path, where: str) -> None:
         "-m",
         "lyra_data.annotation.structure_from_motion.process",
         str(folder),
+        str(os.getpid()),
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode > 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -107,6 +108,7 @@ def _run(
 ) -> subprocess.CompletedProcess[str]:
     module = "lyra_data.clips.formats.colmap_process"
     command = [sys.executable, "-m", module, verb, str(sparse.absolute()), str(file)]
+    command.append(str(os.getpid()))
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=timeout)
 
 

@@ -1,4 +1,5 @@
-"""pycolmap's process: `python -m lyra_data.clips.formats.colmap_process read|write SPARSE FILE`.
+"""pycolmap's process: `python -m ...formats.colmap_process read|write SPARSE FILE PARENT`,
+where PARENT is the id of the process that starts it.
 
 It stands apart because pycolmap brings its own zlib, on which Pillow writes broken PNG files or
 hangs when pycolmap is loaded first, and because a failed check in its C++ code ends the process.
@@ -14,6 +15,8 @@ from typing import Any
 
 import numpy as np
 import pycolmap
+
+from lyra_data.engine.child_processes import end_with_parent
 
 
 def main(verb: str, sparse: Path, file: Path) -> None:
@@ -99,4 +102,5 @@ def _tracks(scene: dict[str, np.ndarray]) -> list[pycolmap.Track]:
 
 
 if __name__ == "__main__":
+    end_with_parent(int(sys.argv[4]))
     main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))

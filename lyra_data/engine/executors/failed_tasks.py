@@ -1,7 +1,7 @@
-"""Failed jobs: what was tried and failed, by content key, so that it is not tried in vain again.
+"""Failed tasks, recorded by content key, so that nothing is tried in vain again.
 
-Changed inputs, params or code make another key, and that one is tried. So is, a few times, a job
-whose worker died: that is seldom the job's fault.
+Changed inputs, params or code make another key, and that one is tried. So is, a few times, a task
+whose worker died: that is seldom the task's fault.
 """
 
 from __future__ import annotations
@@ -12,41 +12,40 @@ from dataclasses import replace
 from pathlib import Path
 
 from lyra_data.engine.atomic import storage_errors
+from lyra_data.engine.executors.base import WORKER_DIED
 from lyra_data.engine.failures import FAILURES_FILE, Failure, record_failures
 from lyra_data.engine.scratch import ScratchStore
 
-STAGE = "generate_failures"
 FAILURE_FILE = "failure.json"
 TRACEBACK_FILE = "traceback.txt"
 
-WORKER_DIED = "WorkerDied"
-"""Kind of failure of a job whose worker died: killed, out of memory, its GPU or node gone."""
 MOST_ATTEMPTS = 3
-"""At a job whose workers die; after so many it is taken to be what kills them."""
+"""At a task whose workers die; after so many it is taken to be what kills them."""
 
 
 def is_tried_again(failure: Failure) -> bool:
-    """Whether a recorded failure is tried again without being asked to."""
+    """Return whether a recorded failure is tried again without being asked to."""
     return failure.kind == WORKER_DIED and failure.attempts < MOST_ATTEMPTS
 
 
-class FailedJobs:
-    """The failures recorded in a scratch folder.
+class FailedTasks:
+    """Records the failures of one stage in a scratch folder.
 
     Args:
         scratch: scratch folder of the whole pipeline (".work").
+        stage: name of the records' folder in it.
     """
 
-    def __init__(self, scratch: Path) -> None:
-        self._store = ScratchStore(scratch, STAGE)
+    def __init__(self, scratch: Path, stage: str) -> None:
+        self._store = ScratchStore(scratch, stage)
 
     @property
     def list_file(self) -> Path:
-        """All failures of the last run, those of runs before among them."""
+        """Return the file of the last run's failures, those of earlier runs among them."""
         return self._store.folder / FAILURES_FILE
 
     def get(self, key: str) -> Failure | None:
-        """How the job of this key failed, or None where it did not (yet)."""
+        """Return how the task of this key failed, or None where it did not (yet)."""
         folder = self._store.get(key)
         if folder is None:
             return None
@@ -63,9 +62,9 @@ class FailedJobs:
             StorageError: the disk is full, read-only or not permitted.
         """
         if traceback:
-            place = f"{self._store.folder.parent.name}/{STAGE}/{key}/{TRACEBACK_FILE}"
-            reason = f"{failure.reason}\nTraceback: {place}"
-            failure = replace(failure, reason=reason)
+            store = self._store.folder
+            file = f"{store.parent.name}/{store.name}/{key}/{TRACEBACK_FILE}"
+            failure = replace(failure, reason=f"{failure.reason}\nTraceback: {file}")
         self.forget(key)
         with self._store.put(key) as folder:
             text = json.dumps(failure.as_json(), ensure_ascii=False)
@@ -75,20 +74,20 @@ class FailedJobs:
         return failure
 
     def put_lost(self, key: str, failure: Failure) -> Failure:
-        """Record that the job's worker died, and how often that happened by now."""
+        """Record that the task's worker died, and how often that happened by now."""
         known = self.get(key)
         before = known.attempts if known is not None and known.kind == WORKER_DIED else 0
         return self.put(key, replace(failure, attempts=before + 1))
 
     def forget(self, key: str) -> None:
-        """The job is to be tried again, or did well this time."""
+        """Remove the record of a task that is to be tried again, or did well this time."""
         folder = self._store.folder / key
         if folder.is_dir():
             with storage_errors(folder):
                 shutil.rmtree(folder)
 
     def write_list(self, failures: list[Failure]) -> None:
-        """Keep the failures of a run in `list_file`; without any, the file goes."""
+        """Keep the failures of a run in `list_file`; without any, remove that file."""
         if not failures:
             self.list_file.unlink(missing_ok=True)
             return

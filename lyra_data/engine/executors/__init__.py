@@ -1,4 +1,4 @@
-"""Executors: where the workers of a run live. They change how long it takes, never its results."""
+"""Executors: where the workers of a stage live. They change how long it takes, not its results."""
 
 from __future__ import annotations
 
@@ -6,19 +6,18 @@ import importlib
 from contextlib import AbstractContextManager
 
 from lyra_data.engine.errors import ExecutorError
+from lyra_data.engine.executors.base import Crew, Executor, WorkSetup
 from lyra_data.engine.params import suggestion
-from lyra_data.generation.executors.base import Crew, Executor
-from lyra_data.generation.worker import WorkerSetup
 
 EXECUTORS = {
-    "local": "lyra_data.generation.executors.local:open_local",
-    "ray": "lyra_data.generation.executors.ray:open_ray",
+    "local": "lyra_data.engine.executors.local:open_local",
+    "ray": "lyra_data.engine.executors.ray:open_ray",
 }
 """No component of params.yaml: the choice is a command-line option, like workers and devices."""
 
 
-def open_executor(setup: WorkerSetup, crew: Crew) -> AbstractContextManager[Executor]:
-    """The executor that the crew names; its workers end with the block.
+def open_executor(setup: WorkSetup, crew: Crew) -> AbstractContextManager[Executor]:
+    """Open the executor that the crew names; its workers end with the block.
 
     Raises:
         ExecutorError: it is unknown, not installed, not reachable, or its workers cannot start.

@@ -1,0 +1,68 @@
+"""The plan of generation: the views and scenes there are to make. It holds no clips.
+
+Tasks are made when they are asked for: there may be hundreds of thousands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Set
+from dataclasses import dataclass
+from pathlib import Path
+
+from lyra_data.clips.store import scene_folders
+from lyra_data.engine.errors import StageOrderError
+from lyra_data.generation.jobs import ClipFacts, num_jobs, plan_jobs, read_facts
+from lyra_data.generation.keys import KeyMaker
+from lyra_data.generation.params import GenerateParams
+from lyra_data.generation.worker import SceneTask, ViewTask
+
+
+def read_clip_facts(clips: Path) -> list[ClipFacts]:
+    """Read the facts of all clips, in the order of their folders' names.
+
+    Raises:
+        StageOrderError: there are none.
+        CorruptDataError: a clip's index is missing, cut or altered.
+    """
+    folders = scene_folders(clips) if clips.is_dir() else []
+    if not folders:
+        raise StageOrderError(
+            "there are no clips", where=str(clips), fix="run `lyra-data annotate`"
+        )
+    return [read_facts(folder) for folder in folders]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Knows which tasks there are; they are made anew whenever they are asked for."""
+
+    clips: list[ClipFacts]
+    params: GenerateParams
+    seed: int
+    keys: KeyMaker
+
+    @property
+    def num_views(self) -> int:
+        return sum(num_jobs(clip, self.params.trajectories) for clip in self.clips)
+
+    def view_tasks(self) -> Iterator[ViewTask]:
+        """Yield every view, those of one scene after each other."""
+        number = 0
+        for clip in self.clips:
+            for job in plan_jobs(clip, self.params.trajectories, seed=self.seed):
+                yield ViewTask(number, clip.folder, job, self.keys.view(job, clip.content))
+                number += 1
+
+    def scene_tasks(self, failed: Set[int], target: Path) -> Iterator[SceneTask]:
+        """Yield every scene that has views; `failed`: numbers of the views that it cannot have."""
+        first = 0
+        for number, clip in enumerate(self.clips):
+            jobs = plan_jobs(clip, self.params.trajectories, seed=self.seed)
+            views = {
+                job.view_index: self.keys.view(job, clip.content)
+                for view_number, job in enumerate(jobs, first)
+                if view_number not in failed
+            }
+            first += len(jobs)
+            if views:
+                yield SceneTask(number, clip.scene_id, views, self.keys.scene(views), target)
