@@ -27,7 +27,7 @@ from tests.pipeline.project import HEIGHT, WIDTH, Project, write_source
 SCENES = ("wall", "second", "third")
 
 RUN_UNTIL_KILLED = """
-import subprocess, sys
+import os, signal, subprocess, sys
 from pathlib import Path
 from lyra_data.annotation.annotators.given import GivenAnnotator
 from stages.annotate import run_annotate
@@ -46,10 +46,10 @@ def annotate_slowly(self, material):
         subprocess.run([sys.executable, "-c", solver, str(os.getpid())])
     return annotate(self, material)
 
-import os
 GivenAnnotator.annotate = annotate_slowly  # in every process: each of them imports this file
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # tests may run where it is ignored
     run_annotate(Path("params.yaml"), workers=int(sys.argv[1]))
 """
 

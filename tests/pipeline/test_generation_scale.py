@@ -36,8 +36,10 @@ class SlowAtTheSecond(view_making.ViewMaker):
         return super().make(clip, job)
 
 if __name__ == "__main__":
+    import signal
     from functools import partial
     import stages.generate
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # tests may run where it is ignored
     stages.generate.generate_views = partial(runner.generate_views, maker=SlowAtTheSecond)
     run_generate(Path("params.yaml"), workers=2)
 """
