@@ -25,7 +25,7 @@ ARITHMETIC = {
     "ONEDNN_MAX_CPU_ISA": "AVX2",
     "OPENBLAS_CORETYPE": "Haswell",
     "NPY_DISABLE_CPU_FEATURES": "X86_V4,AVX512_ICL,AVX512_SPR",
-    "OPENCV_CPU_DISABLE": "AVX512_SKX",
+    "OPENCV_CPU_DISABLE": "AVX512-SKX",
     "OPENCV_IPP": "avx2",
 }
 """Variable -> value. NumPy ignores features that it does not know."""

@@ -71,6 +71,11 @@ def test_torch_and_children_compute_alike_whichever_package_is_imported_first(pa
     assert done.stdout == "portable AVX2 AVX2\n" and "Warning" not in done.stderr
 
 
+def test_no_library_complains_about_the_variables():
+    done = run("import lyra_data, torch, numpy, cv2, numba", **{VARIABLE: "1"})
+    assert "AVX512" not in done.stdout + done.stderr
+
+
 def test_a_program_that_imports_torch_first_hears_so_once():
     done = run("import torch, lyra_data, lyra_model", **{VARIABLE: "1"})
     assert done.stderr.count("RuntimeWarning") == 1 and "lyra_data first" in done.stderr
