@@ -171,7 +171,7 @@ class ArrayBlob:
         return unpack_array(parts[0], table)
 
 
-BLOB_KINDS: Mapping[BlobKind] = {
+BLOB_KINDS: Mapping[BlobKindName, BlobKind] = {
     "video": VideoBlob(),
     "depth": DepthBlob(),
     "mask": MaskBlob(),
