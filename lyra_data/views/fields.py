@@ -11,8 +11,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -24,70 +23,7 @@ from lyra_data.scene.cameras import Cameras
 from lyra_data.scene.quality import NUMBERS, Number, ViewQuality
 from lyra_data.scene.view import View
 from lyra_data.views import blobs
-
-Row: TypeAlias = dict[str, Any]
-"""One view: name of a column or field -> its value, as stored or decoded."""
-
-
-@dataclass(frozen=True)
-class RowShape:
-    """Sizes that decoding the other columns of a row needs; height and width in pixels."""
-
-    num_frames: int
-    height: int
-    width: int
-    latent_shape: tuple[int, ...]
-
-
-BlobKindName: TypeAlias = Literal["video", "depth", "mask", "array"]
-"""Key of `dataset.packing.blob_kinds.BLOB_KINDS`."""
-
-
-@dataclass(frozen=True)
-class Packing:
-    """How the dataset stores a field: as one blob a view.
-
-    Attributes:
-        column: name of the blob's column there.
-        kind: how values become bytes.
-        option: the key of `package` in params.yaml that chooses the codec; None: the kind has one.
-    """
-
-    column: str
-    kind: BlobKindName
-    option: Literal["rgb", "depth", "latents"] | None = None
-
-
-@dataclass(frozen=True)
-class Field:
-    """One column.
-
-    Attributes:
-        name: of the column and, unless `derived`, of the View's attribute, or of its cameras' or
-            its quality's.
-        type: Arrow type.
-        encoding: how a value becomes bytes; a change makes another format version.
-        meaning: what it is, with unit and range.
-        encode: takes the stored value from a View.
-        decode: gives the attribute back from the stored value; raises ValueError on bad bytes.
-        per_frame: the column is a list with one entry a frame, so frames are read one by one.
-        derived: describes the row and is no attribute of View.
-        nullable: null stands for what could not be measured.
-        modality: files of the dataset that the column belongs to.
-        packing: how the dataset stores it as one blob a view; None: there as it is here.
-    """
-
-    name: str
-    type: pa.DataType
-    encoding: str
-    meaning: str
-    encode: Callable[[View], Any]
-    decode: Callable[[Any, RowShape], Any]
-    per_frame: bool = False
-    derived: bool = False
-    nullable: bool = False
-    modality: str = "preview"
-    packing: Packing | None = None
+from lyra_data.views.field import Field, Packing, Row, RowShape
 
 
 def _plain(name: str, type: pa.DataType, meaning: str) -> Field:

@@ -17,7 +17,8 @@ from lyra_data.dataset.packing.blob_kinds import (
     pack_array,
 )
 from lyra_data.engine.errors import InputError
-from lyra_data.views.fields import FIELD_BY_NAME, BlobKindName, row_from_view
+from lyra_data.views.field import BlobKindName
+from lyra_data.views.fields import FIELD_BY_NAME, row_from_view
 from tests.factories import make_view
 from tests.goldens import REPOSITORY
 
