@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import time
 import traceback
 from collections.abc import Callable, Iterator
+
+from tests.warm_processes import warm_context
 
 
 def kill_after_first(seconds: float, rounds: Iterator[object]) -> None:
@@ -40,7 +41,7 @@ def succeeds_in_fresh_process(work: Callable[..., object], *arguments: object) -
 
     For what forks: a test process may have threads, beside which forking can hang.
     """
-    child = multiprocessing.get_context("spawn").Process(target=work, args=arguments)
+    child = warm_context().Process(target=work, args=arguments)  # type: ignore[attr-defined]
     child.start()
     child.join(300)
     child.kill()

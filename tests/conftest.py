@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+import signal
+
 from jaxtyping import install_import_hook
+
+from tests.warm_processes import warm_workers as warm_workers
+
+# A shell starts what it runs in the background with SIGINT ignored, which processes of tests would
+# inherit; some are to end by it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 CHECKED = [
     "lyra_data.annotation.annotators",

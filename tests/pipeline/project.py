@@ -19,6 +19,7 @@ from lyra_data.dataset.reading.dataset_files import DatasetFiles
 from lyra_data.engine.hashing import sha256_of_file
 from tests.factories import make_depth, make_frames
 from tests.goldens import REPOSITORY
+from tests.warm_processes import lyra_data, run_code, run_warm
 
 HEIGHT, WIDTH = 32, 48
 PHASES = ("small", "demo")
@@ -91,17 +92,16 @@ class Project:
         done = subprocess.run(
             command, cwd=self.root, env=environment, capture_output=True, text=True, check=False
         )
-        said = f"{command} ended with {done.returncode}\n{done.stdout}{done.stderr}"
-        assert done.returncode == expect, said
-        return done
+        return checked(done, expect)
 
     def cli(self, *arguments: str, expect: int = 0) -> dict[str, Any]:
-        """Run lyra-data with --json and return what it prints."""
-        return json.loads(self.run("lyra-data", *arguments, "--json", expect=expect).stdout)
+        """Run lyra-data with --json, in a process that has all modules, return what it prints."""
+        done = run_warm(lyra_data, *arguments, "--json", folder=self.root)
+        return json.loads(checked(done, expect).stdout)
 
     def run_and_be_killed(self, code: str) -> None:
         """Run Python code in the project's folder; it has to end by SIGKILL."""
-        self.run(sys.executable, "-c", code, expect=-signal.SIGKILL)
+        checked(run_warm(run_code, code, folder=self.root), -signal.SIGKILL)
 
     def hashes(self) -> dict[str, str]:
         """What has to be equal between two runs of one project."""
@@ -111,6 +111,15 @@ class Project:
             **{name: sha256_of_file(models / name / "model.safetensors") for name in PHASES},
             "figures": sha256_of_file(self.root / "reports" / "evaluation.json"),
         }
+
+
+def checked(
+    done: subprocess.CompletedProcess[str], expect: int
+) -> subprocess.CompletedProcess[str]:
+    """Return it if it ended as expected; else show what it wrote."""
+    said = f"{done.args} ended with {done.returncode}\n{done.stdout}{done.stderr}"
+    assert done.returncode == expect, said
+    return done
 
 
 def write_source(folder: Path) -> None:

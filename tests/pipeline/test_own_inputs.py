@@ -80,6 +80,7 @@ def test_workers_change_no_clip(project: Project, tmp_path: Path) -> None:
     assert sha256_of_files(tmp_path / "alone") == sha256_of_files(tmp_path / "beside")
 
 
+@pytest.mark.usefixtures("warm_workers")
 def test_a_scene_that_fails_in_a_worker_is_told_with_its_reason(
     project: Project, tmp_path: Path
 ) -> None:

@@ -85,6 +85,7 @@ def test_two_processes_give_the_bytes_of_one(tmp_path, one_worker):
     assert sha256_of_files(tmp_path / "views") == one_worker
 
 
+@pytest.mark.usefixtures("warm_workers")
 def test_each_process_loads_its_models_once_and_this_one_loads_none(tmp_path):
     maker = StubMaker(tmp_path / "log")
     generate(tmp_path, Crew(workers=2), maker)
@@ -94,6 +95,7 @@ def test_each_process_loads_its_models_once_and_this_one_loads_none(tmp_path):
     assert str(os.getpid()) not in workers
 
 
+@pytest.mark.usefixtures("warm_workers")
 def test_a_job_whose_worker_is_killed_is_tried_once_more_when_all_others_are_done(tmp_path):
     maker, progress = StubMaker(tmp_path / "log", {"b/left": "die:1"}), Counted()
     done = generate(tmp_path, Crew(workers=1), maker, progress=progress)
@@ -105,6 +107,7 @@ def test_a_job_whose_worker_is_killed_is_tried_once_more_when_all_others_are_don
     assert generate(tmp_path, Crew(), maker).failures == []
 
 
+@pytest.mark.usefixtures("warm_workers")
 def test_a_job_that_kills_its_workers_is_recorded_with_attempts_and_given_up_after_three(tmp_path):
     killer = StubMaker(tmp_path / "log", {"b/left": "die"})
     first = generate(tmp_path, Crew(workers=1), killer)
@@ -127,6 +130,7 @@ def test_a_job_that_kills_its_workers_is_recorded_with_attempts_and_given_up_aft
     assert (last.made, last.reused, last.failures) == (1, 5, [])
 
 
+@pytest.mark.usefixtures("warm_workers")
 def test_the_next_run_tries_what_was_lost_without_being_told_to(tmp_path):
     generate(tmp_path, Crew(workers=1), StubMaker(tmp_path / "log", {"b/left": "die"}))
     again = StubMaker(tmp_path / "again")
@@ -135,6 +139,7 @@ def test_the_next_run_tries_what_was_lost_without_being_told_to(tmp_path):
     assert (done.made, done.reused, done.failures) == (1, 5, [])
 
 
+@pytest.mark.usefixtures("warm_workers")
 def test_a_gpu_that_failed_ends_its_worker_and_the_job_is_done_by_another(tmp_path):
     maker = StubMaker(tmp_path / "log", {"a/left": "gpu:1", "b/up": "gpu"})
     done = generate(tmp_path, Crew(workers=1), maker)
@@ -155,6 +160,7 @@ def test_a_gpu_that_fails_under_the_run_s_own_process_stops_it_and_nothing_is_re
     assert (again.made, again.reused, again.failures) == (4, 2, [])
 
 
+@pytest.mark.usefixtures("warm_workers")
 @pytest.mark.parametrize("crew", [Crew(workers=1), Crew()])
 def test_a_worker_with_nothing_but_faults_is_replaced(tmp_path, monkeypatch, crew):
     monkeypatch.setattr(worker, "MOST_IN_A_ROW", 2)
@@ -182,6 +188,7 @@ def test_what_breaks_a_gpu_is_told_from_what_it_refuses():
     assert not worker.stops_the_run(RuntimeError("CUDA error: an illegal memory access"))
 
 
+@pytest.mark.usefixtures("warm_workers")
 def test_a_scene_whose_worker_died_while_it_was_assembled_is_assembled_by_another(
     tmp_path, monkeypatch
 ):
@@ -208,6 +215,7 @@ def work_dying_at_b(*told: Any) -> None:
     local._work(*told)
 
 
+@pytest.mark.usefixtures("warm_workers")
 def test_an_error_that_stops_the_run_reaches_it_as_it_was_raised(tmp_path):
     maker = StubMaker(tmp_path / "log", {"c/up": "space"})
     with pytest.raises(StorageError) as caught:
