@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench docs clean
+.PHONY: help install demo test test-slow check bench docs clean
 
 help:  ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
 
 install: $(VENV)/.installed  ## make .venv from constraints.txt
 
@@ -24,8 +24,14 @@ demo: install  ## a real photo to an evaluated 3D Gaussian scene, through every 
 	dvc repro
 	@echo "Open reports/report.html in a browser."
 
-test: install  ## the whole test suite
-	OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadscope
+# Compiled test modules and kernels are kept, whatever the shell says: they take a minute to make.
+PYTEST = PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadscope
+
+test: install  ## the tests, but for the slow ones
+	$(PYTEST) -m "not slow"
+
+test-slow: install  ## the slow tests
+	$(PYTEST) -m slow
 
 check: install  ## format, lint, types and layers
 	ruff format --check .

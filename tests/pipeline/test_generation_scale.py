@@ -120,7 +120,7 @@ def test_workers_on_a_disk_without_space_end_the_run_with_one_message(project: P
     error = json.loads(done.stdout)["error"]
     assert error["kind"] == "StorageError" and "ulimit" in error["fix"]
     assert "Traceback" not in done.stderr
-    assert project.cli("generate", "--workers", "1")["made"] == 4
+    assert run_generate(project.params_file).facts["made"] == 4
 
 
 def test_dvc_s_cache_and_its_checkout_leave_the_scratch_store_whole(

@@ -75,6 +75,7 @@ def test_a_second_repro_runs_nothing(finished):
     assert stages_run(finished.run("dvc", "repro").stdout) == []
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_and_ends_with_the_bytes_of_an_uninterrupted_one(finished, tmp_path):
     project = Project(tmp_path / "killed").with_dvc()
     run_annotate(project.params_file)
@@ -91,6 +92,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_bytes_of_an_uninterrupted_one(fi
     assert project.hashes() == finished.hashes()
 
 
+@pytest.mark.slow
 def test_changing_the_last_phase_runs_that_phase_and_the_evaluation_alone(finished):
     finished.change("train", "phases", "demo", "steps", to=7)
     assert stages_run(finished.run("dvc", "repro").stdout) == ["train@demo", "evaluate"]

@@ -57,12 +57,14 @@ def launched(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list]:
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", list(CONFIGURATIONS))
 def test_two_processes_end_with_the_same_weights(launched: dict[str, list], kind: str) -> None:
     first, second = launched[kind]
     assert_same(first["whole"], second["whole"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", list(CONFIGURATIONS))
 def test_two_processes_go_on_from_a_state_to_the_bit(launched: dict[str, list], kind: str) -> None:
     first, second = launched[kind]
@@ -70,6 +72,7 @@ def test_two_processes_go_on_from_a_state_to_the_bit(launched: dict[str, list], 
     assert_same(second["whole"], second["resumed"])
 
 
+@pytest.mark.slow
 def test_fsdp_splits_the_weights_and_ddp_does_not(launched: dict[str, list]) -> None:
     held = {kind: [one["share"]["held"] for one in launched[kind]] for kind in CONFIGURATIONS}
     assert all(bool((share == 1).all()) for share in held["ddp"])
@@ -77,6 +80,7 @@ def test_fsdp_splits_the_weights_and_ddp_does_not(launched: dict[str, list]) -> 
     assert len(held["fsdp"][0]) == 4, "three steps, and the third again"
 
 
+@pytest.mark.slow
 def test_split_weights_are_trained_as_whole_ones(launched: dict[str, list]) -> None:
     """But for the order of sums: three steps of AdamW at a rate of up to 4e-4."""
     ddp, fsdp = (launched[kind][0]["whole"] for kind in CONFIGURATIONS)
@@ -86,6 +90,7 @@ def test_split_weights_are_trained_as_whole_ones(launched: dict[str, list]) -> N
         torch.testing.assert_close(tensor, fsdp[name], rtol=1e-3, atol=2e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", list(CONFIGURATIONS))
 def test_the_checkpoint_has_whole_weights_and_names_the_processes(
     launched: dict[str, list], kind: str

@@ -85,7 +85,7 @@ def test_the_examples_of_the_guide_run(folder: Path, tmp_path: Path) -> None:
         "HF_HOME": str(tmp_path / "home"),
         "PYTHONPATH": str(REPOSITORY),
     }
-    for example in examples:
-        subprocess.run(
-            [sys.executable, "-c", example], check=True, cwd=tmp_path, env=environment, timeout=300
-        )
+    code = "".join(f"exec({example!r}, {{'__name__': '__main__'}})\n" for example in examples)
+    subprocess.run(
+        [sys.executable, "-c", code], check=True, cwd=tmp_path, env=environment, timeout=300
+    )

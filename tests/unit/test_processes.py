@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-import subprocess
-import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
@@ -17,21 +16,8 @@ from lyra_model.phases.view_sampling import sample_step
 from lyra_model.training.phase_trainer import PhaseTrainer
 from lyra_model.training.processes import Processes
 from lyra_model.training.states import Upkeep
-from tests.goldens import REPOSITORY
 from tests.unit.test_training import make_dataset, make_params
-
-ONE_STEP = """
-import sys
-from pathlib import Path
-import torch
-from tests.unit.test_processes import make_trainer
-folder = Path(sys.argv[1])
-trainer = make_trainer(folder)
-row = trainer.step(0)
-rank = sys.argv[2]
-gradients = {n: p.grad for n, p in trainer.decoder.named_parameters() if p.grad is not None}
-torch.save((row, gradients), folder / f"{rank}.pt")
-"""
+from tests.warm_processes import run_warm
 
 
 def make_trainer(
@@ -52,6 +38,14 @@ def make_trainer(
     )
 
 
+def take_one_step(rank: str) -> None:
+    """What each of two processes does; what comes of it is a file named after its rank."""
+    trainer = make_trainer(Path())
+    row = trainer.step(0)
+    gradients = {n: p.grad for n, p in trainer.decoder.named_parameters() if p.grad is not None}
+    torch.save((row, gradients), f"{rank}.pt")
+
+
 def free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
@@ -62,15 +56,18 @@ def test_two_processes_have_the_gradient_of_one_that_sees_both_draws(tmp_path):
     make_dataset(tmp_path / "data", scenes=("a", "b"))
     common = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "OMP_NUM_THREADS": "1"}
     common |= {"MASTER_PORT": str(free_port()), "ACCELERATE_USE_CPU": "true"}
-    running = [
-        subprocess.Popen(
-            [sys.executable, "-c", ONE_STEP, str(tmp_path), str(rank)],
-            cwd=REPOSITORY,
-            env=common | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+    with ThreadPoolExecutor(2) as threads:
+        ended = threads.map(
+            lambda rank: run_warm(
+                take_one_step,
+                str(rank),
+                folder=tmp_path,
+                variables=common | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+            ),
+            range(2),
         )
-        for rank in range(2)
-    ]
-    assert [process.wait(timeout=120) for process in running] == [0, 0]
+        for done in ended:
+            assert done.returncode == 0, done.stderr
     saved = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2)]
     (first_row, gradients), (second_row, others) = saved
     assert first_row["loss"] == second_row["loss"]
