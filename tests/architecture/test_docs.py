@@ -74,7 +74,7 @@ def explain_what_is_wrong(words: list[str]) -> str | None:
 
 
 def wrong_with_make(targets: list[str]) -> str | None:
-    rules = re.findall(r"^([a-z]+):(?!=)", text_of("Makefile"), re.MULTILINE)
+    rules = re.findall(r"^([a-z-]+):(?!=)", text_of("Makefile"), re.MULTILINE)
     unknown = [target for target in targets if "=" not in target and target not in rules]
     if unknown:
         return f"the Makefile has no {unknown}"
