@@ -24,8 +24,9 @@ demo: install  ## a real photo to an evaluated 3D Gaussian scene, through every 
 	dvc repro
 	@echo "Open reports/report.html in a browser."
 
-# Compiled test modules and kernels are kept, whatever the shell says: they take a minute to make.
-PYTEST = PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadscope
+# A module of tests stays in one process, and long pipelines begin first. Compiled test modules are
+# kept, whatever the shell says: they take half a minute to make.
+PYTEST = PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 test: install  ## the tests, but for the slow ones
 	$(PYTEST) -m "not slow"

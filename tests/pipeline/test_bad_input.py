@@ -24,7 +24,7 @@ import yaml
 from typer.testing import CliRunner
 
 from lyra_data.engine.errors import InputError
-from lyra_data.engine.hashing import content_key
+from lyra_data.engine.hashing import content_key, sha256_of_file
 from lyra_data.generation.view_making import ViewMaker
 from lyra_data.models.codecs.dct import DctCodec
 from stages import machine
@@ -89,7 +89,7 @@ def refused(project: Project, *arguments: str) -> dict[str, str]:
 def content(project: Project) -> dict[str, str]:
     """Every file but the scratch store's, by its hash."""
     return {
-        path.relative_to(project.root).as_posix(): content_key(path.read_bytes().hex())
+        path.relative_to(project.root).as_posix(): sha256_of_file(path)
         for path in project.root.rglob("*")
         if path.is_file() and ".work" not in path.relative_to(project.root).parts
     }
