@@ -16,6 +16,7 @@ from lyra_data.dataset.packing.packed import Packed, PartTable, pack_parts
 from lyra_data.dataset.packing.video import decode_packets, pack_video
 from lyra_data.engine.errors import InputError
 from lyra_data.views import blobs
+from lyra_data.views.field import BlobKindName
 from lyra_data.views.fields import FIELD_BY_NAME, FIELDS, Field, Row, row_shape
 
 LOSSLESS, HALF, BITS = "lossless", "half", "bits"
