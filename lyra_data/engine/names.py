@@ -1,0 +1,87 @@
+"""Names that come out of files: checked where they are read, before they become part of a path."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from lyra_data.engine.errors import CorruptDataError, LyraError
+
+MAX_NAME_LENGTH = 200
+"""In characters; file systems take 255 bytes, and suffixes (`_camera_to_world.npy`) follow."""
+
+_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
+
+
+def is_safe_name(name: Any) -> bool:
+    """Return whether a value can stand as one file or folder name, whoever wrote it.
+
+    Letters, digits, "_", "-" and "." make a name; it does not begin with "." (so that it is neither
+    hidden nor "..") and is at most MAX_NAME_LENGTH long. No separator, no blank, no control
+    character, no letter that two file systems would write in two ways.
+    """
+    return isinstance(name, str) and len(name) <= MAX_NAME_LENGTH and bool(_NAME.fullmatch(name))
+
+
+def checked_name(
+    name: Any, *, noun: str, where: str, error: type[LyraError] = CorruptDataError
+) -> str:
+    """Return `name` where it is safe as a file or folder name.
+
+    Args:
+        noun: the thing that is named, for the message: "scene_id", "trajectory", "shard".
+        where: the file that the name stands in.
+
+    Raises:
+        CorruptDataError (or `error`): it is no text, empty, too long, or holds anything but
+            letters, digits, "_", "-" and ".".
+    """
+    if is_safe_name(name):
+        return name
+    raise error(
+        f"{noun} {shortened(name)} is no name: letters, digits, '_', '-' and '.' make one, "
+        f"{MAX_NAME_LENGTH} at most, and it does not begin with '.'",
+        where=where,
+        fix="nothing was read or written under this name; make the file again, or ask who made it",
+    )
+
+
+def stays_inside(relative: Any) -> bool:
+    """Return whether a path relative to a folder leads to a file below it, whoever wrote it."""
+    if not isinstance(relative, str) or not relative or "\0" in relative or "\\" in relative:
+        return False
+    path = PurePosixPath(relative)
+    return not path.is_absolute() and ".." not in path.parts and path != PurePosixPath(".")
+
+
+def checked_path(
+    relative: Any, *, noun: str, where: str, error: type[LyraError] = CorruptDataError
+) -> str:
+    """Return `relative` where it names a file below the folder that it is relative to.
+
+    Raises:
+        CorruptDataError (or `error`): it is absolute, holds "..", a NUL or a backslash, or is
+            empty.
+    """
+    if stays_inside(relative):
+        return relative
+    raise error(
+        f"{noun} {shortened(relative)} lies outside its folder",
+        where=where,
+        fix="nothing was read or written there; do not use this folder, and ask who made it",
+    )
+
+
+def inside(folder: Path, relative: str) -> bool:
+    """Return whether `folder / relative` is below `folder` once symbolic links are followed.
+
+    Names that stay inside can still lead out through a link that lies in the folder.
+    """
+    return (folder / relative).resolve().is_relative_to(folder.resolve())
+
+
+def shortened(value: Any, length: int = 60) -> str:
+    """Return the value as Python writes it, cut to `length` characters, for a message."""
+    text = repr(value)
+    return text if len(text) <= length else f"{text[: length - 3]}..."
