@@ -80,7 +80,7 @@ OffloadOption = Annotated[
 
 
 class Tracker(StrEnum):
-    """What can show the training log's figures besides (lyra_model/training/trackers.py)."""
+    """Programs that can show the training log's figures (lyra_model/training/trackers.py)."""
 
     tensorboard = "tensorboard"
     trackio = "trackio"
@@ -129,7 +129,7 @@ SampleOption = Annotated[
     ),
 ]
 SAMPLED_VIEWS = "12"
-"""What SampleOption is where it is not given."""
+"""Value of SampleOption where it is not given."""
 
 
 def number_of_views(sample: str) -> int | None:

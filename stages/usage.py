@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
-"""What typer raises for any wrong command line; it has no public name for the class."""
+"""Error that typer raises for any wrong command line; its class has no public name."""
 
 
 class JsonErrors(TyperGroup):

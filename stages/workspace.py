@@ -8,7 +8,7 @@ from pathlib import Path
 from lyra_data.engine.errors import StageOrderError
 
 STAGES = ("annotate", "generate", "package", "train", "evaluate")
-"""In the order they run. Module, params section, dvc.yaml stage and CLI verb share the name."""
+"""Stages in the order they run. Module, params section, dvc.yaml stage and verb share the name."""
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ says what could not be judged."""
 
 
 class Location(Protocol):
-    """Where a finding is. Its text is what a table says of it."""
+    """Location of a finding. Its text is what a table says of it."""
 
     @property
     def frames(self) -> tuple[int, ...]:
@@ -36,7 +36,7 @@ L = TypeVar("L", bound=Location)
 
 @dataclass(frozen=True)
 class Rule:
-    """What is demanded of a kind of thing.
+    """One demand on a kind of thing.
 
     Attributes:
         name: stable; scripts may rely on it.

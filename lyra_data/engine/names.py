@@ -9,7 +9,7 @@ from typing import Any
 from lyra_data.engine.errors import CorruptDataError, LyraError
 
 MAX_NAME_LENGTH = 200
-"""In characters; file systems take 255 bytes, and suffixes (`_camera_to_world.npy`) follow."""
+"""Characters; file systems take 255 bytes, and suffixes (`_camera_to_world.npy`) follow."""
 
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 

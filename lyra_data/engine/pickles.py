@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 MAX_NESTING = 100
-"""Of tuples, lists, mappings and objects; a released checkpoint has 12."""
+"""Levels of tuples, lists, mappings and objects; a released checkpoint has 12."""
 
 MAX_TUPLE_SIZE = 100_000
 """Numbers and texts in a tuple and the tuples inside it, each counted as often as it is hashed."""

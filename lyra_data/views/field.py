@@ -30,7 +30,7 @@ BlobKindName: TypeAlias = Literal["video", "depth", "mask", "array"]
 
 @dataclass(frozen=True)
 class Packing:
-    """How the dataset stores a field: as one blob a view.
+    """Storage of a field in the dataset: as one blob a view.
 
     Attributes:
         column: name of the blob's column there.

@@ -15,8 +15,8 @@ from lyra_model.decoder import DecoderParams
 log = logging.getLogger(__name__)
 
 LEAST_SHARE, LARGEST_SHARE = 0.01, 0.5
-"""Of a scene's known depth outside the decoder's range: above the first a warning, from the second
-on a refusal."""
+"""Shares of a scene's known depth beyond the decoder's range: above the first a warning, from the
+second on a refusal."""
 
 EVERY_FRAME = 8
 """Every so many frames of every view are looked at where the frames of a step raise doubts."""

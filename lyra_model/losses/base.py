@@ -1,4 +1,4 @@
-"""What a loss may look at, the promise of a loss, and what the weighted sum returns."""
+"""Define what a loss may look at, the promise of a loss, and what the weighted sum returns."""
 
 from __future__ import annotations
 

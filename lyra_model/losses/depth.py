@@ -43,7 +43,7 @@ def depth_difference(
 
 
 def normalise(values: Float[Tensor, " pixel"]) -> Float[Tensor, " pixel"]:
-    """Of an even number of values the median is the lower of the two in the middle."""
+    """Return the median; of an even number of values the lower of the two in the middle."""
     centred = values - values.median()
     return centred / centred.abs().mean().clamp(*DEVIATION_RANGE)
 

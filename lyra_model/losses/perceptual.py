@@ -1,4 +1,4 @@
-"""What images go through before a perceptual network compares them."""
+"""Prepare images for a perceptual network that compares them."""
 
 from __future__ import annotations
 

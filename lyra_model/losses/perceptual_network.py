@@ -30,7 +30,7 @@ from lyra_model.losses.perceptual import perceptual_input
 
 CHANNEL_MEAN = (-0.030, -0.088, -0.188)
 CHANNEL_DEVIATION = (0.458, 0.448, 0.450)
-"""Of pictures in [-1, 1]: ImageNet's statistics as LPIPS was trained with."""
+"""Statistics of pictures in [-1, 1]: ImageNet's, as LPIPS was trained with."""
 
 SQUARED_LENGTH_EPSILON = 1e-20
 """Added before the square root, whose gradient at 0 is infinite."""
@@ -173,7 +173,7 @@ def load_perceptual(params: PerceptualParams, root: Path) -> tuple[PerceptualNet
 
 
 def _own_name(name: str) -> str:
-    """From the names of torchvision and of the `lpips` package; others stay."""
+    """Translate names of torchvision and of the `lpips` package into ours; others stay."""
     if head := re.fullmatch(r"lin(\d)\.(?:model\.1\.)?weight", name):
         return f"heads.{head[1]}"
     if convolution := re.fullmatch(r"(?:net\.slice\d|features)\.(\d+)\.(weight|bias)", name):

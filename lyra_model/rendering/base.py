@@ -90,7 +90,7 @@ def patches(height: int, width: int, patch_pixels: int) -> list[Window]:
 
 
 def refuse_3dgut(params: RenderingParams, backend: str) -> None:
-    """Of the backends that have no 3DGUT.
+    """Refuse settings of 3DGUT, for backends that have none.
 
     Raises:
         ParamsError: params ask for it.
@@ -105,7 +105,7 @@ def refuse_3dgut(params: RenderingParams, backend: str) -> None:
 
 @dataclass(frozen=True)
 class Render:
-    """What a renderer returns.
+    """Pictures that a renderer returns.
 
     Attributes:
         rgb: background already added; 0..1 for colours in 0..1.

@@ -75,7 +75,7 @@ def render(
 
 @dataclass(frozen=True)
 class _View:
-    """What the way back needs of one rendered view (see the kernels for the arrays' meaning)."""
+    """Arrays of one rendered view that its gradient needs; the kernels explain them."""
 
     camera: np.ndarray
     splats: np.ndarray

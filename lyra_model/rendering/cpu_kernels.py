@@ -1,4 +1,4 @@
-"""How the CPU renderer's kernels are compiled, and how they are spread over threads.
+"""Compile the CPU renderer's kernels, and spread them over threads.
 
 A kernel is a serial function over items [first, last) that holds no GIL. Python threads, not
 numba's own layers, divide the items: numba's layers die after a fork or under several threads.

@@ -1,4 +1,4 @@
-"""What the innermost loops of the CPU rasterizer are made of: 16 float32 at a time ("lanes")."""
+"""Define the innermost loops of the CPU rasterizer: 16 float32 at a time ("lanes")."""
 
 from __future__ import annotations
 

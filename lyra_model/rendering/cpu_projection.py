@@ -74,7 +74,7 @@ def in_camera(means: Floats, item: int, camera: Doubles) -> Vector:
 def linearised(
     centre: Vector, quats: Floats, scales: Floats, item: int, camera: Doubles
 ) -> tuple[tuple[float, float], Matrix, tuple[Vector, Vector], tuple[Vector, Vector], Vector]:
-    """What the screen covariance is made of; shared by the projection and its gradient.
+    """Return the factors of the screen covariance, for the projection and its gradient.
 
     Returns:
         Slopes (x/z, y/z) clamped to the view and its margin; the Gaussian's rotation; the two

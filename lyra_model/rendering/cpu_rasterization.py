@@ -49,7 +49,7 @@ def reach(bounds: Bounds, item: int, top: int, left: int) -> tuple[int, int, int
 
 @part_of_kernel
 def block_and_lane(row: int, column: int) -> tuple[int, int]:
-    """Where the state of a tile's pixel is kept."""
+    """Return where the state of a tile's pixel is kept."""
     return row // SIDE * BLOCKS + column // SIDE, row % SIDE * SIDE + column % SIDE
 
 

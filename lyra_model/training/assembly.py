@@ -38,7 +38,7 @@ from lyra_model.training.trackers import TrackerName
 from lyra_model.training.validation import Validator
 
 MOST_CACHED_BYTES = 4 << 30
-"""Of scenes in the memory of one process, however much there is."""
+"""Bytes of scenes in the memory of one process, however much there is."""
 
 
 @dataclass(frozen=True)

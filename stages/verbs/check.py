@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 WIDTH = 80
 COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 SHOWN_FINDINGS = 40
-"""Of one thing, in the table; --json has all."""
+"""Findings of one thing in the table; --json has all."""
 
 
 class FailOn(StrEnum):

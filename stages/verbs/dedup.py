@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from stages.summary import Summary
 
 SHOWN_PAIRS = 40
-"""In the table; --json has all."""
+"""Rows in the table; --json has all."""
 
 
 def dedup_scenes(

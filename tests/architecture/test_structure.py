@@ -304,3 +304,21 @@ def test_every_imported_package_is_declared_and_pinned():
 
 def normalised(distribution: str) -> str:
     return re.sub(r"[-_.]+", "-", distribution).lower()
+
+
+FRAGMENT = re.compile(r"(What|How|Of|In|Where|Whether|Those|As|By|For|With|On|At|From) ")
+
+
+def test_docstrings_are_sentences_that_do_not_begin_as_fragments():
+    """Also those of constants: a string that follows an assignment."""
+    fragments = []
+    for package in PACKAGES:
+        for path in (REPOSITORY / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                body = getattr(node, "body", None)
+                for statement in body if isinstance(body, list) else ():
+                    value = statement.value if isinstance(statement, ast.Expr) else None
+                    text = value.value if isinstance(value, ast.Constant) else None
+                    if isinstance(text, str) and FRAGMENT.match(text):
+                        fragments.append(f"{path.relative_to(REPOSITORY)}: {text.splitlines()[0]}")
+    assert not fragments

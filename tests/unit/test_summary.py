@@ -6,8 +6,7 @@ import json
 
 import pytest
 
-from stages.counting import counted
-from stages.summary import Summary
+from stages.summary import Summary, counted
 
 
 def test_numbers_that_json_has_no_word_for_become_null() -> None:

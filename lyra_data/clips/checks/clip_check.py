@@ -25,7 +25,7 @@ BEFORE_REPROJECTION = {
     for rule in RULES.values()
     if rule.severity == "error" and not rule.name.endswith("-jump")
 }
-"""Where one of these finds something, moving pixels by depth and poses would say nothing more."""
+"""Rules after whose findings moving pixels by depth and poses would say nothing more."""
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from lyra_data.clips.checks.tracking import (
 
 MAX_PAIRS = 16
 WANTED_MOTION = 0.05
-"""Of the diagonal, between the frames of a pair."""
+"""A share of the diagonal, between the frames of a pair."""
 
 FARTHEST = 16
 """Frames between the frames of a pair."""
@@ -33,7 +33,7 @@ MIN_FOUND = 0.5
 """Share of a picture's points to be found again in its partner."""
 
 SMALL_MOTION = 0.002
-"""Of the diagonal: less tells nothing about poses."""
+"""A share of the diagonal; less motion says nothing about poses."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class _Pictures:
     def still(
         self, index: int
     ) -> tuple[Bool[Tensor, "height width"], Float[Tensor, "height width"]]:
-        """Where depth is known and steady and nothing is known to move; and that depth."""
+        """Return where depth is known and steady and nothing is known to move, and that depth."""
         parts = self.parts
         steady, depth = steady_depth(parts.depth[index], parts.depth_valid[index])
         mask = parts.dynamic_mask
@@ -103,7 +103,7 @@ class _Pictures:
 
 
 def _grown(mask: Bool[Tensor, "height width"]) -> Bool[Tensor, "height width"]:
-    """With the neighbourhood that a point beside it would be found by."""
+    """Return the mask grown by the neighbourhood that a point beside it would be matched by."""
     side = 2 * reduction(*mask.shape) * 3 + 1
     window = np.ones((side, side), np.uint8)
     return torch.from_numpy(cv2.dilate(mask.numpy().astype(np.uint8), window) > 0)

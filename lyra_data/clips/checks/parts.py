@@ -25,7 +25,7 @@ MAX_SAMPLES = 10_000
 
 @dataclass(frozen=True)
 class ClipParts:
-    """As Clip, but of any shapes, types and values.
+    """Hold what Clip holds, but of any shapes, types and values.
 
     Attributes:
         num_stated: how many frames the clip states to have.

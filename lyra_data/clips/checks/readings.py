@@ -35,7 +35,7 @@ class Reading:
         positions: Float[np.ndarray, "point 2"],
         depth: Float[np.ndarray, " point"],
     ) -> tuple[Float[np.ndarray, "point 2"], Float[np.ndarray, " point"]]:
-        """Where points of one frame lie in another, in pixels, and their depth there."""
+        """Return where points of one frame lie in another, in pixels, and their depth there."""
         focal, centre = self.intrinsics[first, :2], self.intrinsics[first, 2:]
         local = np.concatenate([(positions - centre) / focal, np.ones((len(depth), 1))], axis=1)
         pose, other = self.camera_to_world[first], self.camera_to_world[second]

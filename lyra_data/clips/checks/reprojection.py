@@ -20,7 +20,7 @@ from lyra_data.clips.checks.readings import Reading, other_readings
 
 
 def check_reprojection(parts: ClipParts) -> list[ClipFinding]:
-    """Of a video whose arrays, poses, intrinsics and depth are without errors by themselves."""
+    """Check a video whose arrays, poses, intrinsics and depth are each without errors."""
     stated = Reading(parts.camera_to_world.double().numpy(), parts.intrinsics.double().numpy())
     diagonal = float(np.hypot(parts.height, parts.width))
     pairs = find_pairs(parts)
@@ -49,18 +49,18 @@ def check_reprojection(parts: ClipParts) -> list[ClipFinding]:
 
 
 def _tells(pair: Pair, stated: Reading, diagonal: float) -> bool:
-    """Whether the pictures move, or should."""
+    """Return whether the pictures move, or should."""
     least = SMALL_MOTION * diagonal
     return pair.tracks.motion > least or pair.displacement(stated) > least
 
 
 def _limit(motion: Any, diagonal: float) -> Any:
-    """How far points may lie, after motions in pixels, from where depth and poses say."""
+    """Return how far points may lie, after motions in pixels, from where depth and poses say."""
     return bounds.DISPLACED_DIAGONAL * diagonal + bounds.DISPLACED_MOTION * motion
 
 
 def _better_reading(pairs: list[Pair], stated: Reading, diagonal: float) -> str | None:
-    """What is wrong with the cameras, if a usual mistake explains the pictures far better, and
+    """Return what is wrong with the cameras, if a usual mistake explains the pictures better, and
     explains them well."""
     best, name = bounds.BETTER_SHARE, None
     motion = np.median([pair.tracks.motion for pair in pairs])

@@ -109,7 +109,7 @@ def follow(
 def steady_depth(
     depth: Float[Tensor, "height width"], known: Bool[Tensor, "height width"]
 ) -> tuple[Bool[Tensor, "height width"], Float[Tensor, "height width"]]:
-    """Where depth is known, or is beside, and the same all around; and that depth, 0 elsewhere.
+    """Return where depth is known, or is beside, and the same all around; and it, 0 elsewhere.
 
     At an edge of depth it is a toss-up which surface a corner belongs to. Depth may be sparse: what
     is not known around a pixel is not asked.

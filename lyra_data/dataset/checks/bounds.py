@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 STATISTICS = 1e-6
-"""Of a channel's deviation. Sums of the same numbers in another order differ by less than 1e-12."""
+"""A share of a channel's deviation. Sums of the same numbers in another order differ by less than
+1e-12."""
 
 LATENT_STATISTICS = 2e-3
-"""Of a channel's deviation. Half floats round by 5e-4 of a value, evenly to both sides."""
+"""A share of a channel's deviation. Half floats round by 5e-4 of a value, evenly to both sides."""
 
 RGB_STATISTICS = 4.0
 """Levels of 255. Encodings that lose colours move a mean by less (docs/dataset-tools.md)."""

@@ -32,7 +32,7 @@ NO_VIEWS = "no clip could be read"
 
 @dataclass(frozen=True)
 class FromLyraSettings:
-    """How a source is converted.
+    """Choices for the conversion of a source.
 
     Attributes:
         skip_broken: a clip that cannot be read is recorded in the manifest and left out; else it
@@ -50,7 +50,7 @@ class FromLyraSettings:
 
 @dataclass
 class Converted:
-    """What was converted, and with what losses.
+    """Facts of a conversion: what was converted, and with what losses.
 
     Attributes:
         poses: how many views have poses of which kind (`lyra_clip.POSES`).

@@ -40,7 +40,7 @@ from lyra_data.views.fields import Row
 
 NEEDED = ("rgb", "pose", "intrinsics", "latent")
 POSES_KEY = "lyra_poses"
-"""In a view's provenance: whether its poses run with its pictures; see POSES."""
+"""Key of a view's provenance: whether its poses run with its pictures; see POSES."""
 
 POSES: Mapping[str, str] = {
     "agree": "the poses lead to where the pictures show points",
@@ -52,7 +52,7 @@ POSES: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class ClipSettings:
-    """How clips are read.
+    """Choices for reading clips.
 
     Attributes:
         repair_poses: turn poses around that run backwards, in clips of reversed motion.
@@ -65,7 +65,7 @@ class ClipSettings:
 
 @dataclass
 class _Pictures:
-    """What is kept of the frames as they pass by."""
+    """Keeps of the frames, as they pass by, what is needed later."""
 
     small: list[np.ndarray] = field(default_factory=list)
     seen: dict[int, torch.Tensor] = field(default_factory=dict)

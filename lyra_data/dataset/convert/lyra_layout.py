@@ -28,11 +28,11 @@ SUFFIXES = {
     "depth": ".zip",
     "latent": ".pkl",
 }
-"""Of the file of every part."""
+"""Suffix of the file of every part."""
 
 LATENT_SPACE = "cosmos-tokenize1-cv8x8x8-720p-normalised"
 LATENT_SPACE_FINGERPRINT = "lyra-1: (latents - mean) / std * 0.5, per channel and latent frame"
-"""What the dataset calls the codec of these latents: they are kept as they are, normalised."""
+"""Name in the dataset of these latents' codec: they are kept as they are, normalised."""
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ _PIECE = 1 << 22
 
 @dataclass(frozen=True)
 class StoredPart:
-    """Where the bytes of one part of a clip lie.
+    """The bytes of one part of a clip, in a file of its own or inside a tar.
 
     Attributes:
         container: a file that is the part, or a tar that holds it.

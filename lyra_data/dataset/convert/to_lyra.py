@@ -38,7 +38,7 @@ AS_STORED = (ORIGINAL, "compat", "lossless")
 
 @dataclass
 class WrittenLyra:
-    """What was written, and what it cost.
+    """Facts of an export: what was written, and what it cost.
 
     Attributes:
         kept_videos: files written to the byte.

@@ -31,7 +31,7 @@ SHARD_BYTES = 1 << 30
 
 @dataclass(frozen=True)
 class WrittenShards:
-    """What was written."""
+    """Facts of an export: what was written."""
 
     num_shards: int
     num_samples: int

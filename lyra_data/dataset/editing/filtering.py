@@ -20,7 +20,7 @@ CONDITION_COLUMNS = (*NUMBERS_AND_NAMES, "split")
 
 @dataclass(frozen=True)
 class ViewFilter:
-    """What must hold of a view that is kept. None: anything does.
+    """Demands on a view that is kept. None: no demand.
 
     Attributes:
         where: conditions on the columns of `preview` and on `split`.

@@ -14,7 +14,7 @@ from lyra_data.dataset.format.encoding import EncodedView
 from lyra_data.dataset.format.splits import source_id, source_sha256
 
 VIDEO_TYPE = pa.struct({"bytes": pa.binary(), "path": pa.string()})
-"""What the Hub calls a video or an image. It must be nullable to be taken for one."""
+"""The Hub's type of a video or an image. It must be nullable to be taken for one."""
 
 
 VIDEO_FEATURE = {"decode": False, "_type": "Video"}

@@ -27,7 +27,7 @@ THUMBNAIL_HEIGHT = 128
 
 @dataclass(frozen=True)
 class Encoding:
-    """How frames, depth and latents are encoded; what is not lossless trades exactness for size.
+    """Encodings of frames, depth and latents; what is not lossless trades exactness for size.
 
     Attributes:
         rgb: a key of `packing.video.VIDEO_CODECS`; original: files that others wrote, to the byte.

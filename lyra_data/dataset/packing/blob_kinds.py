@@ -23,7 +23,7 @@ LOSSLESS, HALF, BITS = "lossless", "half", "bits"
 
 
 class BlobKind(Protocol):
-    """How a packed field is stored.
+    """One way to store a packed field.
 
     Attributes:
         codecs: the names of its codecs, in words for the card.

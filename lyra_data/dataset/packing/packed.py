@@ -11,7 +11,7 @@ from lyra_data.dataset.packing.packet_order import PacketOrder
 
 @dataclass(frozen=True)
 class PartTable:
-    """How a blob is cut into parts.
+    """The cuts of a blob into parts.
 
     Attributes:
         ends: where every part ends, counted from the blob's first byte; they cover all of it.

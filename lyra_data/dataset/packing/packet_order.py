@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class PacketOrder:
-    """What a decoder must know of a video that others wrote.
+    """Facts of a video that others wrote, as its decoder needs them.
 
     Attributes:
         decoder: its name in FFmpeg.

@@ -30,7 +30,7 @@ _FAST_H264 = {**_H264, "x264-params": "open-gop=0:cabac=0"}
 
 @dataclass(frozen=True)
 class VideoCodec:
-    """How a kind of video is encoded.
+    """Settings of the encoder for one kind of video.
 
     Attributes:
         encoder, decoder: names in FFmpeg.

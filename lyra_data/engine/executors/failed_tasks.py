@@ -20,7 +20,7 @@ FAILURE_FILE = "failure.json"
 TRACEBACK_FILE = "traceback.txt"
 
 MOST_ATTEMPTS = 3
-"""At a task whose workers die; after so many it is taken to be what kills them."""
+"""Tries of a task whose workers die; after so many it is taken to be what kills them."""
 
 
 def is_tried_again(failure: Failure) -> bool:

@@ -1,4 +1,4 @@
-"""What a pipeline is given, checked before any work: models, sizes, frames, buffers."""
+"""Check what a pipeline is given before any work: models, sizes, frames, buffers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NOISE_LEVELS = {
     "prediction_type": "epsilon",
     "final_sigmas_type": "zero",
 }
-"""What a scheduler must be for the network's output to have its meaning."""
+"""Settings a scheduler must have for the network's output to have its meaning."""
 
 
 def check_models(transformer: Any, vae: Any, scheduler: Any) -> None:

@@ -28,7 +28,7 @@ Encode = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Condition:
-    """What a segment is made from.
+    """Inputs of a segment.
 
     Attributes:
         image_latents: normalised; only the conditioning frames matter.

@@ -24,7 +24,7 @@ NetworkDtype = Literal["bfloat16", "float32"]
 TIED = {"shared.weight", "encoder.embed_tokens.weight"}
 """Two names of T5's embeddings: a file holds them under either, or under both."""
 STORAGE_DTYPE = torch.float8_e4m3fn
-"""In which layerwise casting keeps the transformer's weights between uses."""
+"""Number type in which layerwise casting keeps the transformer's weights between uses."""
 
 
 def require_weights(folder: Path, file: str) -> None:

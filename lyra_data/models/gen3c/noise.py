@@ -1,4 +1,4 @@
-"""What a run draws: each segment's starting noise, and the noise on its conditioning frame."""
+"""Draw the noise of a run: each segment's starting noise, and that on its conditioning frame."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a pipeline returns, and the forms its frames can take."""
+"""Return values of a pipeline, and the forms its frames can take."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def check_output_type(output_type: str) -> None:
 def kept_frames(
     decoded: Float[Tensor, "batch 3 frame height width"], output_type: str
 ) -> Shaped[Tensor, "batch frame 3 height width"]:
-    """What has to be kept of a segment's decoded video: bytes where bytes are wanted."""
+    """Return what has to be kept of a segment's decoded video: bytes where bytes are asked for."""
     video = rearrange(decoded, "b c f h w -> b f c h w")
     return bytes_from_signed(video) if output_type in ("uint8", "pil") else video
 

@@ -1,4 +1,4 @@
-"""What an Unpickler remembers: a made-up number must not decide how much memory that takes.
+"""Bound what an Unpickler remembers: a made-up number must not decide how much memory it takes.
 
 Python's Unpickler makes room up to whatever place a pickle names: twelve bytes can ask for 64 GB.
 """

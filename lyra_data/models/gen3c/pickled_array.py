@@ -103,7 +103,7 @@ def _allowed() -> dict[tuple[str, str], Callable[..., Any]]:
 
 
 def _latin1(text: str, encoding: str) -> bytes:
-    """How pickle's second protocol writes bytes."""
+    """Return the bytes that pickle's second protocol writes as latin1 text."""
     if encoding != "latin1":
         raise ValueError("its bytes are written in an unknown way")
     return text.encode("latin1")

@@ -57,7 +57,7 @@ segment, whose first camera is that frame's own."""
 
 @dataclass(frozen=True)
 class _Run:
-    """What all segments of one call share; see __call__."""
+    """Settings that all segments of one call share; see __call__."""
 
     guidance: Guidance
     statistics: LatentStatistics

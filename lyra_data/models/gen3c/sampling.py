@@ -27,7 +27,7 @@ Network = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Guidance:
-    """How the two passes are made and combined: F = Fc + scale (Fc - Fu).
+    """Choices for the two passes and their combination: F = Fc + scale (Fc - Fu).
 
     Attributes:
         text, negative_text: embeddings of the conditional and the unconditional pass.

@@ -30,7 +30,7 @@ class LatentStatistics:
 
     @classmethod
     def of(cls, vae: AutoencoderKLCosmos) -> LatentStatistics:
-        """Those stored in the VAE's configuration: flat lists, channels slowest.
+        """Return those stored in the VAE's configuration: flat lists, channels slowest.
 
         Raises:
             ParamsError: there are none, or they are diffusers' own defaults, which belong to
@@ -61,14 +61,14 @@ class LatentStatistics:
     def normalise(
         self, raw: Float[Tensor, "batch channel latent_frame latent_height latent_width"]
     ) -> Float[Tensor, "batch channel latent_frame latent_height latent_width"]:
-        """What the network sees: zero mean, standard deviation SIGMA_DATA."""
+        """Return what the network sees: zero mean, standard deviation SIGMA_DATA."""
         mean, std = self._like(raw)
         return (raw - mean) / std * SIGMA_DATA
 
     def denormalise(
         self, latents: Float[Tensor, "batch channel latent_frame latent_height latent_width"]
     ) -> Float[Tensor, "batch channel latent_frame latent_height latent_width"]:
-        """What the VAE decodes."""
+        """Return what the VAE decodes."""
         mean, std = self._like(latents)
         return latents / SIGMA_DATA * std + mean
 
