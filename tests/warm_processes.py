@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from multiprocessing.context import BaseContext
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,6 +41,32 @@ def warm_context() -> BaseContext:
     return context
 
 
+class WarmWorkers:
+    """Stands for the context of spawned processes; its workers are forks of the server.
+
+    A worker looks for its parent and ends where that is gone. A fork's parent is the server, so
+    this one is not told to look: tests of how workers end start real ones.
+    """
+
+    def __init__(self) -> None:
+        self._context = warm_context()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._context, name)
+
+    def Process(self, *, target: Callable[..., object], args: tuple, daemon: bool) -> Any:
+        return self._context.Process(  # type: ignore[attr-defined]
+            target=_serve, args=(target, *args), daemon=daemon
+        )
+
+
+def _serve(target: Callable[..., object], *arguments: object) -> None:
+    from lyra_data.engine.executors import worker_process
+
+    worker_process.end_with_parent = lambda parent: None
+    target(*arguments)
+
+
 @pytest.fixture
 def warm_workers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let worker processes of this test be forks of the server instead of new Pythons.
@@ -48,8 +75,8 @@ def warm_workers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """
     usual = multiprocessing.get_context
 
-    def get_context(method: str | None = None) -> BaseContext:
-        return warm_context() if method == "spawn" else usual(method)
+    def get_context(method: str | None = None) -> Any:
+        return WarmWorkers() if method == "spawn" else usual(method)
 
     monkeypatch.setattr(multiprocessing, "get_context", get_context)
     yield
