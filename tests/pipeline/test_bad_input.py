@@ -602,7 +602,7 @@ def damage_cases(
         yield Case(
             f"{damage} {pattern} in {command}",
             makers[damage],
-            "CorruptDataError",
+            "MissingFileError" if (damage, pattern) == ("missing", SHARD) else "CorruptDataError",
             "",
             "" if "*" in name else name.replace("shard", ""),
             fix,
