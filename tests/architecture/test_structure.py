@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-import importlib
+import importlib.util
 import re
 import subprocess
 import sys
@@ -21,6 +21,7 @@ from stages.cli import app
 from stages.code_dependencies import with_code_dependencies
 from stages.workspace import STAGES
 from tests.goldens import REPOSITORY
+from tests.warm_processes import PRELOADED
 
 PACKAGES = ("lyra_data", "lyra_model", "stages")
 COMPONENT_FOLDERS = [
@@ -322,3 +323,8 @@ def test_docstrings_are_sentences_that_do_not_begin_as_fragments():
                     if isinstance(text, str) and FRAGMENT.match(text):
                         fragments.append(f"{path.relative_to(REPOSITORY)}: {text.splitlines()[0]}")
     assert not fragments
+
+
+def test_warm_processes_import_modules_that_exist():
+    for name in PRELOADED:
+        assert importlib.util.find_spec(name) is not None, name

@@ -23,6 +23,9 @@ from tests.warm_processes import lyra_data, run_code, run_warm
 
 HEIGHT, WIDTH = 32, 48
 PHASES = ("small", "demo")
+LITTLE_DISK = "export PYTHONDONTWRITEBYTECODE=1; ulimit -f 1"
+"""For a shell: no file grows beyond a block. Of compiled modules Python would keep the first block,
+beside the source, and every later process would fail to import them."""
 
 
 def tiny_params() -> dict[str, Any]:

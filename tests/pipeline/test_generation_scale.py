@@ -20,7 +20,7 @@ from stages.annotate import run_annotate
 from stages.cli import app
 from stages.generate import run_generate
 from tests.children import descendants, is_alive, wait_until
-from tests.pipeline.project import Project, write_source
+from tests.pipeline.project import LITTLE_DISK, Project, write_source
 
 RUN_UNTIL_KILLED = """
 import os, sys, time
@@ -105,7 +105,7 @@ def test_a_killed_run_leaves_no_process_behind_and_goes_on_to_the_same_bytes(
 
 
 def test_workers_on_a_disk_without_space_end_the_run_with_one_message(project: Project) -> None:
-    command = "ulimit -f 1; exec lyra-data generate --workers 2 --json"
+    command = f"{LITTLE_DISK}; exec lyra-data generate --workers 2 --json"
     done = project.run("bash", "-c", command, expect=2)
     error = json.loads(done.stdout)["error"]
     assert error["kind"] == "StorageError" and "ulimit" in error["fix"]

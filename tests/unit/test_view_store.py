@@ -7,6 +7,7 @@ import errno
 import os
 import random
 import resource
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -154,6 +155,7 @@ def test_a_full_disk_leaves_no_view(path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_a_file_that_may_not_grow_is_a_storage_error(path: Path) -> None:
     def write_under_a_limit() -> None:
+        sys.dont_write_bytecode = True  # Python would keep the first bytes of a module
         resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
         with pytest.raises(StorageError, match="file size limit") as caught:
             write_view(path, make_view())
