@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -130,7 +129,10 @@ class BlobIndex:
     """
 
     def __init__(self, data: bytes) -> None:
-        table = pq.read_table(io.BytesIO(data), page_checksum_verification=True)
+        # Not `read_table`: its threads may still hold Python's objects when the process ends, which
+        # aborts it.
+        with pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True) as file:
+            table = file.read(use_threads=False)
         if not table.schema.equals(INDEX_SCHEMA):
             raise ValueError("it does not have the columns of an index")
         self._table = table.combine_chunks()
