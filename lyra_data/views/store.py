@@ -19,12 +19,16 @@ import pyarrow.parquet as pq
 from lyra_data.engine.atomic import write_atomically
 from lyra_data.engine.errors import CorruptDataError, StageOrderError
 from lyra_data.engine.hashing import canonical_json
+from lyra_data.engine.names import checked_name
 from lyra_data.scene.view import View
 from lyra_data.views.fields import FIELDS, Row, row_from_view, view_from_row
 from lyra_data.views.parquet import open_parquet_writer
 from lyra_data.views.schema import FORMAT_VERSION, arrow_schema, schema_hash
 
 COLUMNS = [field.name for field in FIELDS]
+NAMES = ("scene_id", "trajectory")
+"""Columns whose values become part of paths and of other names."""
+
 GENERATE_AGAIN = "run `lyra-data generate` again"
 
 
@@ -127,7 +131,11 @@ def _read(path: Path, names: Sequence[str]) -> tuple[Row, dict[bytes, bytes]]:
         if file.schema_arrow.names != COLUMNS or file.metadata.num_rows != 1:
             raise ValueError("it does not hold one view")
         rows = file.read(columns=list(names), use_threads=False).to_pylist()
-    return {name: rows[0][name] for name in names}, metadata
+    row = {name: rows[0][name] for name in names}
+    for name in NAMES:
+        if name in row:
+            checked_name(row[name], noun=name, where=str(path))
+    return row, metadata
 
 
 @contextmanager

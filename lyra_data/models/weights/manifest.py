@@ -10,6 +10,7 @@ from typing import Any
 from lyra_data import __version__
 from lyra_data.engine.errors import CorruptDataError, InputError
 from lyra_data.engine.hashing import content_key, sha256_of_file
+from lyra_data.engine.names import stays_inside
 
 MANIFEST = "weights.json"
 FORMAT_VERSION = 1
@@ -50,12 +51,6 @@ class Manifest:
         values = {"format_version": FORMAT_VERSION, **asdict(self)}
         text = json.dumps(values, indent=2, sort_keys=True) + "\n"
         (folder / MANIFEST).write_text(text, encoding="utf-8")
-
-
-def stays_inside(name: str) -> bool:
-    """Return whether a path relative to a folder leads to a file below it, whoever wrote the
-    name."""
-    return bool(name) and name[0] != "/" and "\0" not in name and ".." not in name.split("/")
 
 
 def files_of(folder: Path) -> list[str]:
