@@ -8,6 +8,7 @@ without decoding them.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +30,7 @@ COLUMNS = [field.name for field in FIELDS]
 NAMES = ("scene_id", "trajectory")
 """Columns whose values become part of paths and of other names."""
 
+VIEW_FILE = re.compile(r"[0-9]+_.*\.parquet")
 GENERATE_AGAIN = "run `lyra-data generate` again"
 
 
@@ -42,9 +44,16 @@ def view_files(folder: Path) -> list[Path]:
 
     Raises:
         StageOrderError: there are none.
+        OSError: a folder may not be read.
     """
     files = sorted(
-        Path(folder).glob("[!.]*/[0-9]*_*.parquet"),
+        (
+            path
+            for scene in (Path(folder).iterdir() if Path(folder).is_dir() else ())
+            if scene.is_dir() and not scene.name.startswith(".")
+            for path in scene.iterdir()  # Path.glob leaves out what may not be read
+            if VIEW_FILE.fullmatch(path.name)
+        ),
         key=lambda path: (path.parent.name, int(path.stem.partition("_")[0])),
     )
     if not files:

@@ -256,8 +256,8 @@ def test_commands_refuse_such_a_dataset_and_write_nothing(victim: Path) -> None:
     dataset = dataset_of(root / "dataset", views)
     commands = [
         ("inspect", dataset),
-        ("filter", dataset, root / "out", "--keep", "view_index >= 0"),
-        ("split", dataset, root / "out", "--share", "validation=0.5", "--seed", "1"),
+        ("filter", dataset, root / "out", "--where", "view_index >= 0"),
+        ("split", dataset, root / "out", "--share", "train=1", "--seed", "1"),
         ("merge", dataset, dataset, root / "out", "--prefix", "x-", "--prefix", "y-"),
         ("convert", dataset, root / "out", "--to", "lyra"),
         ("convert", dataset, root / "out", "--to", "webdataset"),
@@ -266,7 +266,7 @@ def test_commands_refuse_such_a_dataset_and_write_nothing(victim: Path) -> None:
     for command in commands:
         ran = run(*command)
         assert ran.exit_code == 2, (command[0], ran.output)
-        assert isinstance(ran.exception, SystemExit), command[0]
+        assert "scene_id" in ran.output and "is no name" in ran.output, command[0]
     assert run("check", dataset).exit_code == 1
     assert sorted(path.name for path in root.iterdir()) == ["dataset", "victim"]
     assert untouched(victim)

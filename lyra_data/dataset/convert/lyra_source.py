@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 from lyra_data.dataset.convert.lyra_layout import NUM_FOLDERS, SUFFIXES, ClipPart, part_of
 from lyra_data.dataset.convert.tar_members import tar_members
 from lyra_data.engine.errors import InputError, LyraError
+from lyra_data.engine.foreign_files import raise_error
 from lyra_data.engine.hashing import sha256_of_bytes
 from lyra_data.engine.names import is_safe_name
 
@@ -156,7 +157,7 @@ class LyraSource:
             )
 
     def _find_below(self, folder: Path) -> None:
-        for directory, below, files in os.walk(folder, followlinks=True):
+        for directory, below, files in os.walk(folder, followlinks=True, onerror=raise_error):
             below.sort()
             for file in sorted(files):
                 path = Path(directory) / file

@@ -9,6 +9,7 @@ from typing import Any
 
 from lyra_data import __version__
 from lyra_data.engine.errors import CorruptDataError, InputError
+from lyra_data.engine.foreign_files import files_below
 from lyra_data.engine.hashing import content_key, sha256_of_file
 from lyra_data.engine.names import stays_inside
 
@@ -56,7 +57,7 @@ class Manifest:
 def files_of(folder: Path) -> list[str]:
     """List files below `folder` by relative path, sorted; hidden ones and weights.json do not
     count."""
-    paths = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    paths = (path.relative_to(folder) for path in files_below(folder))
     return sorted(
         path.as_posix()
         for path in paths
