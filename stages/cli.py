@@ -169,7 +169,10 @@ def train(
     params: ParamsOption = Path("params.yaml"),
     phase: Annotated[
         str | None,
-        typer.Option(help="One phase of params.yaml train.phases; all in order where not given."),
+        typer.Option(
+            help="One phase of params.yaml train.phases, or what DVC calls its stage, train@PHASE; "
+            "all in order where not given."
+        ),
     ] = None,
     checkpoint_steps: Annotated[
         int, typer.Option(help="Steps between the states a killed run resumes from.", min=1)
@@ -202,6 +205,8 @@ def train(
     options |= {"keep_newest": keep_states, "keep_every": keep_every}
     options |= {"validation_steps": validation_steps, "device": device}
     options |= {"trackers": [kind.value for kind in tracker or ()]}
+    if phase is not None:  # DVC calls the stage of a phase train@PHASE, perhaps after a path
+        phase = phase.rpartition("train@")[2]
     run_stage("train", params, json_output, phase=phase, **options)
 
 

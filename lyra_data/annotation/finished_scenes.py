@@ -19,6 +19,7 @@ from torch import Tensor
 from lyra_data.clips.store import write_clip, write_held_out
 from lyra_data.engine.atomic import link_or_copy, storage_errors
 from lyra_data.engine.hashing import sha256_of_bytes
+from lyra_data.engine.names import checked_name
 from lyra_data.engine.scratch import ScratchStore
 from lyra_data.scene.clip import Clip
 from lyra_data.scene.material import HeldOutView, SourceMaterial
@@ -88,6 +89,7 @@ class FinishedScenes:
         """
         item = self._store.folder / key
         facts = SceneFacts(**json.loads((item / FACTS_FILE).read_text(encoding="utf-8")))
+        checked_name(facts.scene_id, noun="scene_id", where=str(item / FACTS_FILE))
         for part, folder in ((CLIP, clips), (HELD_OUT, held_out)):
             target = folder / facts.scene_id
             with storage_errors(target):

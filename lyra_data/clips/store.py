@@ -29,6 +29,7 @@ from torch import Tensor
 from lyra_data.engine.atomic import folder_atomically
 from lyra_data.engine.errors import CorruptDataError
 from lyra_data.engine.hashing import sha256_of_bytes, sha256_of_files
+from lyra_data.engine.names import checked_file_name, checked_name
 from lyra_data.media.images import read_photo, write_png
 from lyra_data.scene.cameras import Cameras
 from lyra_data.scene.clip import Clip
@@ -90,6 +91,16 @@ def clip_hash(folder: Path) -> str:
         CorruptDataError: the clip's index is missing, cut or altered.
     """
     return _read_index(folder, CLIP_INDEX)["sha256"]
+
+
+def read_clip_index(folder: Path) -> tuple[dict[str, Any], str]:
+    """Return the facts that a stored clip's index states, and the hash that `clip_hash` returns.
+
+    Raises:
+        CorruptDataError: the clip's index is missing, cut or altered, or its scene_id is no name.
+    """
+    index = _read_index(folder, CLIP_INDEX)
+    return index["facts"], index["sha256"]
 
 
 def held_out_hash(folder: Path) -> str:
@@ -223,7 +234,20 @@ def _read_index(folder: Path, name: str) -> dict[str, Any]:
         raise _corrupt(path, f"version {index['version']!r}; this release reads {VERSION}")
     if index.get("sha256") != _hash_of_index(index):
         raise _corrupt(path, "this file was altered")
+    _require_names(index["facts"], name, str(path))
     return index
+
+
+def _require_names(facts: dict[str, Any], index: str, where: str) -> None:
+    """Refuse an index whose names lead out of the folders that are made of them.
+
+    Held-out views are called after the photos that people gave, so blanks may stand in their names.
+    """
+    if index == CLIP_INDEX:
+        checked_name(facts["scene_id"], noun="scene_id", where=where)
+        return
+    for view_name in facts["names"]:
+        checked_file_name(view_name, noun="held-out view", where=where)
 
 
 def _corrupt(path: Path, what: str) -> CorruptDataError:

@@ -19,6 +19,7 @@ from lyra_data.dataset.format.manifest import Manifest
 from lyra_data.dataset.format.splits import source_id, split_by_source
 from lyra_data.dataset.writing.packed_scene import PackedScene, pack_scene
 from lyra_data.dataset.writing.writer import assemble_dataset
+from lyra_data.engine.errors import CorruptDataError
 from lyra_data.engine.hashing import content_key
 from lyra_data.engine.params import Params
 from lyra_data.engine.progress import Progress
@@ -26,7 +27,7 @@ from lyra_data.engine.provenance import code_fingerprint, engine_commit, engine_
 from lyra_data.engine.scratch import ScratchStore
 from lyra_data.views.dropped import read_dropped
 from lyra_data.views.fields import FIELD_BY_NAME, SHAPE_FIELDS, Row, row_shape
-from lyra_data.views.store import content_hash, read_columns, read_row, view_files
+from lyra_data.views.store import GENERATE_AGAIN, content_hash, read_columns, read_row, view_files
 
 STAGE = "package"
 
@@ -115,7 +116,9 @@ def package_views(
 def _pack(paths: list[Path], encoding: Encoding, progress: Progress) -> PackedScene:
     def rows() -> Iterator[Row]:
         for path in paths:
-            yield read_row(path)
+            row = read_row(path)
+            _require_own_folder(row, path)
+            yield row
             progress.advance(note=path.parent.name)
 
     return pack_scene(rows(), encoding)
@@ -144,5 +147,20 @@ def _source_of(view_file: Path) -> str:
     is copied.
     """
     row = read_columns(view_file, ["scene_id", "provenance", *SHAPE_FIELDS])
+    _require_own_folder(row, view_file)
     provenance = FIELD_BY_NAME["provenance"].decode(row["provenance"], row_shape(row))
     return source_id(row["scene_id"], provenance)
+
+
+def _require_own_folder(row: Row, view_file: Path) -> None:
+    """Refuse a view that lies in the folder of another scene.
+
+    Raises:
+        CorruptDataError: its scene_id is not the folder's name.
+    """
+    if row["scene_id"] != view_file.parent.name:
+        raise CorruptDataError(
+            f"the view is one of scene {row['scene_id']!r} and lies in the folder of another",
+            where=str(view_file),
+            fix=GENERATE_AGAIN,
+        )

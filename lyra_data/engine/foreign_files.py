@@ -7,6 +7,7 @@ no list of everything that a damaged or a made-up file can make Python raise.
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,6 +42,31 @@ def file_at_fault(
         raise error(
             f"not a readable {kind}: {first_line(raised)}", where=str(path), fix=fix
         ) from raised
+
+
+def files_below(folder: Path) -> list[Path]:
+    """Return all files below a folder, at any depth; none where there is no such folder.
+
+    Linked folders are not entered, linked files count.
+
+    `Path.rglob` and `os.walk` leave out what may not be read, as if it were not there.
+
+    Raises:
+        OSError: the folder, or one below it, may not be read.
+    """
+    if not folder.is_dir():
+        return []
+    return [
+        path
+        for directory, _, names in os.walk(folder, onerror=raise_error)
+        for name in names
+        if (path := Path(directory) / name).is_file()
+    ]
+
+
+def raise_error(error: OSError) -> None:
+    """Raise what `os.walk` would leave out, given as its `onerror`."""
+    raise error
 
 
 def first_line(error: BaseException) -> str:

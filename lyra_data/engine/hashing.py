@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from lyra_data.engine.foreign_files import files_below
+
 
 def sha256_of_bytes(data: bytes) -> str:
     """Return the sha256 of `data` as 64 hexadecimal digits."""
@@ -23,9 +25,7 @@ def sha256_of_files(folder: Path) -> dict[str, str]:
     """Return the sha256 of every file below `folder`, sorted by path relative to it ("/" between
     parts)."""
     folder = Path(folder)
-    files = sorted(
-        (path.relative_to(folder).as_posix(), path) for path in folder.rglob("*") if path.is_file()
-    )
+    files = sorted((path.relative_to(folder).as_posix(), path) for path in files_below(folder))
     return {name: sha256_of_file(path) for name, path in files}
 
 

@@ -73,6 +73,26 @@ def checked_path(
     )
 
 
+def checked_file_name(
+    name: Any, *, noun: str, where: str, error: type[LyraError] = CorruptDataError
+) -> str:
+    """Return `name` where it names one file of a folder; blanks and any script's letters may stand.
+
+    For names that people chose for their own files; what we name ourselves is a `checked_name`.
+
+    Raises:
+        CorruptDataError (or `error`): it holds "/" or is no `checked_path`.
+    """
+    checked = checked_path(name, noun=noun, where=where, error=error)
+    if "/" in checked:
+        raise error(
+            f"{noun} {shortened(name)} is no name of one file",
+            where=where,
+            fix="nothing was read or written there; do not use this folder, and ask who made it",
+        )
+    return checked
+
+
 def inside(folder: Path, relative: str) -> bool:
     """Return whether `folder / relative` is below `folder` once symbolic links are followed.
 

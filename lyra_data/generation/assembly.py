@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from lyra_data.engine.atomic import link_or_copy, storage_errors
 from lyra_data.engine.errors import InputError
+from lyra_data.engine.names import checked_name
 from lyra_data.engine.scratch import ScratchStore
 from lyra_data.generation.params import GenerateParams
 from lyra_data.generation.quality import assemble_scene
@@ -60,7 +61,7 @@ def assemble(
             text = json.dumps([view.as_json() for view in dropped], ensure_ascii=False)
             (folder / DROPPED_FILE).write_text(text + "\n", encoding="utf-8")
     finished = store.folder / key
-    scene_folder = target / scene_id
+    scene_folder = target / checked_name(scene_id, noun="scene_id", where=str(target))
     chosen = finished / VIEWS_FOLDER / scene_id
     with storage_errors(scene_folder):
         if scene_folder.is_dir():  # a worker died while it linked

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from lyra_data.clips.store import CLIP_INDEX, clip_hash
+from lyra_data.clips.store import read_clip_index
 from lyra_data.engine.seeds import derive_seed
 from lyra_data.generation.trajectories import TrajectoryParams, draw_movement_distance
 
@@ -79,10 +78,9 @@ def read_facts(folder: Path) -> ClipFacts:
     """Read the facts of one stored clip.
 
     Raises:
-        CorruptDataError: the clip's index is missing, cut or altered.
+        CorruptDataError: the clip's index is missing, cut or altered, or its scene_id is no name.
     """
-    content = clip_hash(folder)
-    facts = json.loads((folder / CLIP_INDEX).read_bytes())["facts"]
+    facts, content = read_clip_index(folder)
     return ClipFacts(
         folder.name,
         facts["scene_id"],

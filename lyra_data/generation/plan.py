@@ -5,12 +5,12 @@ Tasks are made when they are asked for: there may be hundreds of thousands.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
 from lyra_data.clips.store import scene_folders
-from lyra_data.engine.errors import StageOrderError
+from lyra_data.engine.errors import CorruptDataError, StageOrderError
 from lyra_data.generation.jobs import ClipFacts, num_jobs, plan_jobs, read_facts
 from lyra_data.generation.keys import KeyMaker
 from lyra_data.generation.params import GenerateParams
@@ -22,14 +22,29 @@ def read_clip_facts(clips: Path) -> list[ClipFacts]:
 
     Raises:
         StageOrderError: there are none.
-        CorruptDataError: a clip's index is missing, cut or altered.
+        CorruptDataError: a clip's index is missing, cut or altered, or two clips have one scene_id.
     """
     folders = scene_folders(clips) if clips.is_dir() else []
     if not folders:
         raise StageOrderError(
             "there are no clips", where=str(clips), fix="run `lyra-data annotate`"
         )
-    return [read_facts(folder) for folder in folders]
+    facts = [read_facts(folder) for folder in folders]
+    _require_different_scenes(facts, clips)
+    return facts
+
+
+def _require_different_scenes(facts: Sequence[ClipFacts], clips: Path) -> None:
+    """Refuse two clips of one scene_id: the views of one would take the place of the other's."""
+    folders: dict[str, str] = {}
+    for clip in facts:
+        other = folders.setdefault(clip.scene_id, clip.folder)
+        if other != clip.folder:
+            raise CorruptDataError(
+                f"its clip has the scene_id {clip.scene_id!r}, as the one in {other} has",
+                where=str(clips / clip.folder),
+                fix="remove one of the two folders, or run `lyra-data annotate` again",
+            )
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lyra_data.engine.errors import CorruptDataError
+from lyra_data.engine.names import is_safe_name, shortened
 
 DROPPED_FILE = "dropped.json"
 
@@ -24,6 +25,14 @@ class DroppedView:
 
     @staticmethod
     def from_json(values: dict[str, Any]) -> DroppedView:
+        """Return the view that `as_json` described.
+
+        Raises:
+            ValueError, TypeError, KeyError: the values are no dropped view's.
+        """
+        for name in (values["scene_id"], values["trajectory"]):
+            if not is_safe_name(name):
+                raise ValueError(f"{shortened(name)} is no name")
         return DroppedView(**{**values, "reasons": tuple(values["reasons"])})
 
     def as_json(self) -> dict[str, Any]:

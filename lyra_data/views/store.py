@@ -8,6 +8,7 @@ without decoding them.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,12 +20,17 @@ import pyarrow.parquet as pq
 from lyra_data.engine.atomic import write_atomically
 from lyra_data.engine.errors import CorruptDataError, StageOrderError
 from lyra_data.engine.hashing import canonical_json
+from lyra_data.engine.names import checked_name
 from lyra_data.scene.view import View
 from lyra_data.views.fields import FIELDS, Row, row_from_view, view_from_row
 from lyra_data.views.parquet import open_parquet_writer
 from lyra_data.views.schema import FORMAT_VERSION, arrow_schema, schema_hash
 
 COLUMNS = [field.name for field in FIELDS]
+NAMES = ("scene_id", "trajectory")
+"""Columns whose values become part of paths and of other names."""
+
+VIEW_FILE = re.compile(r"[0-9]+_.*\.parquet")
 GENERATE_AGAIN = "run `lyra-data generate` again"
 
 
@@ -38,9 +44,16 @@ def view_files(folder: Path) -> list[Path]:
 
     Raises:
         StageOrderError: there are none.
+        OSError: a folder may not be read.
     """
     files = sorted(
-        Path(folder).glob("[!.]*/[0-9]*_*.parquet"),
+        (
+            path
+            for scene in (Path(folder).iterdir() if Path(folder).is_dir() else ())
+            if scene.is_dir() and not scene.name.startswith(".")
+            for path in scene.iterdir()  # Path.glob leaves out what may not be read
+            if VIEW_FILE.fullmatch(path.name)
+        ),
         key=lambda path: (path.parent.name, int(path.stem.partition("_")[0])),
     )
     if not files:
@@ -127,7 +140,11 @@ def _read(path: Path, names: Sequence[str]) -> tuple[Row, dict[bytes, bytes]]:
         if file.schema_arrow.names != COLUMNS or file.metadata.num_rows != 1:
             raise ValueError("it does not hold one view")
         rows = file.read(columns=list(names), use_threads=False).to_pylist()
-    return {name: rows[0][name] for name in names}, metadata
+    row = {name: rows[0][name] for name in names}
+    for name in NAMES:
+        if name in row:
+            checked_name(row[name], noun=name, where=str(path))
+    return row, metadata
 
 
 @contextmanager

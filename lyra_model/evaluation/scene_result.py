@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from lyra_data.engine.names import checked_name
 from lyra_data.scene.view import View
 from lyra_model.evaluation.scene_evaluation import SceneEvaluation
 from lyra_model.evaluation.scoring import FrameScores
@@ -97,6 +98,7 @@ class SceneResult:
     def read(folder: Path) -> SceneResult:
         """Read what `write` wrote."""
         values = json.loads((folder / RESULT_FILE).read_text(encoding="utf-8"))
+        checked_name(values["scene_id"], noun="scene_id", where=str(folder / RESULT_FILE))
         real = values["real"]
         return SceneResult(
             **{

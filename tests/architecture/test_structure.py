@@ -146,6 +146,18 @@ def test_code_deps_in_dvc_yaml_cover_what_the_stage_imports(stage, import_graph)
 
 
 @pytest.mark.parametrize("stage", STAGES)
+def test_nothing_out_of_params_reaches_the_shell_or_is_removed_by_dvc(stage):
+    """DVC puts a value of params.yaml into a command as it is: `x; touch FILE` would be run; and it
+    removes outputs before the command that refuses their names, unless they persist."""
+    entry = load_yaml("dvc.yaml")["stages"][stage]
+    entry = entry.get("do", entry)
+    assert "${" not in entry["cmd"]
+    for out in entry["outs"]:
+        path, settings = next(iter(out.items())) if isinstance(out, dict) else (out, {})
+        assert "${" not in path or settings == {"persist": True}, path
+
+
+@pytest.mark.parametrize("stage", STAGES)
 def test_code_deps_in_dvc_yaml_exist(stage):
     entry = load_yaml("dvc.yaml")["stages"][stage]
     for dep in entry.get("do", entry)["deps"]:

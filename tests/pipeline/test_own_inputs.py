@@ -145,6 +145,26 @@ def test_dvc_takes_a_project_of_ones_own(tmp_path: Path) -> None:
     assert listed[0] == "annotate" and listed[-1] == "evaluate"
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["x; touch made_by_a_name; #", "../../inputs", "$(touch made)"])
+def test_a_hostile_name_of_a_phase_neither_runs_nor_removes_anything(
+    tmp_path: Path, name: str
+) -> None:
+    write_source(tmp_path / "mine" / "one")
+    folder = tmp_path / "project"
+    init_project(folder, [tmp_path / "mine" / "one"], preset="video")
+    project = Project.__new__(Project)
+    project.root = folder
+    phases = yaml.safe_load((folder / "params.yaml").read_text())["train"]["phases"]
+    project.change("train", "phases", to={name: next(iter(phases.values()))})
+    (folder / "outputs" / "dataset").mkdir()
+    project.run("dvc", "init", "--no-scm", "--quiet")
+    before = {path for path in folder.rglob("*") if ".dvc" not in path.parts}
+    project.run("dvc", "repro", "--single-item", f"train@{name}", expect=255)
+    after = {path for path in folder.rglob("*") if ".dvc" not in path.parts}
+    assert after == before
+
+
 def test_a_project_runs_from_its_input_to_its_report_and_goes_on(tmp_path: Path) -> None:
     write_source(tmp_path / "mine" / "wall")
     folder = tmp_path / "project"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import sqlite3
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -17,6 +18,9 @@ from pathlib import Path, PurePosixPath
 from lyra_data.dataset.convert.lyra_layout import NUM_FOLDERS, SUFFIXES, ClipPart, part_of
 from lyra_data.dataset.convert.tar_members import tar_members
 from lyra_data.engine.errors import InputError, LyraError
+from lyra_data.engine.foreign_files import raise_error
+from lyra_data.engine.hashing import sha256_of_bytes
+from lyra_data.engine.names import is_safe_name
 
 _TABLE = """CREATE TABLE parts (
     root TEXT, name TEXT, number INTEGER, part TEXT,
@@ -24,6 +28,8 @@ _TABLE = """CREATE TABLE parts (
     PRIMARY KEY (root, name, number, part)
 ) WITHOUT ROWID"""
 _PIECE = 1 << 22
+MAX_PLAIN_LENGTH = 100
+"""Characters that are kept of a name that no scene may have."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,16 @@ class LyraScene:
 
     @property
     def scene_id(self) -> str:
-        return "-".join((*self.root.split("/"), self.name)) if self.root else self.name
+        """Return the name that the scene has in a dataset.
+
+        Where folders and file are called otherwise than a scene may be, a hash tells apart what the
+        characters that are left do not.
+        """
+        name = "-".join((*self.root.split("/"), self.name)) if self.root else self.name
+        if is_safe_name(name):
+            return name
+        plain = re.sub(r"[^A-Za-z0-9_.-]+", "_", name).lstrip(".")[:MAX_PLAIN_LENGTH]
+        return f"{plain}-{sha256_of_bytes(name.encode(errors='surrogateescape'))[:8]}"
 
 
 class LyraSource:
@@ -142,7 +157,7 @@ class LyraSource:
             )
 
     def _find_below(self, folder: Path) -> None:
-        for directory, below, files in os.walk(folder, followlinks=True):
+        for directory, below, files in os.walk(folder, followlinks=True, onerror=raise_error):
             below.sort()
             for file in sorted(files):
                 path = Path(directory) / file

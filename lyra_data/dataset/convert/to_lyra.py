@@ -30,6 +30,7 @@ from lyra_data.dataset.packing.video import pack_video
 from lyra_data.dataset.reading.reader import SceneDataset
 from lyra_data.engine.atomic import folder_atomically
 from lyra_data.engine.errors import InputError
+from lyra_data.engine.names import checked_file_name
 from lyra_data.engine.progress import Progress
 
 AS_STORED = (ORIGINAL, "compat", "lossless")
@@ -113,7 +114,10 @@ def _write_scene(
 
 def _name(view: StoredView, root: Path) -> str:
     """Return the scene's name in the source it once came from, if it is free, else its own."""
-    for name in (view.provenance.get("lyra_name"), view.scene_id.replace("/", "-")):
+    before = view.provenance.get("lyra_name")
+    if before:
+        checked_file_name(before, noun="lyra_name", where=str(view))
+    for name in (before, view.scene_id):
         if name and not any(
             _file(root / str(index), "rgb", name).exists() for index in range(NUM_FOLDERS)
         ):

@@ -10,6 +10,7 @@ from lyra_data.dataset.editing.copying import CopiedScene, require_target, write
 from lyra_data.dataset.editing.opened import OpenedDataset
 from lyra_data.dataset.format.manifest import Manifest
 from lyra_data.engine.errors import InputError
+from lyra_data.engine.names import checked_name
 from lyra_data.engine.progress import Progress
 from lyra_data.views.dropped import DroppedView
 
@@ -56,7 +57,9 @@ def merge_datasets(
     moved = []
     for dataset, prefix in zip(datasets, prefixes or [""] * len(datasets), strict=True):
         for entry in dataset.scenes:
-            name = prefix + entry.scene_id
+            name = checked_name(
+                prefix + entry.scene_id, noun="scene", where="--prefix", error=InputError
+            )
             if name in owners:
                 raise InputError(
                     f"scene {name!r} is in {owners[name]} too",

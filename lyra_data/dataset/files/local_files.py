@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from lyra_data.dataset.files.byte_ranges import RESTORE, MissingFileError, Range, too_short
 from lyra_data.engine.errors import CorruptDataError, StageOrderError
+from lyra_data.engine.foreign_files import files_below
 
 MAX_OPEN_FILES = 64
 """Files of a folder that stay open in one process; those not read for longest are closed."""
@@ -75,8 +76,7 @@ class LocalFiles:
     def list_files(self, folder: str) -> list[str]:
         return [
             path.relative_to(self.folder).as_posix()
-            for path in sorted((self.folder / folder).rglob("*"))
-            if path.is_file()
+            for path in sorted(files_below(self.folder / folder))
         ]
 
     def address(self, file: str) -> str:

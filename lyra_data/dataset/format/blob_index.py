@@ -163,6 +163,10 @@ class BlobIndex:
             }
         return self._parsed[scene_id]
 
+    def files(self) -> set[str]:
+        """Return the files that blobs are said to lie in."""
+        return set(pc.unique(self._table["file"]).to_pylist())  # type: ignore[attr-defined]
+
     def all_entries(self) -> Iterator[BlobEntry]:
         """Yield every blob and all plain columns, in the order they were written."""
         for row in self._table.to_pylist():

@@ -14,6 +14,7 @@ from lyra_data.dataset.format.layout import FORMAT_VERSION, MODALITIES, index_pa
 from lyra_data.engine.atomic import write_atomically
 from lyra_data.engine.errors import CorruptDataError
 from lyra_data.engine.hashing import content_key
+from lyra_data.engine.names import checked_name, checked_path, shortened
 from lyra_data.views.dropped import DroppedView
 
 MANIFEST_PATH = Path("meta") / "manifest.json"
@@ -202,7 +203,26 @@ def parse_manifest(text: bytes, where: str) -> Manifest:
         raise _altered(where, f"it cannot be read ({error})") from None
     if hashes != stated_hashes or content or not is_as_written:
         raise _altered(where, "its content does not have the hash it states")
+    _require_names(manifest, where)
     return manifest
+
+
+def _require_names(manifest: Manifest, where: str) -> None:
+    """Refuse names that lead out of the dataset or of what is made of it.
+
+    Raises:
+        CorruptDataError: a file lies outside the folder, a modality is unknown, or a scene or a
+            split has no name.
+    """
+    for entry in (*manifest.files, *manifest.shards):
+        checked_path(entry.path, noun="file", where=where)
+    for shard in manifest.shards:
+        checked_name(shard.split, noun="split", where=where)
+        if shard.modality not in MODALITIES:
+            raise _altered(where, f"there is no modality {shortened(shard.modality)}")
+    for scene in manifest.scenes:
+        checked_name(scene.scene_id, noun="scene_id", where=where)
+        checked_name(scene.split, noun="split", where=where)
 
 
 def _altered(where: str, what: str) -> CorruptDataError:

@@ -24,6 +24,7 @@ from lyra_data.dataset.reading.counts import ReadingCounts
 from lyra_data.dataset.reading.plain_columns import PlainColumns
 from lyra_data.engine.errors import InputError
 from lyra_data.engine.hashing import sha256_of_bytes
+from lyra_data.engine.names import shortened
 
 
 class DatasetFiles:
@@ -148,6 +149,10 @@ def _read_index(ranges: ByteRanges, manifest: Manifest, modality: str) -> BlobIn
     if sha256_of_bytes(data) != entry.sha256:
         raise altered(address, "it does not have the sha256 that the manifest states")
     try:
-        return BlobIndex(data)
+        index = BlobIndex(data)
     except (ValueError, OSError, KeyError, pa.ArrowException) as error:
         raise altered(address, str(error)) from error
+    foreign = index.files() - {shard.path for shard in manifest.shards_of([modality])}
+    if foreign:
+        raise altered(address, f"it names {shortened(min(foreign))}, and the manifest does not")
+    return index

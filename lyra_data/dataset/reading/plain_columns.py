@@ -14,6 +14,7 @@ from lyra_data.dataset.files.sparse_file import SparseFile
 from lyra_data.dataset.format.blob_index import BlobEntry
 from lyra_data.dataset.format.manifest import Manifest, SceneEntry, ShardEntry
 from lyra_data.engine.hashing import sha256_of_bytes
+from lyra_data.engine.names import is_safe_name, shortened
 from lyra_data.views.fields import Row
 
 MAX_FOOTERS = 16
@@ -101,8 +102,11 @@ def require_scene(scene: SceneEntry, rows: Sequence[Row]) -> None:
     """Compare the keys of rows with the scene that the manifest has there.
 
     Raises:
-        ValueError: they are rows of another scene, or of other views.
+        ValueError: they are rows of another scene, or of other views, or a trajectory has no name.
     """
+    for row in rows:
+        if not is_safe_name(row.get("trajectory", "none")):
+            raise ValueError(f"trajectory {shortened(row['trajectory'])} is no name")
     indices = tuple(row["view_index"] for row in rows)
     owners = {row["scene_id"] for row in rows}
     if indices != scene.view_indices or owners != {scene.scene_id}:

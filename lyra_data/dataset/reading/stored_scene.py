@@ -14,12 +14,16 @@ import pyarrow.parquet as pq
 from lyra_data.dataset.files.byte_ranges import Range
 from lyra_data.dataset.files.corruption import corruption_of
 from lyra_data.dataset.format.blob_index import CUT_SCHEMA, BlobEntries, cut_row
-from lyra_data.dataset.format.layout import blob_columns
+from lyra_data.dataset.format.layout import VIDEO_TYPE, blob_columns
 from lyra_data.dataset.format.manifest import SceneEntry
 from lyra_data.dataset.packing.packed import Packed
 from lyra_data.dataset.reading.dataset_files import DatasetFiles
 from lyra_data.dataset.reading.plain_columns import require_scene
+from lyra_data.engine.names import is_safe_name, shortened
 from lyra_data.views.fields import FIELD_BY_NAME, Row
+
+KEYS = ("scene_id", "view_index", "trajectory")
+"""Columns that say which view of which scene a row is."""
 
 
 class StoredScene:
@@ -72,7 +76,9 @@ class StoredScene:
         with corruption_of(address):
             plain.check([0], self.files.read(plain.ranges([0])), address)
             table = self._row_group(plain.file, plain.row_group, columns)
-            require_scene(self.entry, table.select(["scene_id", "view_index"]).to_pylist())
+            names = [name for name in table.column_names if name in KEYS]
+            require_scene(self.entry, table.select(names).to_pylist())
+            _require_file_names(table)
             for field, leaf in blob_columns(modality).items():
                 name = leaf.split(".")[0]
                 if columns is None or name in columns:
@@ -115,3 +121,17 @@ class StoredScene:
                 parts = range(len(entry.table.ends))
                 data: Any = [blob[slice(*entry.table.bounds(part))] for part in parts]
                 entry.check(parts, data, self.files.ranges.address(entry.file))
+
+
+def _require_file_names(table: pa.Table) -> None:
+    """Refuse pictures and videos whose stated names lead elsewhere, in whatever unpacks them.
+
+    Raises:
+        ValueError: one is no name.
+    """
+    for column in table.columns:
+        if column.type == VIDEO_TYPE:
+            for chunk in column.chunks:
+                for name in chunk.field("path").to_pylist():
+                    if not is_safe_name(name):
+                        raise ValueError(f"{shortened(name)} is no name of a picture or a video")

@@ -9,7 +9,9 @@ from typing import Any
 
 from lyra_data import __version__
 from lyra_data.engine.errors import CorruptDataError, InputError
+from lyra_data.engine.foreign_files import files_below
 from lyra_data.engine.hashing import content_key, sha256_of_file
+from lyra_data.engine.names import stays_inside
 
 MANIFEST = "weights.json"
 FORMAT_VERSION = 1
@@ -52,16 +54,10 @@ class Manifest:
         (folder / MANIFEST).write_text(text, encoding="utf-8")
 
 
-def stays_inside(name: str) -> bool:
-    """Return whether a path relative to a folder leads to a file below it, whoever wrote the
-    name."""
-    return bool(name) and name[0] != "/" and "\0" not in name and ".." not in name.split("/")
-
-
 def files_of(folder: Path) -> list[str]:
     """List files below `folder` by relative path, sorted; hidden ones and weights.json do not
     count."""
-    paths = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    paths = (path.relative_to(folder) for path in files_below(folder))
     return sorted(
         path.as_posix()
         for path in paths
