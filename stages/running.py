@@ -25,13 +25,12 @@ def run_stage(stage: str, params_file: Path, json_output: bool, **options: Any) 
 
 def guarded(work: Callable[[Any], Any], json_output: bool) -> None:
     """Do the work and show its summary, or the error that the user can mend."""
-    from rich.console import Console
-
     from lyra_data.engine.progress import silent
     from stages.machine import machine_error
     from stages.progress import RichProgress
+    from stages.terminal import terminal
 
-    console = Console(stderr=True)
+    console = terminal(stderr=True)
     # Of processes that train together the first one speaks; each of them tells its own errors.
     speaks = os.environ.get("RANK", "0") == "0"
     progress = RichProgress(console) if speaks and not json_output else silent
@@ -50,7 +49,8 @@ def guarded(work: Callable[[Any], Any], json_output: bool) -> None:
         _fail(refusal, console, json_output)
     except KeyboardInterrupt:
         progress.finish()
-        console.print("[yellow]Interrupted.[/] Run the same command again to go on from here.")
+        console.print("Interrupted.", style="yellow", end=" ")
+        console.print("Run the same command again to go on from here.")
         raise typer.Exit(130) from None
     progress.finish()
     if not speaks:
@@ -58,7 +58,7 @@ def guarded(work: Callable[[Any], Any], json_output: bool) -> None:
     if json_output:
         print(json.dumps(summary.as_json(), indent=2))
     else:
-        summary.show(Console())
+        summary.show(terminal())
 
 
 def _show_annotators(console: Any) -> None:
@@ -90,15 +90,13 @@ def run_timed(stage: str, params_file: Path, **options: Any) -> Any:
 
 
 def _fail(error: LyraError, console: Any, json_output: bool) -> None:
-    from rich.markup import escape
+    from rich.text import Text
 
     if json_output:
         detail = {"what": error.what, "where": error.where, "fix": error.fix}
         print(json.dumps({"error": {"kind": type(error).__name__, **detail}}, indent=2))
-    where = f"[bold]{escape(error.where)}[/]: " if error.where else ""
-    console.print(
-        f"[bold red]error[/] {where}{escape(error.what)}", highlight=False, soft_wrap=True
-    )
+    where = [(error.where, "bold"), ": "] if error.where else []
+    console.print(Text.assemble(("error", "bold red"), " ", *where, error.what), soft_wrap=True)
     if error.fix:
-        console.print(f"[bold green]fix[/]   {escape(error.fix)}", highlight=False, soft_wrap=True)
+        console.print(Text.assemble(("fix", "bold green"), "   ", error.fix), soft_wrap=True)
     raise typer.Exit(2) from None
