@@ -8,6 +8,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,12 @@ def _show_annotators(console: Any) -> None:
 
 
 def run_timed(stage: str, params_file: Path, **options: Any) -> Any:
-    """Check all of params.yaml, run the stage, and remember how long it took."""
+    """Check all of params.yaml, run the stage, and remember how long it took.
+
+    Raises:
+        BusyError: another process runs the same stage here. Training locks each phase by itself.
+    """
+    from lyra_data.engine.locks import held_lock
     from stages.durations import record_duration
     from stages.params import check_all
     from stages.workspace import Workspace
@@ -83,9 +89,11 @@ def run_timed(stage: str, params_file: Path, **options: Any) -> Any:
     started = time.monotonic()
     # The stage's own module is imported only now: `--help` needs none of its packages.
     function = getattr(importlib.import_module(f"stages.{stage}"), f"run_{stage}")
-    summary = function(params_file, **options)
+    workspace = Workspace(params_file.resolve().parent)
+    with nullcontext() if stage == "train" else held_lock(workspace.scratch, stage):
+        summary = function(params_file, **options)
     name = " ".join(filter(None, (stage, options.get("phase"))))
-    record_duration(Workspace(params_file.resolve().parent), name, time.monotonic() - started)
+    record_duration(workspace, name, time.monotonic() - started)
     return summary
 
 

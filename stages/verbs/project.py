@@ -22,6 +22,7 @@ from lyra_data.engine.atomic import (
     storage_errors,
 )
 from lyra_data.engine.errors import InputError
+from lyra_data.engine.locks import held_lock
 from lyra_data.engine.progress import Progress, silent
 from lyra_data.sources.detection import source_params_of_all
 from stages.presets import REPOSITORY, preset_file
@@ -85,6 +86,7 @@ def run_project(folder: Path, *, progress: Progress = silent, **options: Any) ->
 
     Raises:
         InputError: the folder holds no params.yaml.
+        BusyError: another process runs this project.
         LyraError: as the stage that fails.
     """
     params_file = folder / "params.yaml"
@@ -96,11 +98,12 @@ def run_project(folder: Path, *, progress: Progress = silent, **options: Any) ->
         )
     workspace = Workspace(folder.resolve())
     summaries = {}
-    for stage in STAGES:
-        accepted = options if stage in ("annotate", "generate") else {}
-        if stage in ("train", "evaluate") and "device" in options:
-            accepted = {"device": options["device"]}
-        summaries[stage] = run_timed(stage, params_file, progress=progress, **accepted)
+    with held_lock(workspace.scratch, "run"):
+        for stage in STAGES:
+            accepted = options if stage in ("annotate", "generate") else {}
+            if stage in ("train", "evaluate") and "device" in options:
+                accepted = {"device": options["device"]}
+            summaries[stage] = run_timed(stage, params_file, progress=progress, **accepted)
     evaluated = summaries["evaluate"]
     return Summary(
         "run",

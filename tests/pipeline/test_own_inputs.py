@@ -12,11 +12,13 @@ import yaml
 from typer.testing import CliRunner
 
 from lyra_data.clips.store import read_clip
-from lyra_data.engine.errors import CorruptDataError, InputError, ParamsError
+from lyra_data.engine.errors import BusyError, CorruptDataError, InputError, ParamsError
 from lyra_data.engine.hashing import sha256_of_files
+from lyra_data.engine.locks import held_lock
 from lyra_data.sources import SOURCES
 from stages.annotate import run_annotate
 from stages.cli import app
+from stages.running import run_timed
 from stages.verbs.annotate_inputs import run_annotate_inputs
 from stages.verbs.project import init_project, run_project
 from stages.verbs.project_choice import made_project, project_name
@@ -305,6 +307,20 @@ def test_a_project_made_meanwhile_is_not_replaced(
     with pytest.raises(InputError, match="not empty"):
         init_project(Path("runs/scene"), [b], preset="video")
     assert sha256_of_files(Path("runs/scene/inputs/scene")) == sha256_of_files(a)
+
+
+def test_a_project_is_not_run_twice_at_once(tmp_path: Path) -> None:
+    project = Project(tmp_path / "project")
+    for work, run in (
+        ("run", lambda: run_project(project.root)),
+        ("annotate", lambda: run_timed("annotate", project.params_file)),
+    ):
+        with (
+            held_lock(project.root / ".work", work),
+            pytest.raises(BusyError, match=f"{work} is being done here already, by process"),
+        ):
+            run()
+    assert not (project.root / "outputs" / "clips").exists()
 
 
 # links, and projects inside their inputs
