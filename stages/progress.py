@@ -58,7 +58,7 @@ class RichProgress:
     def start(self, description: str, total: int, unit: str) -> None:
         self.finish()
         self._bar = BarOverNote(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
             RateColumn(Column(no_wrap=True)),

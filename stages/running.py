@@ -8,6 +8,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +26,12 @@ def run_stage(stage: str, params_file: Path, json_output: bool, **options: Any) 
 
 def guarded(work: Callable[[Any], Any], json_output: bool) -> None:
     """Do the work and show its summary, or the error that the user can mend."""
-    from rich.console import Console
-
     from lyra_data.engine.progress import silent
     from stages.machine import machine_error
     from stages.progress import RichProgress
+    from stages.terminal import terminal
 
-    console = Console(stderr=True)
+    console = terminal(stderr=True)
     # Of processes that train together the first one speaks; each of them tells its own errors.
     speaks = os.environ.get("RANK", "0") == "0"
     progress = RichProgress(console) if speaks and not json_output else silent
@@ -50,7 +50,8 @@ def guarded(work: Callable[[Any], Any], json_output: bool) -> None:
         _fail(refusal, console, json_output)
     except KeyboardInterrupt:
         progress.finish()
-        console.print("[yellow]Interrupted.[/] Run the same command again to go on from here.")
+        console.print("Interrupted.", style="yellow", end=" ")
+        console.print("Run the same command again to go on from here.")
         raise typer.Exit(130) from None
     progress.finish()
     if not speaks:
@@ -58,7 +59,7 @@ def guarded(work: Callable[[Any], Any], json_output: bool) -> None:
     if json_output:
         print(json.dumps(summary.as_json(), indent=2))
     else:
-        summary.show(Console())
+        summary.show(terminal())
 
 
 def _show_annotators(console: Any) -> None:
@@ -74,7 +75,12 @@ def _show_annotators(console: Any) -> None:
 
 
 def run_timed(stage: str, params_file: Path, **options: Any) -> Any:
-    """Check all of params.yaml, run the stage, and remember how long it took."""
+    """Check all of params.yaml, run the stage, and remember how long it took.
+
+    Raises:
+        BusyError: another process runs the same stage here. Training locks each phase by itself.
+    """
+    from lyra_data.engine.locks import held_lock
     from stages.durations import record_duration
     from stages.params import check_all
     from stages.workspace import Workspace
@@ -83,22 +89,22 @@ def run_timed(stage: str, params_file: Path, **options: Any) -> Any:
     started = time.monotonic()
     # The stage's own module is imported only now: `--help` needs none of its packages.
     function = getattr(importlib.import_module(f"stages.{stage}"), f"run_{stage}")
-    summary = function(params_file, **options)
+    workspace = Workspace(params_file.resolve().parent)
+    with nullcontext() if stage == "train" else held_lock(workspace.scratch, stage):
+        summary = function(params_file, **options)
     name = " ".join(filter(None, (stage, options.get("phase"))))
-    record_duration(Workspace(params_file.resolve().parent), name, time.monotonic() - started)
+    record_duration(workspace, name, time.monotonic() - started)
     return summary
 
 
 def _fail(error: LyraError, console: Any, json_output: bool) -> None:
-    from rich.markup import escape
+    from rich.text import Text
 
     if json_output:
         detail = {"what": error.what, "where": error.where, "fix": error.fix}
         print(json.dumps({"error": {"kind": type(error).__name__, **detail}}, indent=2))
-    where = f"[bold]{escape(error.where)}[/]: " if error.where else ""
-    console.print(
-        f"[bold red]error[/] {where}{escape(error.what)}", highlight=False, soft_wrap=True
-    )
+    where = [(error.where, "bold"), ": "] if error.where else []
+    console.print(Text.assemble(("error", "bold red"), " ", *where, error.what), soft_wrap=True)
     if error.fix:
-        console.print(f"[bold green]fix[/]   {escape(error.fix)}", highlight=False, soft_wrap=True)
+        console.print(Text.assemble(("fix", "bold green"), "   ", error.fix), soft_wrap=True)
     raise typer.Exit(2) from None

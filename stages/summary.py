@@ -19,7 +19,7 @@ class Summary:
         stage: the verb's name.
         headline: one sentence.
         facts: plain JSON values; numbers that JSON has no word for become null.
-        details: rich renderables printed under the headline.
+        details: rich renderables printed under the headline; a text is printed as it stands.
     """
 
     stage: str
@@ -33,9 +33,12 @@ class Summary:
 
     def show(self, console: Console) -> None:
         """Print the headline, and the details below it."""
-        console.print(f"[bold green]{self.stage}[/] {self.headline}", highlight=False)
+        from rich.text import Text
+
+        headline = Text.assemble((self.stage, "bold green"), " ", self.headline)
+        console.print(headline, soft_wrap=True)
         for detail in self.details:
-            console.print(detail)
+            console.print(Text(detail) if isinstance(detail, str) else detail)
 
 
 def counted(count: int, noun: str) -> str:

@@ -12,8 +12,10 @@ import contextlib
 import errno
 import fcntl
 import os
+import re
 import secrets
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +23,9 @@ from pathlib import Path
 from lyra_data.engine.errors import StorageError
 
 PARTIAL_PREFIX = ".partial-"
+
+_PARTIAL_NAME = re.compile(r"\.partial-[0-9a-f]{16}")
+"""Exactly the names that are made here: a folder of the user's may begin in the same way."""
 
 _FIXES = {
     errno.ENOSPC: "free space on this disk, or choose another one; finished work is kept",
@@ -59,7 +64,8 @@ def write_atomically(path: Path) -> Iterator[Path]:
     """Yield a temporary path with the name of `path`; it becomes `path` when the block ends well.
 
     The file is flushed to the disk before it is renamed. After an exception the temporary is
-    removed and a former `path` stays as it was. Missing parent folders are made.
+    removed and a former `path` stays as it was. Missing parent folders are made. Where `path` is a
+    link, the link is replaced and its target stays: it may be a cache's only copy.
 
     Raises:
         StorageError: as `storage_errors`.
@@ -78,10 +84,13 @@ def write_atomically(path: Path) -> Iterator[Path]:
 def folder_atomically(target: Path) -> Iterator[Path]:
     """Yield an empty temporary folder; it takes the place of `target` when the block ends well.
 
+    Where `target` is a link to a folder, that folder is replaced, and the link stays: results may
+    have been put on another disk.
+
     Raises:
         StorageError: as `storage_errors`.
     """
-    target = Path(target)
+    target = followed(target)
     with storage_errors(target), partial_folder(target.parent) as workplace:
         remove_leftovers(target.parent)
         temporary = workplace / target.name
@@ -93,19 +102,40 @@ def folder_atomically(target: Path) -> Iterator[Path]:
 def publish_folder(temporary_folder: Path, target: Path) -> None:
     """Put a whole folder in the place of `target`; the old one goes only once the new one is safe.
 
-    Both must lie on one file system. Killed between the two renames, neither stands at `target`:
-    a missing folder, never a mixed one.
+    Where `target` is a link to a folder, that folder is replaced, and the link stays. Killed
+    between the two renames, neither stands at `target`: a missing folder, never a mixed one.
 
     Raises:
         StorageError: as `storage_errors`.
     """
+    target = followed(target)
     with storage_errors(target):
-        flush_all_to_disk(temporary_folder)
         with partial_folder(target.parent) as workplace:
+            whole = workplace / "new"
+            shutil.move(temporary_folder, whole)  # a copy, where a link led to another disk
+            flush_all_to_disk(whole)
             with contextlib.suppress(FileNotFoundError):
                 target.rename(workplace / "old")
-            temporary_folder.rename(target)
+            whole.rename(target)
         flush_to_disk(target.parent)
+
+
+def followed(target: Path) -> Path:
+    """Return where a folder lies that is reached by links; the path itself where it is no link."""
+    target = Path(target)
+    return Path(os.path.realpath(target)) if target.is_symlink() else target
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """Make a folder among the system's temporary files, removed with its content at the end.
+
+    Those of killed processes are removed by the next one that makes such a folder.
+    """
+    parent = Path(tempfile.gettempdir())
+    remove_leftovers(parent)
+    with partial_folder(parent) as folder:
+        yield folder
 
 
 @contextmanager
@@ -124,12 +154,21 @@ def partial_folder(parent: Path) -> Iterator[Path]:
 def remove_leftovers(parent: Path) -> None:
     """Remove the `.partial-*` folders in `parent` whose owners are dead."""
     with os.scandir(parent) as entries:
-        names = [entry.name for entry in entries if entry.name.startswith(PARTIAL_PREFIX)]
+        names = [
+            entry.name
+            for entry in entries
+            if is_partial(entry.name) and entry.is_dir(follow_symlinks=False)
+        ]
     for name in names:
         lock = _try_lock(parent / name)
         if lock is not None:
             shutil.rmtree(parent / name, ignore_errors=True)
             os.close(lock)
+
+
+def is_partial(name: str) -> bool:
+    """Return whether a folder of this name is one of unfinished work, made here."""
+    return _PARTIAL_NAME.fullmatch(name) is not None
 
 
 def flush_to_disk(path: Path) -> None:
@@ -151,18 +190,24 @@ def flush_all_to_disk(folder: Path) -> None:
 def _final(path: Path) -> Path:
     """Return where a path inside unfinished folders will be: those are gone when the error is
     read."""
-    return Path(*(part for part in path.parts if not part.startswith(PARTIAL_PREFIX)))
+    return Path(*(part for part in path.parts if not is_partial(part)))
 
 
 def _make_locked(parent: Path) -> tuple[Path, int]:
     while True:
         folder = parent / f"{PARTIAL_PREFIX}{secrets.token_hex(8)}"
-        folder.mkdir()
-        lock = os.open(folder, os.O_RDONLY)
-        # A cleaner may have found the folder before it was locked: then it is (being) removed.
-        # Where the file system has no locks, nobody can take one, and leftovers simply stay.
-        with contextlib.suppress(OSError):
+        folder.mkdir(mode=0o700)
+        try:
+            lock = os.open(folder, os.O_RDONLY)
+        except FileNotFoundError:  # a cleaner has found it before it was locked, and removed it
+            continue
+        try:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:  # a cleaner holds it, and is about to remove it
+            os.close(lock)
+            continue
+        except OSError:  # this file system has no locks: nobody can take one, leftovers stay
+            return folder, lock
         if _is_still(folder, lock):
             return folder, lock
         os.close(lock)
@@ -191,7 +236,12 @@ def _try_lock(folder: Path) -> int | None:
 
 
 def link_or_copy(source: Path | str, target: Path | str) -> None:
-    """Link the same file under a second name; copy it where the file system refuses that."""
+    """Link the same file under a second name; copy it where the file system refuses that.
+
+    Where `source` is a symbolic link, the file that it leads to is linked: a second name of the
+    link itself would lead from `target`'s folder to somewhere else.
+    """
+    source = os.path.realpath(source)
     try:
         os.link(source, target)
     except OSError:  # another file system, one without links, or too many of them

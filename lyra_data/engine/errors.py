@@ -8,6 +8,7 @@
     ├── StorageError            the disk is full, read-only or not permitted
     ├── MemoryShortageError     the machine has less memory than the sizes in params need
     ├── ExecutorError           workers cannot start or go on: no such executor, cluster or device
+    ├── BusyError               another process does the same work in the same project
     ├── DownloadError           the Hub refuses, or is not reached (models/weights/hub_errors.py)
     └── ScenesFailedError       more scenes failed than params allow; each reason is recorded
 
@@ -73,6 +74,10 @@ class MemoryShortageError(LyraError):
 class ExecutorError(LyraError):
     """Workers cannot start, or cannot go on: an unknown or missing executor or device, no cluster,
     too few cores, a GPU that failed."""
+
+
+class BusyError(LyraError):
+    """Another process does this work in this project now."""
 
 
 class ScenesFailedError(LyraError):

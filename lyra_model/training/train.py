@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 from lyra_data.dataset.reading.reader import SceneDataset
+from lyra_data.engine.locks import held_lock
 from lyra_data.engine.placement import Placement
 from lyra_data.engine.progress import Progress
 from lyra_data.engine.provenance import engine_commit
@@ -56,6 +58,7 @@ def train_phases(
             training diverged.
         CorruptDataError: a shard, a checkpoint or the newest state is cut or altered.
         StorageError: the disk is full or cannot be written; the last state stays in scratch.
+        BusyError: another process trains one of the phases, with the same scratch folder.
     """
     require_trackers(trackers)
     processes = Processes(device)
@@ -66,14 +69,16 @@ def train_phases(
     for name in names:
         readable_frames(dataset, name, params.phases[name], params.held_out_frames)
     for name in names:
-        is_fresh = params.phases[name].start_from == RANDOM_WEIGHTS
-        start = None if is_fresh else load_start(name, params, dataset, models)
-        trainer = create_phase_trainer(
-            params, name, seed=seed, data=data, start=start, site=site, processes=processes
-        )
-        trained[name] = trainer.run(progress)
-        config = {**trained[name].config, "trained_at_commit": engine_commit()}
-        if processes.is_main:
-            save_checkpoint(replace(trained[name], config=config), models / name)
+        lock = held_lock(scratch, f"train {name}") if processes.is_main else nullcontext()
+        with lock:
+            is_fresh = params.phases[name].start_from == RANDOM_WEIGHTS
+            start = None if is_fresh else load_start(name, params, dataset, models)
+            trainer = create_phase_trainer(
+                params, name, seed=seed, data=data, start=start, site=site, processes=processes
+            )
+            trained[name] = trainer.run(progress)
+            config = {**trained[name].config, "trained_at_commit": engine_commit()}
+            if processes.is_main:
+                save_checkpoint(replace(trained[name], config=config), models / name)
         processes.wait()  # the next phase starts from it
     return trained

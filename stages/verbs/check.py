@@ -149,20 +149,23 @@ def _sampled(dataset: CheckedDataset) -> str:
 
 
 def _table(name: str, findings: Sequence[Finding[Any]]) -> Table:
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(width=WIDTH, title=escape(name), title_justify="left", show_lines=True)
+    table = Table(width=WIDTH, title=Text(name), title_justify="left", show_lines=True)
     table.add_column("rule, severity", width=20, overflow="fold")
     table.add_column("where", width=13, overflow="fold")
     table.add_column("finding, and what to do", overflow="fold")
     for finding in findings[:SHOWN_FINDINGS]:
         colour = COLOURS[finding.severity]
         table.add_row(
-            f"[bold]{finding.rule}[/]\n[{colour}]{finding.severity}[/]",
-            escape(finding.where),
-            f"{escape(finding.message)}\n[dim]bound: {escape(finding.bound)}[/]\n"
-            f"[green]{escape(finding.remedy)}[/]",
+            Text.assemble((finding.rule, "bold"), "\n", (finding.severity, colour)),
+            Text(finding.where),
+            Text.assemble(
+                f"{finding.message}\n",
+                (f"bound: {finding.bound}\n", "dim"),
+                (finding.remedy, "green"),
+            ),
         )
     if len(findings) > SHOWN_FINDINGS:
         table.caption = f"{len(findings) - SHOWN_FINDINGS} more: --json has all"
@@ -172,8 +175,8 @@ def _table(name: str, findings: Sequence[Finding[Any]]) -> Table:
 def _rules() -> Summary:
     from dataclasses import asdict
 
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
     from lyra_data.clips.checks import RULES
     from lyra_data.dataset.checks import DATASET_RULES
@@ -187,8 +190,8 @@ def _rules() -> Summary:
         for rule in rules.values():
             colour = COLOURS[rule.severity]
             table.add_row(
-                f"[bold]{rule.name}[/]\n[{colour}]{rule.severity}[/]",
-                f"{escape(rule.meaning)}\n[dim]bound: {escape(rule.bound)}[/]",
+                Text.assemble((rule.name, "bold"), "\n", (rule.severity, colour)),
+                Text.assemble(f"{rule.meaning}\n", (f"bound: {rule.bound}", "dim")),
             )
         tables.append(table)
     every = [*RULES.values(), *DATASET_RULES.values()]

@@ -86,6 +86,7 @@ def dedup_scenes(
 def _pairs_table(pairs: list[Duplicate]) -> Table:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(width=80, box=SIMPLE_HEAD, pad_edge=False)
     for name in ("scene", "is like"):
@@ -94,7 +95,10 @@ def _pairs_table(pairs: list[Duplicate]) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     for pair in pairs[:SHOWN_PAIRS]:
         table.add_row(
-            pair.scene, pair.other, str(pair.distance), "[red]two[/]" if pair.is_leak else "one"
+            pair.scene,
+            pair.other,
+            str(pair.distance),
+            Text("two", "red") if pair.is_leak else "one",
         )
     if len(pairs) > SHOWN_PAIRS:
         table.caption = f"{len(pairs) - SHOWN_PAIRS} more: --json has all"

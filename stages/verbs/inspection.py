@@ -232,14 +232,14 @@ def _require_writable(target: Path, overwrite: bool) -> None:
 
 
 def _table(facts: ClipFacts, findings: tuple[Finding, ...], folder: Path) -> Table:
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(width=WIDTH, show_header=False, box=None, pad_edge=False)
     table.add_column(width=14, style="bold", overflow="fold")
     table.add_column(overflow="fold")
     for name, value in _rows(facts, findings, folder):
-        table.add_row(name, escape(value))
+        table.add_row(name, Text(value))
     return table
 
 

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
 from rich.text import Text
 
-from lyra_data.engine.atomic import folder_atomically, link_or_copy
+from lyra_data.engine.atomic import (
+    flush_all_to_disk,
+    followed,
+    partial_folder,
+    remove_leftovers,
+    storage_errors,
+)
 from lyra_data.engine.errors import InputError
+from lyra_data.engine.locks import held_lock
 from lyra_data.engine.progress import Progress, silent
 from lyra_data.sources.detection import source_params_of_all
 from stages.presets import REPOSITORY, preset_file
 from stages.running import run_timed
 from stages.summary import Summary, counted
+from stages.verbs.project_inputs import bring_in
+from stages.verbs.project_record import INPUTS, write_record
 from stages.workspace import STAGES, Workspace
 
 CODE = ("lyra_data/", "lyra_model/", "stages/")
@@ -35,20 +47,17 @@ def init_project(folder: Path, inputs: Sequence[Path], *, preset: str) -> Summar
         InputError: the folder is not empty, or an input is missing or of no known kind.
         ParamsError: there is no such preset.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(
-            "this folder is not empty",
-            where=str(folder),
-            fix="name a new one; a project that is there goes on with `lyra-data run`",
-        )
+    if not is_free(folder):
+        raise _not_empty(folder)
     text = preset_file(preset).read_text(encoding="utf-8")
     sources = source_params_of_all([path.absolute() for path in inputs])
-    with folder_atomically(folder) as made:
-        (made / "inputs").mkdir()
-        local = [
-            _bring_in(source, path, made / "inputs")
-            for source, path in zip(sources, inputs, strict=True)
-        ]
+    with _new_folder(folder) as made:
+        (made / INPUTS).mkdir()
+        local, origins = [], {}
+        for source, path in zip(sources, inputs, strict=True):
+            local.append(_bring_in(source, path, made / INPUTS))
+            origins[_name_of(path)] = path
+        write_record(made, preset, origins)
         block = yaml.safe_dump(local, sort_keys=False, allow_unicode=True, width=10**6)
         indented = "".join(f"    {line}\n" for line in block.splitlines())
         assert SOURCES_BLOCK.search(text), f"preset {preset} has no block of sources"
@@ -77,6 +86,7 @@ def run_project(folder: Path, *, progress: Progress = silent, **options: Any) ->
 
     Raises:
         InputError: the folder holds no params.yaml.
+        BusyError: another process runs this project.
         LyraError: as the stage that fails.
     """
     params_file = folder / "params.yaml"
@@ -88,11 +98,12 @@ def run_project(folder: Path, *, progress: Progress = silent, **options: Any) ->
         )
     workspace = Workspace(folder.resolve())
     summaries = {}
-    for stage in STAGES:
-        accepted = options if stage in ("annotate", "generate") else {}
-        if stage in ("train", "evaluate") and "device" in options:
-            accepted = {"device": options["device"]}
-        summaries[stage] = run_timed(stage, params_file, progress=progress, **accepted)
+    with held_lock(workspace.scratch, "run"):
+        for stage in STAGES:
+            accepted = options if stage in ("annotate", "generate") else {}
+            if stage in ("train", "evaluate") and "device" in options:
+                accepted = {"device": options["device"]}
+            summaries[stage] = run_timed(stage, params_file, progress=progress, **accepted)
     evaluated = summaries["evaluate"]
     return Summary(
         "run",
@@ -105,25 +116,57 @@ def run_project(folder: Path, *, progress: Progress = silent, **options: Any) ->
     )
 
 
-def default_folder(inputs: Sequence[Path]) -> Path:
-    """runs/NAME, of the first input's name."""
-    name = re.sub(r"[^A-Za-z0-9_-]+", "_", inputs[0].stem or inputs[0].resolve().name)
-    return Path("runs") / name
-
-
 def _bring_in(source: dict[str, Any], path: Path, inputs: Path) -> dict[str, Any]:
     """Bring a source's file or folder into inputs/, and return its params with the new path."""
-    target = inputs / path.resolve().name
+    target = inputs / _name_of(path)
     if target.exists():
         raise InputError(
-            f"two inputs are called {path.name}", where=str(path), fix="rename one of them"
+            f"two inputs are called {target.name}", where=str(path), fix="rename one of them"
         )
-    if path.is_dir():
-        shutil.copytree(path, target, copy_function=link_or_copy)
-    else:
-        link_or_copy(path, target)
+    bring_in(path, target)
     key = "path" if "path" in source else "folder"
-    return {**source, key: f"inputs/{target.name}"}
+    return {**source, key: f"{INPUTS}/{target.name}"}
+
+
+def _name_of(path: Path) -> str:
+    """Return the name that an input is given by: a link's own, whose suffix tells what it is."""
+    return Path(os.path.normpath(path.absolute())).name
+
+
+def is_free(folder: Path) -> bool:
+    """Return whether a project can be made there: nothing stands there, or an empty folder."""
+    return not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
+
+
+def _not_empty(folder: Path) -> InputError:
+    return InputError(
+        "this folder is not empty",
+        where=str(folder),
+        fix="name a new one; a project that is there goes on with `lyra-data run`",
+    )
+
+
+@contextmanager
+def _new_folder(folder: Path) -> Iterator[Path]:
+    """Yield a temporary folder that becomes `folder`, where nobody has made one meanwhile.
+
+    Raises:
+        InputError: something stands there now.
+        StorageError: the disk is full, read-only or not permitted.
+    """
+    folder = followed(folder)
+    with storage_errors(folder), partial_folder(folder.parent) as workplace:
+        remove_leftovers(folder.parent)
+        made = workplace / (folder.name or "project")
+        made.mkdir()
+        yield made
+        flush_all_to_disk(made)
+        try:
+            made.rename(folder)  # onto an empty folder or none, and nothing else
+        except OSError as error:
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                raise _not_empty(folder) from None
+            raise
 
 
 def _pipeline_without_code() -> str:

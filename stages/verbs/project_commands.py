@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import typer
 
-from lyra_data.engine.errors import InputError
 from stages.options import DeviceOption, JsonOption, OffloadOption, PresetOption, WorkersOption
 from stages.running import guarded
 
@@ -44,9 +43,18 @@ def run(
     ] = None,
     project: Annotated[
         Path | None,
-        typer.Option(help="The project's folder; not given: runs/NAME of the first input."),
+        typer.Option(
+            help="The project's folder; not given: runs/NAME of the first input, or runs/NAME_2 "
+            "where that is of another one."
+        ),
     ] = None,
-    preset: PresetOption = "video",
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            help="Settings to start from: a file's name in the folder presets. Of a new project: "
+            "video where not given."
+        ),
+    ] = None,
     json_output: JsonOption = False,
     workers: WorkersOption = None,
     device: DeviceOption = None,
@@ -54,22 +62,17 @@ def run(
 ) -> None:
     """Run all stages on inputs of your own, from annotate to the report.
 
-    Makes a project as `init` does, unless it is there, and runs annotate, generate, package, train
-    and evaluate in it. A killed run goes on when it is started again.
+    Makes a project as `init` does, and runs annotate, generate, package, train and evaluate in it.
+    Started again with the same inputs, it goes on in the same project. Other inputs, or another
+    preset, get a project of their own; a project that --project names is never run on inputs or
+    with a preset that it was not made of.
     """
 
     def work(progress: Any) -> Any:
-        from stages.verbs.project import default_folder, init_project, run_project
+        from stages.verbs.project import run_project
+        from stages.verbs.project_choice import made_project
 
-        if not inputs and project is None:
-            raise InputError(
-                "neither an input nor a project is given",
-                where="lyra-data run",
-                fix="give a video, or --project FOLDER",
-            )
-        folder = project or default_folder(inputs or [])
-        if inputs and not (folder / "params.yaml").is_file():
-            init_project(folder, inputs, preset=preset)
+        folder = made_project(project, inputs or [], preset)
         options = {"workers": workers, "device": device, "offload": offload}
         return run_project(folder, progress=progress, **options)
 

@@ -78,8 +78,8 @@ def _table(*columns: str, title: str | None = None) -> Table:
 
 
 def _overview(summary: DatasetSummary) -> Table:
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
     manifest = summary.manifest
     sizes = ", ".join(f"{count} of {size}" for size, count in summary.picture_sizes.items())
@@ -97,7 +97,7 @@ def _overview(summary: DatasetSummary) -> Table:
         "dropped": f"{counted(len(manifest.dropped), 'view')}, by the limits of params.yaml",
     }
     for name, value in rows.items():
-        table.add_row(name, escape(value))
+        table.add_row(name, Text(value))
     return table
 
 

@@ -188,6 +188,7 @@ def _list_releases() -> Summary:
     from dataclasses import asdict
 
     from rich.table import Table
+    from rich.text import Text
 
     from lyra_data.models.weights.catalogue import CATALOGUE
     from stages.summary import Summary
@@ -196,12 +197,12 @@ def _list_releases() -> Summary:
     table.add_column("name", no_wrap=True)
     table.add_column("repository, purpose, licence and where it is stated")
     for name, release in CATALOGUE.items():
-        lines = (
-            f"[bold]{release.repository}[/]",
-            release.purpose,
-            f"{release.licence} [dim]({release.licence_source})[/]",
+        described = Text.assemble(
+            (release.repository, "bold"),
+            f"\n{release.purpose}\n{release.licence} ",
+            (f"({release.licence_source})", "dim"),
         )
-        table.add_row(name, "\n".join(lines))
+        table.add_row(name, described)
     releases = {name: asdict(release) for name, release in CATALOGUE.items()}
     headline = f"{len(CATALOGUE)} releases; `lyra-data weights pull NAME` fetches one"
     return Summary("list", headline, {"releases": releases}, (table,))
@@ -228,22 +229,26 @@ def _pull(
 
 def _show(listing: Listing, files: list[RemoteFile], folder: Path, *, to_stderr: bool) -> None:
     """Print what would be fetched: licence, sizes, and what is there already."""
-    from rich.console import Console
-    from rich.markup import escape
+    from rich.text import Text
 
     from lyra_data.models.weights.hub_download import bytes_to_fetch
+    from stages.terminal import terminal
 
-    console = Console(stderr=to_stderr, soft_wrap=True, highlight=False)
-    console.print(f"[bold]{escape(listing.repository)}[/] at {listing.revision}")
-    console.print(f"licence  {escape(listing.licence)}")
+    lines = [
+        Text.assemble((listing.repository, "bold"), f" at {listing.revision}"),
+        Text(f"licence  {listing.licence}"),
+    ]
     if listing.gated:
-        console.print(f"gated    its licence must be accepted at {escape(listing.page)}")
+        lines.append(Text(f"gated    its licence must be accepted at {listing.page}"))
     to_fetch = {file.name for file in files}
     for file in listing.files:
         state = "" if file.name in to_fetch else "  is there, whole"
-        console.print(f"  {_size(file.size):>10}  {escape(file.name)}{state}")
+        lines.append(Text(f"  {_size(file.size):>10}  {file.name}{state}"))
     rest = bytes_to_fetch(files, folder)
-    console.print(f"total    {_size(listing.size)}, {_size(rest)} to fetch into {folder}")
+    lines.append(Text(f"total    {_size(listing.size)}, {_size(rest)} to fetch into {folder}"))
+    console = terminal(stderr=to_stderr)
+    for line in lines:
+        console.print(line, soft_wrap=True)
 
 
 def _ask() -> None:
@@ -275,8 +280,7 @@ def _summary(verb: str, folder: Path, manifest: Manifest, **facts: Any) -> Summa
     files = counted(len(manifest.files), "file")
     headline = f"{folder}: {manifest.kind}, {files}, {_size(size)}, {fingerprint}"
     details = tuple(
-        f"[yellow]note[/] {name} is not listed in weights.json"
-        for name in facts.get("unlisted", ())
+        f"note: {name} is not listed in weights.json" for name in facts.get("unlisted", ())
     )
     return Summary(
         verb,

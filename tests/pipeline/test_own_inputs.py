@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,18 @@ import yaml
 from typer.testing import CliRunner
 
 from lyra_data.clips.store import read_clip
-from lyra_data.engine.errors import InputError, ParamsError
+from lyra_data.engine.errors import BusyError, CorruptDataError, InputError, ParamsError
 from lyra_data.engine.hashing import sha256_of_files
+from lyra_data.engine.locks import held_lock
 from lyra_data.sources import SOURCES
 from stages.annotate import run_annotate
 from stages.cli import app
+from stages.running import run_timed
 from stages.verbs.annotate_inputs import run_annotate_inputs
-from stages.verbs.project import default_folder, init_project, run_project
+from stages.verbs.project import init_project, run_project
+from stages.verbs.project_choice import made_project, project_name
+from stages.verbs.project_inputs import files_below, same_content
+from stages.verbs.project_record import read_record
 from tests.pipeline.project import Project, tiny_params, write_source
 
 
@@ -195,5 +201,195 @@ def test_running_nothing_is_refused(tmp_path: Path) -> None:
     assert json.loads(result.stdout)["error"]["where"] == str(tmp_path / "nowhere")
 
 
-def test_a_project_is_named_after_its_input() -> None:
-    assert default_folder([Path("films/my dog.mp4")]) == Path("runs/my_dog")
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ("films/my dog.mp4", "my_dog"),
+        ("films/猫.mp4", "猫"),
+        ("films/собака бежит.mp4", "собака_бежит"),
+        ("films/---!.mp4", "---"),
+        ("films/!!!.mp4", "project"),
+    ],
+)
+def test_a_project_is_named_after_its_input(given: str, name: str) -> None:
+    assert project_name(Path(given)) == name
+
+
+def test_a_folders_name_is_kept_whole(tmp_path: Path) -> None:
+    (tmp_path / "scan.v2").mkdir()
+    assert project_name(tmp_path / "scan.v2") == "scan_v2"
+    assert project_name(tmp_path / "scan.v2" / "..") == project_name(tmp_path)
+
+
+# a project and what it was made of
+
+
+@pytest.fixture
+def two_scenes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """Two inputs of one name that hold different pictures; the working folder is tmp_path."""
+    for folder, red in (("a", 0), ("b", 200)):
+        write_source(tmp_path / folder / "scene")
+        (tmp_path / folder / "scene" / "notes.txt").write_text(f"{red}")
+    monkeypatch.chdir(tmp_path)
+    return Path("a/scene"), Path("b/scene")
+
+
+def test_another_input_of_the_same_name_gets_a_project_of_its_own(
+    two_scenes: tuple[Path, Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    a, b = two_scenes
+    assert made_project(None, [a], None) == Path("runs/scene")
+    assert made_project(None, [b], None) == Path("runs/scene_2")
+    assert "made of another input" in caplog.text and str(a.absolute()) in caplog.text
+    assert made_project(None, [a], None) == Path("runs/scene")  # each is found again
+    assert made_project(None, [b], None) == Path("runs/scene_2")
+    for folder, source in (("runs/scene", a), ("runs/scene_2", b)):
+        held = Path(folder) / "inputs" / "scene"
+        assert sha256_of_files(held) == sha256_of_files(source)
+
+
+def test_the_same_content_from_elsewhere_is_the_same_input(two_scenes: tuple[Path, Path]) -> None:
+    a, _ = two_scenes
+    folder = made_project(None, [a], None)
+    shutil.copytree(a, "copied/scene")
+    assert made_project(None, [Path("copied/scene")], None) == folder
+    (Path("copied/scene") / "one_more.txt").write_text("")
+    assert made_project(None, [Path("copied/scene")], None) == Path("runs/scene_2")
+
+
+def test_another_preset_gets_a_project_of_its_own(two_scenes: tuple[Path, Path]) -> None:
+    a, _ = two_scenes
+    assert made_project(None, [a], "video") == Path("runs/scene")
+    assert made_project(None, [a], "cpu-small") == Path("runs/scene_2")
+    assert made_project(None, [a], "cpu-small") == Path("runs/scene_2")
+    assert read_record(Path("runs/scene_2")).preset == "cpu-small"
+    with pytest.raises(InputError, match=r"runs/scene \(preset video\), runs/scene_2") as caught:
+        made_project(None, [a], None)
+    assert "--preset" in str(caught.value.fix)
+
+
+def test_a_named_project_is_not_run_on_what_it_was_not_made_of(
+    two_scenes: tuple[Path, Path],
+) -> None:
+    a, b = two_scenes
+    mine = Path("mine")
+    assert made_project(mine, [a], None) == mine
+    assert made_project(mine, [a], "video") == made_project(mine, [], None) == mine
+    with pytest.raises(InputError, match="made of another input"):
+        made_project(mine, [b], None)
+    with pytest.raises(InputError, match="made of another input"):
+        made_project(mine, [a, b], None)
+    with pytest.raises(InputError, match="from preset video, not cpu-small"):
+        made_project(mine, [], "cpu-small")
+    result = invoke("run", b, "--project", mine, "--json")
+    assert result.exit_code == 2
+    assert json.loads(result.stdout)["error"]["where"] == "mine"
+
+
+def test_a_project_without_a_record_is_known_by_its_inputs(two_scenes: tuple[Path, Path]) -> None:
+    a, b = two_scenes
+    folder = made_project(None, [a], None)
+    (folder / "lyra-project.json").unlink()
+    assert made_project(None, [a], None) == folder
+    assert made_project(None, [b], None) == Path("runs/scene_2")
+
+
+def test_a_record_stands_for_inputs_that_were_removed(two_scenes: tuple[Path, Path]) -> None:
+    a, b = two_scenes
+    folder = made_project(None, [a], None)
+    shutil.rmtree(folder / "inputs")
+    assert made_project(None, [a], None) == folder
+    assert made_project(None, [b], None) == Path("runs/scene_2")
+
+
+@pytest.mark.parametrize("text", ["[]", "{", '{"format": 1, "preset": "video", "inputs": [{}]}'])
+def test_a_damaged_record_is_refused(two_scenes: tuple[Path, Path], text: str) -> None:
+    folder = made_project(None, [two_scenes[0]], None)
+    (folder / "lyra-project.json").write_text(text)
+    with pytest.raises(CorruptDataError) as caught:
+        made_project(None, [two_scenes[0]], None)
+    assert caught.value.where == str(folder / "lyra-project.json")
+
+
+def test_something_else_in_runs_is_left_alone(two_scenes: tuple[Path, Path]) -> None:
+    Path("runs/scene").mkdir(parents=True)
+    Path("runs/scene/thesis.tex").write_text("mine")
+    assert made_project(None, [two_scenes[0]], None) == Path("runs/scene_2")
+    assert Path("runs/scene/thesis.tex").read_text() == "mine"
+
+
+def test_a_project_made_meanwhile_is_not_replaced(
+    two_scenes: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = two_scenes
+    monkeypatch.setattr("stages.verbs.project.is_free", lambda folder: True)
+    init_project(Path("runs/scene"), [a], preset="video")
+    with pytest.raises(InputError, match="not empty"):
+        init_project(Path("runs/scene"), [b], preset="video")
+    assert sha256_of_files(Path("runs/scene/inputs/scene")) == sha256_of_files(a)
+
+
+def test_a_project_is_not_run_twice_at_once(tmp_path: Path) -> None:
+    project = Project(tmp_path / "project")
+    for work, run in (
+        ("run", lambda: run_project(project.root)),
+        ("annotate", lambda: run_timed("annotate", project.params_file)),
+    ):
+        with (
+            held_lock(project.root / ".work", work),
+            pytest.raises(BusyError, match=f"{work} is being done here already, by process"),
+        ):
+            run()
+    assert not (project.root / "outputs" / "clips").exists()
+
+
+# links, and projects inside their inputs
+
+
+def test_relative_links_are_brought_in_as_their_files(
+    two_scenes: tuple[Path, Path], tmp_path: Path
+) -> None:
+    (tmp_path / "linked").mkdir()
+    for file in two_scenes[0].iterdir():
+        (tmp_path / "linked" / file.name).symlink_to(f"../a/scene/{file.name}")
+    (tmp_path / "snapshot").mkdir()
+    (tmp_path / "blobs").mkdir()
+    (tmp_path / "blobs" / "0123abcd").write_bytes(b"film")
+    (tmp_path / "snapshot" / "clip.mp4").symlink_to("../blobs/0123abcd")
+    init_project(
+        tmp_path / "p", [tmp_path / "linked", tmp_path / "snapshot/clip.mp4"], preset="video"
+    )
+    held = tmp_path / "p" / "inputs"
+    assert sha256_of_files(held / "linked") == sha256_of_files(two_scenes[0])
+    assert not any(path.is_symlink() for path in held.rglob("*"))
+    assert (held / "clip.mp4").read_bytes() == b"film"
+    assert same_content(held / "clip.mp4", tmp_path / "snapshot" / "clip.mp4")
+
+
+def test_a_project_inside_its_input_is_no_part_of_it(
+    two_scenes: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(two_scenes[0])
+    before = sha256_of_files(Path())
+    assert made_project(None, [Path()], None) == Path("runs/scene")
+    assert sha256_of_files(Path("runs/scene/inputs/scene")) == before
+    assert made_project(None, [Path()], None) == Path("runs/scene")  # and is found again
+    assert made_project(None, [Path()], "cpu-small") == Path("runs/scene_2")
+    assert sha256_of_files(Path("runs/scene_2/inputs/scene")) == before
+
+
+def test_a_link_back_up_ends_and_one_aside_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "images_4").mkdir()
+    (tmp_path / "images_4" / "0.png").write_bytes(b"0")
+    (tmp_path / "images").symlink_to("images_4")
+    (tmp_path / "images_4" / "self").symlink_to(".")
+    (tmp_path / "images_4" / "up").symlink_to("..")
+    assert list(files_below(tmp_path)) == ["images/0.png", "images_4/0.png"]
+
+
+def test_a_link_that_leads_nowhere_is_named(two_scenes: tuple[Path, Path]) -> None:
+    (two_scenes[0] / "gone.png").symlink_to("nowhere.png")
+    with pytest.raises(InputError, match="leads nowhere") as caught:
+        made_project(None, [two_scenes[0]], None)
+    assert str(caught.value.where).endswith("gone.png")
+    assert not Path("runs/scene").exists()

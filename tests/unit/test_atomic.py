@@ -7,12 +7,22 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from lyra_data.engine import atomic
-from lyra_data.engine.atomic import folder_atomically, storage_errors, write_atomically
+from lyra_data.engine.atomic import (
+    folder_atomically,
+    link_or_copy,
+    partial_folder,
+    publish_folder,
+    remove_leftovers,
+    storage_errors,
+    temporary_folder,
+    write_atomically,
+)
 from lyra_data.engine.errors import StorageError
 
 
@@ -141,3 +151,129 @@ def test_other_os_errors_without_a_name_get_that_of_the_path(tmp_path: Path) -> 
     with pytest.raises(OSError) as caught, write_atomically(tmp_path / "file"):
         raise OSError(errno.EIO, os.strerror(errno.EIO))
     assert caught.value.filename == str(tmp_path / "file")
+
+
+# links, and folders of other makers
+
+
+def test_a_result_that_is_a_link_to_another_disk_stays_one(tmp_path: Path) -> None:
+    disk, results = tmp_path / "disk" / "clips", tmp_path / "outputs"
+    disk.mkdir(parents=True)
+    results.mkdir()
+    (disk / "old").write_text("old")
+    (results / "clips").symlink_to(disk)
+    with folder_atomically(results / "clips") as temporary:
+        (temporary / "fresh").write_text("new")
+    assert (results / "clips").is_symlink()
+    assert _names(disk) == ["fresh"]
+    assert (_names(results), _names(disk.parent)) == (["clips"], ["clips"])
+
+
+def test_a_link_whose_folder_is_not_made_yet_stays_one(tmp_path: Path) -> None:
+    (tmp_path / "clips").symlink_to("disk/clips")
+    with folder_atomically(tmp_path / "clips") as temporary:
+        (temporary / "fresh").write_text("new")
+    assert (tmp_path / "clips").is_symlink()
+    assert _names(tmp_path / "disk" / "clips") == ["fresh"]
+
+
+def test_a_folder_is_published_through_a_link_to_another_file_system(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk, made = tmp_path / "disk", tmp_path / "work" / "made"
+    (disk / "clip").mkdir(parents=True)
+    (disk / "clip" / "old").write_text("old")
+    made.mkdir(parents=True)
+    (made / "fresh").write_text("new")
+    (tmp_path / "clip").symlink_to(disk / "clip")
+    rename = os.rename
+
+    def refuse_to_cross(source: Path, target: Path) -> None:
+        if ("disk" in Path(source).parts) != ("disk" in Path(target).parts):
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", refuse_to_cross)
+    publish_folder(made, tmp_path / "clip")
+    assert (tmp_path / "clip").is_symlink() and _names(disk) == ["clip"]
+    assert _names(disk / "clip") == ["fresh"]
+
+
+def test_a_file_that_is_a_link_is_replaced_not_written_through(tmp_path: Path) -> None:
+    cached, path = tmp_path / "cached", tmp_path / "linked"
+    cached.write_text("cached")
+    path.symlink_to(cached)
+    with write_atomically(path) as temporary:
+        temporary.write_text("new")
+    assert (cached.read_text(), path.read_text()) == ("cached", "new")
+
+
+@pytest.mark.parametrize(
+    "name", [".partial-results", ".partial-", ".partial-0123456789abcdeg", ".partial-0" * 2]
+)
+def test_a_folder_of_the_users_is_no_leftover(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "thesis.tex").write_text("mine")
+    remove_leftovers(tmp_path)
+    assert (tmp_path / name / "thesis.tex").read_text() == "mine"
+
+
+def test_a_leftover_is_removed_and_what_a_link_of_that_name_leads_to_is_not(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "file").write_text("mine")
+    (tmp_path / ".partial-0123456789abcdef").mkdir()
+    (tmp_path / ".partial-fedcba9876543210").symlink_to(tmp_path / "mine")
+    remove_leftovers(tmp_path)
+    assert _names(tmp_path) == [".partial-fedcba9876543210", "mine"]
+    assert _names(tmp_path / "mine") == ["file"]
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_the_second_name_of_a_relative_link_is_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: bool
+) -> None:
+    for name in ("blobs", "snapshot", "inputs"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "blobs" / "0123").write_bytes(b"video")
+    (tmp_path / "snapshot" / "clip.mp4").symlink_to("../blobs/0123")
+    if refused:
+
+        def refuse(source: str, target: Path) -> None:
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+
+        monkeypatch.setattr(os, "link", refuse)
+    link_or_copy(tmp_path / "snapshot" / "clip.mp4", tmp_path / "inputs" / "clip.mp4")
+    assert not (tmp_path / "inputs" / "clip.mp4").is_symlink()
+    assert (tmp_path / "inputs" / "clip.mp4").read_bytes() == b"video"
+
+
+_HANGING_SOLVER = """
+import time
+from lyra_data.engine.atomic import temporary_folder
+with temporary_folder() as folder:
+    (folder / "database.db").write_text("half")
+    print("ready", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_temporary_files_of_a_killed_process_go_with_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-c", _HANGING_SOLVER]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as solver:
+        assert solver.stdout is not None and solver.stdout.readline() == b"ready\n"
+        solver.send_signal(signal.SIGKILL)
+        solver.wait()
+    (left,) = _names(tmp_path)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with temporary_folder() as folder:
+        assert folder.name != left and _names(tmp_path) == [folder.name]
+    assert _names(tmp_path) == []
+
+
+def test_work_in_progress_stays_while_another_folder_is_made(tmp_path: Path) -> None:
+    with partial_folder(tmp_path) as first:
+        remove_leftovers(tmp_path)
+        assert first.is_dir()

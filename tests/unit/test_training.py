@@ -9,7 +9,8 @@ import yaml
 
 from lyra_data.dataset.reading.reader import SceneDataset
 from lyra_data.dataset.writing.writer import write_dataset
-from lyra_data.engine.errors import CorruptDataError, ParamsError, StageOrderError
+from lyra_data.engine.errors import BusyError, CorruptDataError, ParamsError, StageOrderError
+from lyra_data.engine.locks import held_lock
 from lyra_data.engine.progress import silent
 from lyra_data.models.codecs import CODECS
 from lyra_data.scene.frame_selection import mirrored
@@ -265,3 +266,13 @@ def test_a_scene_beyond_the_decoder_s_distances_is_refused_with_the_range(tmp_pa
     params = TrainParams.parse(values, where="train")
     with pytest.raises(ParamsError, match="outside 50 to 90"):
         train(params, ["small"], make_dataset(tmp_path / "data"), tmp_path)
+
+
+def test_a_phase_is_not_trained_twice_at_once(tmp_path) -> None:
+    dataset = make_dataset(tmp_path / "dataset")
+    with (
+        held_lock(tmp_path / "scratch", "train small"),
+        pytest.raises(BusyError, match="train small is being done here already, by process"),
+    ):
+        train(make_params(), ["small"], dataset, tmp_path)
+    assert not (tmp_path / "models").exists()

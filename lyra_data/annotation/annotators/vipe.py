@@ -8,7 +8,6 @@ so that its frame numbers are ours whatever the source was. Its result is read b
 from __future__ import annotations
 
 import logging
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
@@ -19,6 +18,7 @@ from lyra_data.annotation.annotators.framed import FramedParams, framed_clip, fr
 from lyra_data.annotation.annotators.vipe_command import parse_command, run_vipe, version_of
 from lyra_data.clips.formats.imported_clip import ImportedClip
 from lyra_data.clips.formats.vipe import read_vipe
+from lyra_data.engine.atomic import temporary_folder
 from lyra_data.engine.errors import InputError
 from lyra_data.engine.hashing import content_key, sha256_of_bytes
 from lyra_data.engine.scratch import ScratchStore
@@ -91,8 +91,8 @@ class VipeAnnotator:
             ParamsError: ViPE cannot be started.
         """
         if self._version is None:
-            with tempfile.TemporaryDirectory(prefix="vipe-") as folder:
-                self._version = version_of(self._words, Path(folder))
+            with temporary_folder() as folder:
+                self._version = version_of(self._words, folder)
         return self._version
 
     @property
@@ -144,9 +144,9 @@ class VipeAnnotator:
         """Return ViPE's result, computed now or kept from before; only one that can be read is
         kept."""
         if self._results is None:
-            with tempfile.TemporaryDirectory(prefix="vipe-") as folder:
-                self._run(material, Path(folder))
-                return _checked(material, Path(folder) / RESULT)
+            with temporary_folder() as folder:
+                self._run(material, folder)
+                return _checked(material, folder / RESULT)
         key = self._key(material)
         if (kept := self._results.get(key)) is not None:
             log.info("scene %s: ViPE's result is kept from before, in %s", material.scene_id, kept)

@@ -11,7 +11,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 from jaxtyping import UInt8
@@ -26,6 +25,7 @@ from lyra_data.annotation.structure_from_motion.request import (
     picture_name,
 )
 from lyra_data.annotation.structure_from_motion.sparse_scene import SparseScene
+from lyra_data.engine.atomic import temporary_folder
 from lyra_data.engine.errors import InputError
 from lyra_data.media.images import write_png
 from lyra_data.scene.cameras import Cameras
@@ -61,8 +61,7 @@ def solve_scene(
         InputError: too little to see, no model, frames that cannot be posed, or a solver that died.
     """
     assert request.has_cameras == (cameras is not None)
-    with TemporaryDirectory(prefix="lyra-colmap-") as temporary:
-        folder = Path(temporary)
+    with temporary_folder() as folder:
         (folder / PICTURES_FOLDER).mkdir()
         for index, frame in enumerate(frames):
             write_png(frame, folder / PICTURES_FOLDER / picture_name(index))

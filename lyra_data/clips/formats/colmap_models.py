@@ -7,13 +7,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
 from lyra_data.clips.formats.colmap_lengths import check_lengths
 from lyra_data.clips.formats.posed_pictures import require_folder
+from lyra_data.engine.atomic import temporary_folder
 from lyra_data.engine.errors import InputError, StorageError
 from lyra_data.engine.hashing import content_key, sha256_of_file
 
@@ -65,8 +65,8 @@ def read_model(sparse: Path) -> dict[str, Any]:
         InputError: a file is cut, damaged or of another version, or pycolmap does not end.
     """
     check_lengths(sparse)
-    with TemporaryDirectory(prefix="lyra-colmap-") as temporary:
-        file = Path(temporary) / "model.json"
+    with temporary_folder() as folder:
+        file = folder / "model.json"
         try:
             done = _run("read", sparse, file, timeout=MOST_SECONDS)
         except subprocess.TimeoutExpired:
@@ -88,8 +88,8 @@ def write_model(sparse: Path, scene: dict[str, np.ndarray]) -> None:
     Raises:
         StorageError: not all of it could be written.
     """
-    with TemporaryDirectory(prefix="lyra-colmap-") as temporary:
-        file = Path(temporary) / "scene.npz"
+    with temporary_folder() as folder:
+        file = folder / "scene.npz"
         np.savez(file, **scene)  # type: ignore[arg-type]
         done = _run("write", sparse, file)
     assert done.returncode == 0, _tail(done)

@@ -9,14 +9,14 @@ import itertools
 import os
 import re
 import sqlite3
-import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from lyra_data.dataset.convert.lyra_layout import NUM_FOLDERS, SUFFIXES, ClipPart, part_of
 from lyra_data.dataset.convert.tar_members import tar_members
+from lyra_data.engine.atomic import temporary_folder
 from lyra_data.engine.errors import InputError, LyraError
 from lyra_data.engine.foreign_files import raise_error
 from lyra_data.engine.hashing import sha256_of_bytes
@@ -92,8 +92,9 @@ class LyraSource:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._folder = tempfile.TemporaryDirectory(prefix="lyra-data-")
-        self._table = sqlite3.connect(Path(self._folder.name) / "parts.sqlite")
+        self._open = ExitStack()
+        folder = self._open.enter_context(temporary_folder())
+        self._table = sqlite3.connect(folder / "parts.sqlite")
         self._table.execute("PRAGMA synchronous = OFF")
         self._table.execute(_TABLE)
         try:
@@ -110,7 +111,7 @@ class LyraSource:
 
     def close(self) -> None:
         self._table.close()
-        self._folder.cleanup()
+        self._open.close()
 
     @property
     def num_clips(self) -> int:
@@ -207,13 +208,13 @@ def as_files(clip: LyraClip, name: str) -> Iterator[Mapping[str, Path]]:
     Raises:
         InputError: a tar is cut.
     """
-    with tempfile.TemporaryDirectory(prefix="lyra-data-") as folder:
+    with temporary_folder() as folder:
         files, copies = {}, {}
         for part, stored in clip.parts.items():
             if stored.offset < 0:
                 files[part] = stored.container
                 continue
-            path = Path(folder) / f"{part}{SUFFIXES[part]}"
+            path = folder / f"{part}{SUFFIXES[part]}"
             _copy(stored, path)
             files[part] = path
             copies[str(path)] = f"{stored.container}: {clip.index}/{part}/{name}{SUFFIXES[part]}"

@@ -8,7 +8,6 @@ zero bytes of binary columns.
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -21,6 +20,7 @@ from av.error import FFmpegError
 
 from lyra_data.dataset.packing.original_video import ORIGINAL, TRAILER, decode_original
 from lyra_data.dataset.packing.packed import Packed, PartTable
+from lyra_data.engine.atomic import temporary_folder
 
 os.environ.setdefault("SVT_LOG", "1")  # else SVT-AV1 prints its settings on stderr
 _H264 = {"bf": "0", "sc_threshold": "0", "x264-params": "open-gop=0"}
@@ -74,8 +74,8 @@ VIDEO_CODECS: Mapping[str, VideoCodec] = {
 def pack_video(frames: Iterable[np.ndarray], fps: float, codec: str) -> Packed:
     """Encode RGB frames, uint8 [height, width, 3], one at a time."""
     settings = VIDEO_CODECS[codec]
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "video.mp4"
+    with temporary_folder() as folder:
+        path = folder / "video.mp4"
         num_frames, height, width = _encode(frames, fps, settings, path)
         packets, data = _packets(path), path.read_bytes() + TRAILER
     assert len(packets) == num_frames, (len(packets), num_frames)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from rich import box
 from rich.console import RenderableType
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -37,10 +36,10 @@ def metrics_table(methods: tuple[MethodScores, ...]) -> Table:
             for metric in METRICS:
                 text = metric.written(getattr(row, column))
                 bold = (row.method, column, metric.name) in best
-                cells.append(f"[bold green]{text}[/]" if bold else text)
+                cells.append(Text(text, "bold green" if bold else ""))
             if (row.method, column) in marks:
-                cells[-len(METRICS)] += escape(f" [{marks[row.method, column]}]")
-        table.add_row(escape(row.method), *cells)
+                cells[-len(METRICS)].append(f" [{marks[row.method, column]}]", "not bold default")
+        table.add_row(Text(row.method), *cells)
     table.caption = "; ".join(_counted_pixels(methods, column) for column in columns)
     return table
 
