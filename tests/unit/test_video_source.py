@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -62,6 +64,22 @@ def test_what_a_folder_holds_shapes_its_hash(folder: Path) -> None:
     before = read(folder, fps=12.0).provenance["video_sha256"]
     (folder / "frame11.png").rename(folder / "frame12.png")
     assert read(folder, fps=12.0).provenance["video_sha256"] != before
+
+
+def test_turned_frames_of_a_folder_are_read_upright(folder: Path) -> None:
+    for path in folder.iterdir():
+        exif = Image.Exif()
+        exif[0x0112] = 3  # stored upside down
+        with Image.open(path) as image:
+            image.rotate(180).save(path, exif=exif)
+    assert torch.equal(read(folder, fps=12.0).frames, coloured_frames())
+
+
+def test_frames_of_sixteen_bit_colours_are_refused(folder: Path) -> None:
+    cv2.imwrite(str(folder / "frame3.png"), np.full((48, 64, 3), 4095, np.uint16))
+    with pytest.raises(InputError, match="16 bits a channel") as caught:
+        read(folder, fps=12.0)
+    assert caught.value.where == str(folder / "frame3.png")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from lyra_data.engine.errors import InputError
-from lyra_data.media.images import read_photo
+from lyra_data.media.images import Turned, read_photo
 from lyra_data.media.video.reading import check_memory
 
 FRAME_SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -29,17 +29,22 @@ def natural_order(name: str) -> tuple[tuple[int, int, str], ...]:
     return tuple((0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts)
 
 
-def read_frames(paths: Sequence[Path]) -> UInt8[Tensor, "frame 3 height width"]:
+def read_frames(
+    paths: Sequence[Path], *, turned: Turned = "refuse"
+) -> UInt8[Tensor, "frame 3 height width"]:
     """Read pictures of one size.
+
+    Args:
+        turned: as of `read_photo`.
 
     Raises:
         InputError: as `read_photo`; sizes differ; they are more than memory is given to.
     """
-    first = read_photo(paths[0])
+    first = read_photo(paths[0], turned=turned)
     check_memory(len(paths), *first.shape[1:], where=paths[0].parent)
     frames = torch.empty((len(paths), *first.shape), dtype=torch.uint8)
     for index, path in enumerate(paths):
-        frame = read_photo(path)
+        frame = read_photo(path, turned=turned)
         if frame.shape != first.shape:
             raise InputError(
                 f"this frame has {frame.shape[2]}x{frame.shape[1]} pixels, the first one "
