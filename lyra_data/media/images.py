@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,6 +42,9 @@ PNG_BIT_DEPTH_AT = 24
 """Offset of the bits a channel in a PNG file: after its signature, the length and the name of its
 first chunk (IHDR), width and height."""
 
+PROJECTION = re.compile(rb"GPano:ProjectionType\s*(?:=\s*[\"']|>)\s*(\w+)")
+"""Google's mark of panoramas, as an attribute or an element of XMP."""
+
 _SAVE_AGAIN = "export the picture again as an 8-bit RGB PNG or JPEG"
 
 
@@ -49,14 +53,15 @@ def read_photo(path: Path, *, turned: Turned = "refuse") -> UInt8[Tensor, "3 hei
 
     Raises:
         InputError: the file is missing, cut, no PNG or JPEG, has more than 8 bits a channel, is
-            partly transparent, or is marked (EXIF) to be turned before it is looked at and `turned`
-            is "refuse".
+            partly transparent, a panorama, or is marked (EXIF) to be turned before it is looked at
+            and `turned` is "refuse".
     """
     with opened_image(path, formats=PHOTO_FORMATS) as image:
         if image.mode not in PHOTO_MODES:
             raise InputError(f"pixels of kind {image.mode!r}", where=str(path), fix=_SAVE_AGAIN)
         if _has_sixteen_bits(path):
             raise InputError("16 bits a channel", where=str(path), fix=_SAVE_AGAIN)
+        _check_projection(image, path)
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
         if orientation in TURNED and turned == "refuse":
             # Depth and intrinsics could belong to the turned or to the stored pixels.
@@ -103,6 +108,20 @@ def tensor_of(image: Image.Image) -> UInt8[Tensor, "3 height width"]:
 def image_of(pixels: UInt8[Tensor, "3 height width"]) -> Image.Image:
     """Return an RGB image of Pillow's with these pixels."""
     return Image.fromarray(rearrange(pixels.numpy(), "channel y x -> y x channel").copy())
+
+
+def _check_projection(image: Image.Image, path: Path) -> None:
+    """Refuse a panorama, as cameras that stitch one mark it (GPano in XMP)."""
+    xmp = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b""
+    found = PROJECTION.search(xmp.encode() if isinstance(xmp, str) else xmp)
+    if found and found[1].lower() not in (b"rectilinear", b"perspective"):
+        raise InputError(
+            f"this picture is a panorama ({found[1].decode().lower()}), and a camera here is a "
+            "pinhole",
+            where=str(path),
+            fix="cut out a perspective view: ffmpeg -i INPUT -vf v360=e:flat:h_fov=90:v_fov=60 "
+            "OUTPUT.png",
+        )
 
 
 def _has_sixteen_bits(path: Path) -> bool:

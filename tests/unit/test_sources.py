@@ -18,6 +18,7 @@ import OpenEXR
 import pytest
 import torch
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from lyra_data.engine.errors import InputError, ParamsError
 from lyra_data.scene.material import SourceMaterial
@@ -307,6 +308,21 @@ def test_a_transparent_picture_is_refused(scene: Path) -> None:
 def test_a_picture_of_sixteen_bits_is_refused(scene: Path) -> None:
     cv2.imwrite(str(scene / "image.png"), picture()[..., 0].astype(np.uint16) * 256)
     assert "I;16" in refused(scene).what
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg"])
+@pytest.mark.parametrize(
+    "mark", ['GPano:ProjectionType="equirectangular"', "<GPano:ProjectionType>equirectangular<"]
+)
+def test_a_panorama_is_refused(scene: Path, suffix: str, mark: str) -> None:
+    (scene / "image.png").unlink()
+    xmp = f"<x:xmpmeta><rdf:Description {mark} /></x:xmpmeta>"
+    options: dict[str, Any] = {"xmp": xmp.encode()}
+    if suffix == "png":
+        options = {"pnginfo": PngInfo()}
+        options["pnginfo"].add_itxt("XML:com.adobe.xmp", xmp)
+    Image.fromarray(picture()).save(scene / f"image.{suffix}", **options)
+    assert "panorama (equirectangular)" in refused(scene).what
 
 
 @pytest.mark.parametrize("channels", [3, 4, "grey with alpha"])

@@ -14,6 +14,7 @@ from tests.video_samples import (
     MIRRORED,
     coloured_frames,
     mark_display,
+    mark_spherical,
     turn_clockwise,
     write,
     write_flat,
@@ -185,6 +186,13 @@ def test_a_long_pause_between_frames_is_refused(tmp_path: Path) -> None:
         read_video(path)
 
 
+def write_vpx(path: Path, codec: str, *, tags: dict[str, str]) -> Path:
+    """Two frames with a track of transparency beside their pictures."""
+    frames = coloured_frames(2)
+    options = {"auto-alt-ref": "0"}
+    return write(frames, path, codec=codec, pixel_format="yuva420p", options=options, tags=tags)
+
+
 REFUSED = {
     "no video": ("a.mp4", lambda path: path.write_text("hello"), "no video that can be read"),
     "empty": ("a.mp4", lambda path: path.write_bytes(b""), "no video that can be read"),
@@ -203,6 +211,41 @@ REFUSED = {
         ),
         "transparent",
     ),
+    "transparent VP8": (
+        "a.webm",
+        lambda path: write_vpx(path, "libvpx", tags={"alpha_mode": "1"}),
+        "can be transparent",
+    ),
+    "transparent VP9 with no word of it": (
+        "a.mkv",
+        lambda path: write_vpx(path, "libvpx-vp9", tags={}),
+        "can be transparent",
+    ),
+    "panorama": (
+        "a.mp4",
+        lambda path: mark_spherical(write(coloured_frames(), path), b"equi"),
+        r"a panorama \(equirectangular\)",
+    ),
+    "panorama on a cube": (
+        "a.mp4",
+        lambda path: mark_spherical(write(coloured_frames(), path), b"cbmp"),
+        r"a panorama \(cube map\)",
+    ),
+    "panorama by a tag": (
+        "a.mkv",
+        lambda path: write(coloured_frames(), path, tags={"SPHERICAL-VIDEO": "<rdf/>"}),
+        "a panorama",
+    ),
+    "two eyes in the container": (
+        "a.mkv",
+        lambda path: write(coloured_frames(), path, tags={"stereo_mode": "left_right"}),
+        r"two eyes \(side by side\)",
+    ),
+    "two eyes in the stream": (
+        "a.mp4",
+        lambda path: write(coloured_frames(), path, options={"x264-params": "frame-packing=4"}),
+        r"two eyes \(one above the other\)",
+    ),
     "unknown matrix": (
         "a.mkv",
         lambda path: write_flat((150, 105, 160), path, "yuv444p", matrix=8, is_full=False),
@@ -216,6 +259,11 @@ REFUSED = {
         "interlaced",
     ),
 }
+
+
+def test_a_stereo_mark_of_one_picture_is_no_reason_to_refuse(tmp_path: Path) -> None:
+    path = write(coloured_frames(), tmp_path / "a.mp4", options={"x264-params": "frame-packing=6"})
+    assert difference(read_video(path).frames, coloured_frames()) < 3
 
 
 @pytest.mark.parametrize("kind", REFUSED)

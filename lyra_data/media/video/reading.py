@@ -17,7 +17,14 @@ from torch import Tensor
 
 from lyra_data.engine.errors import InputError
 from lyra_data.media.images import readable
-from lyra_data.media.video.pictures import check_frame, check_kind, facts_of, rgb, upright
+from lyra_data.media.video.pictures import (
+    check_frame,
+    check_kind,
+    check_packets,
+    facts_of,
+    rgb,
+    upright,
+)
 from lyra_data.media.video.timing import Selection, frame_times, select
 
 VIDEO_SUFFIXES = (
@@ -60,7 +67,10 @@ def read_video(
     with readable(path):
         path.open("rb").close()  # a missing file is told as every other missing file
     with _refused(path), av.open(str(path)) as container:
-        times = frame_times(container, _stream(container, path), path)
+        stream = _stream(container, path)
+        packets = [packet for packet in container.demux(stream) if packet.size]
+        check_packets(packets, stream, path)
+        times = frame_times(container, stream, packets, path)
     selection = select(times, path, first=first, stride=stride, max_frames=max_frames)
     with _refused(path), av.open(str(path)) as container:
         stream = _stream(container, path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -57,13 +58,14 @@ class Selection:
     facts: dict[str, str] = field(default_factory=dict)
 
 
-def frame_times(container: InputContainer, stream: av.VideoStream, path: Path) -> FrameTimes:
-    """Read when frames are displayed, without decoding any.
+def frame_times(
+    container: InputContainer, stream: av.VideoStream, packets: Sequence[av.Packet], path: Path
+) -> FrameTimes:
+    """Return when frames are displayed, by the stream's packets, without decoding any.
 
     Raises:
         InputError: the file is cut, has no frames, or does not say when they are shown.
     """
-    packets = [packet for packet in container.demux(stream) if packet.size]
     displayed = [packet for packet in packets if not packet.is_discard]
     if stream.frames > len(packets):
         raise _cut(f"{len(packets)} of its {stream.frames} frames are there", path)
