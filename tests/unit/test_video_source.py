@@ -75,6 +75,26 @@ def test_turned_frames_of_a_folder_are_read_upright(folder: Path) -> None:
     assert torch.equal(read(folder, fps=12.0).frames, coloured_frames())
 
 
+@pytest.mark.parametrize("suffix", ["webp", "tif", "bmp", "jfif"])
+def test_frames_of_a_kind_that_is_not_read_are_not_left_out(folder: Path, suffix: str) -> None:
+    for number in (3, 6):
+        (folder / f"frame{number}.png").rename(folder / f"frame{number}.{suffix}")
+    with pytest.raises(InputError, match=f"2 of 12 pictures .* first frame3.{suffix}") as caught:
+        read(folder, fps=12.0)
+    assert caught.value.where == str(folder)
+
+
+def test_a_frame_under_two_suffixes_is_not_shown_twice(folder: Path) -> None:
+    write_png(coloured_frames()[3], folder / "frame3.PNG")
+    with pytest.raises(InputError, match="twice"):
+        read(folder, fps=12.0)
+
+
+def test_a_copy_of_another_kind_beside_its_frame_is_passed_over(folder: Path) -> None:
+    (folder / "frame3.webp").write_bytes((folder / "frame3.png").read_bytes())
+    assert torch.equal(read(folder, fps=12.0).frames, coloured_frames())
+
+
 def test_frames_of_sixteen_bit_colours_are_refused(folder: Path) -> None:
     cv2.imwrite(str(folder / "frame3.png"), np.full((48, 64, 3), 4095, np.uint16))
     with pytest.raises(InputError, match="16 bits a channel") as caught:

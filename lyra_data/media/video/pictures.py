@@ -85,6 +85,13 @@ def check_kind(stream: av.VideoStream, path: Path) -> None:
         raise _transparent("transparency in a track beside its pictures", path)
     if SPHERICAL_TAG in tags:
         raise _panorama("spherical", path)
+    if not stream.width:
+        raise InputError(
+            "its pictures cannot be decoded: the headers that say their size and kind are missing",
+            where=str(path),
+            fix="cut it again out of the whole video, with its headers: ffmpeg -ss START -i WHOLE "
+            "-t SECONDS OUTPUT.mp4",
+        )
     ratio = stream.sample_aspect_ratio
     if ratio and ratio != 1:
         raise InputError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from lyra_data.engine.errors import InputError
 from lyra_data.media.images import readable
+from lyra_data.media.video.leading import decoded, pictures_without_reference
 from lyra_data.media.video.pictures import (
     check_frame,
     check_kind,
@@ -26,6 +28,8 @@ from lyra_data.media.video.pictures import (
     upright,
 )
 from lyra_data.media.video.timing import Selection, frame_times, select
+
+log = logging.getLogger(__name__)
 
 VIDEO_SUFFIXES = (
     ".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".mpg", ".mpeg", ".mts", ".m2ts", ".ts",
@@ -70,13 +74,22 @@ def read_video(
         stream = _stream(container, path)
         packets = [packet for packet in container.demux(stream) if packet.size]
         check_packets(packets, stream, path)
-        times = frame_times(container, stream, packets, path)
+        left_out = pictures_without_reference(packets, stream)
+        kept = [packet for number, packet in enumerate(packets) if number not in left_out]
+        times = frame_times(container, stream, kept, path, num_left_out=len(left_out))
     selection = select(times, path, first=first, stride=stride, max_frames=max_frames)
     with _refused(path), av.open(str(path)) as container:
         stream = _stream(container, path)
         check_kind(stream, path)
         stream.thread_type = "AUTO"
-        frames, facts = _decode(container.decode(stream), selection, len(times.seconds), path)
+        pictures = decoded(container, stream, left_out)
+        frames, facts = _decode(pictures, selection, len(times.seconds), path)
+    if left_out:
+        facts["left_out"] = (
+            f"first pictures: {len(left_out)}, which cannot be shown without frames from before "
+            "the cut"
+        )
+        log.warning("%s: left out %s", path, facts["left_out"])
     return VideoFrames(frames, selection.fps, selection.seconds, selection.facts | facts)
 
 
