@@ -190,9 +190,15 @@ def _transparent(why: str, path: Path) -> InputError:
     )
 
 
-def rgb(frame: av.VideoFrame) -> UInt8[np.ndarray, "height width 3"]:
-    """Convert a frame to 8-bit RGB by its own colour matrix, range and depth."""
-    matrix = _matrix(frame)
+def rgb(
+    frame: av.VideoFrame, unnamed: Colorspace | None = None
+) -> UInt8[np.ndarray, "height width 3"]:
+    """Convert a frame to 8-bit RGB by its own colour matrix, range and depth.
+
+    Args:
+        unnamed: the matrix where the file names none; None: the usual one of its size.
+    """
+    matrix = _matrix(frame, unnamed)
     if matrix is None:
         return frame.to_ndarray(format="rgb24")
     return frame.to_ndarray(
@@ -224,9 +230,9 @@ def upright(
     )
 
 
-def facts_of(frame: av.VideoFrame) -> dict[str, str]:
+def facts_of(frame: av.VideoFrame, unnamed: Colorspace | None = None) -> dict[str, str]:
     """Return what a user would want to know of the colours and of how the frame is turned."""
-    matrix = _matrix(frame)
+    matrix = _matrix(frame, unnamed)
     description = "none: RGB" if matrix is None else matrix.name
     if matrix is not None and int(frame.colorspace) not in MATRICES:
         description += " (taken: the file names none)"
@@ -236,14 +242,16 @@ def facts_of(frame: av.VideoFrame) -> dict[str, str]:
     return facts
 
 
-def _matrix(frame: av.VideoFrame) -> Colorspace | None:
-    """Return the colour matrix: the file's own, else the usual one of its size; None where it is
-    RGB."""
+def _matrix(frame: av.VideoFrame, unnamed: Colorspace | None) -> Colorspace | None:
+    """Return the colour matrix: the file's own, else `unnamed` or the usual one of its size; None
+    where it is RGB."""
     if frame.format.is_rgb:
         return None
     named = MATRICES.get(int(frame.colorspace))
     if named is not None:
         return named
+    if unnamed is not None:
+        return unnamed
     is_small = frame.width <= STANDARD_WIDTH and frame.height <= STANDARD_HEIGHT
     return Colorspace.ITU601 if is_small else Colorspace.ITU709
 

@@ -13,6 +13,7 @@ import torch
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.stream import Disposition
+from av.video.reformatter import Colorspace
 from jaxtyping import UInt8
 from torch import Tensor
 
@@ -59,9 +60,18 @@ class VideoFrames:
 
 
 def read_video(
-    path: Path, *, first: int = 0, stride: int = 1, max_frames: int | None = None
+    path: Path,
+    *,
+    first: int = 0,
+    stride: int = 1,
+    max_frames: int | None = None,
+    unnamed: Colorspace | None = None,
 ) -> VideoFrames:
     """Read every stride-th frame from `first` on, at most `max_frames`.
+
+    Args:
+        unnamed: colour matrix of a file that names none, where it is known what wrote it; None: the
+            usual one of its size.
 
     Raises:
         InputError: the file is missing, no video, cut or damaged, interlaced, HDR, partly
@@ -83,7 +93,7 @@ def read_video(
         check_kind(stream, path)
         stream.thread_type = "AUTO"
         pictures = decoded(container, stream, left_out)
-        frames, facts = _decode(pictures, selection, len(times.seconds), path)
+        frames, facts = _decode(pictures, selection, len(times.seconds), path, unnamed)
     if left_out:
         facts["left_out"] = (
             f"first pictures: {len(left_out)}, which cannot be shown without frames from before "
@@ -123,7 +133,11 @@ def _stream(container: InputContainer, path: Path) -> av.VideoStream:
 
 
 def _decode(
-    decoded: Iterator[av.VideoFrame], selection: Selection, num_frames: int, path: Path
+    decoded: Iterator[av.VideoFrame],
+    selection: Selection,
+    num_frames: int,
+    path: Path,
+    unnamed: Colorspace | None,
 ) -> tuple[UInt8[Tensor, "frame 3 height width"], dict[str, str]]:
     """Decode the selected frames as RGB, upright, and say what there is to say of their colours."""
     positions: dict[int, list[int]] = {}
@@ -140,11 +154,11 @@ def _decode(
         if frame.is_corrupt:
             raise _damaged(path, index, num_frames, "its data are damaged")
         if index == 0:
-            size, facts = (frame.width, frame.height), facts_of(frame)
+            size, facts = (frame.width, frame.height), facts_of(frame, unnamed)
             check_memory(len(selection.indices), frame.height, frame.width, path)
         check_frame(frame, index, path, width=size[0], height=size[1])
         if index in positions:
-            picture = torch.from_numpy(upright(rgb(frame), frame, path).transpose(2, 0, 1))
+            picture = torch.from_numpy(upright(rgb(frame, unnamed), frame, path).transpose(2, 0, 1))
             if frames is None:
                 frames = torch.empty((len(selection.indices), *picture.shape), dtype=torch.uint8)
             frames[positions[index]] = picture
