@@ -49,12 +49,14 @@ def write(
     times: Sequence[int] | None = None,
     transfer: int | None = None,
     pixel_aspect: Fraction | None = None,
+    tags: dict[str, str] | None = None,
 ) -> Path:
     """A video of 24 frames a second, or with frames at these multiples of 1/24 s.
 
     Args:
         transfer: FFmpeg's number of the transfer characteristic.
         pixel_aspect: width of a pixel over its height.
+        tags: metadata of the stream.
     """
     with av.open(str(path), "w") as output:
         quality = {"crf": "4"} if codec == "libx264" else {}
@@ -66,6 +68,7 @@ def write(
         if pixel_aspect is not None:
             stream.codec_context.sample_aspect_ratio = pixel_aspect
         stream.codec_context.time_base = Fraction(1, 24)
+        stream.metadata.update(tags or {})
         for index, picture in enumerate(frames.permute(0, 2, 3, 1).contiguous().numpy()):
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
             frame = frame.reformat(format=pixel_format)
@@ -113,6 +116,32 @@ def mark_display(path: Path, matrix: tuple[float, ...]) -> None:
     values = [round(value * (1 << 16)) for value in matrix]
     content[place : place + 36] = np.array(values, dtype=np.int64).astype(">i4").tobytes()
     path.write_bytes(bytes(content))
+
+
+def mark_spherical(path: Path, projection: bytes) -> None:
+    """Mark an MP4 of H.264 as a panorama, as Google's Spherical Video V2 does; its pixels stay.
+
+    Args:
+        projection: "equi" or "cbmp".
+    """
+    header = box(b"svhd", bytes(4) + b"test\0")
+    kind = box(projection, bytes(4) + bytes(16 if projection == b"equi" else 8))
+    mark = box(b"sv3d", header + box(b"proj", box(b"prhd", bytes(16)) + kind))
+    content = bytearray(path.read_bytes())
+    # The mark ends the box of the codec, and every box around it grows.
+    begin, end, skipped = 0, len(content), 0
+    for name in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", b"avc1"):
+        begin = content.index(name, begin + skipped, end) - 4
+        size = int.from_bytes(content[begin : begin + 4], "big")
+        content[begin : begin + 4] = (size + len(mark)).to_bytes(4, "big")
+        end, skipped = begin + size, 8
+    content[end:end] = mark
+    path.write_bytes(bytes(content))
+
+
+def box(name: bytes, content: bytes) -> bytes:
+    """A box of MP4."""
+    return (8 + len(content)).to_bytes(4, "big") + name + content
 
 
 def write_sound(path: Path) -> Path:

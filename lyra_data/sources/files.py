@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import ClassVar, Literal, NoReturn
+from typing import Any, ClassVar, Literal, NoReturn
 
 import torch
 
+from lyra_data.engine.documents import read_json_object
 from lyra_data.engine.errors import InputError
 from lyra_data.engine.hashing import sha256_of_file
 from lyra_data.engine.params import Params
 from lyra_data.media.camera_files import PosedIntrinsics, SceneIntrinsics, read_intrinsics
 from lyra_data.media.depth_files import DEPTH_SUFFIXES, DepthMap, read_depth
-from lyra_data.media.images import read_photo
+from lyra_data.media.images import Turned, orientation_of, read_photo, readable
 from lyra_data.scene.material import HeldOutView, SourceMaterial
 from lyra_data.sources.base import SceneId, SceneSource
 
@@ -65,18 +66,24 @@ class FilesSource(SceneSource[FilesParams]):
         if (root / "inputs").resolve() not in folder.resolve().parents:
             log.warning("DVC does not notice changes in %s: only inputs/ is watched", folder)
         used = {"image": _only(folder, "image", PHOTO_SUFFIXES)}
-        frame = read_photo(used["image"])
-        height, width = frame.shape[1:]
         depth, intrinsics = None, None
         if depth_path := _depth_path(folder):
             used["depth"], depth = depth_path, read_depth(depth_path)
-            _check_size(depth, depth_path, height=height, width=width)
         # A dangling link is a file that is missing, not one that was never meant to be there.
         if (path := folder / INTRINSICS).is_symlink() or path.exists():
             used["intrinsics"] = path
+        orientation = orientation_of(used["image"])
+        turned: Turned = "refuse" if orientation == 1 else _direction(used, depth, folder)
+        frame = read_photo(used["image"], turned=turned)
+        height, width = frame.shape[1:]
+        if depth is not None:
+            _check_size(depth, used["depth"], height=height, width=width)
+        if "intrinsics" in used:
             intrinsics = read_intrinsics(path, SceneIntrinsics, height=height, width=width)
         licence = intrinsics.licence if intrinsics else ""
         provenance = {"kind": self.name, "licence": licence or "not stated"}
+        if orientation != 1:
+            provenance["turned"] = f"EXIF orientation {orientation}: read {turned}"
         for noun, path in used.items():
             provenance |= {noun: path.name, f"{noun}_sha256": sha256_of_file(path)}
         held_out = _read_held_out(folder / "held_out")
@@ -124,6 +131,30 @@ def _read_held_out(folder: Path) -> tuple[HeldOutView, ...]:
         camera_to_world = torch.tensor(camera.camera_to_world)
         views.append(HeldOutView(photo.stem, frame, camera.cameras(camera_to_world)))
     return tuple(views)
+
+
+def _direction(used: dict[str, Path], depth: DepthMap | None, folder: Path) -> Turned:
+    """Return how a picture is read that is marked (EXIF) to be turned.
+
+    Upright where nothing of the user's could disagree; with depth or intrinsics the way that the
+    size of all of them says, and refused where it does not say it.
+    """
+    sizes: list[tuple[Any, ...]] = [] if depth is None else [tuple(depth.depth.shape)]
+    if path := used.get("intrinsics"):
+        with readable(path):
+            values = read_json_object(
+                path, kind="camera file", fix="correct the text", error=InputError
+            )
+        sizes.append((values.get("height"), values.get("width")))
+    if not sizes:
+        return "refuse" if (folder / "held_out").is_dir() else "upright"
+    directions: tuple[Turned, ...] = ("upright", "stored")
+    fitting = [
+        turned
+        for turned in directions
+        if all(size == tuple(read_photo(used["image"], turned=turned).shape[1:]) for size in sizes)
+    ]
+    return fitting[0] if len(fitting) == 1 else "refuse"
 
 
 def _depth_scale(depth: DepthMap | None, intrinsics: SceneIntrinsics | None) -> str | None:

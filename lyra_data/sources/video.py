@@ -126,7 +126,8 @@ class VideoSource(SceneSource[VideoParams]):
                 fix="lower `first`" if paths else "put frames there",
             )
         chosen = paths[params.first :: params.stride][: params.max_frames]
-        return VideoFrames(read_frames(chosen), fps=params.fps / params.stride)
+        # No depth and no intrinsics come with them that could be of the pixels as stored.
+        return VideoFrames(read_frames(chosen, turned="upright"), fps=params.fps / params.stride)
 
     def _check_one_shot(self, video: VideoFrames, path: Path) -> None:
         cuts = cuts_in(video.frames)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -229,6 +230,51 @@ print(1)
     assert torch.equal(after.cameras.camera_to_world, before.cameras.camera_to_world)
 
 
+def test_points_of_a_text_model_are_not_needed(by_hand: Path) -> None:
+    points = by_hand / "sparse" / "points3D.txt"
+    points.write_text("1 0.1 0.2 3.5 200 100 50 0 1 7 2 9\n")  # tracks that lead nowhere
+    before = read(by_hand)
+    assert before.provenance["sparse_points"] == "1"
+    points.unlink()
+    assert torch.equal(read(by_hand).frames, before.frames)
+
+
+def test_names_may_be_relative_to_the_model_and_hold_blanks(by_hand: Path) -> None:
+    before = read(by_hand)
+    assert before.cameras is not None
+    for name in ("cameras.txt", "images.txt", "points3D.txt"):
+        (by_hand / "sparse" / name).rename(by_hand / name)
+    (by_hand / "sparse").rmdir()
+    text = (by_hand / "images.txt").read_text()
+    for name in ("frame2", "frame10"):
+        spaced = name.replace("frame", "my frame ")
+        (by_hand / "images" / f"{name}.png").rename(by_hand / "images" / f"{spaced}.png")
+        text = text.replace(f"{name}.png", f"images/{spaced}.png")
+    (by_hand / "images.txt").write_text(text)
+    after = read(by_hand)
+    assert after.cameras is not None and torch.equal(after.frames, before.frames)
+    assert torch.equal(after.cameras.camera_to_world, before.cameras.camera_to_world)
+
+
+@pytest.mark.parametrize(
+    ("model", "number", "params"),
+    [("SIMPLE_DIVISION", 12, [110, 63, 49, 0.1]), ("EQUIRECTANGULAR", 17, [128, 96])],
+)
+def test_a_binary_model_with_a_newer_lens_is_refused_by_its_name(
+    dataset: Path, model: str, number: int, params: list[float]
+) -> None:
+    path = dataset / "sparse" / "0" / "cameras.bin"
+    data = path.read_bytes()
+    # A number of cameras; then of each its id, model, size, and the 4 parameters of a PINHOLE.
+    head, rest = data[:12], data[8 + 24 + 32 :]
+    size = struct.pack("<QQ", WIDTH, HEIGHT)
+    values = struct.pack(f"<{len(params)}d", *params)
+    path.write_bytes(head + struct.pack("<i", number) + size + values + rest)
+    assert f"camera model {model}" in refused(dataset).what
+    path.write_bytes(head + struct.pack("<i", 18) + size + values + rest)
+    assert "number 18 is newer" in refused(dataset).what
+
+
 def test_one_focal_length_is_that_of_both_axes(by_hand: Path) -> None:
     camera_line(by_hand, "SIMPLE_PINHOLE", 120, 63, 49)
     cameras = read(by_hand).cameras
@@ -287,7 +333,7 @@ def test_a_lens_that_is_no_pinhole_is_refused(
         (lambda folder: camera_line(folder, "NO_LENS", 1), "cannot read"),
         (lambda folder: (folder / "sparse" / "images.txt").write_text("x y z\n\n"), "cannot read"),
         (lambda folder: (folder / "sparse" / "images.txt").write_text(""), "poses no picture"),
-        (lambda folder: (folder / "sparse" / "points3D.txt").unlink(), "no such file"),
+        (lambda folder: (folder / "sparse" / "images.txt").unlink(), "no such file"),
         (lambda folder: shutil.rmtree(folder / "sparse"), "no COLMAP model"),
         (lambda folder: shutil.rmtree(folder / "images"), "no such folder"),
         (lambda folder: (folder / "images" / "frame2.png").unlink(), "no such file"),

@@ -448,3 +448,26 @@ def test_a_coloured_mask_is_refused(dataset: Path) -> None:
 
 def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
     assert "no such folder" in refused(tmp_path / "nowhere").what
+
+
+def test_depth_is_scaled_with_the_positions(dataset: Path) -> None:
+    before = read(dataset)
+
+    def scale(values: dict[str, Any]) -> None:
+        values["applied_scale"] = 0.25
+        values.pop("depth_scale", None)
+        for frame in values["frames"]:
+            for row in frame["transform_matrix"][:3]:
+                row[3] *= 0.25
+
+    edit(dataset, scale)
+    after = read(dataset)
+    assert before.depth is not None and after.depth is not None
+    torch.testing.assert_close(after.depth, before.depth * 0.25, atol=0, rtol=1e-6)
+    assert after.depth_scale == "up_to_scale"  # a quarter of metres
+
+
+@pytest.mark.parametrize("scale", [0, -1, "half", None])
+def test_an_applied_scale_that_is_no_scale_is_refused(dataset: Path, scale: Any) -> None:
+    edit(dataset, lambda values: values.update(applied_scale=scale))
+    assert "applied_scale" in refused(dataset).what

@@ -6,6 +6,8 @@ Long because its cases share how a scene is written and spoiled.
 from __future__ import annotations
 
 import json
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ import OpenEXR
 import pytest
 import torch
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from lyra_data.engine.errors import InputError, ParamsError
 from lyra_data.scene.material import SourceMaterial
@@ -221,11 +224,78 @@ def test_a_folder_named_like_a_picture_is_refused(scene: Path) -> None:
     assert "folder" in refused(scene).what
 
 
-def test_a_turned_picture_is_refused(scene: Path) -> None:
+def mark_turned(path: Path, orientation: int, pixels: np.ndarray | None = None) -> None:
+    """Store pixels with an EXIF orientation."""
     exif = Image.Exif()
-    exif[0x0112] = 6
-    Image.fromarray(picture()).save(scene / "image.png", exif=exif)
+    exif[0x0112] = orientation
+    Image.fromarray(picture() if pixels is None else pixels).save(path, exif=exif)
+
+
+@pytest.mark.parametrize("orientation", [2, 3, 4])
+def test_a_turned_picture_is_refused_where_the_size_of_its_depth_says_nothing(
+    scene: Path, orientation: int
+) -> None:
+    mark_turned(scene / "image.png", orientation)
+    assert f"EXIF orientation {orientation}" in refused(scene).what
+
+
+def test_a_turned_picture_is_refused_where_depth_and_intrinsics_stand_differently(
+    scene: Path,
+) -> None:
+    mark_turned(scene / "image.png", 6)
+    write_json(scene / "intrinsics.json", INTRINSICS | {"width": HEIGHT, "height": WIDTH})
     assert "EXIF orientation 6" in refused(scene).what
+
+
+def test_a_turned_picture_alone_beside_held_out_ones_is_refused(scene: Path) -> None:
+    mark_turned(scene / "image.png", 6)
+    (scene / "depth.npy").unlink()
+    (scene / "intrinsics.json").unlink()
+    (scene / "held_out").mkdir()
+    assert "EXIF orientation 6" in refused(scene).what
+
+
+@pytest.mark.parametrize("orientation", [0, 1, 9])
+def test_an_orientation_that_is_none_leaves_a_picture_as_it_is(
+    scene: Path, orientation: int
+) -> None:
+    mark_turned(scene / "image.png", orientation)
+    material = read(scene)
+    assert np.array_equal(material.frames[0].permute(1, 2, 0).numpy(), picture())
+    assert "turned" not in material.provenance
+
+
+@pytest.mark.parametrize(
+    ("orientation", "upright"),
+    [
+        (2, picture()[:, ::-1]),
+        (3, picture()[::-1, ::-1]),
+        (4, picture()[::-1]),
+        (5, picture().transpose(1, 0, 2)),
+        (6, picture().transpose(1, 0, 2)[:, ::-1]),
+        (7, picture().transpose(1, 0, 2)[::-1, ::-1]),
+        (8, picture().transpose(1, 0, 2)[::-1]),
+    ],
+)
+def test_a_turned_picture_alone_is_read_upright(
+    scene: Path, orientation: int, upright: np.ndarray
+) -> None:
+    (scene / "depth.npy").unlink()
+    (scene / "intrinsics.json").unlink()
+    mark_turned(scene / "image.png", orientation)
+    material = read(scene)
+    assert np.array_equal(material.frames[0].permute(1, 2, 0).numpy(), upright)
+    assert material.provenance["turned"] == f"EXIF orientation {orientation}: read upright"
+
+
+@pytest.mark.parametrize("is_upright", [True, False])
+def test_a_turned_picture_is_read_the_way_its_depth_and_intrinsics_stand(
+    scene: Path, is_upright: bool
+) -> None:
+    stored = picture().transpose(1, 0, 2)[::-1] if is_upright else picture()
+    mark_turned(scene / "image.png", 6, stored)  # turned clockwise, what was stored so is upright
+    material = read(scene)
+    assert np.array_equal(material.frames[0].permute(1, 2, 0).numpy(), picture())
 
 
 def test_a_transparent_picture_is_refused(scene: Path) -> None:
@@ -238,6 +308,45 @@ def test_a_transparent_picture_is_refused(scene: Path) -> None:
 def test_a_picture_of_sixteen_bits_is_refused(scene: Path) -> None:
     cv2.imwrite(str(scene / "image.png"), picture()[..., 0].astype(np.uint16) * 256)
     assert "I;16" in refused(scene).what
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg"])
+@pytest.mark.parametrize(
+    "mark", ['GPano:ProjectionType="equirectangular"', "<GPano:ProjectionType>equirectangular<"]
+)
+def test_a_panorama_is_refused(scene: Path, suffix: str, mark: str) -> None:
+    (scene / "image.png").unlink()
+    xmp = f"<x:xmpmeta><rdf:Description {mark} /></x:xmpmeta>"
+    options: dict[str, Any] = {"xmp": xmp.encode()}
+    if suffix == "png":
+        options = {"pnginfo": PngInfo()}
+        options["pnginfo"].add_itxt("XML:com.adobe.xmp", xmp)
+    Image.fromarray(picture()).save(scene / f"image.{suffix}", **options)
+    assert "panorama (equirectangular)" in refused(scene).what
+
+
+@pytest.mark.parametrize("channels", [3, 4, "grey with alpha"])
+def test_a_picture_of_sixteen_bit_colours_is_refused(scene: Path, channels: int | str) -> None:
+    deep = np.full((HEIGHT, WIDTH, 4), 65535, np.uint16)
+    deep[..., :3] = 4095  # 12-bit colours in 16 bits, whose upper 8 bits say hardly anything
+    if isinstance(channels, int):
+        cv2.imwrite(str(scene / "image.png"), deep[..., :channels])
+    else:
+        write_deep_grey_with_alpha(scene / "image.png")
+    assert "16 bits a channel" in refused(scene).what
+
+
+def write_deep_grey_with_alpha(path: Path) -> None:
+    """A PNG of grey and alpha with 16 bits each, which neither Pillow nor OpenCV writes."""
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        checksum = struct.pack(">I", zlib.crc32(name + content))
+        return struct.pack(">I", len(content)) + name + content + checksum
+
+    header = struct.pack(">IIBBBBB", WIDTH, HEIGHT, 16, 4, 0, 0, 0)
+    rows = (b"\0" + b"\x0f\xff\xff\xff" * WIDTH) * HEIGHT
+    chunks = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
 
 
 # What is wrong with the depth

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
+import av
 import pytest
 import torch
 
@@ -14,6 +16,7 @@ from tests.video_samples import (
     MIRRORED,
     coloured_frames,
     mark_display,
+    mark_spherical,
     turn_clockwise,
     write,
     write_flat,
@@ -185,6 +188,13 @@ def test_a_long_pause_between_frames_is_refused(tmp_path: Path) -> None:
         read_video(path)
 
 
+def write_vpx(path: Path, codec: str, *, tags: dict[str, str]) -> Path:
+    """Two frames with a track of transparency beside their pictures."""
+    frames = coloured_frames(2)
+    options = {"auto-alt-ref": "0"}
+    return write(frames, path, codec=codec, pixel_format="yuva420p", options=options, tags=tags)
+
+
 REFUSED = {
     "no video": ("a.mp4", lambda path: path.write_text("hello"), "no video that can be read"),
     "empty": ("a.mp4", lambda path: path.write_bytes(b""), "no video that can be read"),
@@ -203,6 +213,41 @@ REFUSED = {
         ),
         "transparent",
     ),
+    "transparent VP8": (
+        "a.webm",
+        lambda path: write_vpx(path, "libvpx", tags={"alpha_mode": "1"}),
+        "can be transparent",
+    ),
+    "transparent VP9 with no word of it": (
+        "a.mkv",
+        lambda path: write_vpx(path, "libvpx-vp9", tags={}),
+        "can be transparent",
+    ),
+    "panorama": (
+        "a.mp4",
+        lambda path: mark_spherical(write(coloured_frames(), path), b"equi"),
+        r"a panorama \(equirectangular\)",
+    ),
+    "panorama on a cube": (
+        "a.mp4",
+        lambda path: mark_spherical(write(coloured_frames(), path), b"cbmp"),
+        r"a panorama \(cube map\)",
+    ),
+    "panorama by a tag": (
+        "a.mkv",
+        lambda path: write(coloured_frames(), path, tags={"SPHERICAL-VIDEO": "<rdf/>"}),
+        "a panorama",
+    ),
+    "two eyes in the container": (
+        "a.mkv",
+        lambda path: write(coloured_frames(), path, tags={"stereo_mode": "left_right"}),
+        r"two eyes \(side by side\)",
+    ),
+    "two eyes in the stream": (
+        "a.mp4",
+        lambda path: write(coloured_frames(), path, options={"x264-params": "frame-packing=4"}),
+        r"two eyes \(one above the other\)",
+    ),
     "unknown matrix": (
         "a.mkv",
         lambda path: write_flat((150, 105, 160), path, "yuv444p", matrix=8, is_full=False),
@@ -216,6 +261,11 @@ REFUSED = {
         "interlaced",
     ),
 }
+
+
+def test_a_stereo_mark_of_one_picture_is_no_reason_to_refuse(tmp_path: Path) -> None:
+    path = write(coloured_frames(), tmp_path / "a.mp4", options={"x264-params": "frame-packing=6"})
+    assert difference(read_video(path).frames, coloured_frames()) < 3
 
 
 @pytest.mark.parametrize("kind", REFUSED)
@@ -264,6 +314,64 @@ def test_frames_before_a_damaged_part_can_be_read(tmp_path: Path) -> None:
     with pytest.raises(InputError):
         read_video(path)
     assert len(read_video(path, max_frames=8).frames) == 8
+
+
+def cut_at_second_keyframe(path: Path, target: Path) -> None:
+    """Copy the stored packets from the second keyframe on, as `ffmpeg -ss ... -c copy` does."""
+    with av.open(str(path)) as source, av.open(str(target), "w") as output:
+        stream = source.streams.video[0]
+        copied = output.add_stream_from_template(stream)
+        keyframes = 0
+        for packet in source.demux(stream):
+            keyframes += packet.size > 0 and packet.is_keyframe
+            if packet.size and keyframes > 1:
+                packet.stream = copied
+                output.mux(packet)
+
+
+@pytest.mark.parametrize(
+    ("codec", "options", "first"),
+    [
+        ("mpeg2video", {"g": "9", "bf": "2", "qmin": "1", "qmax": "1", "flags": "-cgop"}, 9),
+        ("libx264", {"x264-params": "open-gop=1:keyint=8:min-keyint=8:scenecut=0:b-adapt=0"}, 8),
+    ],
+)
+def test_a_film_cut_out_of_an_open_group_gives_the_frames_that_can_be_shown(
+    tmp_path: Path, codec: str, options: dict[str, str], first: int, caplog: Any
+) -> None:
+    path = write(
+        varied_frames(), tmp_path / "a.mkv", codec=codec, options=options, pixel_format="yuv420p"
+    )
+    whole = read_video(path).frames
+    # Headers of H.264 lie beside its packets in Matroska, and would not come along elsewhere.
+    cut = tmp_path / ("cut.mkv" if codec == "libx264" else "cut.ts")
+    cut_at_second_keyframe(path, cut)
+    video = read_video(cut)
+    number = len(video.frames)
+    assert first <= 24 - number < 24
+    assert torch.equal(video.frames, whole[24 - number :])
+    assert "first pictures" in video.facts["left_out"] and "left out" in caplog.text
+
+
+def varied_frames() -> torch.Tensor:
+    """Frames that differ much, without a cut."""
+    return (coloured_frames(1).int() + 4 * torch.arange(24).reshape(-1, 1, 1, 1)).byte()
+
+
+def test_time_stamps_that_pass_their_end_are_no_cut(tmp_path: Path) -> None:
+    path = tmp_path / "a.mkv"
+    write(coloured_frames(), path, options={"bf": "0"})
+    wrapped = tmp_path / "a.ts"
+    half_way = 2**33 - 6 * 90_000 // 24
+    with av.open(str(path)) as source, av.open(str(wrapped), "w") as output:
+        copied = output.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.size:
+                ticks = round(packet.pts * packet.time_base * 90_000) + half_way
+                packet.time_base, packet.pts, packet.dts = Fraction(1, 90_000), ticks, ticks
+                packet.stream = copied
+                output.mux(packet)
+    assert len(read_video(wrapped).frames) == 12
 
 
 def test_more_frames_than_memory_are_refused_with_a_number_that_fits(

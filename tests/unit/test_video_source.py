@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -62,6 +64,42 @@ def test_what_a_folder_holds_shapes_its_hash(folder: Path) -> None:
     before = read(folder, fps=12.0).provenance["video_sha256"]
     (folder / "frame11.png").rename(folder / "frame12.png")
     assert read(folder, fps=12.0).provenance["video_sha256"] != before
+
+
+def test_turned_frames_of_a_folder_are_read_upright(folder: Path) -> None:
+    for path in folder.iterdir():
+        exif = Image.Exif()
+        exif[0x0112] = 3  # stored upside down
+        with Image.open(path) as image:
+            image.rotate(180).save(path, exif=exif)
+    assert torch.equal(read(folder, fps=12.0).frames, coloured_frames())
+
+
+@pytest.mark.parametrize("suffix", ["webp", "tif", "bmp", "jfif"])
+def test_frames_of_a_kind_that_is_not_read_are_not_left_out(folder: Path, suffix: str) -> None:
+    for number in (3, 6):
+        (folder / f"frame{number}.png").rename(folder / f"frame{number}.{suffix}")
+    with pytest.raises(InputError, match=f"2 of 12 pictures .* first frame3.{suffix}") as caught:
+        read(folder, fps=12.0)
+    assert caught.value.where == str(folder)
+
+
+def test_a_frame_under_two_suffixes_is_not_shown_twice(folder: Path) -> None:
+    write_png(coloured_frames()[3], folder / "frame3.PNG")
+    with pytest.raises(InputError, match="twice"):
+        read(folder, fps=12.0)
+
+
+def test_a_copy_of_another_kind_beside_its_frame_is_passed_over(folder: Path) -> None:
+    (folder / "frame3.webp").write_bytes((folder / "frame3.png").read_bytes())
+    assert torch.equal(read(folder, fps=12.0).frames, coloured_frames())
+
+
+def test_frames_of_sixteen_bit_colours_are_refused(folder: Path) -> None:
+    cv2.imwrite(str(folder / "frame3.png"), np.full((48, 64, 3), 4095, np.uint16))
+    with pytest.raises(InputError, match="16 bits a channel") as caught:
+        read(folder, fps=12.0)
+    assert caught.value.where == str(folder / "frame3.png")
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,11 @@ import torch.nn.functional as F
 from lyra_data.clips.formats.vipe import read_vipe, write_vipe
 from lyra_data.engine.errors import InputError
 from lyra_data.engine.hashing import sha256_of_files
+from lyra_data.media.video import pictures
 from lyra_data.scene.cameras import Cameras
 from lyra_data.scene.clip import Clip
 from tests import ray_cast
+from tests.video_samples import write
 from tests.vipe_folders import edit_archive, edit_arrays, exr_of, png_of
 
 NUM_FRAMES = 4
@@ -161,3 +163,12 @@ def test_poses_are_found_by_their_frame_numbers(folder, clip):
     edit_arrays(folder / "pose/ball.npz", data=lambda x: x[order], inds=lambda x: x[order])
     found = read_vipe(folder).cameras.camera_to_world
     assert torch.equal(found, clip.cameras.camera_to_world)
+
+
+def test_a_video_that_names_no_colour_matrix_is_what_ffmpeg_makes_of_rgb_at_any_size(
+    clip, folder, monkeypatch
+):
+    write(clip.frames, folder / "rgb" / "ball.mp4")  # FFmpeg names no matrix unless it is asked to
+    monkeypatch.setattr(pictures, "STANDARD_HEIGHT", HEIGHT - 1)  # as if this were of HD size
+    error = (read_vipe(folder).frames.int() - clip.frames.int()).abs().float().mean()
+    assert error < 2

@@ -98,7 +98,7 @@ def _picture(
     has_masks = (folder / "masks").is_dir()
     return PosedPicture(
         name=name,
-        path=folder / "images" / name,
+        path=_picture_path(name, sparse, folder),
         where=where,
         camera_to_world=pose,
         lens=_lens(camera, where),
@@ -106,6 +106,14 @@ def _picture(
         depth=folder / "depth" / f"{name}.npy" if has_depth else None,
         mask=folder / "masks" / f"{name}.png" if has_masks else None,
     )
+
+
+def _picture_path(name: str, sparse: Path, folder: Path) -> Path:
+    """Return the path of a picture: its name is relative to `images`, or, as ViPE's own export
+    writes it, to the folder of the model."""
+    path = folder / "images" / name
+    beside = sparse / name
+    return beside if not path.is_file() and beside.is_file() else path
 
 
 def _lens(camera: dict[str, Any], where: str) -> Lens:

@@ -12,12 +12,27 @@ from pathlib import Path
 from lyra_data.engine.errors import InputError
 from lyra_data.media.images import readable
 
-NUM_PARAMS = (3, 4, 4, 5, 8, 8, 12, 5, 4, 5, 12, 16)
-"""Number of parameters of each camera model, by its number: SIMPLE_PINHOLE 0 to
-RAD_TAN_THIN_PRISM_FISHEYE 11."""
+PARAMS_OF = {
+    "SIMPLE_PINHOLE": 3, "PINHOLE": 4, "SIMPLE_RADIAL": 4, "RADIAL": 5, "OPENCV": 8,
+    "OPENCV_FISHEYE": 8, "FULL_OPENCV": 12, "FOV": 5, "SIMPLE_RADIAL_FISHEYE": 4,
+    "RADIAL_FISHEYE": 5, "THIN_PRISM_FISHEYE": 12, "RAD_TAN_THIN_PRISM_FISHEYE": 16,
+    "SIMPLE_DIVISION": 4, "DIVISION": 5, "SIMPLE_FISHEYE": 3, "FISHEYE": 4, "EUCM": 6,
+    "EQUIRECTANGULAR": 2,
+}  # fmt: skip
+"""Number of parameters of each camera model, in the order of COLMAP's numbers for them (0 to 17;
+from SIMPLE_DIVISION on they are COLMAP 4's)."""
+
+NUM_PARAMS = tuple(PARAMS_OF.values())
+
+MOST_MODELS = 64
+"""A number of a camera model from here on is damage rather than a newer COLMAP's."""
 
 POSE_BYTES = 56
 """A quaternion and a translation, as doubles."""
+
+
+class NewerModelError(Exception):
+    """A camera model that the table of lengths does not have."""
 
 
 class _Walk:
@@ -61,6 +76,13 @@ def check_lengths(sparse: Path) -> None:
         try:
             for _ in range(walk.take("Q")):
                 entry(walk)
+        except NewerModelError as error:
+            raise InputError(
+                f"camera model number {error} is newer than those known here (0 to "
+                f"{len(NUM_PARAMS) - 1})",
+                where=str(path),
+                fix="undistort the pictures first: `colmap image_undistorter`",
+            ) from None
         except (IndexError, struct.error, ValueError):
             raise _damaged(path, f"the file is cut or damaged near byte {walk.offset}") from None
         if walk.offset != len(walk.data):
@@ -73,7 +95,8 @@ def _camera(walk: _Walk) -> None:
     walk.skip(4)
     model = walk.take("i")
     walk.skip(16)
-    # Models that are newer than this table are no pinhole and refused by name later on.
+    if len(NUM_PARAMS) <= model < MOST_MODELS:
+        raise NewerModelError(model)
     walk.skip(8 * NUM_PARAMS[model])
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from lyra_data.clips.formats.colmap_lengths import check_lengths
+from lyra_data.clips.formats.colmap_text import read_text_model
 from lyra_data.clips.formats.posed_pictures import require_folder
 from lyra_data.engine.atomic import temporary_folder
 from lyra_data.engine.errors import InputError, StorageError
@@ -20,7 +21,8 @@ from lyra_data.engine.hashing import content_key, sha256_of_file
 MOST_SECONDS = 1800.0
 """Even millions of points are read in less; a damaged text file could keep it for ever."""
 
-FILES = ("cameras", "images", "points3D")
+FILES = ("cameras", "images")
+"""Files that every model needs. Points are not used; pycolmap asks for those of a binary one."""
 
 
 def find_model(folder: Path) -> Path:
@@ -37,12 +39,13 @@ def find_model(folder: Path) -> Path:
             continue
         if candidate == sparse / "0":
             _check_single(sparse)
-        for name in FILES:
+        names = (*FILES, "points3D") if suffixes[0] == "bin" else FILES
+        for name in names:
             if not (candidate / f"{name}.{suffixes[0]}").is_file():
                 raise InputError(
                     "there is no such file",
                     where=str(candidate / f"{name}.{suffixes[0]}"),
-                    fix="copy the whole model: cameras, images and points3D, all .bin or all .txt",
+                    fix="copy the whole model: cameras, images and points3D, all .bin or .txt",
                 )
         return candidate
     raise InputError(
@@ -59,11 +62,13 @@ def hash_of_model(sparse: Path) -> str:
 
 
 def read_model(sparse: Path) -> dict[str, Any]:
-    """Return what colmap_process.py reads of a model.
+    """Return the cameras, names and poses of a model; pycolmap reads it where it is binary.
 
     Raises:
         InputError: a file is cut, damaged or of another version, or pycolmap does not end.
     """
+    if not (sparse / "cameras.bin").is_file():
+        return read_text_model(sparse)
     check_lengths(sparse)
     with temporary_folder() as folder:
         file = folder / "model.json"

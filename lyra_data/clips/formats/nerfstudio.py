@@ -72,12 +72,16 @@ def read_nerfstudio(folder: Path) -> ImportedClip:
         _check_lens_kind(frame)
         pictures.append(_picture(frame, folder))
     _check_depth_is_of_all(pictures, entries, str(path))
-    scale = shared.choice(DEPTH_SCALE, ("metric", "up_to_scale"), "metric")
+    # Depth follows the positions that applied_scale has scaled: it is no longer in metres then.
+    is_scaled = _applied_scale(shared) != 1.0
+    scale = shared.choice(
+        DEPTH_SCALE, ("metric", "up_to_scale"), "up_to_scale" if is_scaled else "metric"
+    )
     clip = read_posed_pictures(pictures, scale)
     facts = {"transforms": path.name, "transforms_sha256": sha256_of_file(path), **clip.facts}
     for key in ("applied_transform", "applied_scale"):
         if key in shared.values:
-            # It says how these poses were made from others; there is nothing to undo.
+            # It says how these poses were made from others; there is nothing to undo in them.
             facts[key] = json.dumps(shared.values[key])
     return replace(clip, facts=facts)
 
@@ -178,8 +182,25 @@ def _size_of(path: Path) -> tuple[int, int]:
 
 
 def _depth_unit(frame: Section, depth: Path) -> float:
-    """Return the factor that makes metres (or the poses' unit) of what read_depth makes of a
-    file."""
+    """Return the factor that makes metres (or the poses' unit) of what read_depth makes of a file.
+
+    Depth is as measured, and positions are already multiplied by applied_scale: so is depth, as in
+    nerfstudio's dataparser (dataparser_scale has applied_scale in it).
+    """
+    return _stated_unit(frame, depth) * _applied_scale(frame)
+
+
+def _applied_scale(section: Section) -> float:
+    if not section.has("applied_scale"):
+        return 1.0
+    scale = section.number("applied_scale")
+    if scale <= 0:
+        raise section.bad("applied_scale", scale, "a positive number")
+    return scale
+
+
+def _stated_unit(frame: Section, depth: Path) -> float:
+    """Return the factor that makes metres of what read_depth makes of a file."""
     is_png = depth.suffix.lower() == ".png"
     if frame.has(DEPTH_UNIT):
         unit = frame.number(DEPTH_UNIT)

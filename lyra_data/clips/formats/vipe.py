@@ -15,6 +15,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from av.video.reformatter import Colorspace
+
 from lyra_data.clips.formats.imported_clip import ImportedClip
 from lyra_data.clips.formats.vipe_cameras import read_vipe_cameras
 from lyra_data.clips.formats.vipe_maps import read_vipe_depth, read_vipe_masks
@@ -31,6 +33,10 @@ DEPTH_SCALE: DepthScale = "metric"
 """ViPE brings its map to the scale of a metric depth model, and calls the result metric."""
 
 
+UNNAMED_MATRIX = Colorspace.ITU601
+"""ViPE hands RGB to FFmpeg and names no matrix: FFmpeg then takes BT.601, whatever the size."""
+
+
 def read_vipe(folder: Path, name: str | None = None) -> ImportedClip:
     """Read and check the clip `name`, or the only one in the folder.
 
@@ -39,7 +45,7 @@ def read_vipe(folder: Path, name: str | None = None) -> ImportedClip:
             a depth map or (where there are masks) a mask, or values are impossible.
     """
     paths = find_vipe_clip(folder, name)
-    video = read_video(paths.rgb)
+    video = read_video(paths.rgb, unnamed=UNNAMED_MATRIX)
     _check_rate(video, paths.rgb)
     frames, _, height, width = video.frames.shape
     size = {"num_frames": frames, "height": height, "width": width}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,16 +12,48 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from lyra_data.engine.errors import InputError
-from lyra_data.media.images import read_photo
+from lyra_data.media.images import Turned, read_photo
 from lyra_data.media.video.reading import check_memory
 
 FRAME_SUFFIXES = (".png", ".jpg", ".jpeg")
 
 
+OTHER_SUFFIXES = (
+    ".webp", ".heic", ".heif", ".avif", ".tif", ".tiff", ".bmp", ".gif", ".jfif", ".jpe", ".jp2",
+    ".jxl", ".dng", ".tga", ".ppm",
+)  # fmt: skip
+"""Pictures that are not read: left out, they would be moments missing from a film."""
+
+
 def frame_files(folder: Path) -> list[Path]:
-    """Return the pictures of a folder, in the order of the numbers in their names."""
-    paths = [path for path in folder.iterdir() if path.suffix.lower() in FRAME_SUFFIXES]
-    return sorted((path for path in paths if path.name[0] != "."), key=_by_name)
+    """Return the pictures of a folder, in the order of the numbers in their names.
+
+    Raises:
+        InputError: pictures of a kind that is not read lie between them, or one is there twice
+            under two suffixes.
+    """
+    entries = sorted((path for path in folder.iterdir() if path.name[0] != "."), key=_by_name)
+    frames = [path for path in entries if path.suffix.lower() in FRAME_SUFFIXES]
+    names = Counter(path.stem for path in frames)
+    doubled = [path.name for path in frames if names[path.stem] > 1]
+    if doubled:
+        raise InputError(
+            f"{', '.join(doubled[:2])}: one name under two suffixes would show a moment twice",
+            where=str(folder),
+            fix="keep the frames of one kind, and move the others away",
+        )
+    # A picture kept beside its frame under another suffix is no frame that is missing.
+    others = [
+        path for path in entries if path.suffix.lower() in OTHER_SUFFIXES and path.stem not in names
+    ]
+    if frames and others:
+        raise InputError(
+            f"{len(others)} of {len(frames) + len(others)} pictures are of a kind that is not "
+            f"read, first {others[0].name}",
+            where=str(folder),
+            fix="convert them to PNG, or move them away where they are no frames",
+        )
+    return frames
 
 
 def natural_order(name: str) -> tuple[tuple[int, int, str], ...]:
@@ -29,17 +62,22 @@ def natural_order(name: str) -> tuple[tuple[int, int, str], ...]:
     return tuple((0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts)
 
 
-def read_frames(paths: Sequence[Path]) -> UInt8[Tensor, "frame 3 height width"]:
+def read_frames(
+    paths: Sequence[Path], *, turned: Turned = "refuse"
+) -> UInt8[Tensor, "frame 3 height width"]:
     """Read pictures of one size.
+
+    Args:
+        turned: as of `read_photo`.
 
     Raises:
         InputError: as `read_photo`; sizes differ; they are more than memory is given to.
     """
-    first = read_photo(paths[0])
+    first = read_photo(paths[0], turned=turned)
     check_memory(len(paths), *first.shape[1:], where=paths[0].parent)
     frames = torch.empty((len(paths), *first.shape), dtype=torch.uint8)
     for index, path in enumerate(paths):
-        frame = read_photo(path)
+        frame = read_photo(path, turned=turned)
         if frame.shape != first.shape:
             raise InputError(
                 f"this frame has {frame.shape[2]}x{frame.shape[1]} pixels, the first one "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import av
@@ -31,6 +32,41 @@ UNSTATED = (0, 2)
 STANDARD_WIDTH, STANDARD_HEIGHT = 1279, 576
 """Up to this size, a video that does not name its matrix is taken to be BT.601, above BT.709."""
 
+ALPHA_TAG = "alpha_mode"
+"""FFmpeg's name of what WebM says of a track whose transparency lies beside its pictures, where no
+decoder of its own looks."""
+
+CODECS_WITH_ALPHA_BESIDE = ("vp8", "vp9")
+
+SPHERICAL_TAG = "spherical-video"
+"""Google's mark of version 1 as a tag in Matroska, which FFmpeg hands on unread."""
+
+PROJECTIONS = {
+    0: "equirectangular",
+    1: "cube map",
+    2: "part of an equirectangular one",
+    3: "180 degrees, equirectangular",
+    5: "fisheye",
+}
+"""FFmpeg's numbers (AVSphericalProjection) but for RECTILINEAR."""
+
+RECTILINEAR = 4
+
+PACKINGS = {
+    1: "side by side",
+    2: "one above the other",
+    3: "frame by frame",
+    4: "as a chequerboard",
+    5: "side by side, as a chequerboard",
+    6: "line by line",
+    7: "column by column",
+}
+"""FFmpeg's numbers (AVStereo3DType) but for ONE_PICTURE."""
+
+ONE_PICTURE = (0, 8)
+"""Its numbers of frames that hold one picture: 2D, and what leaves packing open, as the spatial
+videos of telephones do, of whose two layers the decoder gives the first."""
+
 ACCURATE = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 """Without the latter two the colours of subsampled video are off by up to 3 of 255."""
 
@@ -38,11 +74,24 @@ CONVERT = "convert it: ffmpeg -i INPUT {arguments} OUTPUT.mp4"
 
 
 def check_kind(stream: av.VideoStream, path: Path) -> None:
-    """Refuse pixels that are not square.
+    """Refuse what a stream says of all its frames and the decoded frames do not say.
 
     Raises:
-        InputError: they are wider or narrower than high; depth and intrinsics could not be meant.
+        InputError: pixels are wider or narrower than high (depth and intrinsics could not be
+            meant), there is transparency beside the pictures, or they are panoramas.
     """
+    tags = {key.lower(): value for key, value in stream.metadata.items()}
+    if tags.get(ALPHA_TAG, "0") != "0":
+        raise _transparent("transparency in a track beside its pictures", path)
+    if SPHERICAL_TAG in tags:
+        raise _panorama("spherical", path)
+    if not stream.width:
+        raise InputError(
+            "its pictures cannot be decoded: the headers that say their size and kind are missing",
+            where=str(path),
+            fix="cut it again out of the whole video, with its headers: ffmpeg -ss START -i WHOLE "
+            "-t SECONDS OUTPUT.mp4",
+        )
     ratio = stream.sample_aspect_ratio
     if ratio and ratio != 1:
         raise InputError(
@@ -52,12 +101,26 @@ def check_kind(stream: av.VideoStream, path: Path) -> None:
         )
 
 
+def check_packets(packets: Sequence[av.Packet], stream: av.VideoStream, path: Path) -> None:
+    """Refuse transparency that lies beside the pictures of a Matroska or WebM file.
+
+    Raises:
+        InputError: a packet of VP8 or VP9 carries it, whatever the header of the track says.
+    """
+    if stream.codec_context.name in CODECS_WITH_ALPHA_BESIDE and any(
+        packet.has_sidedata("matroska_block_additional") for packet in packets
+    ):
+        raise _transparent("transparency in a track beside its pictures", path)
+
+
 def check_frame(frame: av.VideoFrame, index: int, path: Path, *, width: int, height: int) -> None:
     """Refuse a frame that is no plain picture of the first one's size.
 
     Raises:
-        InputError: it is HDR, interlaced, partly transparent, or of another size.
+        InputError: it is HDR, interlaced, partly transparent, a panorama, two pictures for two
+            eyes, or of another size.
     """
+    _check_projection(frame, path)
     transfer = HDR_TRANSFERS.get(int(frame.color_trc))
     if transfer:
         raise InputError(
@@ -73,11 +136,7 @@ def check_frame(frame: av.VideoFrame, index: int, path: Path, *, width: int, hei
             fix=CONVERT.format(arguments="-vf bwdif"),
         )
     if any(component.is_alpha for component in frame.format.components):
-        raise InputError(
-            f"this video can be transparent (pixels of kind {frame.format.name})",
-            where=str(path),
-            fix=CONVERT.format(arguments="-pix_fmt yuv444p") + ", which leaves transparency out",
-        )
+        raise _transparent(f"pixels of kind {frame.format.name}", path)
     if not frame.format.is_rgb and int(frame.colorspace) not in (*MATRICES, *UNSTATED):
         raise InputError(
             f"its colours are stored in a way that is not read (matrix {int(frame.colorspace)} of "
@@ -94,9 +153,52 @@ def check_frame(frame: av.VideoFrame, index: int, path: Path, *, width: int, hei
         )
 
 
-def rgb(frame: av.VideoFrame) -> UInt8[np.ndarray, "height width 3"]:
-    """Convert a frame to 8-bit RGB by its own colour matrix, range and depth."""
-    matrix = _matrix(frame)
+def _check_projection(frame: av.VideoFrame, path: Path) -> None:
+    # PyAV's stub takes strings alone, its code the kind.
+    spherical = frame.side_data.get(Type.SPHERICAL)  # type: ignore
+    if spherical is not None:
+        projection = int(np.frombuffer(bytes(spherical), dtype=np.int32)[0])
+        if projection != RECTILINEAR:
+            raise _panorama(PROJECTIONS.get(projection, f"projection {projection}"), path)
+    stereo = frame.side_data.get(Type.STEREO3D)  # type: ignore
+    if stereo is not None:
+        packing = int(np.frombuffer(bytes(stereo), dtype=np.int32)[0])
+        if packing not in ONE_PICTURE:
+            raise InputError(
+                f"each frame holds the pictures of two eyes "
+                f"({PACKINGS.get(packing, f'packing {packing}')}), which no single camera saw",
+                where=str(path),
+                fix="cut out one eye: ffmpeg -i INPUT -vf stereo3d=sbsl:ml OUTPUT.mp4 (sbsl: side "
+                "by side, abl: one above the other)",
+            )
+
+
+def _panorama(kind: str, path: Path) -> InputError:
+    return InputError(
+        f"this video is a panorama ({kind}), and a camera here is a pinhole",
+        where=str(path),
+        fix="cut out a perspective view: ffmpeg -i INPUT -vf v360=e:flat:h_fov=90:v_fov=60 "
+        "OUTPUT.mp4 (e: equirectangular, c3x2: cube map, fisheye)",
+    )
+
+
+def _transparent(why: str, path: Path) -> InputError:
+    return InputError(
+        f"this video can be transparent ({why})",
+        where=str(path),
+        fix=CONVERT.format(arguments="-pix_fmt yuv444p") + ", which leaves transparency out",
+    )
+
+
+def rgb(
+    frame: av.VideoFrame, unnamed: Colorspace | None = None
+) -> UInt8[np.ndarray, "height width 3"]:
+    """Convert a frame to 8-bit RGB by its own colour matrix, range and depth.
+
+    Args:
+        unnamed: the matrix where the file names none; None: the usual one of its size.
+    """
+    matrix = _matrix(frame, unnamed)
     if matrix is None:
         return frame.to_ndarray(format="rgb24")
     return frame.to_ndarray(
@@ -128,9 +230,9 @@ def upright(
     )
 
 
-def facts_of(frame: av.VideoFrame) -> dict[str, str]:
+def facts_of(frame: av.VideoFrame, unnamed: Colorspace | None = None) -> dict[str, str]:
     """Return what a user would want to know of the colours and of how the frame is turned."""
-    matrix = _matrix(frame)
+    matrix = _matrix(frame, unnamed)
     description = "none: RGB" if matrix is None else matrix.name
     if matrix is not None and int(frame.colorspace) not in MATRICES:
         description += " (taken: the file names none)"
@@ -140,14 +242,16 @@ def facts_of(frame: av.VideoFrame) -> dict[str, str]:
     return facts
 
 
-def _matrix(frame: av.VideoFrame) -> Colorspace | None:
-    """Return the colour matrix: the file's own, else the usual one of its size; None where it is
-    RGB."""
+def _matrix(frame: av.VideoFrame, unnamed: Colorspace | None) -> Colorspace | None:
+    """Return the colour matrix: the file's own, else `unnamed` or the usual one of its size; None
+    where it is RGB."""
     if frame.format.is_rgb:
         return None
     named = MATRICES.get(int(frame.colorspace))
     if named is not None:
         return named
+    if unnamed is not None:
+        return unnamed
     is_small = frame.width <= STANDARD_WIDTH and frame.height <= STANDARD_HEIGHT
     return Colorspace.ITU601 if is_small else Colorspace.ITU709
 

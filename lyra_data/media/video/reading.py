@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,13 +13,24 @@ import torch
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.stream import Disposition
+from av.video.reformatter import Colorspace
 from jaxtyping import UInt8
 from torch import Tensor
 
 from lyra_data.engine.errors import InputError
 from lyra_data.media.images import readable
-from lyra_data.media.video.pictures import check_frame, check_kind, facts_of, rgb, upright
+from lyra_data.media.video.leading import decoded, pictures_without_reference
+from lyra_data.media.video.pictures import (
+    check_frame,
+    check_kind,
+    check_packets,
+    facts_of,
+    rgb,
+    upright,
+)
 from lyra_data.media.video.timing import Selection, frame_times, select
+
+log = logging.getLogger(__name__)
 
 VIDEO_SUFFIXES = (
     ".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".mpg", ".mpeg", ".mts", ".m2ts", ".ts",
@@ -48,9 +60,18 @@ class VideoFrames:
 
 
 def read_video(
-    path: Path, *, first: int = 0, stride: int = 1, max_frames: int | None = None
+    path: Path,
+    *,
+    first: int = 0,
+    stride: int = 1,
+    max_frames: int | None = None,
+    unnamed: Colorspace | None = None,
 ) -> VideoFrames:
     """Read every stride-th frame from `first` on, at most `max_frames`.
+
+    Args:
+        unnamed: colour matrix of a file that names none, where it is known what wrote it; None: the
+            usual one of its size.
 
     Raises:
         InputError: the file is missing, no video, cut or damaged, interlaced, HDR, partly
@@ -60,13 +81,25 @@ def read_video(
     with readable(path):
         path.open("rb").close()  # a missing file is told as every other missing file
     with _refused(path), av.open(str(path)) as container:
-        times = frame_times(container, _stream(container, path), path)
+        stream = _stream(container, path)
+        packets = [packet for packet in container.demux(stream) if packet.size]
+        check_packets(packets, stream, path)
+        left_out = pictures_without_reference(packets, stream)
+        kept = [packet for number, packet in enumerate(packets) if number not in left_out]
+        times = frame_times(container, stream, kept, path, num_left_out=len(left_out))
     selection = select(times, path, first=first, stride=stride, max_frames=max_frames)
     with _refused(path), av.open(str(path)) as container:
         stream = _stream(container, path)
         check_kind(stream, path)
         stream.thread_type = "AUTO"
-        frames, facts = _decode(container.decode(stream), selection, len(times.seconds), path)
+        pictures = decoded(container, stream, left_out)
+        frames, facts = _decode(pictures, selection, len(times.seconds), path, unnamed)
+    if left_out:
+        facts["left_out"] = (
+            f"first pictures: {len(left_out)}, which cannot be shown without frames from before "
+            "the cut"
+        )
+        log.warning("%s: left out %s", path, facts["left_out"])
     return VideoFrames(frames, selection.fps, selection.seconds, selection.facts | facts)
 
 
@@ -100,7 +133,11 @@ def _stream(container: InputContainer, path: Path) -> av.VideoStream:
 
 
 def _decode(
-    decoded: Iterator[av.VideoFrame], selection: Selection, num_frames: int, path: Path
+    decoded: Iterator[av.VideoFrame],
+    selection: Selection,
+    num_frames: int,
+    path: Path,
+    unnamed: Colorspace | None,
 ) -> tuple[UInt8[Tensor, "frame 3 height width"], dict[str, str]]:
     """Decode the selected frames as RGB, upright, and say what there is to say of their colours."""
     positions: dict[int, list[int]] = {}
@@ -117,11 +154,11 @@ def _decode(
         if frame.is_corrupt:
             raise _damaged(path, index, num_frames, "its data are damaged")
         if index == 0:
-            size, facts = (frame.width, frame.height), facts_of(frame)
+            size, facts = (frame.width, frame.height), facts_of(frame, unnamed)
             check_memory(len(selection.indices), frame.height, frame.width, path)
         check_frame(frame, index, path, width=size[0], height=size[1])
         if index in positions:
-            picture = torch.from_numpy(upright(rgb(frame), frame, path).transpose(2, 0, 1))
+            picture = torch.from_numpy(upright(rgb(frame, unnamed), frame, path).transpose(2, 0, 1))
             if frames is None:
                 frames = torch.empty((len(selection.indices), *picture.shape), dtype=torch.uint8)
             frames[positions[index]] = picture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -57,16 +58,26 @@ class Selection:
     facts: dict[str, str] = field(default_factory=dict)
 
 
-def frame_times(container: InputContainer, stream: av.VideoStream, path: Path) -> FrameTimes:
-    """Read when frames are displayed, without decoding any.
+def frame_times(
+    container: InputContainer,
+    stream: av.VideoStream,
+    packets: Sequence[av.Packet],
+    path: Path,
+    *,
+    num_left_out: int = 0,
+) -> FrameTimes:
+    """Return when frames are displayed, by the stream's packets, without decoding any.
+
+    Args:
+        num_left_out: packets of the stream that are not among `packets`.
 
     Raises:
         InputError: the file is cut, has no frames, or does not say when they are shown.
     """
-    packets = [packet for packet in container.demux(stream) if packet.size]
     displayed = [packet for packet in packets if not packet.is_discard]
-    if stream.frames > len(packets):
-        raise _cut(f"{len(packets)} of its {stream.frames} frames are there", path)
+    num_packets = len(packets) + num_left_out
+    if stream.frames > num_packets:
+        raise _cut(f"{num_packets} of its {stream.frames} frames are there", path)
     if not displayed:
         raise InputError("this video has no frames", where=str(path), fix="give another one")
     stated = stream.average_rate or stream.guessed_rate
@@ -148,6 +159,9 @@ def _check_end(
         stated = container.duration / av.time_base
     usual = float(np.median(np.diff(seconds))) if len(seconds) > 1 else 0.0
     ends = seconds[-1] + usual
+    # A duration counts from the first frame (MPEG, whose time stamps may pass their end and come
+    # out negative) or from 0 (Matroska).
+    ends = max(ends, ends - seconds[0])
     if stream.frames or stated is None or ends > stated - max(CUT_TOLERANCE_SECONDS, 5 * usual):
         return
     raise _cut(
