@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from typing import Any
 
+from lyra_data.engine.names import stays_inside
 from lyra_data.models.weights.catalogue import Release
 from lyra_data.models.weights.hub_errors import DownloadError, hub_errors
-from lyra_data.models.weights.manifest import stays_inside
 
 NEVER_FETCHED = (".gitattributes", ".gitignore")
 
