@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from lyra_data.clips.store import CLIP_INDEX, clip_hash
+from lyra_data.clips.store import CLIP_INDEX, MAKE_AGAIN, clip_hash
+from lyra_data.engine.documents import read_json_object
 from lyra_data.engine.seeds import derive_seed
 from lyra_data.generation.trajectories import TrajectoryParams, draw_movement_distance
 
@@ -82,7 +82,15 @@ def read_facts(folder: Path) -> ClipFacts:
         CorruptDataError: the clip's index is missing, cut or altered.
     """
     content = clip_hash(folder)
-    facts = json.loads((folder / CLIP_INDEX).read_bytes())["facts"]
+    path = folder / CLIP_INDEX
+    facts = read_json_object(path, kind="clip index", fix=MAKE_AGAIN).get("facts")
+    sizes = ("num_frames", "height", "width")
+    if not isinstance(facts, dict) or not all(
+        type(facts.get(name)) is int and facts[name] > 0 for name in sizes
+    ):
+        raise CorruptDataError(
+            f"this index does not state {', '.join(sizes)}", where=str(path), fix=MAKE_AGAIN
+        )
     return ClipFacts(
         folder.name,
         facts["scene_id"],

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from lyra_data.engine.atomic import write_atomically
 from lyra_data.engine.errors import CorruptDataError, StageOrderError
 from lyra_data.engine.hashing import canonical_json
+from lyra_data.engine.names import is_number
 from lyra_data.scene.view import View
 from lyra_data.views.fields import FIELDS, Row, row_from_view, view_from_row
 from lyra_data.views.parquet import open_parquet_writer
@@ -39,8 +40,15 @@ def view_files(folder: Path) -> list[Path]:
     Raises:
         StageOrderError: there are none.
     """
-    files = sorted(
-        Path(folder).glob("[!.]*/[0-9]*_*.parquet"),
+    files = list(Path(folder).glob("[!.]*/[0-9]*_*.parquet"))
+    for path in files:
+        if not is_number(path.stem.partition("_")[0]):
+            raise CorruptDataError(
+                "this is no name of a view's file: 000_left.parquet, ... are",
+                where=str(path),
+                fix=f"move it away, or {GENERATE_AGAIN}",
+            )
+    files.sort(
         key=lambda path: (path.parent.name, int(path.stem.partition("_")[0])),
     )
     if not files:

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from lyra_data.engine.documents import build_from_json
 from lyra_data.scene.view import View
 from lyra_model.evaluation.scene_evaluation import SceneEvaluation
 from lyra_model.evaluation.scoring import FrameScores
@@ -96,7 +97,11 @@ class SceneResult:
     @staticmethod
     def read(folder: Path) -> SceneResult:
         """Read what `write` wrote."""
-        values = json.loads((folder / RESULT_FILE).read_text(encoding="utf-8"))
+        fix = f"delete {folder}, and run `lyra-data evaluate` again"
+        return build_from_json(folder / RESULT_FILE, SceneResult._of_json, kind="result", fix=fix)
+
+    @staticmethod
+    def _of_json(values: dict[str, Any]) -> SceneResult:
         real = values["real"]
         return SceneResult(
             **{

@@ -23,6 +23,7 @@ from lyra_data.dataset.format.layout import MODALITIES, arrow_schema, blob_colum
 from lyra_data.dataset.format.manifest import Codec
 from lyra_data.dataset.packing.blob_kinds import view_address
 from lyra_data.dataset.packing.packed import Packed
+from lyra_data.engine.documents import read_json_object
 from lyra_data.engine.errors import CorruptDataError
 from lyra_data.views.fields import FIELD_BY_NAME, Row, row_shape
 
@@ -68,7 +69,9 @@ class PackedScene:
     @staticmethod
     def read(folder: Path) -> PackedScene:
         """Read what `write` wrote; its bytes stay on the disk until they are used."""
-        facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
+        facts = read_json_object(
+            folder / "facts.json", kind="packed scene", fix=f"delete {folder}, and run it again"
+        )
 
         def tables(name: str) -> dict[str, pa.Table]:
             paths = {modality: folder / f"{modality}-{name}.arrow" for modality in MODALITIES}

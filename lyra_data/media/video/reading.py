@@ -59,10 +59,10 @@ def read_video(
     """
     with readable(path):
         path.open("rb").close()  # a missing file is told as every other missing file
-    with _refused(path), av.open(str(path)) as container:
+    with _refused(path), av.open(str(path), metadata_errors="replace") as container:
         times = frame_times(container, _stream(container, path), path)
     selection = select(times, path, first=first, stride=stride, max_frames=max_frames)
-    with _refused(path), av.open(str(path)) as container:
+    with _refused(path), av.open(str(path), metadata_errors="replace") as container:
         stream = _stream(container, path)
         check_kind(stream, path)
         stream.thread_type = "AUTO"
@@ -143,9 +143,9 @@ def _refused(path: Path) -> Iterator[None]:
     """Turn FFmpeg's refusal of a file into an InputError."""
     try:
         yield
-    except FFmpegError as error:
+    except (FFmpegError, UnicodeDecodeError) as error:
         empty = path.stat().st_size == 0
-        reason = "it is empty" if empty else error.strerror or str(error)
+        reason = "it is empty" if empty else getattr(error, "strerror", None) or str(error)
         raise InputError(
             f"this is no video that can be read: {reason}",
             where=str(path),
