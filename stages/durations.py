@@ -7,7 +7,8 @@ import logging
 from pathlib import Path
 
 from lyra_data.engine.atomic import write_atomically
-from lyra_data.engine.errors import StorageError
+from lyra_data.engine.documents import read_json_object
+from lyra_data.engine.errors import CorruptDataError, StorageError
 from lyra_model.evaluation.report.numbers import duration
 from stages.workspace import STAGES, Workspace
 
@@ -17,10 +18,8 @@ log = logging.getLogger(__name__)
 def read_durations(workspace: Workspace) -> dict[str, float]:
     """Return seconds by stage, in the stages' order; a phase of training is "train PHASE"."""
     try:
-        recorded = json.loads(_file(workspace).read_text())
-    except (OSError, ValueError):  # nothing was recorded
-        return {}
-    if not isinstance(recorded, dict):
+        recorded = read_json_object(_file(workspace), kind="list of durations", fix="delete it")
+    except (OSError, CorruptDataError):  # nothing was recorded
         return {}
     return {
         name: seconds

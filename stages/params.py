@@ -6,9 +6,9 @@ import importlib
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-
+from lyra_data.engine.documents import parse_yaml
 from lyra_data.engine.errors import ParamsError
+from lyra_data.engine.foreign_files import require_regular_file
 from lyra_data.engine.hashing import content_key
 from lyra_data.engine.params import Params, suggestion
 from stages.workspace import STAGES
@@ -24,7 +24,8 @@ def load_yaml(params_file: Path) -> dict[str, Any]:
     """
     where = str(params_file)
     try:
-        values = yaml.safe_load(params_file.read_text(encoding="utf-8"))
+        require_regular_file(params_file, ParamsError)
+        values = parse_yaml(params_file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ParamsError(
             "no such file", where=where, fix="run in a project's folder, or give --params FILE"
@@ -33,7 +34,7 @@ def load_yaml(params_file: Path) -> dict[str, Any]:
         raise ParamsError(
             f"cannot be read ({error})", where=where, fix="give a text file"
         ) from None
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that is none
+    except ValueError as error:
         raise ParamsError(
             f"not valid YAML: {error}", where=where, fix="mend the line that the message names"
         ) from None

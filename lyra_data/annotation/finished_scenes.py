@@ -18,6 +18,7 @@ from torch import Tensor
 
 from lyra_data.clips.store import write_clip, write_held_out
 from lyra_data.engine.atomic import link_or_copy, storage_errors
+from lyra_data.engine.documents import build_from_json
 from lyra_data.engine.hashing import sha256_of_bytes
 from lyra_data.engine.names import checked_name
 from lyra_data.engine.scratch import ScratchStore
@@ -88,7 +89,12 @@ class FinishedScenes:
             StorageError: the disk is full, read-only or not permitted.
         """
         item = self._store.folder / key
-        facts = SceneFacts(**json.loads((item / FACTS_FILE).read_text(encoding="utf-8")))
+        facts = build_from_json(
+            item / FACTS_FILE,
+            lambda values: SceneFacts(**values),
+            kind="finished scene",
+            fix=f"delete {item}, and run `lyra-data annotate` again",
+        )
         checked_name(facts.scene_id, noun="scene_id", where=str(item / FACTS_FILE))
         for part, folder in ((CLIP, clips), (HELD_OUT, held_out)):
             target = folder / facts.scene_id

@@ -27,7 +27,10 @@ import torch
 from torch import Tensor
 
 from lyra_data.engine.atomic import folder_atomically
+from lyra_data.engine.documents import read_json_object
 from lyra_data.engine.errors import CorruptDataError
+from lyra_data.engine.foreign_arrays import read_array
+from lyra_data.engine.foreign_files import file_at_fault
 from lyra_data.engine.hashing import sha256_of_bytes, sha256_of_files
 from lyra_data.engine.names import checked_file_name, checked_name
 from lyra_data.media.images import read_photo, write_png
@@ -38,6 +41,7 @@ from lyra_data.scene.material import HeldOutView
 CLIP_INDEX = "clip.json"
 HELD_OUT_INDEX = "held_out.json"
 VERSION = 2
+MAKE_AGAIN = "make it again with `lyra-data annotate` (or `dvc checkout`, where it is in the cache)"
 
 Content = TypeVar("Content")
 
@@ -191,7 +195,7 @@ def _write_array(values: Tensor, path: Path) -> None:
 
 
 def _read_array(path: Path) -> Tensor:
-    return torch.from_numpy(np.load(path, allow_pickle=False))
+    return torch.from_numpy(read_array(path, fix=MAKE_AGAIN, error=CorruptDataError))
 
 
 def write_index(facts: dict[str, Any], folder: Path, name: str) -> None:
@@ -212,23 +216,23 @@ def _read(folder: Path, name: str, build: Callable[[dict[str, Any], Path], Conte
     """Check the folder against its index, then build what it holds."""
     index = _read_index(folder, name)
     hashes = sha256_of_files(folder)
-    for file, digest in index["files"].items():
-        if file not in hashes:
-            raise _corrupt(folder / file, "this file is missing")
-        if hashes[file] != digest:
-            raise _corrupt(folder / file, "this file is cut or was altered")
-    return build(index["facts"], folder)
+    # An index may state the right hash and still describe no clip.
+    with file_at_fault(folder / name, kind="clip index", fix=MAKE_AGAIN, error=CorruptDataError):
+        for file, digest in index["files"].items():
+            if file not in hashes:
+                raise _corrupt(folder / file, "this file is missing")
+            if hashes[file] != digest:
+                raise _corrupt(folder / file, "this file is cut or was altered")
+        return build(index["facts"], folder)
 
 
 def _read_index(folder: Path, name: str) -> dict[str, Any]:
     path = folder / name
     try:
-        index = json.loads(path.read_bytes())
+        index = read_json_object(path, kind="clip index", fix=MAKE_AGAIN)
     except FileNotFoundError:
         raise _corrupt(path, "this file is missing") from None
-    except ValueError as error:
-        raise _corrupt(path, f"this file is cut or was altered ({error})") from None
-    if not isinstance(index, dict) or "version" not in index:
+    if "version" not in index:
         raise _corrupt(path, "this file states no version")
     if index["version"] != VERSION:
         raise _corrupt(path, f"version {index['version']!r}; this release reads {VERSION}")
@@ -254,5 +258,5 @@ def _corrupt(path: Path, what: str) -> CorruptDataError:
     return CorruptDataError(
         what,
         where=str(path),
-        fix="make it again with `lyra-data annotate` (or `dvc checkout`, where it is in the cache)",
+        fix=MAKE_AGAIN,
     )

@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
@@ -30,6 +31,7 @@ MAX_YAML_NODES = 200_000
 """Keys, values and list entries, each reference counted as often as it is used."""
 
 _LARGEST_INTEGER = 2**64
+Built = TypeVar("Built")
 _STRING_OR_BRACKET = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[{]|[\]}]', re.DOTALL)
 
 
@@ -38,8 +40,8 @@ def parse_json(data: bytes | str, *, allow_nan: bool = False) -> Any:
 
     Raises:
         ValueError: it is no JSON, no UTF-8, deeper than MAX_DEPTH, larger than MAX_JSON_BYTES, or
-            holds an integer beyond 64 bits, a number that overflows, or (unless `allow_nan`) NaN
-            or Infinity.
+            names a key twice, holds an integer beyond 64 bits, a number that overflows, or (unless
+            `allow_nan`) NaN or Infinity.
     """
     if len(data) > MAX_JSON_BYTES:
         raise ValueError(f"its {len(data)} bytes are more than the {MAX_JSON_BYTES} allowed")
@@ -48,6 +50,7 @@ def parse_json(data: bytes | str, *, allow_nan: bool = False) -> Any:
         raise ValueError(f"its parts are nested more than {MAX_DEPTH} deep")
     return json.loads(
         text,
+        object_pairs_hook=_object_of,
         parse_int=_bounded_integer,
         parse_float=_finite_number,
         parse_constant=None if allow_nan else _refuse_constant,
@@ -103,6 +106,25 @@ def read_json_object(
     return values
 
 
+def build_from_json(
+    path: Path,
+    build: Callable[[Any], Built],
+    *,
+    kind: str,
+    fix: str,
+    error: type[LyraError] = CorruptDataError,
+) -> Built:
+    """Return what `build` makes of the values of a JSON file; any error in it is the file's fault.
+
+    Raises:
+        CorruptDataError (or `error`): as `read_json`, or `build` raised anything.
+        OSError: as `read_json`.
+    """
+    values = read_json(path, kind=kind, fix=fix, error=error, allow_nan=True)
+    with file_at_fault(path, kind=kind, fix=fix, error=error):
+        return build(values)
+
+
 def parse_yaml(text: str) -> Any:
     """Return the values of a YAML document of plain values.
 
@@ -120,8 +142,9 @@ def parse_yaml(text: str) -> Any:
             return None
         _require_bounded(root)
         return loader.construct_document(root)
-    except yaml.YAMLError as error:
-        raise ValueError(str(error)) from None
+    except (yaml.YAMLError, AttributeError, TypeError, LookupError, ArithmeticError) as error:
+        # Tags that do not fit their values (`!!timestamp x`) make the library stumble.
+        raise ValueError(str(error) or type(error).__name__) from None
     finally:
         loader.dispose()
 
@@ -139,6 +162,15 @@ def _depth_of_json(text: str) -> int:
         elif first in "]}":
             depth -= 1
     return deepest
+
+
+def _object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {twice[:60]!r} stands twice: only one of them would count")
+    return values
 
 
 def _bounded_integer(digits: str) -> int:

@@ -7,6 +7,7 @@ no list of everything that a damaged or a made-up file can make Python raise.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -14,6 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lyra_data.engine.errors import InputError, LyraError
+
+FROM_WRONG_NUMBERS = (errno.EINVAL, errno.EOVERFLOW, errno.ENAMETOOLONG)
+"""A file that states a place or a name beyond any makes the file system say these."""
 
 
 @contextmanager
@@ -37,7 +41,7 @@ def file_at_fault(
     except (LyraError, MemoryError):
         raise
     except Exception as raised:
-        if isinstance(raised, OSError) and raised.errno is not None:
+        if isinstance(raised, OSError) and raised.errno not in (None, *FROM_WRONG_NUMBERS):
             raise
         raise error(
             f"not a readable {kind}: {first_line(raised)}", where=str(path), fix=fix

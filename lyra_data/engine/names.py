@@ -24,6 +24,14 @@ def is_safe_name(name: Any) -> bool:
     return isinstance(name, str) and len(name) <= MAX_NAME_LENGTH and bool(_NAME.fullmatch(name))
 
 
+def is_number(text: str) -> bool:
+    """Return whether a text is a whole number in plain digits that `int` reads at once.
+
+    `str.isdigit` holds for a superscript two too, which `int` refuses, and for thousands of digits.
+    """
+    return bool(re.fullmatch(r"[0-9]{1,18}", text))
+
+
 def checked_name(
     name: Any, *, noun: str, where: str, error: type[LyraError] = CorruptDataError
 ) -> str:

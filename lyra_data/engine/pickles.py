@@ -55,7 +55,7 @@ def refuse_endless_pickle(data: bytes) -> None:
     _Walk().run(io.BytesIO(data))
 
 
-def refuse_endless_checkpoint(path: Path) -> None:
+def refuse_endless_checkpoint(file: Path | BinaryIO) -> None:
     """Raise ValueError where a checkpoint of torch's holds a pickle that `refuse_endless_pickle`
     refuses, in its zip container or in the older row of pickles.
 
@@ -63,17 +63,22 @@ def refuse_endless_checkpoint(path: Path) -> None:
         ValueError: as `refuse_endless_pickle`, or the file is neither of both.
         zipfile.BadZipFile: its directory cannot be read.
     """
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
+    if isinstance(file, Path):
+        with file.open("rb") as opened:
+            refuse_endless_checkpoint(opened)
+        return
+    if zipfile.is_zipfile(file):
+        with zipfile.ZipFile(file) as archive:
             for entry in archive.infolist():
-                if entry.filename.endswith(".pkl"):
+                # torch looks for data.pkl without regard to capitals.
+                if entry.filename.lower().endswith(".pkl"):
                     if entry.compress_type != zipfile.ZIP_STORED:
                         raise ValueError(f"{entry.filename} is compressed, which torch never does")
                     refuse_endless_pickle(archive.read(entry))
         return
-    with path.open("rb") as file:
-        for _ in range(NUM_LEGACY_PICKLES):
-            _Walk().run(file)
+    file.seek(0)
+    for _ in range(NUM_LEGACY_PICKLES):
+        _Walk().run(file)
 
 
 class _Walk:

@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lyra_data.engine.atomic import partial_folder, publish_folder, remove_leftovers, storage_errors
+from lyra_data.engine.documents import read_json_object
+from lyra_data.engine.errors import LyraError
 from lyra_data.engine.hashing import sha256_of_files
 
 logger = logging.getLogger(__name__)
@@ -85,9 +87,11 @@ class ScratchStore:
 def _find_damage(folder: Path) -> str | None:
     """Return what is wrong with an item, or None."""
     try:
-        expected = json.loads((folder / CONTENTS_FILE).read_text())
+        expected = read_json_object(folder / CONTENTS_FILE, kind="list of files", fix="delete it")
         actual = sha256_of_files(folder)
-    except (OSError, ValueError) as error:
+    except LyraError as error:
+        return error.what
+    except OSError as error:
         return str(error)
     actual.pop(CONTENTS_FILE)
     if actual == expected:

@@ -21,7 +21,7 @@ from lyra_data.engine.names import checked_name
 from lyra_data.engine.scratch import ScratchStore
 from lyra_data.generation.params import GenerateParams
 from lyra_data.generation.quality import assemble_scene
-from lyra_data.views.dropped import DroppedView
+from lyra_data.views.dropped import DroppedView, read_dropped
 from lyra_data.views.store import read_row, write_row
 
 STAGE = "generate_scenes"
@@ -69,8 +69,7 @@ def assemble(
         for path in sorted(chosen.iterdir()) if chosen.is_dir() else ():
             scene_folder.mkdir(parents=True, exist_ok=True)
             link_or_copy(path, scene_folder / path.name)
-    all_dropped = json.loads((finished / DROPPED_FILE).read_text(encoding="utf-8"))
-    return [DroppedView.from_json(values) for values in all_dropped]
+    return read_dropped(finished)
 
 
 def nothing_kept(dropped: Sequence[DroppedView]) -> InputError:

@@ -15,8 +15,10 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
-from lyra_data.engine.errors import ExecutorError
+from lyra_data.engine.documents import build_from_json
+from lyra_data.engine.errors import ExecutorError, LyraError
 
 COST_FILE = "cost.json"
 MOST_READ = 2000
@@ -89,10 +91,19 @@ def read_costs(store_folder: Path) -> list[Cost]:
     costs = []
     for path in islice(_cost_files(store_folder), MOST_READ):
         try:
-            costs.append(Cost(**json.loads(path.read_text(encoding="utf-8"))))
-        except (OSError, ValueError, TypeError):
+            costs.append(build_from_json(path, _cost_of, kind="cost", fix="delete it"))
+        except (OSError, LyraError):
             continue
     return costs
+
+
+def _cost_of(values: Any) -> Cost:
+    """Return the cost that a file states; ValueError where it states none."""
+    cost = Cost(**values)
+    numbers = (cost.seconds, cost.num_frames, cost.height, cost.width, cost.cores)
+    if not all(type(number) in (int, float) for number in (*numbers, cost.view_bytes)):
+        raise ValueError("a number is missing")
+    return cost
 
 
 def _cost_files(folder: Path) -> Iterator[Path]:

@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from lyra_data.clips.store import read_clip_index
+from lyra_data.clips.store import CLIP_INDEX, MAKE_AGAIN, read_clip_index
+from lyra_data.engine.errors import CorruptDataError
 from lyra_data.engine.seeds import derive_seed
 from lyra_data.generation.trajectories import TrajectoryParams, draw_movement_distance
 
@@ -81,6 +82,13 @@ def read_facts(folder: Path) -> ClipFacts:
         CorruptDataError: the clip's index is missing, cut or altered, or its scene_id is no name.
     """
     facts, content = read_clip_index(folder)
+    sizes = ("num_frames", "height", "width")
+    if not all(type(facts.get(name)) is int and facts[name] > 0 for name in sizes):
+        raise CorruptDataError(
+            f"this index does not state {', '.join(sizes)}",
+            where=str(folder / CLIP_INDEX),
+            fix=MAKE_AGAIN,
+        )
     return ClipFacts(
         folder.name,
         facts["scene_id"],

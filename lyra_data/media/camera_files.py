@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
 
 import torch
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from lyra_data.engine.documents import read_json
 from lyra_data.engine.errors import InputError
 from lyra_data.engine.params import suggestion
 from lyra_data.media.images import readable
@@ -107,14 +107,9 @@ def read_intrinsics(path: Path, kind: type[Kind], *, height: int, width: int) ->
             impossible or belongs to a picture of another size.
     """
     with readable(path):
-        try:
-            values = json.loads(path.read_bytes(), parse_constant=_refuse_constant)
-        except ValueError as error:  # JSONDecodeError and UnicodeDecodeError are ValueErrors
-            raise InputError(
-                f"this is no valid JSON: {error}",
-                where=str(path),
-                fix="correct the text at that place",
-            ) from None
+        values = read_json(
+            path, kind="camera file", fix="correct the text at that place", error=InputError
+        )
     try:
         intrinsics = kind.model_validate(values)
     except ValidationError as error:

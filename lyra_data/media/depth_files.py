@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lyra_data.engine.errors import InputError
-from lyra_data.media.images import opened_image, readable
+from lyra_data.media.images import check_num_pixels, opened_image, readable
 
 DEPTH_SUFFIXES = (".png", ".exr", ".npy")
 MILLIMETRES_PER_METRE = 1000.0
@@ -92,8 +92,9 @@ def _read_exr(path: Path) -> np.ndarray:
     with path.open("rb"):  # OpenEXR's own message does not tell a missing file from a broken one
         pass
     try:
+        check_exr_size(OpenEXR.File(str(path), header_only=True), path)
         channels = OpenEXR.File(str(path), separate_channels=True).channels()
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError, KeyError, TypeError, OSError) as error:
         raise InputError(
             f"the file is cut, damaged or no EXR: {error}", where=str(path), fix="export it again"
         ) from None
@@ -112,6 +113,21 @@ def _read_exr(path: Path) -> np.ndarray:
             fix="export depth as 32-bit float metres",
         )
     return np.array(values, dtype=np.float32)
+
+
+def check_exr_size(picture: Any, path: Path | str) -> None:
+    """Refuse an EXR picture by its header, before room is made for its channels.
+
+    Raises:
+        InputError: all channels together have more than MAX_PIXELS.
+        KeyError, ValueError: the header states no size.
+    """
+    header = picture.header()
+    (left, top), (right, bottom) = header["dataWindow"]
+    width, height = int(right) - int(left) + 1, int(bottom) - int(top) + 1
+    if width < 1 or height < 1:
+        raise ValueError(f"its header states {width}x{height} pixels")
+    check_num_pixels(width * max(1, len(header["channels"])), height, path)
 
 
 def _checked(values: np.ndarray, path: Path) -> DepthMap:

@@ -16,8 +16,12 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from torch import Tensor
 
 from lyra_data.engine.errors import InputError
+from lyra_data.engine.foreign_files import require_regular_file
 
 PHOTO_FORMATS = ("PNG", "JPEG")
+MAX_PIXELS = 2**26
+"""Pictures beyond 67 megapixels are refused by their header: reading one takes 10 bytes a pixel."""
+
 PHOTO_MODES = ("RGB", "L", "P", "RGBA", "LA")
 """Pillow's modes with 8 bits a channel: colour, grey and palettes, with or without alpha."""
 
@@ -80,7 +84,22 @@ def read_photo(path: Path, *, turned: Turned = "refuse") -> UInt8[Tensor, "3 hei
                     where=str(path),
                     fix="flatten it onto a background, and give the background depth 0 (unknown)",
                 )
-        return tensor_of(image.convert("RGB"))
+        return tensor_of(image if image.mode == "RGB" else image.convert("RGB"))
+
+
+def check_num_pixels(width: int, height: int, path: Path | str) -> None:
+    """Refuse a picture by the size that its header states, before room is made for it.
+
+    Raises:
+        InputError: it has more than MAX_PIXELS.
+    """
+    if width * height > MAX_PIXELS:
+        raise InputError(
+            f"the picture is too large: {width}x{height} pixels, and {MAX_PIXELS / 1e6:.0f} "
+            "million are read",
+            where=str(path),
+            fix="make it smaller",
+        )
 
 
 def orientation_of(path: Path) -> int:
@@ -141,6 +160,7 @@ def opened_image(path: Path, *, formats: tuple[str, ...]) -> Iterator[Image.Imag
     with readable(path):
         try:
             with Image.open(path, formats=formats) as image:
+                check_num_pixels(*image.size, path)
                 image.load()
                 yield image
         except UnidentifiedImageError:
@@ -166,8 +186,11 @@ def readable(path: Path) -> Iterator[None]:
     """Turn what the file system refuses to a reader into an InputError.
 
     Raises:
-        InputError: no such file, a folder where a file is needed, or no permission.
+        InputError: no such file, a folder or a pipe where a file is needed, or no permission.
     """
+    if "\0" in str(path):
+        raise InputError("a NUL stands in this path", where=repr(str(path)), fix="correct the path")
+    require_regular_file(path)
     try:
         yield
     except FileNotFoundError:

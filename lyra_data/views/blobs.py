@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 import pyarrow as pa
 
+from lyra_data.media.png_data import decode_png
+
 TRAILER = b"\x01"
 """Ends every blob but PNG."""
 
@@ -27,9 +29,7 @@ def encode_image(frame: np.ndarray) -> bytes:
 
 def decode_image(blob: bytes, height: int, width: int) -> np.ndarray:
     """Return the RGB image of `encode_image`, uint8 [3, height, width]."""
-    image = cv2.imdecode(np.frombuffer(blob, np.uint8), cv2.IMREAD_COLOR) if blob else None
-    if image is None:
-        raise ValueError("a frame is no PNG image")
+    image = decode_png(blob, cv2.IMREAD_COLOR)
     if image.shape != (height, width, 3):
         raise ValueError(f"a frame is {image.shape[0]}x{image.shape[1]}, not {height}x{width}")
     return image.transpose(2, 0, 1)[::-1]

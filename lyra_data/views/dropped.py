@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from lyra_data.engine.errors import CorruptDataError
+from lyra_data.engine.documents import build_from_json
 from lyra_data.engine.names import is_safe_name, shortened
 
 DROPPED_FILE = "dropped.json"
@@ -61,12 +61,11 @@ def read_dropped(folder: Path) -> list[DroppedView]:
     """
     path = Path(folder) / DROPPED_FILE
     try:
-        return [DroppedView.from_json(values) for values in json.loads(path.read_bytes())]
+        return build_from_json(
+            path,
+            lambda entries: [DroppedView.from_json(values) for values in entries],
+            kind="list of dropped views",
+            fix="run `lyra-data generate` again",
+        )
     except FileNotFoundError:
         return []
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise CorruptDataError(
-            f"the list of dropped views was cut or altered: {error}",
-            where=str(path),
-            fix="run `lyra-data generate` again",
-        ) from error

@@ -9,7 +9,6 @@ field with a `packing` as one blob a view.
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -18,6 +17,7 @@ import pyarrow as pa
 import torch
 from einops import rearrange
 
+from lyra_data.engine.documents import parse_json
 from lyra_data.engine.hashing import canonical_json
 from lyra_data.scene.cameras import Cameras
 from lyra_data.scene.quality import NUMBERS, Number, ViewQuality
@@ -116,7 +116,10 @@ def _encode_provenance(view: View) -> str:
 
 
 def _decode_provenance(value: str, shape: RowShape) -> dict[str, str]:  # noqa: ARG001
-    return json.loads(value)
+    stated = parse_json(value)
+    if not isinstance(stated, dict) or not all(isinstance(fact, str) for fact in stated.values()):
+        raise ValueError("its provenance does not name texts")
+    return stated
 
 
 FIELDS: tuple[Field, ...] = (

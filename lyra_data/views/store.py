@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from lyra_data.engine.atomic import write_atomically
 from lyra_data.engine.errors import CorruptDataError, StageOrderError
 from lyra_data.engine.hashing import canonical_json
-from lyra_data.engine.names import checked_name
+from lyra_data.engine.names import checked_name, is_number
 from lyra_data.scene.view import View
 from lyra_data.views.fields import FIELDS, Row, row_from_view, view_from_row
 from lyra_data.views.parquet import open_parquet_writer
@@ -30,7 +30,7 @@ COLUMNS = [field.name for field in FIELDS]
 NAMES = ("scene_id", "trajectory")
 """Columns whose values become part of paths and of other names."""
 
-VIEW_FILE = re.compile(r"[0-9]+_.*\.parquet")
+VIEW_FILE = re.compile(r"[0-9].*_.*\.parquet")
 GENERATE_AGAIN = "run `lyra-data generate` again"
 
 
@@ -46,14 +46,21 @@ def view_files(folder: Path) -> list[Path]:
         StageOrderError: there are none.
         OSError: a folder may not be read.
     """
-    files = sorted(
-        (
-            path
-            for scene in (Path(folder).iterdir() if Path(folder).is_dir() else ())
-            if scene.is_dir() and not scene.name.startswith(".")
-            for path in scene.iterdir()  # Path.glob leaves out what may not be read
-            if VIEW_FILE.fullmatch(path.name)
-        ),
+    files = [
+        path
+        for scene in (Path(folder).iterdir() if Path(folder).is_dir() else ())
+        if scene.is_dir() and not scene.name.startswith(".")
+        for path in scene.iterdir()  # Path.glob leaves out what may not be read
+        if VIEW_FILE.fullmatch(path.name)
+    ]
+    for path in files:
+        if not is_number(path.stem.partition("_")[0]):
+            raise CorruptDataError(
+                "this is no name of a view's file: 000_left.parquet, ... are",
+                where=str(path),
+                fix=f"move it away, or {GENERATE_AGAIN}",
+            )
+    files.sort(
         key=lambda path: (path.parent.name, int(path.stem.partition("_")[0])),
     )
     if not files:

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from lyra_data.engine.documents import build_from_json
 from lyra_data.engine.names import checked_name
 from lyra_data.scene.view import View
 from lyra_model.evaluation.scene_evaluation import SceneEvaluation
@@ -97,8 +98,14 @@ class SceneResult:
     @staticmethod
     def read(folder: Path) -> SceneResult:
         """Read what `write` wrote."""
-        values = json.loads((folder / RESULT_FILE).read_text(encoding="utf-8"))
-        checked_name(values["scene_id"], noun="scene_id", where=str(folder / RESULT_FILE))
+        fix = f"delete {folder}, and run `lyra-data evaluate` again"
+        path = folder / RESULT_FILE
+        result = build_from_json(path, SceneResult._of_json, kind="result", fix=fix)
+        checked_name(result.scene_id, noun="scene_id", where=str(path))
+        return result
+
+    @staticmethod
+    def _of_json(values: dict[str, Any]) -> SceneResult:
         real = values["real"]
         return SceneResult(
             **{

@@ -13,7 +13,9 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from lyra_data.engine.atomic import folder_atomically
+from lyra_data.engine.documents import read_json_object
 from lyra_data.engine.errors import CorruptDataError
+from lyra_data.engine.foreign_files import file_at_fault
 from lyra_data.engine.hashing import content_key, sha256_of_file
 
 FORMAT_VERSION = 1
@@ -76,11 +78,13 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     """
     fix = TRAIN_AGAIN
     try:
-        config = json.loads((folder / CONFIG).read_text())
+        config = read_json_object(
+            folder / CONFIG, kind="checkpoint configuration", fix=fix, allow_nan=True
+        )
         version = config["format_version"]
         stated = config["config_sha256"]
         hashes = {WEIGHTS: config["weights_sha256"], HISTORY: config["history_sha256"]}
-    except (OSError, ValueError, KeyError, AttributeError) as error:
+    except (OSError, KeyError) as error:
         raise CorruptDataError(
             f"not a readable checkpoint configuration ({error})",
             where=str(folder / CONFIG),
@@ -104,7 +108,10 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         weights = load_file(folder / WEIGHTS)
     except SafetensorError as error:
         raise CorruptDataError(str(error), where=str(folder / WEIGHTS), fix=fix) from None
-    with (folder / HISTORY).open(newline="") as file:
+    with (
+        file_at_fault(folder / HISTORY, kind="history", fix=fix, error=CorruptDataError),
+        (folder / HISTORY).open(newline="") as file,
+    ):
         rows = list(csv.DictReader(file))
-    history = [{key: float(value) for key, value in row.items()} for row in rows]
+        history = [{key: float(value) for key, value in row.items()} for row in rows]
     return Checkpoint(weights, config, history)

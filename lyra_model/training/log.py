@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lyra_data.engine.atomic import storage_errors, write_atomically
+from lyra_data.engine.documents import parse_json
 
 
 class TrainingLog:
@@ -39,23 +40,27 @@ class TrainingLog:
             file.write(_line(row))
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return all whole lines, first to last; none where there is no file."""
+        """Return all whole lines, first to last; none where there is no file.
+
+        A damaged line is left out: the log is for people, and no result depends on it.
+        """
         if not self.path.is_file():
             return []
-        return [row for line in self.path.read_text().splitlines() if (row := _parsed(line))]
+        lines = self.path.read_bytes().splitlines()
+        return [row for line in lines if (row := _parsed(line))]
 
 
 def _line(row: dict[str, Any]) -> str:
     return json.dumps(row) + "\n"
 
 
-def _parsed(line: str) -> dict[str, Any] | None:
-    """Parse a line; return None for one that a kill cut short."""
+def _parsed(line: bytes) -> dict[str, Any] | None:
+    """Parse a line; return None for one that a kill cut short or a disk damaged."""
     try:
-        row = json.loads(line)
+        row = parse_json(line, allow_nan=True)
     except ValueError:
         return None
-    return row if isinstance(row, dict) and "step" in row else None
+    return row if isinstance(row, dict) and type(row.get("step")) is int else None
 
 
 def in_words(row: dict[str, Any]) -> str:

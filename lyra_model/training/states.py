@@ -13,7 +13,9 @@ from torch import Tensor
 
 from lyra_data.engine.atomic import storage_errors, write_atomically
 from lyra_data.engine.errors import CorruptDataError
+from lyra_data.engine.foreign_files import file_at_fault, require_regular_file
 from lyra_data.engine.hashing import sha256_of_bytes
+from lyra_data.engine.pickles import refuse_endless_checkpoint
 
 STATE_NAME = re.compile(r"state_(\d+)\.pt")
 
@@ -118,13 +120,35 @@ def load_state(path: Path, *, without_it: str) -> TrainingState:
     Raises:
         CorruptDataError: the file is cut or altered.
     """
+    require_regular_file(path, CorruptDataError)
     data = path.read_bytes()
     digest, content = data[:64], data[64:]
+    fix = f"delete this file, or move it away: the phase then {without_it}"
     if sha256_of_bytes(content).encode() != digest:
         raise CorruptDataError(
             f"the training state has {len(data)} bytes that are not those it was written with: it "
             "was cut or altered",
             where=str(path),
-            fix=f"delete this file, or move it away: the phase then {without_it}",
+            fix=fix,
         )
-    return TrainingState(**torch.load(io.BytesIO(content), weights_only=True, map_location="cpu"))
+    with file_at_fault(path, kind="training state", fix=fix, error=CorruptDataError):
+        # The hash is no seal: whoever made the file wrote it too.
+        refuse_endless_checkpoint(io.BytesIO(content))
+        values = torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
+        return _state_of(values)
+
+
+def _state_of(values: Any) -> TrainingState:
+    """Return the state that a file's values are; any error says that they are none."""
+    state = TrainingState(**values)
+    if type(state.step) is not int or state.step < 0:
+        raise ValueError(f"its step is {state.step!r}")
+    if not isinstance(state.decoder, dict) or not isinstance(state.optimiser, dict):
+        raise ValueError("its weights or its optimiser's values have no names")
+    if not all(isinstance(tensor, Tensor) for tensor in state.decoder.values()):
+        raise ValueError("a weight of its decoder is no tensor")
+    if not isinstance(state.history, list) or not all(
+        isinstance(row, dict) for row in state.history
+    ):
+        raise ValueError("its history is no list of rows")
+    return state

@@ -59,3 +59,10 @@ def test_another_format_version_is_refused(tmp_path):
     path.write_text(json.dumps({**json.loads(path.read_text()), "format_version": 99}))
     with pytest.raises(CorruptDataError, match="99"):
         load_checkpoint(tmp_path / "small")
+
+
+@pytest.mark.parametrize("text", [b"[]", b"null", b"\xff", b"[" * 100_000])
+def test_a_configuration_of_another_form_is_refused(tmp_path, text):
+    (tmp_path / "config.json").write_bytes(text)
+    with pytest.raises(CorruptDataError, match="not a readable checkpoint configuration"):
+        load_checkpoint(tmp_path)

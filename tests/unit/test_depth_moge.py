@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -231,3 +232,9 @@ def test_params_say_what_is_known(root: Path) -> None:
     with pytest.raises(ParamsError, match="resolution_level = 10"):
         estimator(root, resolution_level=10)
     assert json.dumps(estimator(root).params.model_dump(mode="json"))
+
+
+def test_a_checkpoint_that_never_ends_is_refused(root: Path) -> None:
+    with zipfile.ZipFile(root / "moge" / "model.pt", "w") as archive:
+        archive.writestr("model/data.pkl", b"\x80\x02})" + b"2\x86" * 40 + b"K\x01s.")
+    assert "too many times" in refused(root).what

@@ -12,7 +12,13 @@ import numpy as np
 import pytest
 import torch
 
-from lyra_data.engine.documents import parse_json, parse_yaml, read_json, read_json_object
+from lyra_data.engine.documents import (
+    build_from_json,
+    parse_json,
+    parse_yaml,
+    read_json,
+    read_json_object,
+)
 from lyra_data.engine.errors import CorruptDataError, InputError
 from lyra_data.engine.foreign_files import file_at_fault, require_regular_file
 from lyra_data.engine.names import checked_name, checked_path, inside, is_safe_name, stays_inside
@@ -201,3 +207,24 @@ def test_a_checkpoint_with_such_a_pickle_is_refused_in_both_containers(tmp_path:
     for name in ("keys.pt", "old.pt"):
         with pytest.raises(ValueError, match="neither a number nor a text"):
             refuse_endless_checkpoint(tmp_path / name)
+
+
+def test_a_json_key_that_stands_twice_is_refused():
+    with pytest.raises(ValueError, match="'fx' stands twice"):
+        parse_json('{"a": 1, "b": {"fx": 1, "fy": 2, "fx": 3}}')
+
+
+@pytest.mark.parametrize("text", ["a: !!timestamp x", "a: !!int x", "a: !!float x", "? [a]\n: b"])
+def test_yaml_tags_that_do_not_fit_are_refused(text: str):
+    with pytest.raises(ValueError, match=r".+"):
+        parse_yaml(text)
+
+
+def test_what_a_record_is_built_from_is_checked(tmp_path: Path):
+    file = tmp_path / "record.json"
+    for text in ("[]", "null", "{}", '{"a": ', "\xff"):
+        file.write_bytes(text.encode("latin1"))
+        with pytest.raises(CorruptDataError, match="not a readable record"):
+            build_from_json(file, lambda values: values["a"], kind="record", fix="again")
+    file.write_text('{"a": 3}')
+    assert build_from_json(file, lambda values: values["a"], kind="record", fix="again") == 3

@@ -189,3 +189,18 @@ def test_dataset_latents_are_the_vae_s_own_time_first():
     raw = torch.randn(1, 16, 3, 2, 4, generator=torch.Generator().manual_seed(0))
     found = dataset_latents(statistics.normalise(raw), statistics)
     assert torch.allclose(found, raw[0].transpose(0, 1), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"\x80\x02})" + b"2\x86" * 40 + b"K\x01s.", "hold one another too many times"),
+        (b"\x80\x02" + b"]" * 20_000 + b"a" * 19_999 + b".", "nested more than 100"),
+    ],
+)
+def test_a_latent_file_that_never_ends_is_refused(tmp_path, data, message):
+    path = tmp_path / "latent.pkl"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("latent/data.pkl", data)
+    with pytest.raises(InputError, match=message):
+        read_latent_file(path)

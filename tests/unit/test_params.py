@@ -167,3 +167,17 @@ def test_a_suggestion_is_made_only_for_what_looks_alike() -> None:
 def test_every_preset_is_a_whole_and_valid_params_file(preset) -> None:
     check_all(preset)
     assert list(load_yaml(preset)) == ["seed", *STAGES]
+
+
+def test_a_key_that_stands_twice_is_refused_with_both_lines(tmp_path):
+    file = tmp_path / "params.yaml"
+    file.write_text("seed: 1\nannotate:\n  sources: [a]\n  other: 2\n  sources: [b]\n")
+    with pytest.raises(ParamsError, match=r"'sources' stands twice, in lines 3 and 5"):
+        load_yaml(file)
+
+
+def test_a_seed_that_readers_of_yaml_take_for_another_is_refused(tmp_path):
+    file = tmp_path / "params.yaml"
+    file.write_text("seed: 042\n")
+    with pytest.raises(ParamsError, match="differ over the number 042"):
+        load_yaml(file)

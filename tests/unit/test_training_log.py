@@ -126,3 +126,15 @@ def test_a_number_that_is_none_stops_training_with_its_scene_and_frames_saved(
     assert (saved["step"], saved["scene_id"]) == (3, "a")
     assert len(saved["target_frames"]) == 2
     assert [row["step"] for row in saved["last_log_rows"]] == [1, 2]
+
+
+def test_a_line_that_is_no_text_is_left_out_and_training_goes_on(tmp_path):
+    log = TrainingLog(tmp_path / "log.jsonl")
+    log.go_on_after(0)
+    for step in range(1, 4):
+        log.append({"event": "step", "step": step})
+    lines = log.path.read_bytes().splitlines(keepends=True)
+    log.path.write_bytes(lines[0] + b'{"step": \xff\xfe}\n{"step": "2"}\n[]\n' + lines[2])
+    assert [row["step"] for row in log.rows()] == [1, 3]
+    log.go_on_after(3)
+    assert [row["step"] for row in log.rows()] == [1, 3]

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import io
+import zipfile
 from pathlib import Path
 
 import pytest
 import torch
 
 from lyra_data.engine.errors import CorruptDataError
-from lyra_model.training.states import StateFolder, TrainingState, Upkeep, step_of
+from lyra_data.engine.hashing import sha256_of_bytes
+from lyra_model.training.states import StateFolder, TrainingState, Upkeep, load_state, step_of
 
 
 def state_of(step: int) -> TrainingState:
@@ -68,3 +71,27 @@ def test_files_of_other_names_are_neither_read_nor_removed(tmp_path):
     (tmp_path / "state_mine.pt").write_bytes(b"x")
     assert steps_kept(folder_after(6, tmp_path, keep_newest=1)) == [6]
     assert (tmp_path / "state_mine.pt").is_file()
+
+
+def test_a_sealed_state_with_a_pickle_that_never_ends_is_refused(tmp_path):
+    """The hash in front of it is right: whoever makes such a file writes it too."""
+    nested = b"\x80\x02})" + b"2\x86" * 40 + b"K\x01s."
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("state/data.pkl", nested)
+        archive.writestr("state/version", b"3\n")
+    for content in (buffer.getvalue(), nested):
+        path = tmp_path / "state_00000007.pt"
+        path.write_bytes(sha256_of_bytes(content).encode() + content)
+        with pytest.raises(CorruptDataError, match="not a readable training state"):
+            load_state(path, without_it="is trained from its start")
+
+
+@pytest.mark.parametrize("content", [[1, 2], {"step": 1}, {"step": "1", "decoder": {}}])
+def test_a_sealed_file_of_something_else_is_no_state(tmp_path, content):
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    path = tmp_path / "state_00000007.pt"
+    path.write_bytes(sha256_of_bytes(buffer.getvalue()).encode() + buffer.getvalue())
+    with pytest.raises(CorruptDataError, match="not a readable training state"):
+        load_state(path, without_it="is trained from its start")

@@ -397,7 +397,7 @@ def test_verify_names_weights_that_do_not_fit_the_configuration(converted, tmp_p
 def test_verify_wants_a_manifest(tmp_path):
     assert "has no weights.json" in verify_refuses(tmp_path)
     (tmp_path / "weights.json").write_text("{")
-    assert "cannot be read" in verify_refuses(tmp_path)
+    assert "not a readable list of weights" in verify_refuses(tmp_path)
 
 
 def test_verify_mentions_files_that_nobody_vouches_for(converted, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import zipfile
 from itertools import chain
@@ -13,6 +14,7 @@ from safetensors.torch import save_file
 
 from lyra_data.engine.errors import InputError
 from lyra_data.models.weights.checkpoint_files import load_safely, read_state_dict
+from lyra_data.models.weights.manifest import Manifest, hash_files
 from lyra_data.models.weights.sources import read_together
 from lyra_data.models.weights.torchscript_archive import is_torchscript_archive
 from tests.damage import damaged, damaged_inside
@@ -90,3 +92,55 @@ def test_a_tensor_in_one_file_and_none_in_the_other_is_refused(tmp_path):
     torch.save({"a": 3}, tmp_path / "decoder.jit")
     with pytest.raises(InputError, match="a is another one here"):
         read_together([tmp_path / "encoder.jit", tmp_path / "decoder.jit"])
+
+
+ENDLESS = b"\x80\x02})" + b"2\x86" * 40 + b"K\x01s."
+
+
+@pytest.mark.parametrize("parts", [("data.pkl", "version"), ("DATA.PKL", "version")])
+def test_a_checkpoint_that_never_ends_is_refused(tmp_path, parts):
+    path = tmp_path / "model.pt"
+    with zipfile.ZipFile(path, "w") as archive:
+        for part in parts:
+            archive.writestr(f"model/{part}", ENDLESS)
+    with pytest.raises(InputError, match="too many times"):
+        read_state_dict(path)
+
+
+def test_an_archive_of_modules_that_never_ends_is_refused(tmp_path):
+    path = tmp_path / "model.jit"
+    with zipfile.ZipFile(path, "w") as archive:
+        for part in ("data.pkl", "constants.pkl"):
+            archive.writestr(f"model/{part}", ENDLESS)
+    with pytest.raises(InputError, match="too many times"):
+        read_state_dict(path)
+
+
+@pytest.mark.parametrize("read", [read_state_dict, load_safely])
+def test_a_flipped_bit_of_a_weight_is_refused(tmp_path, read):
+    """Memory mapping looks at no checksum, so the weights would be others without a word."""
+    path = small_file(tmp_path, "model.pt")
+    data = bytearray(path.read_bytes())
+    data[data.index(TENSORS["a"].numpy().tobytes()) + 6] ^= 64
+    path.write_bytes(data)
+    with pytest.raises(InputError, match="checksum of its part"):
+        read(path)
+
+
+@pytest.mark.parametrize("name", ["model.pt", "model.safetensors"])
+def test_another_file_than_was_pulled_is_refused(tmp_path, name):
+    """No container's own checksum sees this, and safetensors has none."""
+    path = small_file(tmp_path, name)
+    Manifest("download", hash_files(tmp_path)).write(tmp_path)
+    assert torch.equal(read_state_dict(path)["a"], TENSORS["a"])
+    others = {**TENSORS, "a": TENSORS["a"] + 1}
+    torch.save(others, path) if path.suffix == ".pt" else save_file(others, path)
+    with pytest.raises(InputError, match="is not the file that was pulled"):
+        read_state_dict(path)
+
+
+def test_a_pipe_in_place_of_weights_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "model.pt")
+    for read in (load_safely, is_torchscript_archive):
+        with pytest.raises(InputError, match="no regular file"):
+            read(tmp_path / "model.pt")

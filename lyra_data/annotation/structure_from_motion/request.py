@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
+
+from lyra_data.engine.documents import build_from_json
 
 MapperName = Literal["incremental"]
 """The global mapper was stopped unfinished where this one takes seconds (ADR 0017)."""
 
+Message = TypeVar("Message")
 REQUEST_FILE, ANSWER_FILE = "request.json", "answer.json"
 PICTURES_FOLDER = "pictures"
 GIVEN_CAMERAS_FILE, SCENE_FILE = "given_cameras.npz", "scene.npz"
@@ -43,7 +47,7 @@ class SolveRequest:
 
     @classmethod
     def load(cls, folder: Path) -> SolveRequest:
-        return cls(**json.loads((folder / REQUEST_FILE).read_text()))
+        return _read(folder / REQUEST_FILE, cls)
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,12 @@ class SolveAnswer:
 
     @classmethod
     def load(cls, folder: Path) -> SolveAnswer:
-        return cls(**json.loads((folder / ANSWER_FILE).read_text()))
+        return _read(folder / ANSWER_FILE, cls)
+
+
+def _read(path: Path, build: Callable[..., Message]) -> Message:
+    fix = "run it again: the solver's process left an incomplete file"
+    return build_from_json(path, lambda values: build(**values), kind="message", fix=fix)
 
 
 def picture_name(frame: int) -> str:

@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from lyra_data.clips.checks.locations import ClipFinding, ClipLocation
 from lyra_data.clips.checks.rules import RULES
-from lyra_data.clips.store import CLIP_INDEX, _read, frame_name
+from lyra_data.clips.store import CLIP_INDEX, MAKE_AGAIN, _read, frame_name
 from lyra_data.engine.errors import CorruptDataError
+from lyra_data.engine.foreign_arrays import read_array
+from lyra_data.engine.names import is_number
 from lyra_data.media.images import read_photo
 from lyra_data.scene.clip import Clip
 
@@ -100,9 +101,13 @@ def read_parts(folder: Path) -> ClipParts:
 
 def _parts_from(facts: dict[str, Any], folder: Path) -> ClipParts:
     def array(name: str) -> Tensor:
-        return torch.from_numpy(np.load(folder / f"{name}.npy", allow_pickle=False))
+        path = folder / f"{name}.npy"
+        return torch.from_numpy(read_array(path, fix=MAKE_AGAIN, error=CorruptDataError))
 
-    names = [folder / frame_name(index) for index in range(facts["num_frames"])]
+    # The files that are there bound the work, whatever number is stated.
+    numbers = [int(path.stem) for path in (folder / "frames").glob("*.png") if is_number(path.stem)]
+    num_stated = facts["num_frames"]
+    names = [folder / frame_name(index) for index in sorted(numbers) if index < num_stated]
     depth = array("depth")
     return ClipParts(
         scene_id=facts["scene_id"],

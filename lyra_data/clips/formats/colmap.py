@@ -12,7 +12,6 @@ world-to-camera, ours camera-to-world.
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from lyra_data.clips.formats.colmap_writing import DEPTH_INDEX, write_colmap
 from lyra_data.clips.formats.imported_clip import ImportedClip
 from lyra_data.clips.formats.posed_pictures import PosedPicture, read_posed_pictures
 from lyra_data.clips.formats.undistortion import Lens
+from lyra_data.engine.documents import read_json
 from lyra_data.engine.errors import InputError
 from lyra_data.media.images import readable
 from lyra_data.media.video import FRAME_SUFFIXES
@@ -139,12 +139,7 @@ def _read_depth_index(folder: Path) -> dict[str, Any] | None:
         return None
     path = folder / DEPTH_INDEX
     with readable(path):
-        try:
-            index = json.loads(path.read_bytes())
-        except (ValueError, RecursionError) as error:
-            raise InputError(
-                f"this is no valid JSON: {error}", where=str(path), fix="correct the text"
-            ) from None
+        index = read_json(path, kind="depth index", fix="correct the text", error=InputError)
     is_right = (
         isinstance(index, dict)
         and set(index) == {"depth_scale", "unknown"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from lyra_data.clips.formats.colmap_lengths import check_lengths
 from lyra_data.clips.formats.colmap_text import read_text_model
 from lyra_data.clips.formats.posed_pictures import require_folder
 from lyra_data.engine.atomic import temporary_folder
+from lyra_data.engine.documents import read_json_object
 from lyra_data.engine.errors import InputError, StorageError
 from lyra_data.engine.hashing import content_key, sha256_of_file
 
@@ -78,7 +78,9 @@ def read_model(sparse: Path) -> dict[str, Any]:
             raise _unreadable(sparse, f"pycolmap did not end in {MOST_SECONDS:g} seconds") from None
         if done.returncode != 0 or not file.is_file():
             raise _unreadable(sparse, f"pycolmap ended with code {done.returncode}: {_tail(done)}")
-        model = json.loads(file.read_bytes())
+        model = read_json_object(
+            file, kind="COLMAP model", fix="copy the model again", error=InputError, allow_nan=True
+        )
     if "problem" in model:
         raise _unreadable(sparse, f"pycolmap cannot read this model: {model['problem']}")
     return model

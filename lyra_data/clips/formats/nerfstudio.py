@@ -31,6 +31,7 @@ from lyra_data.clips.formats.posed_pictures import (
     require_folder,
 )
 from lyra_data.clips.formats.undistortion import Lens
+from lyra_data.engine.documents import read_json_object
 from lyra_data.engine.errors import InputError
 from lyra_data.engine.hashing import sha256_of_file
 from lyra_data.media.images import read_photo, readable
@@ -250,21 +251,12 @@ def _check_lens_kind(section: Section) -> None:
 
 def _read_json(path: Path) -> dict[str, Any]:
     with readable(path):
-        try:
-            values = json.loads(path.read_bytes(), parse_constant=_refuse_constant)
-        except (ValueError, RecursionError) as error:
-            raise InputError(
-                f"this is no valid JSON: {error}",
-                where=str(path),
-                fix="correct the text at that place",
-            ) from None
-    if not isinstance(values, dict):
-        raise InputError(
-            f"this is a JSON {type(values).__name__}, not an object",
-            where=str(path),
-            fix="give the file as `ns-process-data` writes it",
+        return read_json_object(
+            path,
+            kind="nerfstudio dataset",
+            fix="correct the text at that place, or give the file as `ns-process-data` writes it",
+            error=InputError,
         )
-    return values
 
 
 def _is_number(value: Any) -> bool:

@@ -8,7 +8,6 @@ whole numbers. See docs/adr/0016-vipe.md.)
 
 from __future__ import annotations
 
-import tokenize
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +15,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from lyra_data.clips.formats.vipe_maps import ZIP_FAULTS
 from lyra_data.clips.formats.vipe_paths import VipePaths
 from lyra_data.engine.errors import InputError
+from lyra_data.engine.foreign_arrays import read_arrays
+from lyra_data.engine.names import is_number
 from lyra_data.media.camera_files import MAX_FOCAL_PER_WIDTH, MIN_FOCAL_PER_WIDTH, RIGID_TOLERANCE
 from lyra_data.media.images import readable
 from lyra_data.scene.cameras import Cameras
@@ -26,8 +26,8 @@ from lyra_data.scene.cameras import Cameras
 PINHOLE = "PINHOLE"
 CAMERA_TYPES = (PINHOLE, "MEI", "SIMPLE_DIVISIONAL", "PANORAMA")
 
-NPZ_FAULTS = (*ZIP_FAULTS, AttributeError, SyntaxError, tokenize.TokenError, MemoryError)
-"""Errors that NumPy raises at a damaged archive, or at an array whose header is."""
+MAX_INDEXED_BYTES = 64 * 2**20
+"""Poses of 100,000 frames have 14 MB."""
 
 _RUN_AGAIN = "run ViPE again on the whole video"
 
@@ -68,15 +68,9 @@ def read_indexed(path: Path) -> tuple[Int[np.ndarray, " entry"], Float[np.ndarra
         InputError: the file is missing, cut, no archive of arrays, or lacks one of the two.
     """
     with readable(path):
-        try:
-            with np.load(path, allow_pickle=False) as arrays:
-                entries = {name: arrays[name] for name in arrays.files if name in ("inds", "data")}
-        except NPZ_FAULTS as error:
-            if isinstance(error, FileNotFoundError | IsADirectoryError | PermissionError):
-                raise
-            raise InputError(
-                f"the file is cut or no .npz archive: {error}", where=str(path), fix="copy it again"
-            ) from None
+        entries = read_arrays(
+            path, ("inds", "data"), most_bytes=MAX_INDEXED_BYTES, fix="copy it again"
+        )
     missing = [name for name in ("inds", "data") if name not in entries]
     if missing:
         raise InputError(
@@ -141,7 +135,7 @@ def _check_camera_types(path: Path, num_frames: int) -> None:
     entries = [line.partition(":") for line in lines if line.strip()]
     for index, (number, _, camera) in enumerate(entries):
         kind = camera.strip()
-        if not number.strip().isdigit() or kind not in CAMERA_TYPES:
+        if not is_number(number.strip()) or kind not in CAMERA_TYPES:
             raise InputError(
                 f"line {index + 1} is {lines[index]!r}",
                 where=str(path),

@@ -20,7 +20,10 @@ from jaxtyping import Bool, Float, Integer
 from torch import Tensor
 
 from lyra_data.engine.errors import InputError
+from lyra_data.engine.names import is_number
+from lyra_data.media.depth_files import check_exr_size
 from lyra_data.media.images import readable
+from lyra_data.media.png_data import decode_png
 
 log = logging.getLogger(__name__)
 
@@ -126,7 +129,7 @@ def read_phrases(path: Path) -> dict[int, str]:
     phrases = {}
     for line in filter(str.strip, lines):
         number, colon, phrase = line.partition(":")
-        if not colon or not number.strip().isdigit():
+        if not colon or not is_number(number.strip()):
             raise InputError(
                 f"a line is {line!r}", where=str(path), fix='give lines like "1: person"'
             )
@@ -163,9 +166,10 @@ def read_exr_entry(
     """
     data = _unpacked(archive, path, entry, num_pixels)
     try:
+        check_exr_size(OpenEXR.File(io.BytesIO(data), header_only=True), f"{path}: {entry}")
         picture = OpenEXR.File(io.BytesIO(data), separate_channels=True)
         channels = picture.channels()
-    except (RuntimeError, ValueError, OSError) as error:
+    except (RuntimeError, ValueError, OSError, KeyError, TypeError) as error:
         raise InputError(
             f"this depth map cannot be read: {error}",
             where=f"{path}: {entry}",
@@ -190,14 +194,14 @@ def read_png_entry(
     Raises:
         InputError: there is no such entry, or it is no such picture.
     """
-    data = np.frombuffer(_unpacked(archive, path, entry, num_pixels), dtype=np.uint8)
-    instances = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
-    if instances is None:
+    try:
+        instances = decode_png(_unpacked(archive, path, entry, num_pixels), cv2.IMREAD_UNCHANGED)
+    except ValueError:
         raise InputError(
             "this mask cannot be read",
             where=f"{path}: {entry}",
             fix="run ViPE again, or copy its result again",
-        )
+        ) from None
     return instances
 
 

@@ -130,7 +130,7 @@ def decoded_as_reference(path: Path) -> UInt8[Tensor, "frame 3 height width"]:
     are rounder there.
     """
     checked = read_video(path).frames
-    with av.open(str(path)) as container:
+    with av.open(str(path), metadata_errors="replace") as container:
         pictures = [
             frame.to_ndarray(format="rgb24", channel_last=True)
             for frame in container.decode(video=0)

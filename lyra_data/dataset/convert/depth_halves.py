@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
@@ -19,6 +20,7 @@ from jaxtyping import Bool, UInt16
 
 from lyra_data.clips.formats.vipe_maps import ENTRY_NAME, ZIP_FAULTS, opened_archive
 from lyra_data.engine.errors import InputError
+from lyra_data.media.depth_files import check_exr_size
 
 _MAX_PATTERNS = 255
 _MAX_HEADER_BYTES = 1 << 20
@@ -41,7 +43,9 @@ def read_halves(
             try:
                 if archive.getinfo(entry).file_size > 16 * height * width + _MAX_HEADER_BYTES:
                     raise ValueError(f"it unpacks to too much for {width}x{height} pixels")
-                picture = OpenEXR.File(io.BytesIO(archive.read(entry)), separate_channels=True)
+                data = archive.read(entry)
+                check_exr_size(OpenEXR.File(io.BytesIO(data), header_only=True), where)
+                picture = OpenEXR.File(io.BytesIO(data), separate_channels=True)
                 values = picture.channels()["Z"].pixels
             except KeyError as error:
                 raise InputError(f"there is no {error}", where=where, fix=_AGAIN) from None
@@ -102,14 +106,19 @@ class UnknownBits:
 
 
 class UnknownFiller:
-    """Puts back what `UnknownBits` noted; frames in the file's order. Empty text: zeros."""
+    """Puts back what `UnknownBits` noted; frames in the file's order. Empty text: zeros.
+
+    Raises:
+        ValueError (also from `fill`), zlib.error: the text is nothing that `UnknownBits` made.
+    """
 
     def __init__(self, text: str) -> None:
         names, _, packed = text.partition(";")
+        if not re.fullmatch(r"([0-9a-f]{4}(,[0-9a-f]{4})*)?", names):
+            raise ValueError(f"no patterns of half floats: {names[:40]!r}")
         self._patterns = np.array([int(name, 16) for name in names.split(",") if name], np.uint16)
-        numbers = zlib.decompress(base64.b64decode(packed)) if packed else b""
-        self._numbers = np.frombuffer(numbers, np.uint8)
-        self._next = 0
+        self._packed = base64.b64decode(packed, validate=True)
+        self._decompressor = zlib.decompressobj()
 
     def fill(self, bits: UInt16[np.ndarray, "height width"]) -> UInt16[np.ndarray, "height width"]:
         """Return the map with its unknown pixels as they were."""
@@ -119,10 +128,22 @@ class UnknownFiller:
         if len(self._patterns) == 1:
             filled[unknown] = self._patterns[0]
         elif len(self._patterns):
-            numbers = self._numbers[self._next : self._next + count]
-            self._next += count
-            filled[unknown] = self._patterns[numbers]
+            filled[unknown] = self._patterns[self._numbers(count)]
         return filled
+
+    def _numbers(self, count: int) -> np.ndarray:
+        """Return the next numbers of patterns; no more are unpacked than pixels ask for."""
+        pieces = b""
+        while len(pieces) < count:
+            piece = self._decompressor.decompress(self._packed, count - len(pieces))
+            self._packed = self._decompressor.unconsumed_tail
+            if not piece:
+                raise ValueError(f"{count} pixels are unknown, and less is noted of them")
+            pieces += piece
+        numbers = np.frombuffer(pieces, np.uint8)
+        if count and int(numbers.max()) >= len(self._patterns):
+            raise ValueError("a pixel has a pattern that is none of those noted")
+        return numbers
 
 
 def write_halves(maps: Iterable[UInt16[np.ndarray, "height width"]], path: Path) -> None:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from lyra_data.dataset.convert.lyra_clip import POSES_KEY, ClipSettings, encode_clip
 from lyra_data.dataset.convert.lyra_layout import is_reversed, trajectory_of
@@ -18,6 +19,7 @@ from lyra_data.dataset.format.layout import layout_hash
 from lyra_data.dataset.format.manifest import Manifest
 from lyra_data.dataset.writing.packed_scene import PackedScene, pack_encoded
 from lyra_data.dataset.writing.writer import assemble_dataset
+from lyra_data.engine.documents import build_from_json, parse_json
 from lyra_data.engine.errors import InputError
 from lyra_data.engine.hashing import content_key
 from lyra_data.engine.progress import Progress
@@ -77,8 +79,7 @@ class Converted:
         return json.dumps({**vars(self), "dropped": [view.as_json() for view in self.dropped]})
 
     @staticmethod
-    def of(text: str) -> Converted:
-        values = json.loads(text)
+    def of(values: dict[str, Any]) -> Converted:
         dropped = [DroppedView.from_json(view) for view in values.pop("dropped")]
         return Converted(**{**values, "poses": Counter(values["poses"])}, dropped=dropped)
 
@@ -120,7 +121,12 @@ def convert_from_lyra(
                 finished = store.folder / key
             else:
                 progress.advance(len(scene.clips), note=scene.scene_id)
-            converted = Converted.of((finished / FACTS_FILE).read_text(encoding="utf-8"))
+            converted = build_from_json(
+                finished / FACTS_FILE,
+                Converted.of,
+                kind="converted scene",
+                fix=f"delete {finished}, and run it again",
+            )
             total.add(converted)
             if converted.poses:
                 yield PackedScene.read(finished)
@@ -181,7 +187,7 @@ def _again(first: EncodedView, rest: Iterator[EncodedView]) -> Iterator[EncodedV
 
 
 def _note(view: EncodedView, converted: Converted) -> None:
-    provenance = json.loads(view.row["provenance"])
+    provenance = parse_json(view.row["provenance"])
     poses = provenance[POSES_KEY]
     converted.poses[poses] += 1
     if poses == "backwards":

@@ -50,8 +50,8 @@ def part_of(path: PurePosixPath) -> ClipPart | None:
     if len(path.parts) < 3 or path.name.startswith("."):
         return None
     *above, index, part, _ = path.parts
-    is_number = index.isascii() and index.isdigit() and str(int(index)) == index
-    if not is_number or path.suffix != SUFFIXES.get(part):
+    is_plain = is_number(index) and str(int(index)) == index
+    if not is_plain or path.suffix != SUFFIXES.get(part):
         return None
     return ClipPart("/".join(above), int(index), path.stem, part)
 

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from lyra_data.engine.errors import InputError
+from lyra_data.engine.foreign_files import file_at_fault
 from lyra_data.media.images import readable
 
 KINDS = {
@@ -34,23 +35,19 @@ def tar_members(path: Path) -> Iterator[TarMember]:
         InputError: it is no tar, is compressed or cut, or has a member that is a link or a device
             or that leads out of the folder it is unpacked in.
     """
-    with readable(path):
-        path.open("rb").close()
-        try:
-            with tarfile.open(path, "r:") as opened:
-                archive: Any = opened
-                for info in archive:
-                    member = PurePosixPath(info.name)
-                    _check(info, member, path)
-                    if not info.isdir():
-                        yield TarMember(member, info.offset_data, info.size)
-                    archive.members = []  # tarfile would remember all of them
-        except (tarfile.TarError, EOFError, ValueError) as error:
-            raise InputError(
-                f"this is no uncompressed tar, or it is cut: {error}",
-                where=str(path),
-                fix="copy it again; unpack a compressed one first (gunzip FILE.tar.gz)",
-            ) from None
+    fix = "copy it again; unpack a compressed one first (gunzip FILE.tar.gz)"
+    with readable(path), file_at_fault(path, kind="uncompressed tar", fix=fix):
+        num_bytes = path.stat().st_size
+        with tarfile.open(path, "r:") as opened:
+            archive: Any = opened
+            for info in archive:
+                member = PurePosixPath(info.name)
+                _check(info, member, path)
+                if not 0 <= info.size <= num_bytes - info.offset_data:
+                    raise ValueError(f"it is cut, or {info.name!r} does not have {info.size} bytes")
+                if not info.isdir():
+                    yield TarMember(member, info.offset_data, info.size)
+                archive.members = []  # tarfile would remember all of them
 
 
 def _check(info: tarfile.TarInfo, member: PurePosixPath, path: Path) -> None:
@@ -59,9 +56,20 @@ def _check(info: tarfile.TarInfo, member: PurePosixPath, path: Path) -> None:
         what = "no plain file"
     if what is None and (member.is_absolute() or ".." in member.parts):
         what = "outside the folder that a tar is unpacked in"
+    if what is None and ("\0" in info.name or not _is_text(info.name)):
+        what = "named by something that is no text"
     if what is not None:
         raise InputError(
             f"member {info.name!r} is {what}",
             where=str(path),
             fix="give the tar as it was released; nothing of this one is read",
         )
+
+
+def _is_text(name: str) -> bool:
+    """Return whether a name is UTF-8; Python keeps other bytes as halves of surrogate pairs."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

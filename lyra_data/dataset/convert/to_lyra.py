@@ -29,7 +29,8 @@ from lyra_data.dataset.packing.original_video import ORIGINAL
 from lyra_data.dataset.packing.video import pack_video
 from lyra_data.dataset.reading.reader import SceneDataset
 from lyra_data.engine.atomic import folder_atomically
-from lyra_data.engine.errors import InputError
+from lyra_data.engine.errors import CorruptDataError, InputError
+from lyra_data.engine.foreign_files import file_at_fault
 from lyra_data.engine.names import checked_file_name
 from lyra_data.engine.progress import Progress
 
@@ -165,7 +166,9 @@ def _video(view: StoredView, frames: list[int], written: WrittenLyra) -> bytes:
 
 
 def _halves(view: StoredView, frames: list[int], written: WrittenLyra) -> Iterator[np.ndarray]:
-    filler = UnknownFiller(view.provenance.get("lyra_depth_unknown", ""))
+    fix = "convert the clip again: its provenance states what no depth archive can hold"
+    with file_at_fault(str(view), kind="note of unknown depth", fix=fix, error=CorruptDataError):
+        filler = UnknownFiller(view.provenance.get("lyra_depth_unknown", ""))
     is_rounded = False
     for depth in view.depth(frames):
         with np.errstate(over="ignore"):
@@ -178,7 +181,11 @@ def _halves(view: StoredView, frames: list[int], written: WrittenLyra) -> Iterat
                 fix="generate the scene in other units",
             )
         is_rounded |= depth.dtype != np.float16
-        yield filler.fill(half.view(np.uint16))
+        with file_at_fault(
+            str(view), kind="note of unknown depth", fix=fix, error=CorruptDataError
+        ):
+            filled = filler.fill(half.view(np.uint16))
+        yield filled
     written.rounded_depth += is_rounded
 
 

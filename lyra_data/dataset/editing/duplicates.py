@@ -14,7 +14,10 @@ from lyra_data.dataset.editing.copying import CopiedScene, require_target, write
 from lyra_data.dataset.editing.likeness import perceptual_hash
 from lyra_data.dataset.editing.opened import OpenedDataset
 from lyra_data.dataset.format.manifest import Manifest, SceneEntry
+from lyra_data.engine.errors import CorruptDataError
+from lyra_data.engine.foreign_files import file_at_fault
 from lyra_data.engine.progress import Progress
+from lyra_data.media.png_data import decode_png
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,11 @@ def first_picture(dataset: OpenedDataset, entry: SceneEntry) -> np.ndarray:
     rows = dataset.preview(entry, ["motion_reversed"])
     first = next((n for n, row in enumerate(rows) if not row["motion_reversed"]), 0)
     thumbnails = dataset.stored(entry).table("preview", ["thumbnail"])["thumbnail"]
-    data = np.frombuffer(thumbnails[first].as_py()["bytes"], np.uint8)
-    picture = cv2.imdecode(data, cv2.IMREAD_COLOR)
-    assert picture is not None, f"{entry.scene_id}: its thumbnail has its checksum and is no PNG"
+    with file_at_fault(
+        f"scene {entry.scene_id}",
+        kind="thumbnail",
+        fix="package the dataset again",
+        error=CorruptDataError,
+    ):
+        picture = decode_png(thumbnails[first].as_py()["bytes"], cv2.IMREAD_COLOR)
     return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +11,7 @@ import pyarrow as pa
 from lyra_data.dataset.format.channel_statistics import ChannelStatistics
 from lyra_data.dataset.format.encoding import EncodedView
 from lyra_data.dataset.format.splits import source_id, source_sha256
+from lyra_data.engine.documents import parse_json
 
 VIDEO_TYPE = pa.struct({"bytes": pa.binary(), "path": pa.string()})
 """The Hub's type of a video or an image. It must be nullable to be taken for one."""
@@ -49,7 +49,7 @@ def video_name(view: EncodedView) -> str:
 
 
 def _provenance(view: EncodedView) -> dict[str, str]:
-    return json.loads(view.row["provenance"])
+    return parse_json(view.row["provenance"])
 
 
 def _stated(

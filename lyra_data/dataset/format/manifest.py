@@ -12,6 +12,7 @@ from typing import Any
 from lyra_data.dataset.format.channel_statistics import ChannelStatistics
 from lyra_data.dataset.format.layout import FORMAT_VERSION, MODALITIES, index_path, layout_hash
 from lyra_data.engine.atomic import write_atomically
+from lyra_data.engine.documents import parse_json
 from lyra_data.engine.errors import CorruptDataError
 from lyra_data.engine.hashing import content_key
 from lyra_data.engine.names import checked_name, checked_path, shortened
@@ -167,11 +168,11 @@ def parse_manifest(text: bytes, where: str) -> Manifest:
         CorruptDataError: it is altered, or of a version this release cannot read.
     """
     try:
-        content = json.loads(text)
+        content = parse_json(text, allow_nan=True)
         stated_hashes = content.pop("dataset_hash"), content.pop("manifest_hash")
         version = content.pop("format_version")
         layout = content.pop("schema_hash", None) or content.pop("layout_hash")
-    except (ValueError, KeyError, AttributeError) as error:
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise _altered(where, f"it cannot be read ({error})") from None
     if (version, layout) != (FORMAT_VERSION, layout_hash()):
         raise CorruptDataError(
@@ -199,7 +200,7 @@ def parse_manifest(text: bytes, where: str) -> Manifest:
         )
         hashes = manifest.dataset_hash, manifest.manifest_hash
         is_as_written = manifest.text() == text
-    except (TypeError, KeyError, AttributeError, ValueError) as error:
+    except Exception as error:  # its hashes may fit and its values mean nothing
         raise _altered(where, f"it cannot be read ({error})") from None
     if hashes != stated_hashes or content or not is_as_written:
         raise _altered(where, "its content does not have the hash it states")

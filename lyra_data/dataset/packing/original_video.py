@@ -55,7 +55,7 @@ def pack_original(data: bytes, *, backwards: bool) -> OriginalVideo:
             be read of.
     """
     try:
-        with av.open(io.BytesIO(data), "r") as container:
+        with av.open(io.BytesIO(data), "r", metadata_errors="replace") as container:
             if not container.streams.video:
                 raise ValueError("it has no moving pictures")
             stream = container.streams.video[0]
@@ -107,7 +107,7 @@ def all_frames(data: bytes) -> Iterator[np.ndarray]:
         ValueError: one of them cannot be decoded.
     """
     try:
-        with av.open(io.BytesIO(data), "r") as container:
+        with av.open(io.BytesIO(data), "r", metadata_errors="replace") as container:
             container.streams.video[0].thread_type = "AUTO"
             for frame in container.decode(video=0):
                 yield frame.to_ndarray(format="rgb24")

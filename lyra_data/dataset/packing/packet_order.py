@@ -11,6 +11,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lyra_data.engine.documents import parse_json
+
 
 @dataclass(frozen=True)
 class PacketOrder:
@@ -53,8 +55,8 @@ class PacketOrder:
             ValueError: these bytes are nothing of the kind.
         """
         try:
-            values = json.loads(config)
-            return PacketOrder(
+            values = parse_json(config)
+            order = PacketOrder(
                 decoder=str(values["decoder"]),
                 extradata=base64.b64decode(values["extradata"], validate=True),
                 ranks=tuple(map(int, values["ranks"])),
@@ -62,8 +64,13 @@ class PacketOrder:
                 num_bytes=int(values["num_bytes"]),
                 backwards=bool(values["backwards"]),
             )
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, OverflowError) as error:
             raise ValueError(f"the order of the video's packets is damaged: {error}") from error
+        if len(order.sizes) != len(order.ranks) or min(order.sizes, default=1) < 1:
+            raise ValueError("the sizes of the video's packets are damaged")
+        if sorted(order.ranks) != list(range(len(order.ranks))):
+            raise ValueError("the order of the video's packets shows a frame twice or never")
+        return order
 
     def rank_of(self, frame: int) -> int:
         """Return the rank of the packet that shows a frame."""

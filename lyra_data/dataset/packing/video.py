@@ -166,7 +166,7 @@ def _add_stream(container: Any, settings: VideoCodec, fps: float, height: int, w
 
 def _packets(path: Path) -> list[tuple[int, int, bool]]:
     """Return position, size and whether it is a key frame, of every packet."""
-    with av.open(str(path)) as container:
+    with av.open(str(path), metadata_errors="replace") as container:
         return [
             (int(packet.pos or 0), packet.size, packet.is_keyframe)
             for packet in container.demux(video=0)

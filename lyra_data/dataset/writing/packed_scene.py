@@ -23,6 +23,7 @@ from lyra_data.dataset.format.layout import MODALITIES, arrow_schema, blob_colum
 from lyra_data.dataset.format.manifest import Codec
 from lyra_data.dataset.packing.blob_kinds import view_address
 from lyra_data.dataset.packing.packed import Packed
+from lyra_data.engine.documents import read_json_object
 from lyra_data.engine.errors import CorruptDataError
 from lyra_data.engine.names import checked_name
 from lyra_data.views.fields import FIELD_BY_NAME, Row, row_shape
@@ -69,8 +70,10 @@ class PackedScene:
     @staticmethod
     def read(folder: Path) -> PackedScene:
         """Read what `write` wrote; its bytes stay on the disk until they are used."""
-        facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
-        checked_name(facts["scene_id"], noun="scene_id", where=str(folder / "facts.json"))
+        facts = read_json_object(
+            folder / "facts.json", kind="packed scene", fix=f"delete {folder}, and run it again"
+        )
+        checked_name(facts.get("scene_id"), noun="scene_id", where=str(folder / "facts.json"))
 
         def tables(name: str) -> dict[str, pa.Table]:
             paths = {modality: folder / f"{modality}-{name}.arrow" for modality in MODALITIES}

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lyra_data.engine.atomic import storage_errors
+from lyra_data.engine.documents import build_from_json
 from lyra_data.engine.executors.base import WORKER_DIED
 from lyra_data.engine.failures import FAILURES_FILE, Failure, record_failures
 from lyra_data.engine.scratch import ScratchStore
@@ -49,7 +50,12 @@ class FailedTasks:
         folder = self._store.get(key)
         if folder is None:
             return None
-        return Failure(**json.loads((folder / FAILURE_FILE).read_text(encoding="utf-8")))
+        return build_from_json(
+            folder / FAILURE_FILE,
+            lambda values: Failure(**values),
+            kind="record of a failure",
+            fix=f"delete {folder}, and run it again",
+        )
 
     def put(self, key: str, failure: Failure, traceback: str = "") -> Failure:
         """Record a failure, with the traceback where it is a fault of the program.

@@ -80,7 +80,7 @@ def read_video(
     """
     with readable(path):
         path.open("rb").close()  # a missing file is told as every other missing file
-    with _refused(path), av.open(str(path)) as container:
+    with _refused(path), av.open(str(path), metadata_errors="replace") as container:
         stream = _stream(container, path)
         packets = [packet for packet in container.demux(stream) if packet.size]
         check_packets(packets, stream, path)
@@ -88,7 +88,7 @@ def read_video(
         kept = [packet for number, packet in enumerate(packets) if number not in left_out]
         times = frame_times(container, stream, kept, path, num_left_out=len(left_out))
     selection = select(times, path, first=first, stride=stride, max_frames=max_frames)
-    with _refused(path), av.open(str(path)) as container:
+    with _refused(path), av.open(str(path), metadata_errors="replace") as container:
         stream = _stream(container, path)
         check_kind(stream, path)
         stream.thread_type = "AUTO"
@@ -180,9 +180,9 @@ def _refused(path: Path) -> Iterator[None]:
     """Turn FFmpeg's refusal of a file into an InputError."""
     try:
         yield
-    except FFmpegError as error:
+    except (FFmpegError, UnicodeDecodeError) as error:
         empty = path.stat().st_size == 0
-        reason = "it is empty" if empty else error.strerror or str(error)
+        reason = "it is empty" if empty else getattr(error, "strerror", None) or str(error)
         raise InputError(
             f"this is no video that can be read: {reason}",
             where=str(path),

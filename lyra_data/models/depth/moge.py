@@ -22,7 +22,9 @@ from pydantic import Field
 from torch import Tensor
 
 from lyra_data.engine.errors import ParamsError
+from lyra_data.engine.foreign_files import file_at_fault
 from lyra_data.engine.params import Params
+from lyra_data.engine.pickles import refuse_endless_checkpoint
 from lyra_data.engine.placement import Placement
 from lyra_data.models.depth.base import DepthEstimate, check_size
 from lyra_data.models.folders import ModelFolder, fetching_command, find_model
@@ -141,6 +143,8 @@ class Moge:
         module = self._installed()
         checkpoint = self._folder.path / CHECKPOINT
         self._check_whole(checkpoint)
+        with file_at_fault(checkpoint, kind="checkpoint", fix=self._fetch_again, error=ParamsError):
+            refuse_endless_checkpoint(checkpoint)
         try:
             model = module.MoGeModel.from_pretrained(str(checkpoint)).eval()
             _check_every_weight(model, checkpoint)
@@ -165,12 +169,16 @@ class Moge:
 
     def _check_whole(self, checkpoint: Path) -> None:
         if not checkpoint.is_file() or not zipfile.is_zipfile(checkpoint):
-            command = fetching_command(self.params.model, self.params.revision)
             raise ParamsError(
                 f"{checkpoint} is {'cut or no checkpoint' if checkpoint.exists() else 'missing'}",
                 where=WHERE,
-                fix=f"run `{command}` again, or correct `model`",
+                fix=self._fetch_again,
             )
+
+    @property
+    def _fetch_again(self) -> str:
+        command = fetching_command(self.params.model, self.params.revision)
+        return f"run `{command}` again, or correct `model`"
 
 
 def _check_every_weight(model: torch.nn.Module, checkpoint: Path) -> None:

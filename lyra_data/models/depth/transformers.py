@@ -7,7 +7,6 @@ Anything V2" (2406.09414). Depth Pro: Bochkovskii et al. (2410.02073).
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from functools import cached_property
@@ -20,7 +19,8 @@ from PIL import Image
 from pydantic import Field
 from torch import Tensor
 
-from lyra_data.engine.errors import InputError, ParamsError
+from lyra_data.engine.documents import read_json_object
+from lyra_data.engine.errors import CorruptDataError, InputError, ParamsError
 from lyra_data.engine.params import Params
 from lyra_data.engine.placement import Placement
 from lyra_data.media.images import image_of, tensor_of
@@ -123,9 +123,11 @@ class TransformersDepth:
     @cached_property
     def _preprocessor(self) -> dict[str, Any]:
         try:
-            values = json.loads((self._folder.path / PREPROCESSOR).read_bytes())
+            values = read_json_object(
+                self._folder.path / PREPROCESSOR, kind="preprocessor", fix="fetch it again"
+            )
             return {key: values[key] for key in KINDS[self._model.config.model_type]}
-        except (OSError, ValueError, TypeError, KeyError) as error:
+        except (OSError, CorruptDataError, KeyError) as error:
             raise self._unloadable(f"{PREPROCESSOR}: {error!r}") from error
 
     @cached_property

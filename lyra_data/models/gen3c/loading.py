@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any, Literal
 import torch
 from diffusers import AutoencoderKLCosmos, CosmosTransformer3DModel, EDMEulerScheduler
 
+from lyra_data.engine.documents import read_json_object
 from lyra_data.engine.errors import CorruptDataError, LyraError, ParamsError
 from lyra_data.engine.placement import Placement
 from lyra_data.models.gen3c.checks import NOISE_LEVELS
@@ -145,11 +145,9 @@ def _loading(folder: Path, config: str) -> Iterator[None]:
     if not (folder / config).is_file():
         raise _unfit(f"there is no {config}", folder)
     try:
-        stated = json.loads((folder / config).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        stated = None
-    if not isinstance(stated, dict):  # the libraries would look for it on the Hub
-        raise _unfit(f"{config} cannot be read", folder)
+        read_json_object(folder / config, kind="configuration", fix="", allow_nan=True)
+    except (OSError, CorruptDataError):  # the libraries would look for it on the Hub
+        raise _unfit(f"{config} cannot be read", folder) from None
     try:
         yield
     except (LyraError, MemoryError):

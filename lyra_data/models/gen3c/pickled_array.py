@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from lyra_data.models.gen3c.pickle_memo import refuse_far_memo
+from lyra_data.engine.pickles import refuse_endless_pickle
 
 DTYPES = {code: np.dtype(f"<{code}") for code in ("f2", "f4", "f8")}
 PLAIN = (3, "<", None, None, None, -1, -1, 0)
@@ -37,7 +37,7 @@ def read_pickled_array(path: Path) -> np.ndarray:
         if entry.compress_type != zipfile.ZIP_STORED:
             raise ValueError("it is compressed, which torch's files never are")
         data = archive.read(entry)
-    refuse_far_memo(data)
+    refuse_endless_pickle(data)
     made = _Reader(io.BytesIO(data)).load()
     if not isinstance(made, _Array):
         raise ValueError(f"it holds {type(made).__name__}, not an array")

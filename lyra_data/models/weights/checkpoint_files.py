@@ -18,8 +18,11 @@ import torch
 from safetensors.torch import load_file
 
 from lyra_data.engine.errors import InputError
-from lyra_data.models.weights.file_faults import file_at_fault
+from lyra_data.engine.foreign_files import file_at_fault, require_regular_file
+from lyra_data.engine.pickles import refuse_endless_checkpoint
+from lyra_data.models.weights.manifest import FileRecord, record_of
 from lyra_data.models.weights.torchscript_archive import (
+    FETCH_AGAIN,
     is_torchscript_archive,
     read_torchscript_tensors,
 )
@@ -28,7 +31,6 @@ WRAPPERS = ("model", "module", "state_dict")
 """Keys under which a checkpoint may keep its state dict."""
 
 KIND = "checkpoint"
-CUT = "fetch the file again, or give another: it is cut, altered, or no checkpoint"
 
 
 def read_state_dict(path: Path) -> dict[str, Any]:
@@ -41,13 +43,14 @@ def read_state_dict(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise InputError("there is no such file", where=str(path), fix="give the checkpoint's path")
-    with file_at_fault(path, kind=KIND):
-        _refuse_cut(path)
+    require_regular_file(path)
+    with file_at_fault(path, kind=KIND, fix=FETCH_AGAIN):
+        _refuse_altered(path)
         if path.suffix == ".safetensors":
             return dict(load_file(path))
     if is_torchscript_archive(path):
         return dict(read_torchscript_tensors(path))
-    loaded = load_safely(path)
+    loaded = _load_tensors(path)
     for wrapper in WRAPPERS:
         if isinstance(loaded, Mapping) and isinstance(loaded.get(wrapper), Mapping):
             loaded = loaded[wrapper]
@@ -66,8 +69,15 @@ def load_safely(path: Path) -> Any:
     Raises:
         InputError: the file is cut or no checkpoint, or asks for code; the code is named.
     """
-    with file_at_fault(path, kind=KIND):
-        _refuse_cut(path)
+    require_regular_file(path)
+    with file_at_fault(path, kind=KIND, fix=FETCH_AGAIN):
+        _refuse_altered(path)
+    return _load_tensors(path)
+
+
+def _load_tensors(path: Path) -> Any:
+    with file_at_fault(path, kind=KIND, fix=FETCH_AGAIN):
+        refuse_endless_checkpoint(path)
         try:
             # Accelerated layers' kernels leave their state as a buffer of bytes, which is harmless.
             with torch.serialization.safe_globals([io.BytesIO]):
@@ -81,7 +91,7 @@ def _refused(path: Path, reason: str) -> InputError:
     """Make an error without torch's own words, which advise to load the file all the same."""
     request = re.search(r"(?:GLOBAL|Trying to \w+|function|class) ([\w.]+\.[\w.]+)", reason)
     if request is None:
-        return InputError(f"not a readable {KIND}", where=str(path), fix=CUT)
+        return InputError(f"not a readable {KIND}", where=str(path), fix=FETCH_AGAIN)
     return InputError(
         f"asks for code, {request[1]}, which weights have no need of; nothing was run",
         where=str(path),
@@ -89,16 +99,47 @@ def _refused(path: Path, reason: str) -> InputError:
     )
 
 
+def _refuse_altered(path: Path) -> None:
+    """Refuse a file that is cut, or whose bytes are not those that its maker wrote.
+
+    Memory mapping checks no bytes: a flipped bit would become another weight without a word. The
+    pull's weights.json tells the hash of the whole file; without one, a zip container has a
+    checksum of every part.
+
+    Raises:
+        InputError: it is cut or altered.
+        CorruptDataError: weights.json beside it cannot be read.
+    """
+    _refuse_cut(path)
+    record = record_of(path)
+    if record is not None:
+        if record != FileRecord.of(path):
+            raise InputError(
+                f"is not the file that was pulled: its sha256 is not {record.sha256}",
+                where=str(path),
+                fix="pull these weights again",
+            )
+    elif zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            altered = archive.testzip()
+        if altered is not None:
+            raise InputError(
+                f"is altered: the checksum of its part {altered} is another",
+                where=str(path),
+                fix=FETCH_AGAIN,
+            )
+
+
 def _refuse_cut(path: Path) -> None:
     """Refuse a file that is cut: a zip ends with its directory, so without one it is not whole."""
     with path.open("rb") as file:
         start = file.read(4)
     if not start:
-        raise InputError("is empty", where=str(path), fix=CUT)
+        raise InputError("is empty", where=str(path), fix=FETCH_AGAIN)
     if start == b"PK\x03\x04" and not zipfile.is_zipfile(path):
         raise InputError(
             f"is cut: it ends after {path.stat().st_size} bytes without the directory that the "
             "end of a checkpoint holds",
             where=str(path),
-            fix=CUT,
+            fix=FETCH_AGAIN,
         )

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from lyra_data import __version__
+from lyra_data.engine.documents import read_json_object
 from lyra_data.engine.errors import CorruptDataError, InputError
-from lyra_data.engine.foreign_files import files_below
+from lyra_data.engine.foreign_files import file_at_fault, files_below
 from lyra_data.engine.hashing import content_key, sha256_of_file
 from lyra_data.engine.names import stays_inside
 
@@ -86,8 +87,9 @@ def read_manifest(folder: Path) -> Manifest:
             where=str(folder),
             fix="give a folder that `lyra-data weights convert` or `pull` has written",
         )
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+    fix = "convert or pull the weights again"
+    values = read_json_object(path, kind="list of weights", fix=fix)
+    with file_at_fault(path, kind="list of weights", fix=fix, error=CorruptDataError):
         version = values.pop("format_version")
         if version == FORMAT_VERSION:
             for group in ("files", "sources"):
@@ -95,17 +97,34 @@ def read_manifest(folder: Path) -> Manifest:
                     name: FileRecord(**record) for name, record in values[group].items()
                 }
             manifest = Manifest(**values)
+            _refuse_strange(manifest)
             _refuse_outside(manifest, path)
             return manifest
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CorruptDataError(
-            "cannot be read", where=str(path), fix="convert or pull the weights again"
-        ) from error
     raise CorruptDataError(
         f"has format {version!r}, this release reads {FORMAT_VERSION}",
         where=str(path),
         fix="use the release that wrote it, or convert the weights again",
     )
+
+
+def _refuse_strange(manifest: Manifest) -> None:
+    for record in (*manifest.files.values(), *manifest.sources.values()):
+        if type(record.size) is not int or not isinstance(record.sha256, str):
+            raise ValueError(f"a file has the size {record.size!r} and hash {record.sha256!r}")
+    if not isinstance(manifest.kind, str) or not isinstance(manifest.facts, dict):
+        raise ValueError("its kind or its facts are missing")
+
+
+def record_of(path: Path) -> FileRecord | None:
+    """Return what the weights.json beside a file, or of the folder above, states of it; else None.
+
+    Raises:
+        CorruptDataError: that weights.json cannot be read.
+    """
+    for folder in (path.parent, path.parent.parent):
+        if (folder / MANIFEST).is_file():
+            return read_manifest(folder).files.get(path.relative_to(folder).as_posix())
+    return None
 
 
 def _refuse_outside(manifest: Manifest, path: Path) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from lyra_data.engine.errors import InputError
+from lyra_data.engine.documents import read_json_object
+from lyra_data.engine.errors import CorruptDataError, InputError
 
 TOKENIZER_FILES = (
     "spiece.model",
@@ -71,8 +71,10 @@ def find_text_encoder(folder: Path | None, *, width: int) -> TextEncoderFiles:
             fix="give a transformers folder of T5 with --text-encoder",
         )
     try:
-        actual_width = json.loads(config.read_text(encoding="utf-8"))["d_model"]
-    except (ValueError, KeyError, TypeError) as error:
+        actual_width = read_json_object(config, kind="configuration", fix="", allow_nan=True)[
+            "d_model"
+        ]
+    except (CorruptDataError, KeyError) as error:
         raise InputError(
             "does not tell d_model", where=str(config), fix="give the configuration of a T5 model"
         ) from error

@@ -22,10 +22,11 @@ import torch
 from torch import Tensor
 
 from lyra_data.engine.errors import InputError
-from lyra_data.models.gen3c.pickle_memo import refuse_far_memo
-from lyra_data.models.weights.file_faults import file_at_fault
+from lyra_data.engine.foreign_files import file_at_fault, require_regular_file
+from lyra_data.engine.pickles import refuse_endless_pickle
 
 KIND = "TorchScript archive"
+FETCH_AGAIN = "fetch the file again, or give another: it is cut, altered, or no checkpoint"
 SOME_OF_ITS_FILES = ("constants.pkl", "data.pkl")
 MAX_ATTRIBUTES = 100_000
 """Attributes of all modules together; thirty times what the tokenizer has. Modules within modules
@@ -51,7 +52,8 @@ def is_torchscript_archive(path: Path) -> bool:
     Raises:
         InputError: it is a zip file whose directory cannot be read.
     """
-    with file_at_fault(path, kind=KIND):
+    require_regular_file(path)
+    with file_at_fault(path, kind=KIND, fix=FETCH_AGAIN):
         if not zipfile.is_zipfile(path):
             return False
         with zipfile.ZipFile(path) as archive:
@@ -66,7 +68,7 @@ def read_torchscript_tensors(path: Path) -> dict[str, Tensor]:
         InputError: the archive is cut or altered, or its description names something that is
             neither a tensor nor a module; the name is told.
     """
-    with file_at_fault(path, kind=KIND), zipfile.ZipFile(path) as archive:
+    with file_at_fault(path, kind=KIND, fix=FETCH_AGAIN), zipfile.ZipFile(path) as archive:
         return dict(_tensors_of(_Reader(path, archive).load()))
 
 
@@ -95,7 +97,7 @@ class _Reader(pickle.Unpickler):
         if f"{self._root}/byteorder" in archive.namelist() and self._file("byteorder") != b"little":
             raise ValueError("its numbers are big-endian")
         data = self._file("data.pkl")
-        refuse_far_memo(data)
+        refuse_endless_pickle(data)
         super().__init__(io.BytesIO(data))
 
     def find_class(self, module_name: str, global_name: str, /) -> Any:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
+from lyra_data.engine.documents import read_json_object
 from lyra_data.engine.errors import CorruptDataError
+from lyra_data.engine.foreign_files import first_line
 from lyra_data.engine.hashing import sha256_of_file
 from lyra_data.engine.progress import Progress, silent
 from lyra_data.models.weights.key_check import Shape, check_converted
@@ -63,10 +64,14 @@ def _wrong_files(folder: Path, manifest: Manifest, progress: Progress) -> list[s
 def _wrong_weights(folder: Path, part: str) -> list[str]:
     """Return problems of one model; what cannot be read was reported as a file already."""
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config = read_json_object(
+            folder / "config.json", kind="configuration", fix="", allow_nan=True
+        )
         expected = expected_shapes(part, config)
-    except (OSError, ValueError, TypeError, RuntimeError, AttributeError) as error:
-        return [f"{part}/config.json makes no {CLASSES[part]}: {error}"]
+    except MemoryError:
+        raise
+    except Exception as error:  # models stumble over their values in many ways
+        return [f"{part}/config.json makes no {CLASSES[part]}: {first_line(error)}"]
     problems = []
     shapes: dict[str, Shape] = {}
     file_of: dict[str, str] = {}
@@ -91,9 +96,10 @@ def _wrong_weights(folder: Path, part: str) -> list[str]:
 
 def _wrong_index(index: Path, part: str, file_of: dict[str, str]) -> list[str]:
     try:
-        stated = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
-    except (ValueError, KeyError, TypeError):
+        stated = read_json_object(index, kind="index", fix="")["weight_map"].items()
+    except (OSError, CorruptDataError, KeyError, AttributeError):
         return [f"{part}/{index.name} cannot be read"]
+    stated = dict(stated)
     names = stated.keys() | file_of.keys()
     moved = sorted(name for name in names if stated.get(name) != file_of.get(name))
     if not moved:
