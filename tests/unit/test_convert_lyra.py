@@ -344,6 +344,33 @@ def test_a_clip_whose_frames_do_not_fill_latents_is_refused(tmp_path, num_frames
         convert(tmp_path / "source", tmp_path / "out")
 
 
+def test_a_folder_is_visited_once_whatever_links_lead_to_it(tmp_path) -> None:
+    write_clip(tmp_path / "source/whole", 0, depth=False)
+    (tmp_path / "source/whole/self").symlink_to(".")
+    (tmp_path / "source/whole/up").symlink_to("..")
+    (tmp_path / "source/again").symlink_to("whole")
+    (tmp_path / "outside").symlink_to("source")
+    manifest, _ = convert(tmp_path / "outside", tmp_path / "out")
+    assert [scene.scene_id for scene in manifest.scenes] == ["whole-scene"]
+
+
+def test_folders_that_are_links_alone_are_read(tmp_path) -> None:
+    write_clip(tmp_path / "store", 0, depth=False)
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source/0").symlink_to(tmp_path / "store/0")
+    manifest, _ = convert(tmp_path / "source", tmp_path / "out")
+    assert [scene.scene_id for scene in manifest.scenes] == ["scene"]
+
+
+def test_scenes_whose_joined_names_are_one_stay_two(tmp_path) -> None:
+    for root, name in (("a-b", "c"), ("a/b", "c"), ("a", "d")):
+        write_clip(tmp_path / "source" / root, 0, name, depth=False)
+    manifest, _ = convert(tmp_path / "source", tmp_path / "out")
+    names = [scene.scene_id for scene in manifest.scenes]
+    assert len(set(names)) == 3 and "a-d" in names
+    assert sorted(name[:6] for name in names) == ["a-b-c-", "a-b-c-", "a-d"]
+
+
 def test_a_dataset_without_lyras_paths_is_refused(tmp_path) -> None:
     write_dataset(own_views()[2:], tmp_path / "data", splits=None, scenes_per_shard=2,
                   provenance={})  # fmt: skip

@@ -5,6 +5,7 @@ They are kept in a small database on the disk, so that memory does not grow with
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import os
 import sqlite3
@@ -23,6 +24,13 @@ _TABLE = """CREATE TABLE parts (
     container TEXT, offset INTEGER, size INTEGER, changed INTEGER,
     PRIMARY KEY (root, name, number, part)
 ) WITHOUT ROWID"""
+_SHARED = """SELECT scene_id FROM (
+    SELECT DISTINCT root, name,
+        CASE root WHEN '' THEN name ELSE replace(root, '/', '-') || '-' || name END AS scene_id
+    FROM parts WHERE part = 'rgb'
+) GROUP BY scene_id HAVING COUNT(*) > 1"""
+"""Ids that several scenes would have."""
+
 _PIECE = 1 << 22
 
 
@@ -56,15 +64,14 @@ class LyraScene:
 
     Attributes:
         root: from the source's folder to the numbered ones, "/" between parts; "": none.
+        scene_id: root and name joined by "-"; of scenes that would share one (a-b/c and a/b-c),
+            with a hash of both at its end.
     """
 
     root: str
     name: str
+    scene_id: str
     clips: tuple[LyraClip, ...]
-
-    @property
-    def scene_id(self) -> str:
-        return "-".join((*self.root.split("/"), self.name)) if self.root else self.name
 
 
 class LyraSource:
@@ -108,6 +115,7 @@ class LyraSource:
 
     def scenes(self) -> Iterator[LyraScene]:
         """Yield all scenes by root and name; a clip is whatever has a video."""
+        shared = {scene_id for (scene_id,) in self._table.execute(_SHARED)}
         rows = self._table.execute("SELECT * FROM parts ORDER BY root, name, number, part")
         for (root, name), group in itertools.groupby(rows, key=lambda row: row[:2]):
             clips = []
@@ -116,7 +124,7 @@ class LyraSource:
                 if "rgb" in by_name:
                     clips.append(LyraClip(number, by_name))
             if clips:
-                yield LyraScene(root, name, tuple(clips))
+                yield LyraScene(root, name, _scene_id(root, name, shared), tuple(clips))
 
     def _count(self, query: str) -> int:
         return self._table.execute(query).fetchone()[0]
@@ -142,8 +150,11 @@ class LyraSource:
             )
 
     def _find_below(self, folder: Path) -> None:
+        visited = {_identity(folder)}
         for directory, below, files in os.walk(folder, followlinks=True):
-            below.sort()
+            # Folders before links to folders, so that what is there twice has its own name.
+            below.sort(key=lambda name: (os.path.islink(os.path.join(directory, name)), name))
+            below[:] = [name for name in below if _is_new(Path(directory) / name, visited)]
             for file in sorted(files):
                 path = Path(directory) / file
                 relative = PurePosixPath(path.relative_to(folder).as_posix())
@@ -181,6 +192,27 @@ class LyraSource:
                 where=str(stored.container),
                 fix="give each clip once: not its tar and what was unpacked from it",
             ) from None
+
+
+def _scene_id(root: str, name: str, shared: set[str]) -> str:
+    scene_id = "-".join((*root.split("/"), name)) if root else name
+    if scene_id not in shared:
+        return scene_id
+    return f"{scene_id}-{hashlib.sha256(f'{root}/{name}'.encode()).hexdigest()[:16]}"
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    """Return what names a folder, whatever path or link leads to it."""
+    facts = folder.stat()
+    return facts.st_dev, facts.st_ino
+
+
+def _is_new(folder: Path, visited: set[tuple[int, int]]) -> bool:
+    """Return whether a folder was not come by yet, and note that it was now."""
+    identity = _identity(folder)
+    is_new = identity not in visited
+    visited.add(identity)
+    return is_new
 
 
 @contextmanager
