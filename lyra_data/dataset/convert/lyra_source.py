@@ -153,7 +153,7 @@ class LyraSource:
         visited = {_identity(folder)}
         for directory, below, files in os.walk(folder, followlinks=True):
             # Folders before links to folders, so that what is there twice has its own name.
-            below.sort(key=lambda name: (os.path.islink(os.path.join(directory, name)), name))
+            below.sort(key=lambda name: ((Path(directory) / name).is_symlink(), name))
             below[:] = [name for name in below if _is_new(Path(directory) / name, visited)]
             for file in sorted(files):
                 path = Path(directory) / file

@@ -4,7 +4,8 @@
                       KEY.latents.npy and, where there is depth, KEY.depth.npz
 
 KEY is SCENE-VIEW, "." and "/" becoming "_"; of scenes whose names would then be one, also where a
-file system takes capitals for small letters, SCENE-HASH-VIEW. All that a frame has is in the order that a player shows the video in.
+file system takes capitals for small letters, SCENE-HASH-VIEW. All that a frame has is in the order
+that a player shows the video in.
 """
 
 from __future__ import annotations
