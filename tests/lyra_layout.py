@@ -137,3 +137,9 @@ def read_loader_way(root: Path, index: int, name: str = "scene") -> dict[str, np
         "depth": np.array(maps),
         "frames": np.stack(frames),
     }
+
+
+def loader_latents(saved: np.ndarray, *, is_generated_cosmos_latent: bool) -> np.ndarray:
+    """Latents as Lyra's loader hands them on, [latent_frame channel height width]: it transposes
+    those of its own data generation, and takes others as they are."""
+    return saved[0].swapaxes(0, 1) if is_generated_cosmos_latent else saved[0]

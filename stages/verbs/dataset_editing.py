@@ -88,7 +88,7 @@ def split_scenes(
             show_default=False,
         ),
     ],
-    seed: Annotated[int, typer.Option(help="Decides which sources go where.")],
+    seed: Annotated[int, typer.Option(help="Decides which sources go where.")] = 0,
     scenes_per_shard: ShardOption = None,
     json_output: JsonOption = False,
 ) -> None:
@@ -99,7 +99,12 @@ def split_scenes(
 
     def work(progress: Any) -> Summary:
         from lyra_data.dataset.editing.opened import OpenedDataset
-        from lyra_data.dataset.editing.splitting import require_shares, split_dataset
+        from lyra_data.dataset.editing.splitting import (
+            empty_splits,
+            require_shares,
+            split_dataset,
+        )
+        from stages.summary import Summary
 
         shares = _shares(share)
         require_shares(shares)
@@ -111,7 +116,15 @@ def split_scenes(
             scenes_per_shard=scenes_per_shard,
             progress=progress,
         )
-        return copy_summary("split", manifest, output)
+        done = copy_summary("split", manifest, output)
+        empty = empty_splits(manifest, shares)
+        remarks = [
+            f"no scene went to {split}: a share of {shares[split]:g} of so few sources is less "
+            "than half a source; raise it, or add sources"
+            for split in empty
+        ]
+        facts = {**done.facts, "empty_splits": empty}
+        return Summary("split", done.headline, facts, (*done.details, *remarks))
 
     guarded(work, json_output)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +12,22 @@ import pytest
 import torch
 
 from lyra_data.dataset.convert import from_lyra
+from lyra_data.dataset.convert.latent_array import read_latents, write_latents
 from lyra_data.dataset.convert.lyra_layout import LATENT_SPACE
 from lyra_data.dataset.format.encoding import Encoding
+from lyra_data.dataset.format.manifest import Codec
 from lyra_data.dataset.reading.reader import SceneDataset
 from lyra_data.dataset.writing.writer import write_dataset
 from lyra_data.engine.errors import InputError
+from lyra_data.models.gen3c.latent_files import CODEC_RECORD, read_latent_file
 from tests.conversions import convert, write_back
 from tests.factories import make_view
 from tests.lyra_layout import (
+    HEIGHT,
+    WIDTH,
     latents_of,
+    loader_latents,
+    mp4_of,
     read_loader_way,
     tar_of,
     write_clip,
@@ -246,7 +254,8 @@ def test_our_own_views_are_written_as_lyras_loader_reads_them(tmp_path, rgb) -> 
         assert np.array_equal(found["pose"], view.cameras.camera_to_world.numpy()[order])
         assert np.array_equal(found["intrinsics"], view.cameras.intrinsics.numpy()[order])
         assert np.array_equal(found["depth"], view.depth.numpy()[order].astype(np.float16))
-        assert np.array_equal(found["latent"][0], view.latents.numpy())
+        in_loader = loader_latents(found["latent"], is_generated_cosmos_latent=False)
+        assert np.array_equal(in_loader, view.latents.numpy().swapaxes(0, 1))
         stored = SceneDataset(tmp_path / "data").scene(0)[view.view_index].frames
         frames = stored.permute(0, 2, 3, 1).numpy()[order]
         error = np.abs(found["frames"].astype(int) - frames).mean()
@@ -267,6 +276,99 @@ def test_our_own_views_come_back_from_lyras_layout(tmp_path) -> None:
         assert torch.equal(before.latents, after.latents)
         assert torch.equal(before.depth, after.depth)
         assert torch.equal(before.cameras.camera_to_world, after.cameras.camera_to_world)
+        for key in ("codec", "codec_fingerprint"):
+            assert before.provenance[key] == after.provenance[key] != LATENT_SPACE
+    assert SceneDataset(tmp_path / "again").codec == SceneDataset(tmp_path / "data").codec
+    write_back(tmp_path / "again", tmp_path / "twice")
+    for index in (0, 6):
+        one, other = (
+            read_loader_way(tmp_path / name / "dynamic", index)["latent"]
+            for name in ("back", "twice")
+        )
+        assert one.shape[1] == 2 and np.array_equal(one, other)
+
+
+def test_normalised_latents_are_written_as_lyras_loader_transposes_them(source, written) -> None:
+    saved = read_loader_way(written / "static", 2, "a still one")["latent"]
+    before = latents_of(2)
+    in_loader = loader_latents(saved, is_generated_cosmos_latent=True)
+    assert np.array_equal(in_loader, before[0].swapaxes(0, 1))
+
+
+def test_files_that_say_nothing_are_read_by_their_shape_and_their_neighbours(tmp_path) -> None:
+    path = tmp_path / "latents.pkl"
+    draws = np.random.default_rng(0)
+    drift = draws.standard_normal((16, 1, 8, 8)) + 0.3 * draws.standard_normal((16, 16, 8, 8))
+    whole = np.float32(drift)  # channel time h w; neighbours in time are alike
+    torch.save(whole[None], path)
+    assert np.array_equal(read_latents(path, 121).values, whole)
+    torch.save(whole.swapaxes(0, 1)[None], path)
+    with pytest.raises(InputError, match="time before channels"):
+        read_latents(path, 121)
+    torch.save(whole[:, :3].swapaxes(0, 1)[None], path)
+    with pytest.raises(InputError, match="time before channels"):
+        read_latents(path, 17)
+    torch.save(whole[None], path)
+    with pytest.raises(InputError, match="16 latent frames for a video of 17"):
+        read_latents(path, 17)
+
+
+def test_as_many_channels_as_latent_frames_are_not_exchanged(tmp_path) -> None:
+    values = np.random.default_rng(0).standard_normal((16, 16, 4, 4)).astype(np.float32)
+    codec = Codec("dct", "its own")
+    write_latents(values, "float32", codec, tmp_path / "own.pkl")
+    read = read_latents(tmp_path / "own.pkl", 121)
+    assert np.array_equal(read.values, values) and read.codec == codec
+    loaded = torch.load(tmp_path / "own.pkl", weights_only=False)  # our own file
+    assert np.array_equal(loaded[0], values.swapaxes(0, 1))
+    with pytest.raises(InputError, match="latents of codec 'dct'"):
+        read_latent_file(tmp_path / "own.pkl")
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "nonsense", '{"codec": "a", "codec_fingerprint": 3}'])
+def test_a_damaged_record_of_the_codec_is_refused(tmp_path, text) -> None:
+    path = tmp_path / "latents.pkl"
+    torch.save(np.zeros((1, 16, 3, 2, 2), np.float32), path)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(f"latents/{CODEC_RECORD}", text)
+    with pytest.raises(InputError, match="cannot be read"):
+        read_latents(path, 17)
+
+
+@pytest.mark.parametrize("num_frames", [2, 8, 16, 18])
+def test_a_clip_whose_frames_do_not_fill_latents_is_refused(tmp_path, num_frames) -> None:
+    write_clip(tmp_path / "source", 0, depth=False)
+    frames = np.zeros((num_frames, HEIGHT, WIDTH, 3), np.uint8)
+    (tmp_path / "source/0/rgb/scene.mp4").write_bytes(mp4_of(frames))
+    with pytest.raises(InputError, match=f"has {num_frames} frames; latents stand for 8k"):
+        convert(tmp_path / "source", tmp_path / "out")
+
+
+def test_a_folder_is_visited_once_whatever_links_lead_to_it(tmp_path) -> None:
+    write_clip(tmp_path / "source/whole", 0, depth=False)
+    (tmp_path / "source/whole/self").symlink_to(".")
+    (tmp_path / "source/whole/up").symlink_to("..")
+    (tmp_path / "source/again").symlink_to("whole")
+    (tmp_path / "outside").symlink_to("source")
+    manifest, _ = convert(tmp_path / "outside", tmp_path / "out")
+    assert [scene.scene_id for scene in manifest.scenes] == ["whole-scene"]
+
+
+def test_folders_that_are_links_alone_are_read(tmp_path) -> None:
+    write_clip(tmp_path / "store", 0, depth=False)
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source/0").symlink_to(tmp_path / "store/0")
+    manifest, _ = convert(tmp_path / "source", tmp_path / "out")
+    assert [scene.scene_id for scene in manifest.scenes] == ["scene"]
+
+
+def test_scenes_whose_joined_names_are_one_stay_two(tmp_path) -> None:
+    for root, name in (("a-b", "c"), ("a/b", "c"), ("a", "d")):
+        write_clip(tmp_path / "source" / root, 0, name, depth=False)
+    manifest, _ = convert(tmp_path / "source", tmp_path / "out")
+    names = [scene.scene_id for scene in manifest.scenes]
+    assert len(set(names)) == 3 and "a-d" in names
+    assert sorted(name[:6] for name in names) == ["a-b-c-", "a-b-c-", "a-d"]
 
 
 def test_a_dataset_without_lyras_paths_is_refused(tmp_path) -> None:

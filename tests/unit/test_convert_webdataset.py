@@ -11,7 +11,7 @@ import av
 import numpy as np
 import pytest
 
-from lyra_data.dataset.convert.to_webdataset import convert_to_webdataset
+from lyra_data.dataset.convert.to_webdataset import convert_to_webdataset, sample_names
 from lyra_data.dataset.format.encoding import Encoding
 from lyra_data.dataset.reading.reader import SceneDataset
 from lyra_data.dataset.writing.writer import write_dataset
@@ -67,6 +67,30 @@ def test_a_sample_holds_what_the_view_does(dataset, tmp_path) -> None:
     facts = json.loads(sample["json"])
     assert facts["scene_id"] == "a.b" and facts["split"] == "train"
     assert facts["provenance"]["codec"] == "dct" and facts["trajectory"] == "right"
+
+
+@pytest.mark.parametrize(
+    "scenes", [("a.b", "a_b"), ("a/b", "a_b", "a.b"), ("Street", "street"), ("é", "e\u0301"),
+               ("straße", "STRASSE"), ("a.b", "a_b", "a_b-2e7336dc")]
+)  # fmt: skip
+def test_no_two_scenes_have_one_key(scenes) -> None:
+    names = list(sample_names(scenes).values())
+    assert len({name.casefold() for name in names}) == len(scenes)
+    assert not any("." in name or "/" in name for name in names)
+    assert sample_names(["a.b", "c"]) == {"a.b": "a_b", "c": "c"}
+
+
+def test_samples_of_scenes_with_like_names_stand_apart(tmp_path) -> None:
+    views = [make_view(scene, 0) for scene in ("street.v1", "street_v1")]
+    write_dataset(views, tmp_path / "data", splits=None, scenes_per_shard=2, provenance={})
+    convert_to_webdataset(SceneDataset(tmp_path / "data"), tmp_path / "shards", silent)
+    with tarfile.open(tmp_path / "shards/train-000000.tar") as shard:
+        members = shard.getnames()
+    assert len(set(members)) == len(members) == 12
+    samples = samples_in(tmp_path / "shards/train-000000.tar").values()
+    assert [json.loads(sample["json"])["scene_id"] for sample in samples] == [
+        "street.v1", "street_v1"
+    ]  # fmt: skip
 
 
 def test_a_full_shard_takes_no_further_sample_and_bytes_repeat(dataset, tmp_path) -> None:

@@ -75,6 +75,23 @@ def test_a_path_may_come_by_the_same_place_twice(tmp_path: Path) -> None:
     assert rules_of(write(tmp_path / "data", [there_and_back, *others])) == set()
 
 
+@pytest.mark.parametrize("num_frames", [2, 8])
+def test_frames_that_no_latents_stand_for_are_a_finding(tmp_path: Path, num_frames: int) -> None:
+    first, *others = exact_scene()
+    shorter = replace(
+        first,
+        cameras=first.cameras[:num_frames],
+        **{
+            name: getattr(first, name)[:num_frames]
+            for name in ("frames", "depth", "depth_valid", "filled")
+        },
+    )
+    folder = write(tmp_path / "data", [shorter, *others])
+    (finding,) = check_dataset(folder, sample=None, progress=silent).findings
+    assert finding.rule == "frame-counts" and finding.location.view_index == first.view_index
+    assert finding.message.startswith(f"{num_frames} frames, though")
+
+
 def changed(**changes: Any) -> Change:
     """Of the first view."""
     return lambda views: [replace(views[0], **changes), *views[1:]]

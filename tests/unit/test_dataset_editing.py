@@ -13,13 +13,19 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
 from lyra_data.dataset.checks import check_dataset
 from lyra_data.dataset.editing.conditions import Condition
 from lyra_data.dataset.editing.filtering import CONDITION_COLUMNS, ViewFilter, filter_dataset
 from lyra_data.dataset.editing.merging import Merged, merge_datasets
 from lyra_data.dataset.editing.opened import OpenedDataset
-from lyra_data.dataset.editing.splitting import deal_out, require_shares, split_dataset
+from lyra_data.dataset.editing.splitting import (
+    deal_out,
+    empty_splits,
+    require_shares,
+    split_dataset,
+)
 from lyra_data.dataset.format.encoding import Encoding
 from lyra_data.dataset.format.layout import MODALITIES
 from lyra_data.dataset.format.manifest import Manifest
@@ -31,6 +37,7 @@ from lyra_data.engine.errors import CorruptDataError, InputError
 from lyra_data.engine.hashing import sha256_of_folder
 from lyra_data.engine.progress import silent
 from lyra_data.scene.view import View
+from stages.cli import app
 from tests.children import kill_after_first
 from tests.factories import assert_views_equal, make_quality, make_view
 
@@ -238,6 +245,24 @@ def test_scenes_of_one_name_need_prefixes_and_keep_their_blobs(
     rows = pq.read_table(tmp_path / "out" / "data" / "rgb", columns=["scene_id", "video"])
     for row in rows.to_pylist():
         assert row["video"]["path"].startswith(row["scene_id"])
+
+
+def test_a_split_that_no_source_went_to_is_named(tmp_path: Path) -> None:
+    one = write(tmp_path / "one", views_of("a"), splits=None)
+    shares = {"train": 0.9, "validation": 0.1, "test": 0.0}
+    manifest = resplit(one, tmp_path / "out", shares)
+    assert empty_splits(manifest, shares) == ["validation"]
+    whole = resplit(one, tmp_path / "whole", {"train": 1.0})
+    assert empty_splits(whole, {"train": 1.0}) == []
+
+
+@pytest.mark.parametrize("seed", [[], ["--seed", "3"]])
+def test_the_command_says_that_a_split_is_empty(tmp_path: Path, seed: list[str]) -> None:
+    one = write(tmp_path / "one", views_of("a"), splits=None)
+    shares = ["--share", "train=0.9", "--share", "validation=0.1"]
+    done = CliRunner().invoke(app, ["split", str(one), str(tmp_path / "out"), *shares, *seed])
+    assert done.exit_code == 0, done.output
+    assert "no scene went to validation" in " ".join(done.output.split())
 
 
 def test_a_source_follows_its_split_of_the_first_dataset(tmp_path: Path) -> None:

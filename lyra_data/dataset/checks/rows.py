@@ -9,7 +9,7 @@ from lyra_data.dataset.format.layout import MODALITIES, arrow_schema, offsets_na
 from lyra_data.dataset.packing.blob_kinds import kind_of
 from lyra_data.dataset.reading.dataset_files import DatasetFiles
 from lyra_data.dataset.reading.stored_scene import StoredScene
-from lyra_data.models.codecs.base import SPATIAL_FACTOR, num_latent_frames
+from lyra_data.models.codecs.base import SPATIAL_FACTOR, TEMPORAL_FACTOR, num_latent_frames
 from lyra_data.views.fields import FIELD_BY_NAME, FIELDS, Row
 
 AXES = "channel latent_frame latent_height latent_width"
@@ -108,6 +108,9 @@ def check_row(
     if wrong:
         size = f"{frames} frames of {height}x{width}"
         add("frame-counts", f"{', '.join(wrong)}; preview states {size}")
+    if frames % TEMPORAL_FACTOR != 1:
+        add("frame-counts", f"{frames} frames, though latents stand for 8k+1 frames alone")
+        return findings
     shape = (
         channels,
         num_latent_frames(frames),

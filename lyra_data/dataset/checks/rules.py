@@ -89,8 +89,9 @@ _ALL = (
     _rule(
         "frame-counts",
         "error",
-        "num_frames, in every modality",
-        "modalities of a view have different numbers of frames, or frames of different size",
+        "num_frames, in every modality, and 8k+1 of them",
+        "modalities of a view have different numbers of frames, or frames of different size, or "
+        "their number fits no latents",
         AGAIN,
     ),
     _rule(

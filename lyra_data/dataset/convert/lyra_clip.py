@@ -16,13 +16,8 @@ import torch
 
 from lyra_data.clips.formats.vipe_cameras import read_indexed
 from lyra_data.dataset.convert.depth_halves import UnknownBits, known_of, read_halves
-from lyra_data.dataset.convert.latent_array import read_latents
-from lyra_data.dataset.convert.lyra_layout import (
-    LATENT_SPACE,
-    LATENT_SPACE_FINGERPRINT,
-    is_reversed,
-    trajectory_of,
-)
+from lyra_data.dataset.convert.latent_array import read_latents, require_whole_latents
+from lyra_data.dataset.convert.lyra_layout import is_reversed, trajectory_of
 from lyra_data.dataset.convert.pose_order import PoseOrder, SeenFrames, frames_to_see, pose_order
 from lyra_data.dataset.format.channel_statistics import PictureStatistics, channel_sums
 from lyra_data.dataset.format.encoding import EncodedView, small_picture, thumbnail
@@ -111,6 +106,7 @@ def encode_clip(
     data = files["rgb"].read_bytes()
     video = _video(data, files["rgb"], backwards=backwards)
     num_frames, height, width, _ = video.packed.table.shape
+    require_whole_latents(num_frames, files["rgb"])
     chosen = frames_to_see(num_frames)
     pictures = _pictures(data, files["rgb"], video, chosen, backwards=backwards)
     del data
@@ -136,13 +132,13 @@ def encode_clip(
         poses = poses[::-1]
         order = judged(poses)
         verdict = "repaired" if order.verdict == "agree" else order.verdict
-    latents = read_latents(files["latent"])
+    latents = read_latents(files["latent"], num_frames)
     where = f"scene {scene_id}, folder {index}"
     packed = pack_array(latents.values, settings.latents, "latents", where)
     provenance = {
         **facts,
-        "codec": LATENT_SPACE,
-        "codec_fingerprint": LATENT_SPACE_FINGERPRINT,
+        "codec": latents.codec.name,
+        "codec_fingerprint": latents.codec.fingerprint,
         "teacher": "not stated",
         "converted_from": "lyra-1",
         "lyra_index": str(index),

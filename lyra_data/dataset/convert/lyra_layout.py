@@ -4,7 +4,9 @@
     ROOT/INDEX/pose/NAME.npz           data: camera-to-world (frame 4 4); inds: frame numbers
     ROOT/INDEX/intrinsics/NAME.npz     data: fx fy cx cy (frame 4); inds
     ROOT/INDEX/depth/NAME.zip          00000.exr, ...: channel Z, half; may be missing
-    ROOT/INDEX/latent/NAME.pkl         torch.save of an array [1, channel, latent_frame, h, w]
+    ROOT/INDEX/latent/NAME.pkl         torch.save of an array [1, channel, latent_frame, h, w];
+                                       of latents that are not normalised [1, latent_frame, channel,
+                                       h, w]
 
 INDEX is 0 to 5, and for moving scenes 6 to 11 as well: the same paths through the reversed video,
 saved backwards, so that frame f shows moment f everywhere. NAME is the scene, in every folder.
@@ -17,6 +19,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+
+from lyra_data.engine.names import is_number
 
 TRAJECTORIES = ("left", "right", "up", "zoom_out", "zoom_in", "clockwise")
 NUM_FOLDERS = 2 * len(TRAJECTORIES)

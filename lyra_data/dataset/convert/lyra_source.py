@@ -27,6 +27,13 @@ _TABLE = """CREATE TABLE parts (
     container TEXT, offset INTEGER, size INTEGER, changed INTEGER,
     PRIMARY KEY (root, name, number, part)
 ) WITHOUT ROWID"""
+_SHARED = """SELECT scene_id FROM (
+    SELECT DISTINCT root, name,
+        CASE root WHEN '' THEN name ELSE replace(root, '/', '-') || '-' || name END AS scene_id
+    FROM parts WHERE part = 'rgb'
+) GROUP BY scene_id HAVING COUNT(*) > 1"""
+"""Ids that several scenes would have."""
+
 _PIECE = 1 << 22
 MAX_PLAIN_LENGTH = 100
 """Characters that are kept of a name that no scene may have."""
@@ -62,24 +69,14 @@ class LyraScene:
 
     Attributes:
         root: from the source's folder to the numbered ones, "/" between parts; "": none.
+        scene_id: root and name joined by "-"; of scenes that would share one (a-b/c and a/b-c),
+            with a hash of both at its end.
     """
 
     root: str
     name: str
+    scene_id: str
     clips: tuple[LyraClip, ...]
-
-    @property
-    def scene_id(self) -> str:
-        """Return the name that the scene has in a dataset.
-
-        Where folders and file are called otherwise than a scene may be, a hash tells apart what the
-        characters that are left do not.
-        """
-        name = "-".join((*self.root.split("/"), self.name)) if self.root else self.name
-        if is_safe_name(name):
-            return name
-        plain = re.sub(r"[^A-Za-z0-9_.-]+", "_", name).lstrip(".")[:MAX_PLAIN_LENGTH]
-        return f"{plain}-{sha256_of_bytes(name.encode(errors='surrogateescape'))[:8]}"
 
 
 class LyraSource:
@@ -124,6 +121,7 @@ class LyraSource:
 
     def scenes(self) -> Iterator[LyraScene]:
         """Yield all scenes by root and name; a clip is whatever has a video."""
+        shared = {scene_id for (scene_id,) in self._table.execute(_SHARED)}
         rows = self._table.execute("SELECT * FROM parts ORDER BY root, name, number, part")
         for (root, name), group in itertools.groupby(rows, key=lambda row: row[:2]):
             clips = []
@@ -132,7 +130,7 @@ class LyraSource:
                 if "rgb" in by_name:
                     clips.append(LyraClip(number, by_name))
             if clips:
-                yield LyraScene(root, name, tuple(clips))
+                yield LyraScene(root, name, _scene_id(root, name, shared), tuple(clips))
 
     def _count(self, query: str) -> int:
         return self._table.execute(query).fetchone()[0]
@@ -158,8 +156,11 @@ class LyraSource:
             )
 
     def _find_below(self, folder: Path) -> None:
+        visited = {_identity(folder)}
         for directory, below, files in os.walk(folder, followlinks=True, onerror=raise_error):
-            below.sort()
+            # Folders before links to folders, so that what is there twice has its own name.
+            below.sort(key=lambda name: ((Path(directory) / name).is_symlink(), name))
+            below[:] = [name for name in below if _is_new(Path(directory) / name, visited)]
             for file in sorted(files):
                 path = Path(directory) / file
                 relative = PurePosixPath(path.relative_to(folder).as_posix())
@@ -197,6 +198,30 @@ class LyraSource:
                 where=str(stored.container),
                 fix="give each clip once: not its tar and what was unpacked from it",
             ) from None
+
+
+def _scene_id(root: str, name: str, shared: set[str]) -> str:
+    """Return the name that a scene has in a dataset, made safe as a file's name where it is not."""
+    scene_id = "-".join((*root.split("/"), name)) if root else name
+    if scene_id not in shared and is_safe_name(scene_id):
+        return scene_id
+    plain = re.sub(r"[^A-Za-z0-9_.-]+", "_", scene_id).lstrip(".")[:MAX_PLAIN_LENGTH]
+    full = f"{root}/{name}" if scene_id in shared else scene_id
+    return f"{plain}-{sha256_of_bytes(full.encode(errors='surrogateescape'))[:16]}"
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    """Return what names a folder, whatever path or link leads to it."""
+    facts = folder.stat()
+    return facts.st_dev, facts.st_ino
+
+
+def _is_new(folder: Path, visited: set[tuple[int, int]]) -> bool:
+    """Return whether a folder was not come by yet, and note that it was now."""
+    identity = _identity(folder)
+    is_new = identity not in visited
+    visited.add(identity)
+    return is_new
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from lyra_data.dataset.convert.lyra_layout import (
     folder_index,
 )
 from lyra_data.dataset.convert.stored_views import StoredView, plays_backwards, stored_views
+from lyra_data.dataset.format.manifest import Codec
 from lyra_data.dataset.packing.original_video import ORIGINAL
 from lyra_data.dataset.packing.video import pack_video
 from lyra_data.dataset.reading.reader import SceneDataset
@@ -145,7 +146,8 @@ def _write_view(view: StoredView, folder: Path, name: str, written: WrittenLyra)
     _write_indexed(torch.from_numpy(intrinsics), _file(folder, "intrinsics", name))
     latents = view.latents().astype(np.float32)
     kind = view.provenance.get("lyra_latent_kind", "float32")
-    write_latents(latents, kind, _file(folder, "latent", name))
+    codec = Codec(view.provenance["codec"], view.provenance["codec_fingerprint"])
+    write_latents(latents, kind, codec, _file(folder, "latent", name))
     if view.provenance.get("lyra_depth") == "none":
         written.without_depth += 1
         return

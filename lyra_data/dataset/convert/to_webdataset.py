@@ -3,17 +3,23 @@
     SPLIT-000000.tar: KEY.mp4, KEY.json, KEY.camera_to_world.npy, KEY.intrinsics.npy,
                       KEY.latents.npy and, where there is depth, KEY.depth.npz
 
-KEY is SCENE-VIEW. All that a frame has is in the order that a player shows the video in.
+KEY is SCENE-VIEW, "." and "/" becoming "_"; of scenes whose names would then be one, also where a
+file system takes capitals for small letters, SCENE-HASH-VIEW. All that a frame has is in the order
+that a player shows the video in.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import math
 import tarfile
 import tempfile
+import unicodedata
 import zipfile
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -47,18 +53,44 @@ def convert_to_webdataset(
         StorageError: the disk is full or cannot be written.
     """
     num_views = sum(len(scene.view_indices) for scene in dataset.scenes)
+    names = sample_names(scene.scene_id for scene in dataset.scenes)
     progress.start("Writing", num_views, "views")
     with folder_atomically(output) as temporary:
         shards = _Shards(temporary, shard_bytes)
         try:
             for scene in dataset.scenes:
                 for view in stored_views(dataset[scene.scene_id]):
-                    _write_sample(view, shards.of(scene.split), scene.split)
+                    key = f"{names[scene.scene_id]}-{view.view_index:03d}"
+                    _write_sample(view, key, shards.of(scene.split), scene.split)
                     progress.advance(note=scene.scene_id)
         finally:
             shards.close()
     progress.finish()
     return WrittenShards(shards.num_shards, num_views)
+
+
+def sample_names(scene_ids: Iterable[str]) -> dict[str, str]:
+    """Return what stands for every scene in keys: no "." and no "/", and no two alike.
+
+    Names are alike where they differ in capitals or in how accents are composed, too: unpacked on
+    a file system that does not tell these apart, one sample would overwrite the other.
+    """
+    plain = {name: name.replace(".", "_").replace("/", "_") for name in scene_ids}
+    counts = Counter(map(_folded, plain.values()))
+    names: dict[str, str] = {}
+    taken = {folded for folded, count in counts.items() if count == 1}
+    for scene_id, name in plain.items():
+        digest = hashlib.sha256(scene_id.encode()).hexdigest()
+        length = 0 if counts[_folded(name)] == 1 else 8
+        while length and _folded(f"{name}-{digest[:length]}") in taken:
+            length += 8
+        names[scene_id] = f"{name}-{digest[:length]}" if length else name
+        taken.add(_folded(names[scene_id]))
+    return names
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
 
 
 class _Shards:
@@ -92,8 +124,7 @@ class _Shards:
             shard.close()
 
 
-def _write_sample(view: StoredView, shard: tarfile.TarFile, split: str) -> None:
-    key = f"{view.scene_id}-{view.view_index:03d}".replace(".", "_").replace("/", "_")
+def _write_sample(view: StoredView, key: str, shard: tarfile.TarFile, split: str) -> None:
     data, table = view.video()
     frames = list(range(view.num_frames))
     if plays_backwards(table):

@@ -53,6 +53,12 @@ def require_shares(shares: Mapping[str, float]) -> None:
         )
 
 
+def empty_splits(manifest: Manifest, shares: Mapping[str, float]) -> list[str]:
+    """Return the splits that were to have a share of the sources and have no scene."""
+    given = {scene.split for scene in manifest.scenes}
+    return sorted(split for split, share in shares.items() if share > 0 and split not in given)
+
+
 def split_dataset(
     dataset: OpenedDataset,
     target: Path,

@@ -28,7 +28,8 @@ def card_text(
         "",
         "# Views of scenes, made by lyra-data",
         "",
-        f"{len(scenes)} scenes, {num_views} views. Format version {FORMAT_VERSION}; {kinds}.",
+        f"{_counted(len(scenes), 'scene')}, {_counted(num_views, 'view')}. "
+        f"Format version {FORMAT_VERSION}; {kinds}.",
         "",
         "A row is a view and a row group is a scene, in the same order in every config; splits",
         "keep the views of one photo or video together. `meta/manifest.json` names every file",
@@ -49,3 +50,7 @@ def card_text(
         ]
         lines.append("")
     return "\n".join(lines)
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -48,7 +48,7 @@ def decoded(
 
 def _is_before(packet: av.Packet, key: av.Packet) -> bool:
     """Return whether a packet is shown before the keyframe; one without a time, in between, is."""
-    return packet.pts is None or packet.pts < key.pts
+    return packet.pts is None or key.pts is None or packet.pts < key.pts
 
 
 def _all_decode(packets: Sequence[av.Packet], stream: av.VideoStream) -> bool:
@@ -57,7 +57,7 @@ def _all_decode(packets: Sequence[av.Packet], stream: av.VideoStream) -> bool:
     context.extradata = stream.codec_context.extradata
     context.thread_count = 1  # one error is told once, at its own packet
     try:
-        frames = [frame for packet in [*packets, None] for frame in context.decode(packet)]
+        frames = [frame for packet in [*packets, None] for frame in context.decode(packet)]  # type: ignore[attr-defined]
     except FFmpegError:
         return False
     return len(frames) >= len(packets) and not any(frame.is_corrupt for frame in frames)
