@@ -149,7 +149,7 @@ def _direction(used: dict[str, Path], depth: DepthMap | None, folder: Path) -> T
     if not sizes:
         return "refuse" if (folder / "held_out").is_dir() else "upright"
     directions: tuple[Turned, ...] = ("upright", "stored")
-    fitting = [
+    fitting: list[Turned] = [
         turned
         for turned in directions
         if all(size == tuple(read_photo(used["image"], turned=turned).shape[1:]) for size in sizes)
