@@ -68,6 +68,8 @@ print(json.dumps([sorted(hashed), sorted(ran)]))
 """
 
 READS_THE_SOURCE = {
+    "lyra_data.engine.documents",
+    "lyra_data.engine.foreign_files",
     "lyra_data.sources.files",
     "lyra_data.media.camera_files",
     "lyra_data.media.depth_files",

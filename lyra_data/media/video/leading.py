@@ -54,6 +54,7 @@ def _is_before(packet: av.Packet, key: av.Packet) -> bool:
 def _all_decode(packets: Sequence[av.Packet], stream: av.VideoStream) -> bool:
     """Return whether every packet gives a whole picture, in a decoder of its own."""
     context = av.CodecContext.create(stream.codec_context.name, "r")
+    assert isinstance(context, av.VideoCodecContext)
     context.extradata = stream.codec_context.extradata
     context.thread_count = 1  # one error is told once, at its own packet
     try:
