@@ -85,7 +85,7 @@ def descendants(pid: int) -> set[int]:
     return found - {pid}
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 120.0) -> None:
+def wait_until(condition: Callable[[], object], seconds: float = 300.0) -> None:
     """Return when the condition holds; fail where it does not in time."""
     end = time.monotonic() + seconds
     while not condition():

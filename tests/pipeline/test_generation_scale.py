@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -84,9 +85,13 @@ def test_a_killed_run_leaves_no_process_behind_and_goes_on_to_the_same_bytes(
 ) -> None:
     script = project.root / "run.py"
     script.write_text(RUN_UNTIL_KILLED)
-    with subprocess.Popen(
-        [sys.executable, str(script)], cwd=project.root, stderr=subprocess.DEVNULL
-    ) as run:
+    with ExitStack() as stack:
+        run = stack.enter_context(
+            subprocess.Popen(
+                [sys.executable, str(script)], cwd=project.root, stderr=subprocess.DEVNULL
+            )
+        )
+        stack.callback(run.kill)  # a condition that fails does not wait for a view of ten minutes
         finished_views = project.root / ".work" / "generate"
         wait_until(lambda: len(begun(project)) == 4 or run.poll() is not None)
         wait_until(lambda: len(list(finished_views.glob("[0-9a-f]*"))) == 2)
