@@ -16,13 +16,13 @@ from stages.verbs.project_record import read_record
 log = logging.getLogger(__name__)
 
 RUNS = Path("runs")
-"""Where projects go whose folder is not named."""
+"""Folder of projects whose own folder is not named."""
 
 DEFAULT_PRESET = "video"
-"""What a new project starts from where no preset is named."""
+"""Preset of a new project where none is named."""
 
 MAX_NAME_BYTES = 200
-"""Of a project's name, in UTF-8; file systems take 255 bytes, and a number follows."""
+"""Bytes of a project's name, in UTF-8; file systems take 255, and a number follows."""
 
 
 def made_project(folder: Path | None, inputs: Sequence[Path], preset: str | None) -> Path:

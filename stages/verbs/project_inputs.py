@@ -12,7 +12,7 @@ from lyra_data.engine.foreign_files import require_regular_file
 from lyra_data.engine.hashing import content_key, sha256_of_file
 
 RECORD = "lyra-project.json"
-"""In a project's folder: what the project was made of."""
+"""Folder, in a project's own, of what the project was made of."""
 
 
 def files_below(folder: Path) -> dict[str, Path]:

@@ -1,4 +1,4 @@
-"""What a project was made of: recorded in its folder, and compared with what it is asked for."""
+"""Record what a project was made of, and compare it with what the project is asked for."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class RecordedInput:
 
 @dataclass(frozen=True)
 class ProjectRecord:
-    """What a project was made of.
+    """Inputs and preset that a project was made of.
 
     Attributes:
         preset: the preset's name; None where nobody recorded it.

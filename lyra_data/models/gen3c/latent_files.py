@@ -18,7 +18,7 @@ from lyra_data.models.gen3c.pickled_array import read_pickled_array
 from lyra_data.models.gen3c.statistics import LatentStatistics
 
 CODEC_RECORD = "lyra_data_codec.json"
-"""In the zip container beside the array: whose latents they are, where not the reference's own."""
+"""Entry of the zip container: whose latents the array holds, where not the reference's own."""
 
 MAX_CODEC_RECORD_BYTES = 4096
 
