@@ -214,8 +214,11 @@ def test_a_json_key_that_stands_twice_is_refused():
         parse_json('{"a": 1, "b": {"fx": 1, "fy": 2, "fx": 3}}')
 
 
-@pytest.mark.parametrize("text", ["a: !!timestamp x", "a: !!int x", "a: !!float x", "? [a]\n: b"])
-def test_yaml_tags_that_do_not_fit_are_refused(text: str):
+@pytest.mark.parametrize(
+    "text",
+    ["a: !!timestamp x", "a: !!int x", "a: !!float x", "? [a]\n: b", "a: \0", "[" * 100_000],
+)
+def test_yaml_that_the_library_stumbles_over_is_refused(text: str):
     with pytest.raises(ValueError, match=r".+"):
         parse_yaml(text)
 
