@@ -14,7 +14,10 @@ from tests.warm_processes import warm_context
 
 
 def kill_after_first(seconds: float, rounds: Iterator[object]) -> None:
-    """Go through `rounds` in a child; kill it (SIGKILL) some time after it ended the first one."""
+    """Go through `rounds` in a child; kill it (SIGKILL) some time after it ended the first one.
+
+    The child is a fork, which hangs where a thread held a lock: call it in a fresh process.
+    """
     reading, writing = os.pipe()
 
     def work() -> None:
@@ -30,12 +33,6 @@ def kill_after_first(seconds: float, rounds: Iterator[object]) -> None:
     time.sleep(seconds)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-
-
-def succeeds_in_child(work: Callable[[], object]) -> bool:
-    """Whether `work` ends without an exception in a child; a traceback goes to stderr."""
-    _, status = os.waitpid(_fork(work), 0)
-    return status == 0
 
 
 def succeeds_in_fresh_process(work: Callable[..., object], *arguments: object) -> bool:

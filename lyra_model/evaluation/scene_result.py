@@ -100,9 +100,12 @@ class SceneResult:
         """Read what `write` wrote."""
         fix = f"delete {folder}, and run `lyra-data evaluate` again"
         path = folder / RESULT_FILE
-        result = build_from_json(path, SceneResult._of_json, kind="result", fix=fix)
-        checked_name(result.scene_id, noun="scene_id", where=str(path))
-        return result
+
+        def build(values: dict[str, Any]) -> SceneResult:
+            checked_name(values.get("scene_id"), noun="scene_id", where=str(path))
+            return SceneResult._of_json(values)
+
+        return build_from_json(path, build, kind="result", fix=fix)
 
     @staticmethod
     def _of_json(values: dict[str, Any]) -> SceneResult:

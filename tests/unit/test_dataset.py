@@ -41,7 +41,7 @@ from lyra_data.scene.view import View
 from lyra_data.views.fields import FIELDS, VIEW_FIELDS, Row, row_from_view
 from lyra_data.views.schema import arrow_schema
 from lyra_data.views.store import write_view
-from tests.children import kill_after_first
+from tests.children import kill_after_first, succeeds_in_fresh_process
 from tests.factories import assert_views_equal, make_quality, make_view
 
 SCENES = ("a", "b", "c")
@@ -414,6 +414,10 @@ def _package_forever(scenes: list[PackedScene], target: Path) -> Iterator[None]:
 def test_whatever_moment_packaging_is_killed_at_a_manifest_names_only_whole_shards(
     tmp_path: Path,
 ) -> None:
+    assert succeeds_in_fresh_process(_kill_packaging_at_any_moment, tmp_path)
+
+
+def _kill_packaging_at_any_moment(tmp_path: Path) -> None:
     target = tmp_path / "dataset"
     scenes = list(pack_scenes(map(row_from_view, _views()), Encoding()))
     draw = random.Random(3)

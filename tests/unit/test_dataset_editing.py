@@ -38,7 +38,7 @@ from lyra_data.engine.hashing import sha256_of_folder
 from lyra_data.engine.progress import silent
 from lyra_data.scene.view import View
 from stages.cli import app
-from tests.children import kill_after_first
+from tests.children import kill_after_first, succeeds_in_fresh_process
 from tests.factories import assert_views_equal, make_quality, make_view
 
 SPLITS = {"a": "train", "b": "validation", "c": "train"}
@@ -343,6 +343,10 @@ def _filter_forever(folder: Path, targets: Path) -> Iterator[None]:
 def test_whatever_moment_copying_is_killed_at_no_dataset_is_there_by_halves(
     folder: Path, tmp_path: Path
 ) -> None:
+    assert succeeds_in_fresh_process(_kill_copying_at_any_moment, folder, tmp_path)
+
+
+def _kill_copying_at_any_moment(folder: Path, tmp_path: Path) -> None:
     draw, whole = random.Random(5), DatasetFiles.open(folder).manifest.dataset_hash
     for number in range(4):
         targets = tmp_path / str(number)

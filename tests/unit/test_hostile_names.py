@@ -20,7 +20,7 @@ from lyra_data.annotation.finished_scenes import FinishedScenes
 from lyra_data.clips.checks import check_clip_folder
 from lyra_data.clips.store import read_clip, read_held_out, write_clip, write_held_out
 from lyra_data.dataset.checks import check_dataset
-from lyra_data.dataset.convert.lyra_source import LyraScene
+from lyra_data.dataset.convert.lyra_source import scene_id_of
 from lyra_data.dataset.convert.to_lyra import convert_to_lyra
 from lyra_data.dataset.format.encoding import Encoding
 from lyra_data.dataset.format.layout import index_path
@@ -321,10 +321,10 @@ def test_no_lyra_name_leads_out_of_the_output(victim: Path, is_absolute: bool) -
 
 def test_clips_of_any_name_get_scenes_of_their_own_that_can_stand_in_paths() -> None:
     names = ["a still one", "a_still_one", "a still  one", "künstlich", "k?nstlich", "x" * 240]
-    scenes = [LyraScene("static", name, ()).scene_id for name in names]
+    scenes = [scene_id_of("static", name) for name in names]
     assert len(set(scenes)) == len(names)
     assert all(map(is_safe_name, scenes))
-    assert LyraScene("static", "a_still.one", ()).scene_id == "static-a_still.one"
+    assert scene_id_of("static", "a_still.one") == "static-a_still.one"
 
 
 def test_a_prefix_makes_no_path_of_a_scene(tmp_path: Path) -> None:

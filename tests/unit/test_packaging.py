@@ -18,7 +18,7 @@ from lyra_data.engine.hashing import sha256_of_folder
 from lyra_data.engine.progress import silent
 from lyra_data.scene.view import View
 from lyra_data.views.store import view_path, write_view
-from tests.children import kill_after_first
+from tests.children import kill_after_first, succeeds_in_fresh_process
 from tests.factories import assert_views_equal, make_view
 
 LOSSLESS = {"rgb": "lossless", "depth": "lossless", "latents": "lossless"}
@@ -135,6 +135,10 @@ def _package_anew_forever(folder: Path) -> Iterator[None]:
 def test_a_run_killed_at_any_moment_leaves_no_half_dataset_and_the_next_goes_on(
     folder: Path,
 ) -> None:
+    assert succeeds_in_fresh_process(_kill_packaging_at_any_moment, folder)
+
+
+def _kill_packaging_at_any_moment(folder: Path) -> None:
     draw = random.Random(7)
     for _ in range(8):
         kill_after_first(draw.uniform(0.0, 1.0), _package_anew_forever(folder))

@@ -11,7 +11,7 @@ import pytest
 
 from lyra_data.engine.hashing import content_key
 from lyra_data.engine.scratch import ScratchStore
-from tests.children import kill_after_first
+from tests.children import kill_after_first, succeeds_in_fresh_process
 
 KEY = content_key({"scene": "a", "trajectory": "left"})
 
@@ -99,6 +99,10 @@ def _fill(store: ScratchStore) -> Iterator[None]:
 
 
 def test_whatever_moment_a_worker_is_killed_at_only_whole_items_are_seen(tmp_path: Path) -> None:
+    assert succeeds_in_fresh_process(_kill_workers_at_any_moment, tmp_path)
+
+
+def _kill_workers_at_any_moment(tmp_path: Path) -> None:
     draw = random.Random(0)
     store = ScratchStore(tmp_path, "generate")
     for _ in range(12):

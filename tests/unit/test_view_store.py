@@ -26,7 +26,7 @@ from lyra_data.views.store import (
     view_path,
     write_view,
 )
-from tests.children import succeeds_in_child
+from tests.children import succeeds_in_fresh_process
 from tests.factories import assert_views_equal, make_view
 
 
@@ -153,13 +153,14 @@ def test_a_full_disk_leaves_no_view(path: Path, monkeypatch: pytest.MonkeyPatch)
     assert list(path.parent.iterdir()) == []
 
 
-def test_a_file_that_may_not_grow_is_a_storage_error(path: Path) -> None:
-    def write_under_a_limit() -> None:
-        sys.dont_write_bytecode = True  # Python would keep the first bytes of a module
-        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
-        with pytest.raises(StorageError, match="file size limit") as caught:
-            write_view(path, make_view())
-        assert caught.value.where == str(path)
+def _write_under_a_limit(path: Path) -> None:
+    sys.dont_write_bytecode = True  # Python would keep the first bytes of a module
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+    with pytest.raises(StorageError, match="file size limit") as caught:
+        write_view(path, make_view())
+    assert caught.value.where == str(path)
 
-    assert succeeds_in_child(write_under_a_limit)
+
+def test_a_file_that_may_not_grow_is_a_storage_error(path: Path) -> None:
+    assert succeeds_in_fresh_process(_write_under_a_limit, path)
     assert list(path.parent.iterdir()) == []

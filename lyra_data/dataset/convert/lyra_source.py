@@ -9,7 +9,7 @@ import itertools
 import os
 import re
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -130,7 +130,7 @@ class LyraSource:
                 if "rgb" in by_name:
                     clips.append(LyraClip(number, by_name))
             if clips:
-                yield LyraScene(root, name, _scene_id(root, name, shared), tuple(clips))
+                yield LyraScene(root, name, scene_id_of(root, name, shared), tuple(clips))
 
     def _count(self, query: str) -> int:
         return self._table.execute(query).fetchone()[0]
@@ -200,7 +200,7 @@ class LyraSource:
             ) from None
 
 
-def _scene_id(root: str, name: str, shared: set[str]) -> str:
+def scene_id_of(root: str, name: str, shared: Collection[str] = ()) -> str:
     """Return the name that a scene has in a dataset, made safe as a file's name where it is not."""
     scene_id = "-".join((*root.split("/"), name)) if root else name
     if scene_id not in shared and is_safe_name(scene_id):
