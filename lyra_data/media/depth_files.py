@@ -8,6 +8,7 @@ they are as often the trace of a broken conversion as of a missing measurement.
 from __future__ import annotations
 
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -67,7 +68,7 @@ def _read_npy(path: Path) -> np.ndarray:
     try:
         # Mapping compares the file's length with its header before anything is allocated.
         values: Any = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError, SyntaxError) as error:
+    except (ValueError, EOFError, SyntaxError, TokenError) as error:  # of the text in its header
         raise InputError(
             f"the file is cut or no .npy array: {error}",
             where=str(path),

@@ -37,7 +37,7 @@ run_generate(Path("params.yaml"))
 KILL_IN_TRAIN = """
 import os, signal
 from pathlib import Path
-from lyra_model.training import train as training
+from lyra_model.training import phase_trainer as training
 from stages.train import run_train
 
 take_step = training.PhaseTrainer.step

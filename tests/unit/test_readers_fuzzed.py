@@ -261,14 +261,15 @@ def answers(name: str, folder: Path, rounds: int) -> tuple[int, int]:
     reader = READERS[name]
     path = reader.write(folder)
     whole = path.read_bytes()
-    reader.read(path)
+    value = repr(reader.read(path))
     refused = answered = 0
     for data in damaged(whole, random.Random(zlib.crc32(name.encode())), rounds):
         path.write_bytes(data)
         try:
             with no_hang():
-                reader.read(path)
-            assert not reader.is_sealed, f"{name}: a damaged file was taken: {data[:200]!r}"
+                answer = reader.read(path)
+            is_same = not reader.is_sealed or repr(answer) == value  # a blank may have changed
+            assert is_same, f"{name}: a damaged file was taken: {data[:200]!r}"
             answered += 1
         except LyraError as error:
             assert error.where and error.fix, repr(error)

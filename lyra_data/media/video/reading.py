@@ -123,8 +123,15 @@ def check_memory(num_frames: int, height: int, width: int, where: Path) -> None:
 def _stream(container: InputContainer, path: Path) -> av.VideoStream:
     """Return the first track of moving pictures; the cover of a piece of music is none."""
     for stream in container.streams.video:
-        if not stream.disposition & Disposition.attached_pic:
-            return stream
+        if stream.disposition & Disposition.attached_pic:
+            continue
+        if stream.codec_context is None:
+            raise InputError(
+                "its pictures are of a kind that nothing here decodes, or its header is damaged",
+                where=str(path),
+                fix="copy the file again, or convert it to H.264",
+            )
+        return stream
     raise InputError(
         "this file has no moving pictures" + (", only sound" if container.streams.audio else ""),
         where=str(path),
