@@ -8,7 +8,6 @@ they are as often the trace of a broken conversion as of a missing measurement.
 from __future__ import annotations
 
 from pathlib import Path
-from tokenize import TokenError
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +17,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lyra_data.engine.errors import InputError
+from lyra_data.engine.foreign_files import first_line
 from lyra_data.media.images import check_num_pixels, opened_image, readable
 
 DEPTH_SUFFIXES = (".png", ".exr", ".npy")
@@ -68,9 +68,13 @@ def _read_npy(path: Path) -> np.ndarray:
     try:
         # Mapping compares the file's length with its header before anything is allocated.
         values: Any = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError, SyntaxError, TokenError) as error:  # of the text in its header
+    except MemoryError:
+        raise
+    except Exception as error:  # its header is read as a Python literal: any text may stand there
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
         raise InputError(
-            f"the file is cut or no .npy array: {error}",
+            f"the file is cut or no .npy array: {first_line(error)}",
             where=str(path),
             fix="save it again with np.save, as a float32 array",
         ) from None

@@ -173,3 +173,20 @@ def test_a_tar_member_whose_name_is_no_text_is_refused(tmp_path: Path):
 def test_a_nul_in_a_path_is_told(tmp_path: Path):
     with pytest.raises(InputError, match="a NUL"):
         read_photo(tmp_path / "a\0b.png")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"(" * 5000,
+        b"-" * 5000 + b"1",
+        b"{'descr': '<f4', 'fortran_order': False, 'shape': (True, 2)}",
+    ],
+)
+def test_a_header_that_is_no_description_of_an_array_is_refused(tmp_path: Path, header: bytes):
+    data = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + bytes(64)
+    (tmp_path / "depth.npy").write_bytes(data)
+    with pytest.raises(InputError, match=r"no \.npy array"):
+        read_depth(tmp_path / "depth.npy")
+    with pytest.raises(InputError, match=r"not a readable \.npy array"):
+        read_array(tmp_path / "depth.npy", fix="again")
