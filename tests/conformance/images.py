@@ -1,4 +1,4 @@
-"""Framing and assembling a sample, against the reference's."""
+"""Framing, assembling a sample, and depth as pictures, against the reference's."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import torch
 from torch import Tensor
 
 from lyra_data.annotation.framing import ReferenceFraming
+from lyra_data.media.depth_colours import depth_wave, jet
 from lyra_data.scene.cameras import Cameras, invert_rigid
 from lyra_model.decoder.inputs import scaled
 from lyra_model.decoder.times import embed_times, normalise_times
 from tests.conformance.base import Comparison, Result, load_arrays, skip
+from tests.conformance.jet_limits import jet_limits
 
 Arrays = dict[str, Tensor]
 
 
 def check(entry: dict[str, Any], folder: Path) -> Result:
-    if "visualisation" in entry["file"]:
-        return skip(entry, "the engine colours depth with viridis, and draws no waves of light")
     parts = [part for part in CHECKS if part in entry["file"]]
     if not parts:
         return skip(entry, "nothing here compares files of this name")
@@ -81,8 +81,41 @@ def check_sample(comparison: Comparison, params: dict[str, Any], arrays: Arrays)
     comparison.add("target depth", framed_depth[:, None], arrays["out_depths_output"])
 
 
+def check_pictures(comparison: Comparison, params: dict[str, Any], arrays: Arrays) -> None:
+    """Its colour maps come out blue, green, red; ours are red, green, blue."""
+    depth = arrays["in_depth"][:, :, 0]
+
+    def coloured(limits: tuple[float, float] | None) -> Tensor:
+        return jet(depth.flatten(0, 1), limits=limits).flip(1).unflatten(0, depth.shape[:2])
+
+    comparison.add("jet", coloured(None), arrays["out_jet"])
+    expected = arrays["out_jet_range"]
+    stated = params.get("data_range")
+    limits = tuple(stated) if stated else jet_limits(depth, expected.movedim(2, -1), coloured)
+    if limits is None:
+        comparison.notes.append(
+            "jet_range: no depths of the first and last colour make its colours"
+        )
+    else:
+        comparison.add("jet_range", coloured(limits), expected)
+
+    for scene, expected in enumerate(arrays["out_wave"]):
+        wave = depth_wave(
+            arrays["in_image"][scene, 0],
+            depth[scene, 0],
+            wave_length=params["wave_length"],
+            num_still=params["pre_frames"],
+            num_steps=params["n_frames"],
+            colour_near=tuple(params["color_front"]),
+            colour_far=tuple(params["color_back"]),
+        )
+        name = f"wave {scene}" if scene else "wave"
+        comparison.add(name, wave[params["stored_frames"]], expected)
+
+
 CHECKS = {
     "image_transform": check_framing,
     "sample_assembly": check_sample,
+    "visualisation": check_pictures,
 }
 """Part of an entry's file name -> what compares it."""
