@@ -138,6 +138,7 @@ def test_a_project_holds_its_inputs_and_a_whole_pipeline(tmp_path: Path) -> None
     ]
 
 
+@pytest.mark.slow
 def test_dvc_takes_a_project_of_ones_own(tmp_path: Path) -> None:
     write_source(tmp_path / "mine" / "one")
     folder = tmp_path / "project"
