@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lyra_data.engine.errors import StageOrderError
 
-STAGES = ("annotate", "generate", "package", "train", "evaluate")
+STAGES = ("annotate", "generate", "package", "train", "evaluate", "reconstruct")
 """Stages in the order they run. Module, params section, dvc.yaml stage and verb share the name."""
 
 
@@ -46,6 +46,11 @@ class Workspace:
     def reports(self) -> Path:
         """evaluate's results."""
         return self.root / "reports"
+
+    @property
+    def scenes(self) -> Path:
+        """reconstruct's result: one folder per scene."""
+        return self.root / "outputs" / "scenes"
 
     @property
     def scratch(self) -> Path:

@@ -6,6 +6,7 @@ from lyra_data.sources.base import Source
 SOURCES: Registry[Source] = Registry(
     "source",
     {
+        "clip": "lyra_data.sources.clip:ClipSource",
         "colmap": "lyra_data.sources.colmap:ColmapSource",
         "files": "lyra_data.sources.files:FilesSource",
         "motorcycle": "lyra_data.sources.motorcycle:MotorcycleSource",

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lyra_data.clips.store import CLIP_INDEX
 from lyra_data.engine.errors import InputError
 from lyra_data.media.images import readable
 from lyra_data.media.video import FRAME_SUFFIXES, VIDEO_SUFFIXES, frame_files
@@ -20,7 +21,7 @@ ASSUMED_FPS = 24.0
 
 ACCEPTED = (
     f"a video ({', '.join(VIDEO_SUFFIXES)}), a folder of frames, a ViPE result (rgb, pose, "
-    "intrinsics), a nerfstudio dataset (transforms.json), a COLMAP dataset (sparse, images), or a "
+    "intrinsics), a clip (clip.json), a nerfstudio dataset (transforms.json), a COLMAP dataset (sparse, images), or a "
     "folder with image.png"
 )
 
@@ -72,6 +73,8 @@ def _of_file(path: Path, scene_id: str) -> dict[str, Any]:
 def _of_folder(path: Path, scene_id: str) -> dict[str, Any]:
     folder = {"folder": str(path), "scene_id": scene_id}
     names = {entry.name.lower() for entry in path.iterdir()}
+    if CLIP_INDEX in names:
+        return {"name": "clip", **folder}
     if all((path / name).is_dir() for name in ("rgb", "pose", "intrinsics")):
         return {"name": "vipe", **folder, "clip": None, "loading": "native"}
     if "transforms.json" in names:

@@ -37,6 +37,7 @@ class TrainedDecoder:
         rendering: how its training rendered; None: as `phase`.
         codec_name: the codec of the latents that it reads.
         codec_fingerprint: exact codec; None: not known.
+        weights_sha256: of the file that holds them.
     """
 
     network: GaussianDecoder
@@ -45,6 +46,7 @@ class TrainedDecoder:
     rendering: RenderingParams | None
     codec_name: str
     codec_fingerprint: str | None
+    weights_sha256: str
 
     @property
     def device(self) -> torch.device:
@@ -163,6 +165,7 @@ def _assemble(checkpoint: Checkpoint, placement: Placement) -> TrainedDecoder:
         else RenderingParams.parse(rendering, where="rendering"),
         codec_name=config["codec"],
         codec_fingerprint=config["codec_fingerprint"],
+        weights_sha256=config["weights_sha256"],
     )
 
 

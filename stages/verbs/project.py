@@ -6,7 +6,7 @@ import errno
 import os
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -38,10 +38,15 @@ CODE = ("lyra_data/", "lyra_model/", "stages/")
 SOURCES_BLOCK = re.compile(r"^  sources:\n(?:    .*\n)+", re.MULTILINE)
 
 
-def init_project(folder: Path, inputs: Sequence[Path], *, preset: str) -> Summary:
+def init_project(
+    folder: Path, inputs: Sequence[Path], *, preset: str, size: tuple[int, int] | None = None
+) -> Summary:
     """Make a project: the preset's params.yaml with these inputs as sources, dvc.yaml, inputs/.
 
     Files are linked into inputs/, or copied where the file system cannot link.
+
+    Args:
+        size: height and width of annotated frames; None: as the preset has it.
 
     Raises:
         InputError: the folder is not empty, or an input is missing or of no known kind.
@@ -49,32 +54,66 @@ def init_project(folder: Path, inputs: Sequence[Path], *, preset: str) -> Summar
     """
     if not is_free(folder):
         raise _not_empty(folder)
-    text = preset_file(preset).read_text(encoding="utf-8")
     sources = source_params_of_all([path.absolute() for path in inputs])
-    with _new_folder(folder) as made:
+    with new_project_folder(folder) as made:
         (made / INPUTS).mkdir()
         local, origins = [], {}
         for source, path in zip(sources, inputs, strict=True):
             local.append(_bring_in(source, path, made / INPUTS))
             origins[_name_of(path)] = path
         write_record(made, preset, origins)
-        block = yaml.safe_dump(local, sort_keys=False, allow_unicode=True, width=10**6)
-        indented = "".join(f"    {line}\n" for line in block.splitlines())
-        assert SOURCES_BLOCK.search(text), f"preset {preset} has no block of sources"
-        (made / "params.yaml").write_text(
-            SOURCES_BLOCK.sub(lambda _: f"  sources:\n{indented}", text, count=1), encoding="utf-8"
-        )
-        (made / "dvc.yaml").write_text(_pipeline_without_code(), encoding="utf-8")
-        shutil.copyfile(REPOSITORY / ".dvcignore", made / ".dvcignore")
-        start = Path("outputs") / "models" / "random_weights"
-        (made / start).mkdir(parents=True)
-        shutil.copyfile(REPOSITORY / start / "README.md", made / start / "README.md")
+        write_project(made, preset, local, size=size)
     return Summary(
         "init",
         f"{folder} made from preset {preset} with {counted(len(sources), 'input')}",
         {"project": str(folder), "preset": preset, "sources": local},
         (Text(f"next: lyra-data run --project {folder}"),),
     )
+
+
+def write_project(
+    made: Path,
+    preset: str,
+    sources: Sequence[Mapping[str, Any]],
+    *,
+    size: tuple[int, int] | None = None,
+) -> None:
+    """Write what a project needs beside its inputs: params.yaml, dvc.yaml and where models start.
+
+    Args:
+        made: an empty folder but for `inputs`.
+        sources: params of sources, with paths as they are to stand in params.yaml; none: those of
+            the preset.
+        size: height and width of annotated frames; None: as the preset has it.
+
+    Raises:
+        ParamsError: there is no such preset.
+    """
+    text = preset_file(preset).read_text(encoding="utf-8")
+    if sources:
+        block = yaml.safe_dump(list(sources), sort_keys=False, allow_unicode=True, width=10**6)
+        indented = "".join(f"    {line}\n" for line in block.splitlines())
+        assert SOURCES_BLOCK.search(text), f"preset {preset} has no block of sources"
+        text = SOURCES_BLOCK.sub(lambda _: f"  sources:\n{indented}", text, count=1)
+    if size is not None:
+        text = _with_size(text, preset, *size)
+    (made / INPUTS).mkdir(exist_ok=True)
+    (made / "params.yaml").write_text(text, encoding="utf-8")
+    (made / "dvc.yaml").write_text(_pipeline_without_code(), encoding="utf-8")
+    shutil.copyfile(REPOSITORY / ".dvcignore", made / ".dvcignore")
+    start = Path("outputs") / "models" / "random_weights"
+    (made / start).mkdir(parents=True)
+    shutil.copyfile(REPOSITORY / start / "README.md", made / start / "README.md")
+
+
+def _with_size(text: str, preset: str, height: int, width: int) -> str:
+    """Return a params.yaml whose annotator makes frames of another size."""
+    head, annotator, rest = text.partition("\n  annotator:\n")
+    for name, value in (("height", height), ("width", width)):
+        line = re.compile(rf"^    {name}: \d+", re.MULTILINE)
+        assert line.search(rest), f"preset {preset} states no {name} of its annotator"
+        rest = line.sub(f"    {name}: {value}", rest, count=1)
+    return head + annotator + rest
 
 
 def run_project(folder: Path, *, progress: Progress = silent, **options: Any) -> Summary:
@@ -97,14 +136,8 @@ def run_project(folder: Path, *, progress: Progress = silent, **options: Any) ->
             fix="give an input, and a project is made of it: lyra-data run VIDEO",
         )
     workspace = Workspace(folder.resolve())
-    summaries = {}
-    with held_lock(workspace.scratch, "run"):
-        for stage in STAGES:
-            accepted = options if stage in ("annotate", "generate") else {}
-            if stage in ("train", "evaluate") and "device" in options:
-                accepted = {"device": options["device"]}
-            summaries[stage] = run_timed(stage, params_file, progress=progress, **accepted)
-    evaluated = summaries["evaluate"]
+    summaries = run_stages(workspace, STAGES, progress=progress, **options)
+    evaluated, reconstructed = summaries["evaluate"], summaries["reconstruct"]
     return Summary(
         "run",
         f"report: {workspace.reports / 'report.html'}",
@@ -112,8 +145,32 @@ def run_project(folder: Path, *, progress: Progress = silent, **options: Any) ->
         (
             *(Text(f"{name}: {done.headline}") for name, done in summaries.items()),
             *evaluated.details,
+            *reconstructed.details,
         ),
     )
+
+
+def run_stages(
+    workspace: Workspace, stages: Sequence[str], *, progress: Progress, **options: Any
+) -> dict[str, Summary]:
+    """Run some stages of a project, in their order, and return what each of them did.
+
+    Args:
+        options: as `run_project`.
+
+    Raises:
+        BusyError: another process runs this project.
+        LyraError: as the stage that fails.
+    """
+    summaries = {}
+    with held_lock(workspace.scratch, "run"):
+        for stage in stages:
+            accepted = options if stage in ("annotate", "generate") else {}
+            if stage in ("train", "evaluate", "reconstruct") and "device" in options:
+                accepted = {"device": options["device"]}
+            params_file = workspace.root / "params.yaml"
+            summaries[stage] = run_timed(stage, params_file, progress=progress, **accepted)
+    return summaries
 
 
 def _bring_in(source: dict[str, Any], path: Path, inputs: Path) -> dict[str, Any]:
@@ -147,7 +204,7 @@ def _not_empty(folder: Path) -> InputError:
 
 
 @contextmanager
-def _new_folder(folder: Path) -> Iterator[Path]:
+def new_project_folder(folder: Path) -> Iterator[Path]:
     """Yield a temporary folder that becomes `folder`, where nobody has made one meanwhile.
 
     Raises:

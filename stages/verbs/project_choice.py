@@ -6,7 +6,7 @@ import itertools
 import logging
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lyra_data.engine.errors import InputError
@@ -25,13 +25,20 @@ MAX_NAME_BYTES = 200
 """Bytes of a project's name, in UTF-8; file systems take 255, and a number follows."""
 
 
-def made_project(folder: Path | None, inputs: Sequence[Path], preset: str | None) -> Path:
+def made_project(
+    folder: Path | None,
+    inputs: Sequence[Path],
+    preset: str | None,
+    *,
+    size: Callable[[], tuple[int, int]] | None = None,
+) -> Path:
     """Return the folder of the project that was made of these inputs; it is made where none was.
 
     Args:
         folder: of the project; None: below runs/, the first of NAME, NAME_2, NAME_3, ... that was
             made of these inputs (and from this preset) or is free.
         preset: the one asked for; None: that of the project, or of a new one, the default.
+        size: gives height and width of a new project's frames; None: as the preset has it.
 
     Raises:
         InputError: neither a folder nor inputs are given; the folder's project was made of
@@ -60,7 +67,8 @@ def made_project(folder: Path | None, inputs: Sequence[Path], preset: str | None
                 "with what is there",
             )
     if inputs and not _is_project(folder):
-        init_project(folder, inputs, preset=preset or DEFAULT_PRESET)
+        chosen = preset or DEFAULT_PRESET
+        init_project(folder, inputs, preset=chosen, size=size() if size else None)
     return folder
 
 

@@ -1,0 +1,118 @@
+"""The three ways to Gaussians: pixels with depth, these optimised, or a trained decoder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from lyra_data.engine.errors import InputError
+from lyra_data.engine.progress import Progress
+from lyra_data.models.codecs.base import LatentCodec
+from lyra_model.fitting.fit import Fitted, fit
+from lyra_model.fitting.unproject import unproject_frames
+from lyra_model.gaussians import Gaussians
+from lyra_model.phases.trained_decoder import TrainedDecoder
+from lyra_model.reconstruction.params import ReconstructParams
+from lyra_model.reconstruction.scene_source import Observations, SceneSource
+from lyra_model.rendering.base import RenderingParams
+
+
+@dataclass(frozen=True)
+class Reconstructor:
+    """Makes Gaussians of scenes; holds what is the same for all of them.
+
+    Attributes:
+        decoder: None with a method that needs none.
+        codec: of the views' latents, for the decoder alone.
+        device: where Gaussians are made and rendered.
+    """
+
+    params: ReconstructParams
+    rendering: RenderingParams
+    seed: int
+    device: torch.device
+    decoder: TrainedDecoder | None = None
+    codec: LatentCodec | None = None
+
+    def make(
+        self,
+        scene: SceneSource,
+        observations: Observations,
+        *,
+        moment: int | None,
+        state_folder: Path,
+        progress: Progress,
+    ) -> Fitted:
+        """Return the scene's Gaussians, in the world of its views.
+
+        Args:
+            moment: of a moving scene; None: the scene stands still.
+            state_folder: where a killed fit goes on from; it is removed by the caller.
+
+        Raises:
+            InputError: no depth is known in any frame; the decoder cannot read these views, or
+                gives no Gaussians.
+        """
+        start = self._start(scene, observations, moment)
+        steps = self._steps(moment)
+        if steps == 0:
+            return Fitted.unchanged(start)
+        return fit(
+            start,
+            observations.read,
+            observations.kept_back,
+            self.params.fit.model_copy(update={"steps": steps}),
+            self.rendering,
+            seed=self.seed,
+            device=self.device,
+            state_folder=state_folder,
+            progress=progress,
+        )
+
+    def _steps(self, moment: int | None) -> int:
+        if self.params.method == "unproject":
+            return 0
+        if self.params.method == "decoder":
+            return self.params.refine_steps
+        return self.params.fit.steps if moment is None else self.params.moment_steps
+
+    def _start(
+        self, scene: SceneSource, observations: Observations, moment: int | None
+    ) -> Gaussians:
+        if self.params.method == "decoder":
+            return self._decoded(scene, moment)
+        if not bool(observations.read.depth_valid.any()):
+            raise InputError(
+                "no depth is known in any frame that is read",
+                where=f"scene {scene.scene_id}",
+                fix="give depth of your own, or annotate with a depth model (docs/inputs.md)",
+            )
+        params = self.params.unproject
+        if moment is not None:  # each of its few frames is of another view
+            params = params.model_copy(update={"frame_stride": 1})
+        made = unproject_frames(observations.read, params, seed=self.seed)
+        return made.to(self.device)
+
+    def _decoded(self, scene: SceneSource, moment: int | None) -> Gaussians:
+        assert self.decoder is not None, "the method decoder has one"
+        assert self.codec is not None, "the method decoder has a codec"
+        if moment is not None and not self.decoder.params.dynamic:
+            raise InputError(
+                "this scene moves, and the decoder reconstructs scenes that stand still",
+                where=f"scene {scene.scene_id}",
+                fix="give the weights of a dynamic decoder, or take --method fit",
+            )
+        phase = self.decoder.phase
+        forward = [view for view in scene.views if not view.motion_reversed]
+        read = forward[: None if phase is None else phase.max_views]
+        at = None if moment is None else float(moment)
+        gaussians = self.decoder.reconstruct(read, self.codec, moment=at)
+        if not len(gaussians):
+            raise InputError(
+                "the decoder's pruning leaves no Gaussian",
+                where=f"scene {scene.scene_id}",
+                fix="give weights that were trained with a lower prune_ratio",
+            )
+        return gaussians

@@ -1,0 +1,219 @@
+"""Reconstruct one scene: its Gaussians, then the files that people and other programs open."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lyra_data.camera_paths import render_path, write_camera_path
+from lyra_data.engine.progress import Progress
+from lyra_data.engine.provenance import engine_version
+from lyra_data.media.video.writing import write_video
+from lyra_data.scene.cameras import Cameras
+from lyra_data.scene.pixel_values import unit_from_bytes
+from lyra_model.export.ply import write_ply
+from lyra_model.metrics.psnr import psnr
+from lyra_model.reconstruction.methods import Reconstructor
+from lyra_model.reconstruction.moments import Moment, make_moments
+from lyra_model.reconstruction.quality import reach
+from lyra_model.reconstruction.scene_source import SceneSource
+from lyra_model.reconstruction.videos import Shot, film, shots_of
+from lyra_model.rendering import render
+from lyra_model.viewer.page import ScenePage, write_scene_page
+
+SCENE_PLY, SCENE_PAGE, CAMERAS, REPORT = "scene.ply", "scene.html", "cameras.json", "report.json"
+DEPTH_VIDEO = "depth.mp4"
+
+FORMAT = 1
+"""Of report.json."""
+
+
+def reconstruct_scene(
+    reconstructor: Reconstructor,
+    scene: SceneSource,
+    folder: Path,
+    *,
+    scratch: Path,
+    key: str,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Write everything about a scene into an empty folder, and return what report.json holds.
+
+    scene.ply (of the middle moment, where it moves, the others beside it in moments/), scene.html,
+    video.mp4 and others, depth.mp4, cameras.json and report.json.
+
+    Args:
+        scratch: folder of the whole pipeline's unfinished work.
+        key: names everything that shapes the scene's Gaussians.
+
+    Raises:
+        InputError: as `Reconstructor.make`.
+        StorageError: the disk refuses.
+    """
+    began = time.monotonic()
+    moments = make_moments(reconstructor, scene, scratch, key, progress)
+    middle = moments[len(moments) // 2]
+    write_ply(middle.gaussians, folder / SCENE_PLY)
+    if scene.moves:
+        (folder / "moments").mkdir()
+        for moment in moments:
+            write_ply(moment.gaussians, folder / "moments" / f"{moment.index:05d}.ply")
+
+    shots = _shots(reconstructor, scene, len(moments))
+    _write_videos(reconstructor, shots, moments, folder, progress)
+    write_camera_path(
+        {shot.name: shot.cameras for shot in shots},
+        folder / CAMERAS,
+        fps=reconstructor.params.video.fps,
+    )
+    report = _report(reconstructor, scene, moments)
+    write_scene_page(folder / SCENE_PAGE, _page(reconstructor, scene, moments, shots, report))
+    report["run"] = {
+        "seconds": round(time.monotonic() - began, 2),
+        "peak_memory_bytes": peak_memory_bytes(),
+    }
+    (folder / REPORT).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    return report
+
+
+def peak_memory_bytes() -> int:
+    """Return the most memory that this process has held at a time, that of a GPU not among it."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _shots(reconstructor: Reconstructor, scene: SceneSource, num_moments: int) -> list[Shot]:
+    video = reconstructor.params.video
+    path = render_path(
+        video.path,
+        scene.source_camera,
+        centre_depth=scene.centre_depth,
+        num_frames=video.num_frames,
+        amplitude_degrees=video.amplitude_degrees,
+        amplitude_depth=video.amplitude_depth,
+    )
+    return shots_of(path, scene.source_camera, num_moments)
+
+
+def _write_videos(
+    reconstructor: Reconstructor,
+    shots: Sequence[Shot],
+    moments: Sequence[Moment],
+    folder: Path,
+    progress: Progress,
+) -> None:
+    fps = reconstructor.params.video.fps
+    gaussians = [moment.gaussians for moment in moments]
+    progress.start("Rendering videos", sum(len(shot.moments) for shot in shots), "frames")
+    for shot in shots:
+        made = film(shot, gaussians, reconstructor.rendering, progress)
+        write_video(made.frames, folder / f"{shot.name}.mp4", fps=fps, lossless=False)
+        if shot is shots[0]:
+            write_video(made.depth_pictures, folder / DEPTH_VIDEO, fps=fps, lossless=False)
+    progress.finish()
+
+
+def _report(
+    reconstructor: Reconstructor, scene: SceneSource, moments: Sequence[Moment]
+) -> dict[str, Any]:
+    """Return what is known of a reconstruction, as plain JSON values."""
+    first, params = scene.views[0], reconstructor.params
+    middle = moments[len(moments) // 2]
+    return {
+        "format": FORMAT,
+        "engine_version": engine_version(),
+        "scene_id": scene.scene_id,
+        "method": params.method,
+        "moves": scene.moves,
+        "gaussians": len(middle.gaussians),
+        "views": {
+            "trajectories": [
+                view.trajectory + (" reversed" if view.motion_reversed else "")
+                for view in scene.views
+            ],
+            "frames": scene.num_frames,
+            "height": first.cameras.height,
+            "width": first.cameras.width,
+            "depth_scale": first.depth_scale,
+        },
+        "source": {
+            name.removeprefix("source_"): value
+            for name, value in sorted(first.provenance.items())
+            if name.startswith("source_")
+        },
+        "made_by": {
+            name: value
+            for name, value in sorted(first.provenance.items())
+            if name.startswith(("teacher", "codec", "prompt"))
+        },
+        "frames_read": _pooled([moment.facts["frames_read"] for moment in moments]),
+        "held_out": _pooled([moment.facts["held_out"] for moment in moments]),
+        "real_photos": _real_photos(reconstructor, scene, moments),
+        "reach": {
+            name: asdict(one)
+            for name, one in reach(
+                middle.gaussians, scene.source_camera, scene.centre_depth, reconstructor.rendering
+            ).items()
+        },
+        "moments": [moment.facts for moment in moments],
+        "settings": {
+            "reconstruct": params.model_dump(mode="json"),
+            "rendering": reconstructor.rendering.model_dump(mode="json"),
+            "seed": reconstructor.seed,
+            "device": reconstructor.device.type,
+        },
+    }
+
+
+def _pooled(facts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the mean PSNR over moments, with the number of frames behind it."""
+    return {
+        "psnr_db": sum(one["psnr_db"] for one in facts) / len(facts),
+        "frames": sum(one["frames"] for one in facts),
+    }
+
+
+def _real_photos(
+    reconstructor: Reconstructor, scene: SceneSource, moments: Sequence[Moment]
+) -> dict[str, Any] | None:
+    """Return the PSNR of pictures at the cameras of real photos, which the first moment shows."""
+    if not scene.real_photos:
+        return None
+    photos = []
+    for photo in scene.real_photos:
+        camera = photo.camera.to(reconstructor.device)
+        made = render(moments[0].gaussians, camera, reconstructor.rendering).rgb.cpu()
+        value = float(psnr(made, unit_from_bytes(photo.frame[None])).values[0])
+        photos.append({"name": photo.name, "psnr_db": value})
+    return {"psnr_db": sum(one["psnr_db"] for one in photos) / len(photos), "photos": photos}
+
+
+def _page(
+    reconstructor: Reconstructor,
+    scene: SceneSource,
+    moments: Sequence[Moment],
+    shots: Sequence[Shot],
+    report: dict[str, Any],
+) -> ScenePage:
+    paths: dict[str, Cameras] = {shots[0].name: shots[0].cameras}
+    if not scene.moves:  # of a moving scene, a path goes through many moments
+        paths |= {view.trajectory: view.cameras for view in scene.views}
+    made = {"fit": "fitted to its views", "unproject": "unprojected", "decoder": "decoded"}
+    return ScenePage(
+        title=scene.scene_id,
+        caption=f"{report['gaussians']:,} Gaussians, {made[reconstructor.params.method]}",
+        moments=tuple(moment.gaussians.to(torch.device("cpu")) for moment in moments),
+        camera=scene.source_camera,
+        paths=paths,
+        rendering=reconstructor.rendering,
+        centre_depth=scene.centre_depth,
+        unit="m" if scene.views[0].depth_scale == "metric" else "units",
+    )

@@ -1,0 +1,151 @@
+"""reconstruct INPUT...: a project is made of the inputs, and run as far as their scenes."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.text import Text
+
+from lyra_data.engine.atomic import folder_atomically, link_or_copy
+from lyra_data.engine.errors import InputError
+from lyra_data.engine.progress import Progress, silent
+from lyra_model.reconstruction.reconstruct import REPORT, SCENE_PAGE
+from stages.reconstruct import describe, run_reconstruct
+from stages.summary import Summary, counted
+from stages.verbs.project import run_stages
+from stages.verbs.scene_inputs import SceneProject, project_of
+from stages.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Request:
+    """What `lyra-data reconstruct` was asked for.
+
+    Attributes:
+        inputs: paths, names of built-in sources, URIs, DATASET#SCENE.
+        prompt: text to paint a picture of; None: none.
+        output: where scenes are put; None: in the project.
+        changes: keys of section reconstruct that get other values.
+        steps: of fitting; None: as the preset has it.
+        pixels: of a scene's pictures, about; None: as suits the input.
+        render_path: the camera's way; None: as the preset has it.
+        project: its folder; None: below runs/.
+    """
+
+    inputs: tuple[str, ...]
+    prompt: str | None
+    output: Path | None
+    changes: Mapping[str, Any]
+    steps: int | None
+    pixels: int | None
+    render_path: str | None
+    preset: str
+    project: Path | None
+
+
+def reconstruct_inputs(
+    request: Request, *, progress: Progress = silent, **options: Any
+) -> Summary:
+    """Make the scenes of some inputs; what is finished is not done again.
+
+    Args:
+        options: device, offload and workers, as `run_project` takes them.
+
+    Raises:
+        InputError: an input is none that is known, or something that this command did not write
+            stands where a scene is to be put.
+        LyraError: as the stage that fails.
+    """
+    if request.output is not None:
+        _require_replaceable(request.output)
+    project = project_of(
+        request.inputs,
+        prompt=request.prompt,
+        folder=request.project,
+        preset=request.preset,
+        pixels=request.pixels,
+    )
+    workspace = Workspace(project.folder.resolve())
+    run_stages(workspace, project.stages, progress=progress, **options)
+    made = run_reconstruct(
+        workspace.root / "params.yaml",
+        device=options.get("device"),
+        changes=_changes(request, project),
+        progress=progress,
+    )
+    folders = {scene: Path(facts["folder"]) for scene, facts in made.facts["scenes"].items()}
+    if request.output is not None:
+        folders = _put(folders, request.output)
+    reports = {scene: facts["report"] for scene, facts in made.facts["scenes"].items()}
+    return Summary(
+        "reconstruct",
+        f"{counted(len(folders), 'scene')}: {', '.join(map(str, folders.values()))}",
+        {
+            "project": str(project.folder),
+            "scenes": {
+                scene: {"folder": str(folder), "report": reports[scene]}
+                for scene, folder in folders.items()
+            },
+        },
+        (
+            *(Text(describe(report)) for report in reports.values()),
+            *(Text(f"open in a browser: {folder / SCENE_PAGE}") for folder in folders.values()),
+        ),
+    )
+
+
+def _changes(request: Request, project: SceneProject) -> dict[str, Any]:
+    """Return keys of section reconstruct with their values, as the command line has them."""
+    section: dict[str, Any] = dict(request.changes)
+    values = project.section
+    if request.steps is not None:
+        section["fit"] = {**values["fit"], "steps": request.steps}
+        section["moment_steps"] = request.steps
+    if request.render_path is not None:
+        name = request.render_path
+        path = name if "." not in name and "/" not in name else str(Path(name).absolute())
+        section["video"] = {**values["video"], "path": path}
+    if "weights" in section and Path(section["weights"]).is_dir():
+        section["weights"] = str(Path(section["weights"]).absolute())
+    return section
+
+
+def _require_replaceable(output: Path) -> None:
+    """Refuse a folder that holds anything but scenes of ours.
+
+    Raises:
+        InputError: it does.
+    """
+    if not output.exists():
+        return
+    entries = list(output.iterdir()) if output.is_dir() else None
+    is_ours = entries is not None and (
+        not entries
+        or (output / REPORT).is_file()
+        or all((entry / REPORT).is_file() for entry in entries)
+    )
+    if not is_ours:
+        raise InputError(
+            "something stands here that `lyra-data reconstruct` did not write",
+            where=str(output),
+            fix="give another --output, or move it away",
+        )
+
+
+def _put(folders: Mapping[str, Path], output: Path) -> dict[str, Path]:
+    """Put scenes at `output`, one in it, several each in a folder of its own."""
+    placed = {}
+    with folder_atomically(output) as temporary:
+        for scene, folder in folders.items():
+            inner = "" if len(folders) == 1 else scene
+            shutil.copytree(
+                folder, temporary / inner, copy_function=link_or_copy, dirs_exist_ok=True
+            )
+            placed[scene] = output / inner
+    return placed
+
+

@@ -1,0 +1,232 @@
+"""Inputs of reconstruct: what each is, and the project that their scenes are made in."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lyra_data.annotation.annotate import AnnotateParams
+from lyra_data.dataset.checks import is_dataset
+from lyra_data.dataset.reading.reader import SceneDataset
+from lyra_data.engine.atomic import link_or_copy
+from lyra_data.engine.documents import read_json_object
+from lyra_data.engine.errors import InputError
+from lyra_data.sources.detection import source_params_of
+from lyra_data.sources.prompt import prompt_scene
+from lyra_data.views.store import VIEW_FILE, content_hash, view_files, view_path, write_view
+from stages.params import load_section, load_seed, load_yaml
+from stages.presets import preset_file
+from stages.verbs.project import is_free, new_project_folder, write_project
+from stages.verbs.project_choice import RUNS, made_project
+from stages.verbs.scene_size import scene_size
+
+BUILT_IN = ("motorcycle",)
+"""Sources that need no file."""
+
+GENERATING = ("annotate", "generate")
+"""Stages that make views."""
+
+VIEWS = Path("outputs") / "views"
+
+ORIGIN = "lyra-origin.json"
+"""File, in a project whose views were not generated in it, of where they come from."""
+
+
+@dataclass(frozen=True)
+class SceneProject:
+    """A project to reconstruct scenes in.
+
+    Attributes:
+        stages: those that make its views; none where the views are there.
+    """
+
+    folder: Path
+    stages: tuple[str, ...]
+
+    @property
+    def section(self) -> dict[str, Any]:
+        """Return section reconstruct of its params.yaml, as it stands there."""
+        return load_yaml(self.folder / "params.yaml")["reconstruct"]
+
+
+def project_of(
+    inputs: Sequence[str],
+    *,
+    prompt: str | None,
+    folder: Path | None,
+    preset: str,
+    pixels: int | None,
+) -> SceneProject:
+    """Return the project of some inputs; it is made where there is none.
+
+    Raises:
+        InputError: an input is none that is known, or inputs of kinds that do not go together; the
+            folder's project is another one's.
+        ParamsError: there is no such preset.
+    """
+    if prompt is not None:
+        if inputs:
+            raise InputError(
+                "a prompt and inputs are given", where="--prompt", fix="give one of them"
+            )
+        return _of_prompt(prompt, folder, preset, pixels)
+    views = [name for name in inputs if _holds_views(name)]
+    if views and len(inputs) > 1:
+        raise InputError(
+            "views that are there are reconstructed alone",
+            where=views[0],
+            fix="name it without other inputs",
+        )
+    if views:
+        return _of_views(views[0], folder, preset)
+    built_in = [name for name in inputs if name in BUILT_IN and not Path(name).exists()]
+    if built_in and len(inputs) > 1:
+        raise InputError(
+            "the built-in scene is reconstructed alone",
+            where=built_in[0],
+            fix="name it without other inputs",
+        )
+    if built_in:
+        return _of_source({"name": built_in[0]}, folder, preset, pixels)
+    paths = [Path(name) for name in inputs]
+
+    def size() -> tuple[int, int]:
+        source = source_params_of(paths[0].absolute())
+        return scene_size(source, pixels, Path())
+
+    return SceneProject(made_project(folder, paths, preset, size=size), GENERATING)
+
+
+def _of_source(
+    source: dict[str, Any], folder: Path | None, preset: str, pixels: int | None
+) -> SceneProject:
+    """Return the project of a source that needs no file."""
+    size = scene_size(source, pixels, Path())
+    origin = {"source": source, "preset": preset, "height": size[0], "width": size[1]}
+
+    def fill(made: Path) -> None:
+        write_project(made, preset, [source], size=size)
+
+    name = source.get("scene_id", source["name"])
+    return SceneProject(_project_from(origin, folder, name, fill), GENERATING)
+
+
+def _of_prompt(prompt: str, folder: Path | None, preset: str, pixels: int | None) -> SceneProject:
+    if not prompt.strip():
+        raise InputError(
+            f"the prompt {prompt!r} is empty", where="--prompt", fix="say what the picture shows"
+        )
+    params_file = preset_file(preset)
+    annotate = load_section(params_file, "annotate", AnnotateParams)
+    scene = prompt_scene(prompt, annotate.text_to_image, seed=load_seed(params_file))
+    return _of_source(scene.model_dump(mode="json"), folder, preset, pixels)
+
+
+def _of_views(name: str, folder: Path | None, preset: str) -> SceneProject:
+    """Return the project of views that are there: a folder of them, or a scene of a dataset."""
+    if _is_folder_of_views(name):
+        files = _view_files(Path(name))
+        origin = {"views": [content_hash(path) for path in files], "preset": preset}
+
+        def fill(made: Path) -> None:
+            write_project(made, preset, [])
+            for path in files:
+                target = made / VIEWS / path.parent.name / path.name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                link_or_copy(path.resolve(), target)
+
+        return SceneProject(_project_from(origin, folder, files[0].parent.name, fill), ())
+    uri, _, scene = name.partition("#")
+    dataset = SceneDataset(uri)
+    scene_id = _scene_of(dataset, scene, name)
+    origin = {
+        "dataset_hash": dataset.manifest.dataset_hash,
+        "scene_id": scene_id,
+        "preset": preset,
+    }
+
+    def fill_from_dataset(made: Path) -> None:
+        write_project(made, preset, [])
+        for view in dataset[scene_id].read_views():
+            path = view_path(made / VIEWS, scene_id, view.view_index, view.trajectory)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_view(path, view)
+
+    return SceneProject(_project_from(origin, folder, scene_id, fill_from_dataset), ())
+
+
+def _scene_of(dataset: SceneDataset, scene: str, where: str) -> str:
+    """Return the scene that is named, or the only one."""
+    if scene:
+        return dataset.entry(scene).scene_id
+    if len(dataset) == 1:
+        return dataset.scene_ids[0]
+    some = ", ".join(dataset.scene_ids[:5])
+    raise InputError(
+        f"this dataset has {len(dataset)} scenes ({some}, ...), and none is named",
+        where=where,
+        fix=f"name one: {where}#{dataset.scene_ids[0]}",
+    )
+
+
+def _holds_views(name: str) -> bool:
+    return _is_folder_of_views(name) or is_dataset(name.partition("#")[0])
+
+
+def _is_folder_of_views(name: str) -> bool:
+    """Return whether a folder holds a scene's views, or scenes' folders of views."""
+    folder = Path(name)
+    if not folder.is_dir():
+        return False
+    return any(VIEW_FILE.fullmatch(path.name) for path in folder.glob("*")) or any(
+        VIEW_FILE.fullmatch(path.name) for path in folder.glob("*/*.parquet")
+    )
+
+
+def _view_files(folder: Path) -> list[Path]:
+    """Return the files of a folder of one scene's views, or of a folder of such folders."""
+    if any(VIEW_FILE.fullmatch(path.name) for path in folder.iterdir()):
+        whole = folder.resolve()
+        return [path for path in view_files(whole.parent) if path.parent == whole]
+    return view_files(folder)
+
+
+def _project_from(
+    origin: Mapping[str, Any], folder: Path | None, name: str, fill: Callable[[Path], None]
+) -> Path:
+    """Return the project of an origin; where there is none, a new one that `fill` fills.
+
+    Args:
+        folder: of the project; None: the first of runs/NAME, runs/NAME_2, ... that is of this
+            origin or free.
+
+    Raises:
+        InputError: the folder holds something else.
+    """
+    names = (name if number == 1 else f"{name}_{number}" for number in itertools.count(1))
+    for candidate in [folder] if folder is not None else (RUNS / one for one in names):
+        if _origin_of(candidate) == origin:
+            return candidate
+        if is_free(candidate):
+            with new_project_folder(candidate) as made:
+                text = json.dumps(origin, indent=1, sort_keys=True)
+                (made / ORIGIN).write_text(text + "\n", encoding="utf-8")
+                fill(made)
+            return candidate
+    raise InputError(
+        "this folder was made of something else",
+        where=str(folder),
+        fix="give another --project, or none",
+    )
+
+
+def _origin_of(folder: Path) -> dict[str, Any] | None:
+    """Return what a project without inputs was made of; None where there is no such project."""
+    path = folder / ORIGIN
+    if not path.is_file():
+        return None
+    return read_json_object(path, kind="origin of a project", fix=f"move {folder} away")

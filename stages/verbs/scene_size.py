@@ -1,0 +1,56 @@
+"""The size of a scene's pictures: as many pixels as asked for, in the shape of the input."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lyra_data.sources import SOURCES
+from lyra_data.sources.base import Source
+
+MULTIPLE = 16
+"""Sides are multiples of it: 8 for a latent, two latents for a token of the decoder."""
+
+PIXELS_OF_PICTURE, PIXELS_OF_VIDEO = 384 * 256, 256 * 192
+"""Of a scene's pictures where nobody says otherwise; a video is reconstructed many times over."""
+
+PROMPTED = (704, 1280)
+"""Height and width of pictures that are yet to be painted, as the presets have it."""
+
+
+def scene_size(source: Mapping[str, Any], pixels: int | None, root: Path) -> tuple[int, int]:
+    """Return height and width of a source's scene, both multiples of 16.
+
+    The shape is the source's as nearly as multiples allow; it is never larger than the source,
+    unless that is smaller than 16 pixels.
+
+    Args:
+        source: its params, as they stand in params.yaml.
+        pixels: about so many are asked for; None: as suits a picture or a video.
+        root: the folder that relative paths start from.
+
+    Raises:
+        InputError: as `Source.read`.
+    """
+    if source["name"] == "prompt":
+        return fitted_size(*PROMPTED, pixels or PIXELS_OF_PICTURE)
+    values = dict(source)
+    if "max_frames" in values:
+        values["max_frames"] = 2  # one would be refused as no video
+    kind: Any = SOURCES.kind(values["name"], where="INPUT")
+    reader: Source = kind(kind.Params.parse(values, where="INPUT"))
+    frames = reader.read(root).frames
+    default = PIXELS_OF_VIDEO if len(frames) > 1 else PIXELS_OF_PICTURE
+    return fitted_size(*frames.shape[-2:], pixels or default)
+
+
+def fitted_size(height: int, width: int, pixels: int) -> tuple[int, int]:
+    """Return the multiples of 16 nearest to a picture of this shape with about so many pixels."""
+    scale = min(1.0, math.sqrt(pixels / (height * width)))
+    return _multiple(height * scale), _multiple(width * scale)
+
+
+def _multiple(length: float) -> int:
+    return max(MULTIPLE, round(length / MULTIPLE) * MULTIPLE)
