@@ -47,6 +47,7 @@ CHECKED = [
     "lyra_model.losses",
     "lyra_model.metrics",
     "lyra_model.export",
+    "lyra_model.fitting",
     "lyra_model.rendering.base",
     "lyra_model.rendering.cpu",
     "lyra_model.rendering.deferred",

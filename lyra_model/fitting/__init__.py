@@ -1,0 +1,1 @@
+"""Fitting: frames with depth become Gaussians, and Gaussians are optimised against frames."""

@@ -1,0 +1,27 @@
+"""Measure how well Gaussians show frames."""
+
+from __future__ import annotations
+
+import torch
+
+from lyra_model.batches.targets import Targets
+from lyra_model.gaussians import Gaussians
+from lyra_model.metrics.psnr import psnr
+from lyra_model.rendering import render
+from lyra_model.rendering.base import RenderingParams
+
+
+@torch.no_grad()
+def mean_psnr_db(gaussians: Gaussians, targets: Targets, rendering: RenderingParams) -> float:
+    """Return the mean of the frames' PSNR in decibels; memory holds one rendered frame."""
+    values = []
+    for frame in range(len(targets)):
+        one = targets[[frame]].to(gaussians.means.device)
+        values.append(psnr(render(gaussians, one.cameras, rendering).rgb, one.rgb).mean)
+    return sum(values) / len(values)
+
+
+def even_choice(targets: Targets, most: int) -> Targets:
+    """Return at most so many of the frames, evenly spaced, in order."""
+    chosen = torch.linspace(0, len(targets) - 1, min(most, len(targets))).long()
+    return targets[chosen.tolist()]
