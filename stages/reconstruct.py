@@ -9,14 +9,13 @@ from typing import Any
 import torch
 from rich.text import Text
 
-from lyra_data.engine.errors import ParamsError
 from lyra_data.engine.placement import Placement
 from lyra_data.engine.progress import Progress, silent
 from lyra_data.generation.params import GenerateParams
 from lyra_data.models.codecs import CODECS
 from lyra_model.phases.phase_params import is_external, require_phase
-from lyra_model.phases.trained_decoder import load_decoder
 from lyra_model.phases.train_params import TrainParams
+from lyra_model.phases.trained_decoder import load_decoder
 from lyra_model.reconstruction.methods import Reconstructor
 from lyra_model.reconstruction.params import ReconstructParams
 from lyra_model.reconstruction.scenes import Folders, reconstruct_scenes
@@ -44,7 +43,6 @@ def run_reconstruct(
     params = ReconstructParams.parse({**values, **(changes or {})}, where="reconstruct")
     generate = load_section(params_file, "generate", GenerateParams)
     train = load_section(params_file, "train", TrainParams)
-    check_frames(params, generate)
     placement = Placement.asked_for(device, "none", workspace.root)
     reconstructor, identity = _reconstructor(
         params, train, generate, placement, workspace, seed=load_seed(params_file)
@@ -90,16 +88,6 @@ def describe(report: Mapping[str, Any]) -> str:
     if report["real_photos"] is not None:
         parts.append(f"real photos {report['real_photos']['psnr_db']:.1f} dB")
     return f"{report['scene_id']}: {', '.join(parts)}"
-
-
-def check_frames(params: ReconstructParams, generate: GenerateParams) -> None:
-    """Raise ParamsError where no frame of a view would be left to read."""
-    if params.held_out_frames >= generate.num_frames:
-        raise ParamsError(
-            f"{params.held_out_frames} held-out frames of views of {generate.num_frames}",
-            where="params.yaml: reconstruct.held_out_frames",
-            fix=f"take {generate.num_frames - 1} or fewer",
-        )
 
 
 def _reconstructor(

@@ -58,7 +58,7 @@ class Reconstructor:
         start = self._start(scene, observations, moment)
         steps = self._steps(moment)
         if steps == 0:
-            return Fitted.unchanged(start)
+            return Fitted(start.detach().to("cpu"), steps=0, best_step=0, history=[])
         return fit(
             start,
             observations.read,
@@ -92,8 +92,7 @@ class Reconstructor:
         params = self.params.unproject
         if moment is not None:  # each of its few frames is of another view
             params = params.model_copy(update={"frame_stride": 1})
-        made = unproject_frames(observations.read, params, seed=self.seed)
-        return made.to(self.device)
+        return unproject_frames(observations.read, params, seed=self.seed)
 
     def _decoded(self, scene: SceneSource, moment: int | None) -> Gaussians:
         assert self.decoder is not None, "the method decoder has one"

@@ -90,16 +90,12 @@ def make_moments(
                 shutil.rmtree(states, ignore_errors=True)
         item = store.folder / moment_key
         facts = read_json_object(item / FACTS, kind="facts of a moment", fix=f"delete {item}")
-        moments.append(
-            Moment(index, read_ply(item / GAUSSIANS).to(reconstructor.device), facts)
-        )
+        moments.append(Moment(index, read_ply(item / GAUSSIANS).to(reconstructor.device), facts))
     return moments
 
 
-def observe(
-    reconstructor: Reconstructor, scene: SceneSource, moment: int | None
-) -> Observations:
-    """Return the frames that are read and kept back, of a moment or of a scene that stands still."""
+def observe(reconstructor: Reconstructor, scene: SceneSource, moment: int | None) -> Observations:
+    """Return the frames that are read and kept back, of one moment or of a still scene."""
     params = reconstructor.params
     if moment is not None:
         return observations_at(scene, moment)
@@ -121,18 +117,16 @@ def _make(
         scene, observations, moment=moment, state_folder=states, progress=progress
     )
     seconds = time.monotonic() - began
-    gaussians = fitted.gaussians.detach()
+    gaussians = fitted.gaussians.to(reconstructor.device)
     rendering = reconstructor.rendering
     return gaussians, {
         "moment": moment,
         "gaussians": len(gaussians),
-        "steps": fitted.steps_done,
+        "steps": fitted.steps,
         "best_step": fitted.best_step,
         "frames_read": {
             "frames": len(observations.read),
-            "psnr_db": mean_psnr_db(
-                gaussians, observations.read, rendering, most=MEASURED_FRAMES
-            ),
+            "psnr_db": mean_psnr_db(gaussians, observations.read, rendering, most=MEASURED_FRAMES),
         },
         "held_out": {
             "frames": len(observations.kept_back),

@@ -7,27 +7,26 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from lyra_data.engine.params import Params
-from lyra_model.fitting.fit import FitParams
+from lyra_model.fitting.params import FitParams
 from lyra_model.fitting.unproject import UnprojectParams
 
 Method = Literal["fit", "unproject", "decoder"]
-
-PathName = Literal["orbit", "arc", "dolly"]
 
 
 class VideoParams(Params):
     """The videos of a scene.
 
     Attributes:
-        path: of the camera: "orbit" goes around the scene's centre, "arc" from side to side,
-            "dolly" forwards and back. All of them end where they start.
+        path: of the camera: orbit goes around the scene's centre, arc from side to side, dolly
+            forwards and back, and all of them end where they start; or a file of cameras
+            (docs/camera-paths.md), relative to the folder of params.yaml, or absolute.
         num_frames: of a video; of a moving scene's, moments are repeated.
         fps: frames per second.
         amplitude_degrees: how far orbit and arc turn about the scene's centre.
         amplitude_depth: how far dolly goes, in units of the depth of the scene's centre.
     """
 
-    path: PathName
+    path: Annotated[str, Field(min_length=1)]
     num_frames: Annotated[int, Field(ge=2, le=10_000)]
     fps: Annotated[float, Field(gt=0, le=240)]
     amplitude_degrees: Annotated[float, Field(gt=0, le=60)]

@@ -53,7 +53,7 @@ class Reach:
 def mean_psnr_db(
     gaussians: Gaussians, targets: Targets, rendering: RenderingParams, *, most: int | None = None
 ) -> float:
-    """Return the mean over frames of the PSNR of their pictures, rendered one by one.
+    """Return the mean over frames of the PSNR, in dB, of their pictures, rendered one by one.
 
     Args:
         most: at most so many frames are measured, evenly chosen.
@@ -115,5 +115,3 @@ def _moved(
     centre = pose.new_tensor([0.0, 0.0, centre_depth])
     turned = invert_rigid(look_at(offset[None], centre[None], reference_translation=False))
     return Cameras(pose @ turned, camera.intrinsics, camera.height, camera.width)
-
-

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-
 from lyra_data.camera_paths import render_path, write_camera_path
+
 from lyra_data.engine.progress import Progress
 from lyra_data.engine.provenance import engine_version
 from lyra_data.media.video.writing import write_video

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lyra_data.engine.errors import InputError
+from lyra_data.engine.errors import InputError, ParamsError
 from lyra_data.generation.trajectories import median_centre_depth
 from lyra_data.scene.cameras import Cameras
 from lyra_data.scene.clip import Clip
@@ -112,7 +112,12 @@ def still_observations(
         ParamsError: no frame would be left to read.
     """
     num_read = scene.num_frames - held_out_frames
-    assert num_read > 0, "checked with the params"
+    if num_read < 1:
+        raise ParamsError(
+            f"{held_out_frames} held-out frames of views of {scene.num_frames}",
+            where="params.yaml: reconstruct.held_out_frames",
+            fix=f"take {scene.num_frames - 1} or fewer",
+        )
     count = min(frames_per_view, num_read)
     leading = torch.linspace(0, num_read - 1, count).round().long().tolist()
     tail = list(range(num_read, scene.num_frames))

@@ -1,4 +1,4 @@
-"""reconstruct: a picture, a video, words, a clip, views or a dataset's scene, as a scene to turn."""
+"""reconstruct: pictures, videos, words, clips, views or datasets' scenes, made scenes to turn."""
 
 from __future__ import annotations
 

@@ -47,9 +47,7 @@ class Request:
     project: Path | None
 
 
-def reconstruct_inputs(
-    request: Request, *, progress: Progress = silent, **options: Any
-) -> Summary:
+def reconstruct_inputs(request: Request, *, progress: Progress = silent, **options: Any) -> Summary:
     """Make the scenes of some inputs; what is finished is not done again.
 
     Args:
@@ -147,5 +145,3 @@ def _put(folders: Mapping[str, Path], output: Path) -> dict[str, Path]:
             )
             placed[scene] = output / inner
     return placed
-
-
