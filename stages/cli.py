@@ -31,6 +31,7 @@ from stages.verbs.dedup import dedup_scenes
 from stages.verbs.export import export
 from stages.verbs.inspection import inspect
 from stages.verbs.project_commands import init, run
+from stages.verbs.reconstruct import reconstruct
 from stages.verbs.stats import stats
 from stages.verbs.weights import weights_app
 
@@ -44,8 +45,9 @@ app = typer.Typer(
     help=(
         "From a photo or a video to an evaluated 3D Gaussian scene, one reproducible stage at a "
         "time.\n\n"
+        "A scene of your own in one command: `lyra-data reconstruct photo.jpg`.\n\n"
         "The stages run in this order: **annotate**, **generate**, **package**, **train**, "
-        "**evaluate**. `dvc repro` runs all of them and skips what is up to date; each verb here "
+        "**evaluate**, **reconstruct**. `dvc repro` runs all of them and skips what is up to date; each verb here "
         "runs one. Everything that changes results is in params.yaml."
     ),
 )
@@ -224,6 +226,9 @@ def evaluate(
     PSNR is in dB, SSIM and depth errors (mean absolute relative) have no unit.
     """
     run_stage("evaluate", params, json_output, device=device)
+
+
+app.command("reconstruct")(reconstruct)
 
 
 @app.command()

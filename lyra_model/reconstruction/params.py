@@ -22,15 +22,17 @@ class VideoParams(Params):
             (docs/camera-paths.md), relative to the folder of params.yaml, or absolute.
         num_frames: of a video; of a moving scene's, moments are repeated.
         fps: frames per second.
-        amplitude_degrees: how far orbit and arc turn about the scene's centre.
-        amplitude_depth: how far dolly goes, in units of the depth of the scene's centre.
+        amplitude: how far orbit and arc turn about the scene's centre, in degrees, and how far
+            dolly goes, as a share of the depth of that centre; null: as suits each.
+        scale: of a file's positions: metres, or centre_depth, units of the depth of the scene's
+            centre.
     """
 
     path: Annotated[str, Field(min_length=1)]
     num_frames: Annotated[int, Field(ge=2, le=10_000)]
     fps: Annotated[float, Field(gt=0, le=240)]
-    amplitude_degrees: Annotated[float, Field(gt=0, le=60)]
-    amplitude_depth: Annotated[float, Field(gt=0, lt=1)]
+    amplitude: float | None
+    scale: Literal["metres", "centre_depth"]
 
 
 class ReconstructParams(Params):

@@ -11,13 +11,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
-from lyra_data.camera_paths import render_path, write_camera_path
+from lyra_data.camera_paths.rendering import render_path
+from lyra_data.camera_paths.writing import write_cameras_json
 
 from lyra_data.engine.progress import Progress
 from lyra_data.engine.provenance import engine_version
 from lyra_data.media.video.writing import write_video
-from lyra_data.scene.cameras import Cameras
 from lyra_data.scene.pixel_values import unit_from_bytes
 from lyra_model.export.ply import write_ply
 from lyra_model.metrics.psnr import psnr
@@ -27,7 +26,8 @@ from lyra_model.reconstruction.quality import reach
 from lyra_model.reconstruction.scene_source import SceneSource
 from lyra_model.reconstruction.videos import Shot, film, shots_of
 from lyra_model.rendering import render
-from lyra_model.viewer.page import ScenePage, write_scene_page
+from lyra_model.viewer.scene_data import ViewerPath
+from lyra_model.viewer.scene_page import ScenePage, write_scene_page
 
 SCENE_PLY, SCENE_PAGE, CAMERAS, REPORT = "scene.ply", "scene.html", "cameras.json", "report.json"
 DEPTH_VIDEO = "depth.mp4"
@@ -69,13 +69,9 @@ def reconstruct_scene(
 
     shots = _shots(reconstructor, scene, len(moments))
     _write_videos(reconstructor, shots, moments, folder, progress)
-    write_camera_path(
-        {shot.name: shot.cameras for shot in shots},
-        folder / CAMERAS,
-        fps=reconstructor.params.video.fps,
-    )
+    write_cameras_json(shots[0].cameras, folder / CAMERAS, fps=reconstructor.params.video.fps)
     report = _report(reconstructor, scene, moments)
-    write_scene_page(folder / SCENE_PAGE, _page(reconstructor, scene, moments, shots, report))
+    write_scene_page(folder / SCENE_PAGE, _page(reconstructor, scene, moments, shots))
     report["run"] = {
         "seconds": round(time.monotonic() - began, 2),
         "peak_memory_bytes": peak_memory_bytes(),
@@ -97,8 +93,10 @@ def _shots(reconstructor: Reconstructor, scene: SceneSource, num_moments: int) -
         scene.source_camera,
         centre_depth=scene.centre_depth,
         num_frames=video.num_frames,
-        amplitude_degrees=video.amplitude_degrees,
-        amplitude_depth=video.amplitude_depth,
+        fps=video.fps,
+        amplitude=video.amplitude,
+        scale=video.scale,
+        is_metric=scene.views[0].depth_scale == "metric",
     )
     return shots_of(path, scene.source_camera, num_moments)
 
@@ -201,19 +199,26 @@ def _page(
     scene: SceneSource,
     moments: Sequence[Moment],
     shots: Sequence[Shot],
-    report: dict[str, Any],
 ) -> ScenePage:
-    paths: dict[str, Cameras] = {shots[0].name: shots[0].cameras}
-    if not scene.moves:  # of a moving scene, a path goes through many moments
-        paths |= {view.trajectory: view.cameras for view in scene.views}
+    paths = [ViewerPath(reconstructor.params.video.path, shots[0].cameras)]
+    if not scene.moves:  # of a moving scene, a view goes through many moments
+        paths += [ViewerPath(view.trajectory, view.cameras) for view in scene.views]
     made = {"fit": "fitted to its views", "unproject": "unprojected", "decoder": "decoded"}
     return ScenePage(
         title=scene.scene_id,
-        caption=f"{report['gaussians']:,} Gaussians, {made[reconstructor.params.method]}",
-        moments=tuple(moment.gaussians.to(torch.device("cpu")) for moment in moments),
+        made_by=f"{made[reconstructor.params.method]} by lyra-data {engine_version()}",
+        moments=tuple(moment.gaussians.to("cpu") for moment in moments),
         camera=scene.source_camera,
-        paths=paths,
-        rendering=reconstructor.rendering,
-        centre_depth=scene.centre_depth,
+        paths=tuple(paths),
+        near=reconstructor.rendering.near,
+        far=reconstructor.rendering.far,
         unit="m" if scene.views[0].depth_scale == "metric" else "units",
+        moments_per_second=_moments_per_second(scene, len(moments)),
+        pivot_depth=scene.centre_depth,
     )
+
+
+def _moments_per_second(scene: SceneSource, num_moments: int) -> float:
+    """Return how many of the moments pass in a second of the source's own time."""
+    seconds = (scene.num_frames - 1) / scene.views[0].fps
+    return max(1.0, (num_moments - 1) / seconds) if seconds > 0 else 1.0

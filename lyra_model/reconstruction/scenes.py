@@ -11,7 +11,7 @@ from typing import Any
 from lyra_data.clips.store import clip_hash, held_out_hash, read_clip, read_held_out
 from lyra_data.engine.atomic import folder_atomically, link_or_copy
 from lyra_data.engine.documents import read_json_object
-from lyra_data.engine.hashing import content_key
+from lyra_data.engine.hashing import content_key, sha256_of_file
 from lyra_data.engine.progress import Progress
 from lyra_data.engine.provenance import code_fingerprint
 from lyra_data.engine.scratch import CONTENTS_FILE, ScratchStore
@@ -20,7 +20,7 @@ from lyra_data.views.store import content_hash, read_view, view_files
 from lyra_model.reconstruction.methods import Reconstructor
 from lyra_model.reconstruction.reconstruct import REPORT, reconstruct_scene
 from lyra_model.reconstruction.scene_source import SceneSource, scene_source
-from lyra_model.viewer.page import page_fingerprint
+from lyra_model.viewer.scene_page import page_fingerprint
 
 STAGE = "reconstruct"
 
@@ -89,6 +89,7 @@ def reconstruct_scenes(
                 "rendering": reconstructor.rendering.model_dump(mode="json"),
                 "seed": reconstructor.seed,
                 "device": reconstructor.device.type,
+                "path": _path_hash(reconstructor.params.video.path),
                 "identity": dict(identity),
                 "code": code_fingerprint(__name__),
                 "page": page_fingerprint(),
@@ -127,6 +128,11 @@ def _read_scene(
         frames=frames,
         real_photos=read_held_out(photos),
     )
+
+
+def _path_hash(path: str) -> str | None:
+    """Return the hash of a file of cameras; None for a built-in path."""
+    return sha256_of_file(Path(path)) if Path(path).is_file() else None
 
 
 def _read_report(item: Path) -> dict[str, Any]:

@@ -15,13 +15,16 @@ from lyra_data.dataset.reading.reader import SceneDataset
 from lyra_data.engine.atomic import link_or_copy
 from lyra_data.engine.documents import read_json_object
 from lyra_data.engine.errors import InputError
+from lyra_data.engine.hashing import content_key
+from lyra_data.engine.progress import silent
 from lyra_data.sources.detection import source_params_of
 from lyra_data.sources.prompt import prompt_scene
 from lyra_data.views.store import VIEW_FILE, content_hash, view_files, view_path, write_view
 from stages.params import load_section, load_seed, load_yaml
 from stages.presets import preset_file
+from stages.verbs.convert import run_convert
 from stages.verbs.project import is_free, new_project_folder, write_project
-from stages.verbs.project_choice import RUNS, made_project
+from stages.verbs.project_choice import RUNS, made_project, project_name
 from stages.verbs.scene_size import scene_size
 
 BUILT_IN = ("motorcycle",)
@@ -128,20 +131,12 @@ def _of_prompt(prompt: str, folder: Path | None, preset: str, pixels: int | None
 
 def _of_views(name: str, folder: Path | None, preset: str) -> SceneProject:
     """Return the project of views that are there: a folder of them, or a scene of a dataset."""
-    if _is_folder_of_views(name):
-        files = _view_files(Path(name))
-        origin = {"views": [content_hash(path) for path in files], "preset": preset}
-
-        def fill(made: Path) -> None:
-            write_project(made, preset, [])
-            for path in files:
-                target = made / VIEWS / path.parent.name / path.name
-                target.parent.mkdir(parents=True, exist_ok=True)
-                link_or_copy(path.resolve(), target)
-
-        return SceneProject(_project_from(origin, folder, files[0].parent.name, fill), ())
-    uri, _, scene = name.partition("#")
-    dataset = SceneDataset(uri)
+    where, _, scene = name.partition("#")
+    if _is_folder_of_views(where):
+        return _of_view_files(Path(where), folder, preset)
+    if _is_lyra_layout(where):
+        return _of_lyra_layout(Path(where), scene, folder, preset)
+    dataset = SceneDataset(where)
     scene_id = _scene_of(dataset, scene, name)
     origin = {
         "dataset_hash": dataset.manifest.dataset_hash,
@@ -149,14 +144,59 @@ def _of_views(name: str, folder: Path | None, preset: str) -> SceneProject:
         "preset": preset,
     }
 
-    def fill_from_dataset(made: Path) -> None:
+    def fill(made: Path) -> None:
         write_project(made, preset, [])
-        for view in dataset[scene_id].read_views():
-            path = view_path(made / VIEWS, scene_id, view.view_index, view.trajectory)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_view(path, view)
+        _write_views(dataset, scene_id, made)
 
-    return SceneProject(_project_from(origin, folder, scene_id, fill_from_dataset), ())
+    return SceneProject(_project_from(origin, folder, scene_id, fill), ())
+
+
+def _of_view_files(views: Path, folder: Path | None, preset: str) -> SceneProject:
+    files = _view_files(views)
+    origin = {"views": [content_hash(path) for path in files], "preset": preset}
+
+    def fill(made: Path) -> None:
+        write_project(made, preset, [])
+        for path in files:
+            target = made / VIEWS / path.parent.name / path.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            link_or_copy(path.resolve(), target)
+
+    return SceneProject(_project_from(origin, folder, files[0].parent.name, fill), ())
+
+
+def _of_lyra_layout(layout: Path, scene: str, folder: Path | None, preset: str) -> SceneProject:
+    """Return the project of data in Lyra's layout, which becomes a dataset first."""
+    files = sorted(path for path in layout.rglob("*") if path.is_file()) or [layout]
+    stated = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    origin = {"lyra_layout": content_key({"files": stated}), "scene": scene, "preset": preset}
+
+    def fill(made: Path) -> None:
+        write_project(made, preset, [])
+        target = made / "outputs" / "dataset"
+        run_convert(
+            str(layout),
+            target,
+            to="lyra-data",
+            repair="flipped-poses",
+            latents="lossless",
+            scenes_per_shard=1,
+            skip_broken=False,
+            progress=silent,
+        )
+        dataset = SceneDataset(target)
+        _write_views(dataset, _scene_of(dataset, scene, str(layout)), made)
+
+    name = scene or project_name(layout)
+    return SceneProject(_project_from(origin, folder, name, fill), ())
+
+
+def _write_views(dataset: SceneDataset, scene_id: str, project: Path) -> None:
+    """Write a scene's views as generation would have."""
+    for view in dataset[scene_id].read_views():
+        path = view_path(project / VIEWS, scene_id, view.view_index, view.trajectory)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_view(path, view)
 
 
 def _scene_of(dataset: SceneDataset, scene: str, where: str) -> str:
@@ -174,7 +214,20 @@ def _scene_of(dataset: SceneDataset, scene: str, where: str) -> str:
 
 
 def _holds_views(name: str) -> bool:
-    return _is_folder_of_views(name) or is_dataset(name.partition("#")[0])
+    where = name.partition("#")[0]
+    return _is_folder_of_views(where) or is_dataset(where) or _is_lyra_layout(where)
+
+
+def _is_lyra_layout(name: str) -> bool:
+    """Return whether it is a tar, or a folder with clips of Lyra's: INDEX/rgb/NAME.mp4 in it."""
+    path = Path(name)
+    if path.is_file():
+        return path.suffix == ".tar"
+    return path.is_dir() and any(
+        parent.name.isdecimal()
+        for pattern in ("*/rgb", "*/*/rgb")
+        for parent in (rgb.parent for rgb in path.glob(pattern))
+    )
 
 
 def _is_folder_of_views(name: str) -> bool:
