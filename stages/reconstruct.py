@@ -102,7 +102,7 @@ def _reconstructor(
     """Return what makes Gaussians, and what names its decoder and codec."""
     device = torch.device(placement.device)
     if params.method != "decoder":
-        return Reconstructor(params, train.rendering, seed, device), {}
+        return Reconstructor(params, train.rendering, seed, device, root=workspace.root), {}
     assert params.weights is not None, "checked with the params"
     folder = _weights(params.weights, train, workspace)
     decoder = load_decoder(folder, device=placement.device)
@@ -110,7 +110,8 @@ def _reconstructor(
     codec.run_on(placement)
     rendering = decoder.rendering or train.rendering
     identity = {"decoder": decoder.weights_sha256, "codec": codec.fingerprint}
-    return Reconstructor(params, rendering, seed, device, decoder, codec), identity
+    made = Reconstructor(params, rendering, seed, device, decoder, codec, workspace.root)
+    return made, identity
 
 
 def _weights(name: str, train: TrainParams, workspace: Workspace) -> Path:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from lyra_data.camera_paths.built_in import BUILT_IN_PATHS
 from lyra_data.engine.errors import InputError
 from lyra_data.engine.progress import Progress
 from lyra_data.models.codecs.base import LatentCodec
@@ -27,6 +28,7 @@ class Reconstructor:
         decoder: None with a method that needs none.
         codec: of the views' latents, for the decoder alone.
         device: where Gaussians are made and rendered.
+        root: the folder that relative paths start from.
     """
 
     params: ReconstructParams
@@ -35,6 +37,13 @@ class Reconstructor:
     device: torch.device
     decoder: TrainedDecoder | None = None
     codec: LatentCodec | None = None
+    root: Path = Path()
+
+    @property
+    def video_path(self) -> str | Path:
+        """Return the name of a built-in camera path, or a file of cameras."""
+        path = self.params.video.path
+        return path if path in BUILT_IN_PATHS else self.root / path
 
     def make(
         self,

@@ -89,7 +89,7 @@ def peak_memory_bytes() -> int:
 def _shots(reconstructor: Reconstructor, scene: SceneSource, num_moments: int) -> list[Shot]:
     video = reconstructor.params.video
     path = render_path(
-        video.path,
+        reconstructor.video_path,
         scene.source_camera,
         centre_depth=scene.centre_depth,
         num_frames=video.num_frames,
@@ -200,7 +200,7 @@ def _page(
     moments: Sequence[Moment],
     shots: Sequence[Shot],
 ) -> ScenePage:
-    paths = [ViewerPath(reconstructor.params.video.path, shots[0].cameras)]
+    paths = [ViewerPath(Path(reconstructor.params.video.path).stem, shots[0].cameras)]
     if not scene.moves:  # of a moving scene, a view goes through many moments
         paths += [ViewerPath(view.trajectory, view.cameras) for view in scene.views]
     made = {"fit": "fitted to its views", "unproject": "unprojected", "decoder": "decoded"}

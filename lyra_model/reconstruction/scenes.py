@@ -89,7 +89,7 @@ def reconstruct_scenes(
                 "rendering": reconstructor.rendering.model_dump(mode="json"),
                 "seed": reconstructor.seed,
                 "device": reconstructor.device.type,
-                "path": _path_hash(reconstructor.params.video.path),
+                "path": _path_hash(reconstructor.video_path),
                 "identity": dict(identity),
                 "code": code_fingerprint(__name__),
                 "page": page_fingerprint(),
@@ -130,9 +130,9 @@ def _read_scene(
     )
 
 
-def _path_hash(path: str) -> str | None:
+def _path_hash(path: str | Path) -> str | None:
     """Return the hash of a file of cameras; None for a built-in path."""
-    return sha256_of_file(Path(path)) if Path(path).is_file() else None
+    return sha256_of_file(path) if isinstance(path, Path) and path.is_file() else None
 
 
 def _read_report(item: Path) -> dict[str, Any]:

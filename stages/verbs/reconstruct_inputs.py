@@ -34,6 +34,7 @@ class Request:
         pixels: of a scene's pictures, about; None: as suits the input.
         render_path: the camera's way; None: as the preset has it.
         project: its folder; None: below runs/.
+        dry_run: say what would be done, and do nothing more than make the project.
     """
 
     inputs: tuple[str, ...]
@@ -45,6 +46,7 @@ class Request:
     render_path: str | None
     preset: str
     project: Path | None
+    dry_run: bool
 
 
 def reconstruct_inputs(request: Request, *, progress: Progress = silent, **options: Any) -> Summary:
