@@ -20,6 +20,7 @@ from jaxtyping import Bool, Float
 from pydantic import Field, field_validator
 from torch import Tensor
 
+from lyra_data.camera_paths.rotations import look_at
 from lyra_data.engine.errors import InputError, ParamsError
 from lyra_data.engine.params import Params, suggestion
 from lyra_data.engine.seeds import derive_seed, numpy_generator
@@ -226,36 +227,6 @@ def create_trajectory(
         height=source.height,
         width=source.width,
     )
-
-
-def look_at(
-    positions: Float[Tensor, "frame 3"],
-    targets: Float[Tensor, "frame 3"],
-    *,
-    reference_translation: bool,
-) -> Float[Tensor, "frame 4 4"]:
-    """Return world-to-camera transforms of cameras at `positions` that face `targets`.
-
-    The camera's y axis stays in the plane of the world's y (down) and the view direction, which
-    must not be parallel. `reference_translation` leaves the translation unrotated.
-    """
-    forward = torch.nn.functional.normalize(targets - positions, dim=-1)
-    world_down = forward.new_tensor([0.0, 1.0, 0.0]).expand_as(forward)
-    sideways = torch.linalg.cross(world_down, forward)
-    assert bool((sideways.norm(dim=-1) > 1e-9).all()), "a camera looks straight up or down"
-    # Right-handed with y down: x = y cross z, then y = z cross x, made orthogonal to the view.
-    camera_right = torch.nn.functional.normalize(sideways, dim=-1)
-    camera_down = torch.linalg.cross(forward, camera_right)
-
-    transform = torch.eye(4, dtype=positions.dtype).repeat(len(positions), 1, 1)
-    # The camera's axes as rows: world to camera. Its translation is -R times the position.
-    rotation = torch.stack([camera_right, camera_down, forward], dim=-2)
-    transform[:, :3, :3] = rotation
-    if reference_translation:
-        transform[:, :3, 3] = -positions
-    else:
-        transform[:, :3, 3] = -(rotation @ positions[..., None])[..., 0]
-    return transform
 
 
 @dataclass(frozen=True)

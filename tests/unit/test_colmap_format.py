@@ -20,7 +20,8 @@ import numpy as np
 import pytest
 import torch
 
-from lyra_data.clips.formats.colmap import DISTORTION, LENSES, write_colmap
+from lyra_data.clips.formats.colmap import write_colmap
+from lyra_data.clips.formats.colmap_lenses import DISTORTION, LENSES
 from lyra_data.clips.formats.undistortion import distorted
 from lyra_data.engine.errors import InputError
 from lyra_data.engine.hashing import sha256_of_folder

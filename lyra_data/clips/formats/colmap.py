@@ -19,11 +19,11 @@ from typing import Any
 
 import numpy as np
 
+from lyra_data.clips.formats.colmap_lenses import lens_of_camera
 from lyra_data.clips.formats.colmap_models import find_model, hash_of_model, read_model
 from lyra_data.clips.formats.colmap_writing import DEPTH_INDEX, write_colmap
 from lyra_data.clips.formats.imported_clip import ImportedClip
 from lyra_data.clips.formats.posed_pictures import PosedPicture, read_posed_pictures
-from lyra_data.clips.formats.undistortion import Lens
 from lyra_data.engine.documents import read_json
 from lyra_data.engine.errors import InputError
 from lyra_data.media.images import readable
@@ -32,18 +32,6 @@ from lyra_data.media.video import FRAME_SUFFIXES
 __all__ = ["read_colmap", "write_colmap"]
 
 log = logging.getLogger(__name__)
-
-LENSES = {
-    "SIMPLE_PINHOLE": ("f", "cx", "cy"),
-    "PINHOLE": ("fx", "fy", "cx", "cy"),
-    "SIMPLE_RADIAL": ("f", "cx", "cy", "k1"),
-    "RADIAL": ("f", "cx", "cy", "k1", "k2"),
-    "OPENCV": ("fx", "fy", "cx", "cy", "k1", "k2", "p1", "p2"),
-    "FULL_OPENCV": ("fx", "fy", "cx", "cy", "k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6"),
-}
-"""Camera models that are read, with the order of their parameters."""
-
-DISTORTION = ("k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6")
 
 
 def read_colmap(folder: Path) -> ImportedClip:
@@ -101,7 +89,7 @@ def _picture(
         path=_picture_path(name, sparse, folder),
         where=where,
         camera_to_world=pose,
-        lens=_lens(camera, where),
+        lens=lens_of_camera(camera, where),
         size=(camera["width"], camera["height"]),
         depth=folder / "depth" / f"{name}.npy" if has_depth else None,
         mask=folder / "masks" / f"{name}.png" if has_masks else None,
@@ -114,23 +102,6 @@ def _picture_path(name: str, sparse: Path, folder: Path) -> Path:
     path = folder / "images" / name
     beside = sparse / name
     return beside if not path.is_file() and beside.is_file() else path
-
-
-def _lens(camera: dict[str, Any], where: str) -> Lens:
-    keys = LENSES.get(camera["model"])
-    if keys is None:
-        raise InputError(
-            f"camera model {camera['model']}: fisheye and panorama lenses are not read",
-            where=where,
-            fix="undistort the pictures first: `colmap image_undistorter`; models that are read: "
-            f"{', '.join(LENSES)}",
-        )
-    # Models named SIMPLE and RADIAL have one focal length for both axes; a coefficient that a model
-    # does not have is 0.
-    values = dict(zip(keys, camera["params"], strict=True))
-    fx, fy = (values[key] if key in values else values["f"] for key in ("fx", "fy"))
-    distortion = tuple(values.get(key, 0.0) for key in DISTORTION)
-    return Lens((fx, fy, values["cx"], values["cy"]), distortion)
 
 
 def _read_depth_index(folder: Path) -> dict[str, Any] | None:
