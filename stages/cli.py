@@ -47,8 +47,8 @@ app = typer.Typer(
         "time.\n\n"
         "A scene of your own in one command: `lyra-data reconstruct photo.jpg`.\n\n"
         "The stages run in this order: **annotate**, **generate**, **package**, **train**, "
-        "**evaluate**, **reconstruct**. `dvc repro` runs all of them and skips what is up to date; each verb here "
-        "runs one. Everything that changes results is in params.yaml."
+        "**evaluate**, **reconstruct**. `dvc repro` runs all of them and skips what is up to date; "
+        "each verb here runs one. Everything that changes results is in params.yaml."
     ),
 )
 

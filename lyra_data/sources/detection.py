@@ -21,8 +21,8 @@ ASSUMED_FPS = 24.0
 
 ACCEPTED = (
     f"a video ({', '.join(VIDEO_SUFFIXES)}), a folder of frames, a ViPE result (rgb, pose, "
-    "intrinsics), a clip (clip.json), a nerfstudio dataset (transforms.json), a COLMAP dataset (sparse, images), or a "
-    "folder with image.png"
+    "intrinsics), a clip (clip.json), a nerfstudio dataset (transforms.json), a COLMAP dataset "
+    "(sparse, images), or a folder with image.png"
 )
 
 

@@ -23,7 +23,8 @@ class VideoParams(Params):
         num_frames: of a video; of a moving scene's, moments are repeated.
         fps: frames per second.
         amplitude: how far orbit and arc turn about the scene's centre, in degrees, and how far
-            dolly goes, as a share of the depth of that centre; null: as suits each.
+            dolly goes, as a share of the depth of that centre; null: a little, and less where
+            holes would show.
         scale: of a file's positions: metres, or centre_depth, units of the depth of the scene's
             centre.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -21,8 +22,11 @@ HOLE_ALPHA = 0.5
 HOLES_SHOW = 0.02
 """Share of a picture's pixels that are holes from which on people see them."""
 
-REACH_STEP, REACH_LIMIT = 0.05, 1.0
+REACH_STEP, REACH_LIMIT = 0.025, 1.0
 """Movements that are tried, in units of the depth of the scene's centre."""
+
+LEAST_DEGREES, LEAST_DOLLY = 1.5, 0.05
+"""A camera path shows depth from here on, holes or not."""
 
 DIRECTIONS = {
     "left": (-1.0, 0.0, 0.0),
@@ -33,6 +37,14 @@ DIRECTIONS = {
     "backwards": (0.0, 0.0, -1.0),
 }
 """Of the source camera's axes."""
+
+
+WAYS = {
+    "orbit": ("left", "right", "up", "down"),
+    "arc": ("left", "right"),
+    "dolly": ("forwards",),
+}
+"""Directions in which the camera paths for videos go."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +89,21 @@ def reach(
         name: _reach(gaussians, camera, centre_depth, rendering, direction)
         for name, direction in DIRECTIONS.items()
     }
+
+
+def amplitude_without_holes(path: str, reached: Mapping[str, Reach], usual: float) -> float:
+    """Return how far a built-in camera path goes: as usual, or less where holes would show.
+
+    Args:
+        path: its name; one that the scene's reach says nothing about goes as usual.
+        usual: its usual amplitude, in degrees (orbit, arc) or in units of the centre's depth.
+    """
+    if path not in WAYS:
+        return usual
+    limits = [reached[way] for way in WAYS[path]]
+    if path == "dolly":
+        return max(LEAST_DOLLY, min([usual, *(one.depth_units for one in limits)]))
+    return max(LEAST_DEGREES, min([usual, *(one.degrees or 0.0 for one in limits)]))
 
 
 def hole_share(gaussians: Gaussians, camera: Cameras, rendering: RenderingParams) -> float:

@@ -6,14 +6,14 @@ import json
 import resource
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from lyra_data.camera_paths.built_in import BUILT_IN_PATHS
 from lyra_data.camera_paths.rendering import render_path
 from lyra_data.camera_paths.writing import write_cameras_json
-
 from lyra_data.engine.progress import Progress
 from lyra_data.engine.provenance import engine_version
 from lyra_data.media.video.writing import write_video
@@ -22,7 +22,7 @@ from lyra_model.export.ply import write_ply
 from lyra_model.metrics.psnr import psnr
 from lyra_model.reconstruction.methods import Reconstructor
 from lyra_model.reconstruction.moments import Moment, make_moments
-from lyra_model.reconstruction.quality import reach
+from lyra_model.reconstruction.quality import Reach, amplitude_without_holes, reach
 from lyra_model.reconstruction.scene_source import SceneSource
 from lyra_model.reconstruction.videos import Shot, film, shots_of
 from lyra_model.rendering import render
@@ -67,10 +67,13 @@ def reconstruct_scene(
         for moment in moments:
             write_ply(moment.gaussians, folder / "moments" / f"{moment.index:05d}.ply")
 
-    shots = _shots(reconstructor, scene, len(moments))
+    reached = reach(
+        middle.gaussians, scene.source_camera, scene.centre_depth, reconstructor.rendering
+    )
+    shots = _shots(reconstructor, scene, len(moments), reached)
     _write_videos(reconstructor, shots, moments, folder, progress)
     write_cameras_json(shots[0].cameras, folder / CAMERAS, fps=reconstructor.params.video.fps)
-    report = _report(reconstructor, scene, moments)
+    report = _report(reconstructor, scene, moments, reached)
     write_scene_page(folder / SCENE_PAGE, _page(reconstructor, scene, moments, shots))
     report["run"] = {
         "seconds": round(time.monotonic() - began, 2),
@@ -86,15 +89,24 @@ def peak_memory_bytes() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def _shots(reconstructor: Reconstructor, scene: SceneSource, num_moments: int) -> list[Shot]:
+def _shots(
+    reconstructor: Reconstructor,
+    scene: SceneSource,
+    num_moments: int,
+    reached: Mapping[str, Reach],
+) -> list[Shot]:
     video = reconstructor.params.video
+    amplitude = video.amplitude
+    if amplitude is None and video.path in BUILT_IN_PATHS:
+        usual = BUILT_IN_PATHS[video.path].usual
+        amplitude = amplitude_without_holes(video.path, reached, usual)
     path = render_path(
         reconstructor.video_path,
         scene.source_camera,
         centre_depth=scene.centre_depth,
         num_frames=video.num_frames,
         fps=video.fps,
-        amplitude=video.amplitude,
+        amplitude=amplitude,
         scale=video.scale,
         is_metric=scene.views[0].depth_scale == "metric",
     )
@@ -120,7 +132,10 @@ def _write_videos(
 
 
 def _report(
-    reconstructor: Reconstructor, scene: SceneSource, moments: Sequence[Moment]
+    reconstructor: Reconstructor,
+    scene: SceneSource,
+    moments: Sequence[Moment],
+    reached: Mapping[str, Reach],
 ) -> dict[str, Any]:
     """Return what is known of a reconstruction, as plain JSON values."""
     first, params = scene.views[0], reconstructor.params
@@ -155,12 +170,7 @@ def _report(
         "frames_read": _pooled([moment.facts["frames_read"] for moment in moments]),
         "held_out": _pooled([moment.facts["held_out"] for moment in moments]),
         "real_photos": _real_photos(reconstructor, scene, moments),
-        "reach": {
-            name: asdict(one)
-            for name, one in reach(
-                middle.gaussians, scene.source_camera, scene.centre_depth, reconstructor.rendering
-            ).items()
-        },
+        "reach": {name: asdict(one) for name, one in reached.items()},
         "moments": [moment.facts for moment in moments],
         "settings": {
             "reconstruct": params.model_dump(mode="json"),

@@ -110,8 +110,23 @@ def reconstruct(
         ),
     ] = None,
     params: ParamsOption = Path("params.yaml"),
+    max_memory: Annotated[
+        float | None,
+        typer.Option(
+            metavar="GIB",
+            help="Read fewer frames and make fewer Gaussians where a scene would take more memory.",
+            min=0.1,
+            show_default=False,
+            rich_help_panel=OF_INPUTS,
+        ),
+    ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be done and held in memory, and stop.")
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Make the project, say what it would do and hold in memory, and stop.",
+            rich_help_panel=OF_INPUTS,
+        ),
     ] = False,
     json_output: JsonOption = False,
     workers: WorkersOption = None,
@@ -162,6 +177,7 @@ def reconstruct(
             preset=preset,
             project=project,
             dry_run=dry_run,
+            max_bytes=None if max_memory is None else round(max_memory * 2**30),
         )
         return reconstruct_inputs(request, progress=progress, **options)
 

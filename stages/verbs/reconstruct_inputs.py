@@ -13,11 +13,13 @@ from rich.text import Text
 from lyra_data.engine.atomic import folder_atomically, link_or_copy
 from lyra_data.engine.errors import InputError
 from lyra_data.engine.progress import Progress, silent
+from lyra_model.reconstruction.memory_plan import SceneShape, peak_bytes, within
+from lyra_model.reconstruction.params import ReconstructParams
 from lyra_model.reconstruction.reconstruct import REPORT, SCENE_PAGE
 from stages.reconstruct import describe, run_reconstruct
 from stages.summary import Summary, counted
 from stages.verbs.project import run_stages
-from stages.verbs.scene_inputs import SceneProject, project_of
+from stages.verbs.scene_inputs import SceneProject, project_of, shape_of
 from stages.workspace import Workspace
 
 
@@ -35,6 +37,7 @@ class Request:
         render_path: the camera's way; None: as the preset has it.
         project: its folder; None: below runs/.
         dry_run: say what would be done, and do nothing more than make the project.
+        max_bytes: most memory that a scene may take; None: no limit.
     """
 
     inputs: tuple[str, ...]
@@ -47,6 +50,7 @@ class Request:
     preset: str
     project: Path | None
     dry_run: bool
+    max_bytes: int | None
 
 
 def reconstruct_inputs(request: Request, *, progress: Progress = silent, **options: Any) -> Summary:
@@ -70,11 +74,19 @@ def reconstruct_inputs(request: Request, *, progress: Progress = silent, **optio
         pixels=request.pixels,
     )
     workspace = Workspace(project.folder.resolve())
+    changes = _changes(request, project)
+    params = ReconstructParams.parse({**project.section, **changes}, where="reconstruct")
+    shape = shape_of(project)
+    if request.max_bytes is not None:
+        params = within(shape, params, request.max_bytes)
+        changes |= params.model_dump(mode="json", include={"frames_per_view", "unproject"})
+    if request.dry_run:
+        return _planned(project, shape, params)
     run_stages(workspace, project.stages, progress=progress, **options)
     made = run_reconstruct(
         workspace.root / "params.yaml",
         device=options.get("device"),
-        changes=_changes(request, project),
+        changes=changes,
         progress=progress,
     )
     folders = {scene: Path(facts["folder"]) for scene, facts in made.facts["scenes"].items()}
@@ -95,6 +107,27 @@ def reconstruct_inputs(request: Request, *, progress: Progress = silent, **optio
             *(Text(describe(report)) for report in reports.values()),
             *(Text(f"open in a browser: {folder / SCENE_PAGE}") for folder in folders.values()),
         ),
+    )
+
+
+def _planned(project: SceneProject, shape: SceneShape, params: ReconstructParams) -> Summary:
+    """Return what would be done, and the memory that it would take."""
+    peak = peak_bytes(shape, params)
+    return Summary(
+        "reconstruct",
+        f"would run {', '.join((*project.stages, 'reconstruct'))} in {project.folder}: "
+        f"method {params.method}, {counted(shape.num_views, 'view')} of "
+        f"{counted(shape.num_frames, 'frame')} of {shape.width}x{shape.height}, "
+        f"about {peak / 2**30:.1f} GiB of memory at the peak",
+        {
+            "project": str(project.folder),
+            "stages": [*project.stages, "reconstruct"],
+            "method": params.method,
+            **vars(shape),
+            "peak_memory_bytes": peak,
+            "frames_per_view": params.frames_per_view,
+            "max_gaussians": params.unproject.max_gaussians,
+        },
     )
 
 

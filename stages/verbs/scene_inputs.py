@@ -19,7 +19,15 @@ from lyra_data.engine.hashing import content_key
 from lyra_data.engine.progress import silent
 from lyra_data.sources.detection import source_params_of
 from lyra_data.sources.prompt import prompt_scene
-from lyra_data.views.store import VIEW_FILE, content_hash, view_files, view_path, write_view
+from lyra_data.views.store import (
+    VIEW_FILE,
+    content_hash,
+    read_columns,
+    view_files,
+    view_path,
+    write_view,
+)
+from lyra_model.reconstruction.memory_plan import SceneShape
 from stages.params import load_section, load_seed, load_yaml
 from stages.presets import preset_file
 from stages.verbs.convert import run_convert
@@ -29,6 +37,9 @@ from stages.verbs.scene_size import scene_size
 
 BUILT_IN = ("motorcycle",)
 """Sources that need no file."""
+
+MOVING = ("video", "vipe", "nerfstudio", "colmap")
+"""Sources of several frames, for all that their params say."""
 
 GENERATING = ("annotate", "generate")
 """Stages that make views."""
@@ -102,6 +113,23 @@ def project_of(
         return scene_size(source, pixels, Path())
 
     return SceneProject(made_project(folder, paths, preset, size=size), GENERATING)
+
+
+def shape_of(project: SceneProject) -> SceneShape:
+    """Return the number, length and size of the views of a scene, that are there or will be.
+
+    Of a video all of its views are counted, forward and reversed ones.
+    """
+    if not project.stages:
+        files = view_files(project.folder / VIEWS)
+        first = read_columns(files[0], ("num_frames", "height", "width"))
+        scene = files[0].parent
+        return SceneShape(sum(path.parent == scene for path in files), *first.values())
+    values = load_yaml(project.folder / "params.yaml")
+    annotator, generate = values["annotate"]["annotator"], values["generate"]
+    moves = any(source["name"] in MOVING for source in values["annotate"]["sources"])
+    num_views = len(generate["trajectories"]["names"]) * (2 if moves else 1)
+    return SceneShape(num_views, generate["num_frames"], annotator["height"], annotator["width"])
 
 
 def _of_source(

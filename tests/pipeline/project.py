@@ -48,6 +48,10 @@ def tiny_params() -> dict[str, Any]:
     small |= {"steps": 4, "height": 16, "width": 32, "num_frames": 9, "num_target_frames": 2}
     demo |= {"steps": 6, "height": HEIGHT, "width": WIDTH, "num_frames": 9, "num_target_frames": 2}
     params["evaluate"]["phase"] = "demo"
+    reconstruct = params["reconstruct"]
+    reconstruct |= {"held_out_frames": 4, "frames_per_view": 3, "moments": 2, "moment_steps": 2}
+    reconstruct["fit"] |= {"steps": 4, "measure_every": 2}
+    reconstruct["video"] |= {"num_frames": 4}
     return params
 
 
