@@ -58,7 +58,7 @@ def peak_bytes(shape: SceneShape, params: ReconstructParams) -> int:
 
 
 def within(shape: SceneShape, params: ReconstructParams, limit_bytes: int) -> ReconstructParams:
-    """Return params whose peak is below the limit: fewer frames are read, then fewer Gaussians made.
+    """Return params whose peak is below the limit: fewer frames read, then fewer Gaussians made.
 
     Raises:
         ParamsError: the scene takes more than the limit however few they are.

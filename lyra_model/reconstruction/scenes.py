@@ -83,7 +83,7 @@ def reconstruct_scenes(
                 "scene_id": scene_id,
                 "views": [content_hash(path) for path in files],
                 "clip": clip_hash(clip) if clip.is_dir() else None,
-                "held_out": held_out_hash(photos),
+                "held_out": held_out_hash(photos) if photos.is_dir() else None,
                 "frames": frames.model_dump(mode="json"),
                 "params": reconstructor.params.model_dump(mode="json"),
                 "rendering": reconstructor.rendering.model_dump(mode="json"),
@@ -126,7 +126,7 @@ def _read_scene(
         [read_view(path) for path in files],
         clip=read_clip(clip) if clip.is_dir() else None,
         frames=frames,
-        real_photos=read_held_out(photos),
+        real_photos=read_held_out(photos) if photos.is_dir() else (),
     )
 
 

@@ -51,7 +51,7 @@ def reconstruct(
         str | None,
         typer.Option(
             help="The decoder: a checkpoint's folder, e.g. outputs/models/demo or what `lyra-data "
-            "weights convert lyra` wrote; or hf://OWNER/NAME.",
+            "weights convert lyra` wrote.",
             show_default=False,
             rich_help_panel=OF_INPUTS,
         ),

@@ -142,8 +142,16 @@ def _changes(request: Request, project: SceneProject) -> dict[str, Any]:
         name = request.render_path
         path = name if "." not in name and "/" not in name else str(Path(name).absolute())
         section["video"] = {**values["video"], "path": path}
-    if "weights" in section and Path(section["weights"]).is_dir():
-        section["weights"] = str(Path(section["weights"]).absolute())
+    if "weights" in section:
+        folder = Path(section["weights"])
+        if not folder.is_dir():
+            raise InputError(
+                "there is no such folder",
+                where=f"--weights {folder}",
+                fix="give a checkpoint's folder: outputs/models/PHASE of a project, or what "
+                "`lyra-data weights convert lyra` wrote",
+            )
+        section["weights"] = str(folder.absolute())
     return section
 
 
