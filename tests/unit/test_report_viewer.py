@@ -7,16 +7,18 @@ import json
 import shutil
 import subprocess
 from dataclasses import asdict, replace
-from importlib import resources, util
+from importlib import util
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from lyra_model.evaluation.report.packing import PackedGaussians, pack_gaussians
-from lyra_model.evaluation.report.viewer_data import as_script, viewer_data
+from lyra_model.evaluation.report.viewer_scene import report_viewer_data
 from lyra_model.gaussians import Gaussians
+from lyra_model.viewer.packing import PackedGaussians, compressed, pack_gaussians
+from lyra_model.viewer.scene_data import as_script
+from lyra_model.viewer.scripts import embedded
 from tests.report_samples import random_gaussians, sample_content
 
 
@@ -34,12 +36,18 @@ def node_or_skip() -> str:
 
 def run_script(expression: str, data: dict) -> dict:
     """The value of a JavaScript expression over `data`, with the viewer's pure functions known."""
-    package = resources.files("lyra_model.evaluation.report")
-    names = ("camera_poses.js", "gaussian_cloud.js")
-    functions = "\n".join(package.joinpath(name).read_text("utf-8") for name in names)
+    names = (
+        "camera_poses.js",
+        "gaussian_cloud.js",
+        "depth_sorter.js",
+        "orbit_camera.js",
+        "motion.js",
+    )
+    functions = "\n".join(embedded(name) for name in names)
     script = (
         f'{functions}\nconst data = JSON.parse(require("fs").readFileSync(0, "utf-8"));\n'
-        f"process.stdout.write(JSON.stringify({expression}));"
+        f"Promise.resolve({expression}).then((value) =>"
+        " process.stdout.write(JSON.stringify(value)));"
     )
     result = subprocess.run(
         [node_or_skip(), "-e", script],
@@ -99,6 +107,30 @@ def test_the_page_decodes_what_was_packed() -> None:
     assert_close_to(values, gaussians)
 
 
+def test_the_page_inflates_compressed_gaussians_to_the_rounded_values() -> None:
+    gaussians = random_gaussians(300)
+    packed = pack_gaussians(gaussians)
+    small = compressed(packed)
+    decoded = run_script(
+        "inflateGaussians(data).then(decodeGaussians).then(({means, scales, rotations, rgba}) =>"
+        " ({means: [...means], scales: [...scales], rotations: [...rotations], rgba: [...rgba]}))",
+        asdict(small),
+    )
+    means = np.array(decoded["means"]).reshape(-1, 3)
+    np.testing.assert_allclose(means, gaussians.means.numpy(), rtol=2**-17)
+    scales = np.array(decoded["scales"]).reshape(-1, 3)
+    np.testing.assert_allclose(scales, gaussians.scales.numpy(), rtol=2e-3)
+    rotations = np.array(decoded["rotations"]).reshape(-1, 4)
+    np.testing.assert_allclose(rotations, gaussians.quats.numpy(), atol=3e-4)
+    rgba = torch.cat([gaussians.colors, gaussians.opacities[:, None]], dim=-1)
+    np.testing.assert_allclose(
+        np.array(decoded["rgba"]).reshape(-1, 4) / 255, rgba.numpy(), atol=0.5 / 255 + 1e-6
+    )
+    assert sum(len(getattr(small, name)) for name in small.planes) < 0.85 * sum(
+        len(getattr(packed, name)) for name in small.planes
+    )
+
+
 def test_the_page_computes_the_gaussians_covariances() -> None:
     gaussians = random_gaussians(30)
     entries = run_script(
@@ -117,15 +149,17 @@ def test_the_page_computes_the_gaussians_covariances() -> None:
     np.testing.assert_allclose(found, expected, atol=3e-4 * np.abs(expected).max())
 
 
-def test_the_page_sorts_farthest_first_and_leaves_out_what_is_too_near() -> None:
-    means = random_gaussians(500).means
-    order = run_script(
-        "[...new DepthSorter(Float32Array.from(data.means)).farthestFirst([0, 0.6, 0.8], 0.5, 2)]",
-        {"means": means.flatten().tolist()},
-    )
-    depths = means.double() @ torch.tensor([0.0, 0.6, 0.8]).double() + 0.5
-    assert sorted(order) == torch.nonzero(depths >= 2).flatten().tolist()
-    assert bool((depths[order].diff() <= 1e-6).all())
+def test_the_page_sorts_farthest_first_along_every_direction() -> None:
+    means = random_gaussians(500).means - torch.tensor([0.0, 0.0, 4.0])  # to all sides
+    for direction in ([0, 0.6, 0.8], [0, -0.6, -0.8], [1, 0, 0]):
+        order = run_script(
+            f"[...new DepthSorter(Float32Array.from(data.means)).farthestFirst({direction})]",
+            {"means": means.flatten().tolist()},
+        )
+        depths = means.double() @ torch.tensor(direction).double()
+        assert sorted(order) == list(range(500))
+        assert bool((depths[order].diff() <= 1e-6).all())
+        assert bool((depths[order].diff() < 0).any())
 
 
 def test_the_page_interpolates_poses_through_every_frame() -> None:
@@ -167,12 +201,13 @@ def test_no_gaussians_at_all_are_packed_as_none() -> None:
 
 def test_the_viewer_of_a_moving_scene_plays_no_path_through_moments_it_does_not_show() -> None:
     still = sample_content()
-    assert viewer_data(still)["paths"] and not viewer_data(replace(still, moves=True))["paths"]
+    assert report_viewer_data(still)["paths"]
+    assert not report_viewer_data(replace(still, moves=True))["paths"]
 
 
 def test_the_viewer_starts_at_the_source_camera_and_knows_every_path() -> None:
     content = sample_content()
-    data = viewer_data(content)
+    data = report_viewer_data(content)
     assert data["source_pose"] == [1, 0, 0, 0, 0, 0, 0]
     assert [path["name"] for path in data["paths"]] == ["left", "zoom_in"]
     assert data["paths"][1]["poses"][8][4:] == [0.0, 0.0, 0.4]

@@ -31,15 +31,13 @@ from lyra_model.evaluation.report.content import SceneContent, SharedContent, Tr
 from lyra_model.evaluation.report.figures import camera_paths, curves, pictures
 from lyra_model.evaluation.report.quality import quality_table
 from lyra_model.evaluation.report.standings import COLUMNS, best_of, headline, notes_of
-from lyra_model.evaluation.report.viewer_data import as_script, length_unit, viewer_data
+from lyra_model.evaluation.report.viewer_scene import length_unit, report_viewer_data
+from lyra_model.viewer.scene_data import as_script
+from lyra_model.viewer.scripts import viewer_scripts
 
-SCRIPTS = (
-    "gaussian_cloud.js",
-    "camera_poses.js",
-    "splat_renderer.js",
-    "viewer.js",
-    "enlarge.js",
-)
+OWN_SCRIPTS = ("start_viewer.js", "enlarge.js")
+"""After those of the viewer."""
+
 STYLE = "report.css"
 PAGE, FINDINGS, PROVENANCE = "report.html.j2", "findings.html.j2", "provenance.html.j2"
 
@@ -67,8 +65,8 @@ def render_scene(content: SceneContent) -> str:
         findings_mark=Markup(MARKS[FINDINGS]),
         provenance_mark=Markup(MARKS[PROVENANCE]),
         style=_embedded(STYLE),
-        script=Markup("\n").join(_embedded(name) for name in SCRIPTS),
-        viewer=viewer_data(content),
+        script=Markup("\n").join([viewer_scripts(), *map(_embedded, OWN_SCRIPTS)]),
+        viewer=report_viewer_data(content),
         unit=length_unit(content),
         depth_limits=depth_limits(_known_depths(content)),
         error_at_full_scale=ERROR_AT_FULL_SCALE,
@@ -96,8 +94,9 @@ def complete_page(page: str, shared: SharedContent) -> str:
 
 def page_fingerprint() -> str:
     """Return a hash of the templates, the style sheet and the scripts that make a page."""
-    names = (PAGE, FINDINGS, PROVENANCE, STYLE, *SCRIPTS)
-    return content_key({name: sha256_of_bytes(_file(name).encode()) for name in names})
+    names = (PAGE, FINDINGS, PROVENANCE, STYLE, *OWN_SCRIPTS)
+    files = {name: sha256_of_bytes(_file(name).encode()) for name in names}
+    return content_key({**files, "viewer": sha256_of_bytes(viewer_scripts().encode())})
 
 
 def _known_depths(content: SceneContent) -> Tensor:

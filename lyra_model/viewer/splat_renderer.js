@@ -15,6 +15,7 @@ uniform vec3 origin;       // the world's origin in the camera
 uniform vec4 intrinsics;   // fx, fy, cx, cy in canvas pixels
 uniform vec2 viewport;     // canvas pixels
 uniform float widening;    // pixel^2
+uniform float near;
 uniform float far;
 in vec2 corner;            // of a square, -1..1
 in uint gaussian;
@@ -31,7 +32,7 @@ void main() {
   gl_Position = vec4(2.0, 2.0, 2.0, 1.0); // outside: nothing is drawn unless set below
   float furthest = 2.0 * log(255.0 * colour.a); // squared deviations at which alpha is 1/255
   vec3 p = worldToCamera * a.xyz + origin;
-  if (furthest <= 0.0 || p.z > far) return;
+  if (furthest <= 0.0 || p.z < near || p.z > far) return;
 
   mat3 world = mat3(a.w, b.x, b.y, b.x, b.z, b.w, b.y, b.w, c.x);
   mat3 camera = worldToCamera * world * transpose(worldToCamera);
@@ -73,77 +74,110 @@ void main() {
 }`;
 
 class SplatRenderer {
-  // Throws where WebGL 2 is missing.
-  constructor(canvas, cloud, { near, far, widening }) {
-    const gl = canvas.getContext("webgl2", { alpha: false, antialias: false, preserveDrawingBuffer: true });
+  // `clouds`: the Gaussians of every moment. `fill`: 0 shows the whole training picture, with what
+  // lies around it; 1 fills the canvas with it. Throws where WebGL 2 is missing.
+  constructor(canvas, clouds, { near, far, widening, fill = 0 }, onOrder) {
+    const gl = canvas.getContext("webgl2", {
+      alpha: false, antialias: false, preserveDrawingBuffer: true, powerPreference: "high-performance",
+    });
     if (!gl) throw new Error("WebGL 2 is not available");
-    Object.assign(this, { gl, canvas, cloud, near, far, widening });
-    this.sorter = new DepthSorter(cloud.means);
+    Object.assign(this, { gl, canvas, near, far, widening, fill });
     this.program = linkProgram(gl);
     gl.useProgram(this.program);
-    this.uniform = (name) => gl.getUniformLocation(this.program, name);
-    this.#uploadShapes();
-    this.#uploadColours();
+    this.uniforms = new Map();
+    this.moments = clouds.map((cloud) => this.#upload(cloud));
     this.#bindAttributes();
     gl.enable(gl.BLEND);
     gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
+    this.drawn = null; // the order on the graphics card: { moment, forward, count }
+    this.keeper = new OrderKeeper(clouds, (order, moment, forward) => {
+      gl.bindBuffer(gl.ARRAY_BUFFER, this.orderBuffer);
+      gl.bufferData(gl.ARRAY_BUFFER, order, gl.DYNAMIC_DRAW);
+      this.drawn = { moment, forward, count: order.length };
+      onOrder();
+    });
   }
 
+  // Canvas pixels for one pixel of the training picture.
+  scaleOf(camera) {
+    const { canvas, fill } = this;
+    const across = canvas.width / camera.width, along = canvas.height / camera.height;
+    return Math.min(across, along) ** (1 - fill) * Math.max(across, along) ** fill;
+  }
+
+  // Draws a moment; returns whether in the right order. If not, `onOrder` follows.
   // `camera`: fx, fy, cx, cy, width, height of the training picture, which is fitted into the canvas.
-  draw(pose, camera, background) {
+  draw(moment, pose, camera, background) {
     const { gl, canvas } = this;
+    const forward = axisOf(pose, 2);
+    const inOrder = this.drawn?.moment === moment && dot(forward, this.drawn.forward) > 1 - 1e-12;
+    if (!inOrder) this.keeper.ask(moment, forward);
     const rows = rotationMatrix(pose.rotation); // columns of world-to-camera, row by row
     const origin = [0, 1, 2].map((axis) => -dot(axisOf(pose, axis), pose.position));
-    const order = this.sorter.farthestFirst(axisOf(pose, 2), origin[2], this.near);
-
-    const scale = Math.min(canvas.width / camera.width, canvas.height / camera.height);
+    const scale = this.scaleOf(camera);
     const left = (canvas.width - scale * camera.width) / 2;
     const top = (canvas.height - scale * camera.height) / 2;
     gl.viewport(0, 0, canvas.width, canvas.height);
     gl.clearColor(...background, 1);
     gl.clear(gl.COLOR_BUFFER_BIT);
-    gl.uniformMatrix3fv(this.uniform("worldToCamera"), false, rows);
-    gl.uniform3fv(this.uniform("origin"), origin);
-    gl.uniform4f(this.uniform("intrinsics"), scale * camera.fx, scale * camera.fy,
+    // The moment before is shown until the order of this one is known.
+    if (!this.drawn) return false;
+    this.#bind(this.moments[this.drawn.moment]);
+    gl.uniformMatrix3fv(this.#uniform("worldToCamera"), false, rows);
+    gl.uniform3fv(this.#uniform("origin"), origin);
+    gl.uniform4f(this.#uniform("intrinsics"), scale * camera.fx, scale * camera.fy,
       scale * camera.cx + left, scale * camera.cy + top);
-    gl.uniform2f(this.uniform("viewport"), canvas.width, canvas.height);
-    gl.uniform1f(this.uniform("widening"), this.widening * scale * scale);
-    gl.uniform1f(this.uniform("far"), this.far);
-    gl.bindBuffer(gl.ARRAY_BUFFER, this.orderBuffer);
-    gl.bufferData(gl.ARRAY_BUFFER, order, gl.DYNAMIC_DRAW);
-    gl.drawArraysInstanced(gl.TRIANGLE_STRIP, 0, 4, order.length);
+    gl.uniform2f(this.#uniform("viewport"), canvas.width, canvas.height);
+    gl.uniform1f(this.#uniform("widening"), this.widening * scale * scale);
+    gl.uniform1f(this.#uniform("near"), this.near);
+    gl.uniform1f(this.#uniform("far"), this.far);
+    gl.drawArraysInstanced(gl.TRIANGLE_STRIP, 0, 4, this.drawn.count);
+    return inOrder;
   }
 
-  #uploadShapes() {
-    const { gl, cloud } = this;
-    const height = Math.max(1, Math.ceil(cloud.count / GAUSSIANS_PER_ROW));
-    const texels = new Float32Array(4 * TEXELS_EACH * GAUSSIANS_PER_ROW * height);
-    for (let i = 0; i < cloud.count; i++) {
-      texels.set(cloud.means.subarray(3 * i, 3 * i + 3), 4 * TEXELS_EACH * i);
-      texels.set(cloud.covariances.subarray(6 * i, 6 * i + 6), 4 * TEXELS_EACH * i + 3);
-    }
-    this.#texture(0, "shapes");
-    gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA32F, TEXELS_EACH * GAUSSIANS_PER_ROW, height, 0,
-      gl.RGBA, gl.FLOAT, texels);
+  #uniform(name) {
+    if (!this.uniforms.has(name)) this.uniforms.set(name, this.gl.getUniformLocation(this.program, name));
+    return this.uniforms.get(name);
   }
 
-  #uploadColours() {
-    const { gl, cloud } = this;
-    const height = Math.max(1, Math.ceil(cloud.count / GAUSSIANS_PER_ROW));
-    const texels = new Uint8Array(4 * GAUSSIANS_PER_ROW * height);
-    texels.set(cloud.rgba);
-    this.#texture(1, "colours");
-    gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA8, GAUSSIANS_PER_ROW, height, 0,
-      gl.RGBA, gl.UNSIGNED_BYTE, texels);
-  }
-
-  #texture(unit, name) {
+  #upload(cloud) {
     const { gl } = this;
-    gl.activeTexture(gl.TEXTURE0 + unit);
-    gl.bindTexture(gl.TEXTURE_2D, gl.createTexture());
+    const height = Math.max(1, Math.ceil(cloud.count / GAUSSIANS_PER_ROW));
+    const shapes = new Float32Array(4 * TEXELS_EACH * GAUSSIANS_PER_ROW * height);
+    const { means, covariances } = cloud;
+    for (let i = 0; i < cloud.count; i++) {
+      const texel = 4 * TEXELS_EACH * i;
+      for (let k = 0; k < 3; k++) shapes[texel + k] = means[3 * i + k];
+      for (let k = 0; k < 6; k++) shapes[texel + 3 + k] = covariances[6 * i + k];
+    }
+    const colours = new Uint8Array(4 * GAUSSIANS_PER_ROW * height);
+    colours.set(cloud.rgba);
+    const shapeTexture = this.#texture();
+    gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA32F, TEXELS_EACH * GAUSSIANS_PER_ROW, height, 0,
+      gl.RGBA, gl.FLOAT, shapes);
+    const colourTexture = this.#texture();
+    gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA8, GAUSSIANS_PER_ROW, height, 0,
+      gl.RGBA, gl.UNSIGNED_BYTE, colours);
+    return { shapeTexture, colourTexture };
+  }
+
+  #bind({ shapeTexture, colourTexture }) {
+    const { gl } = this;
+    gl.activeTexture(gl.TEXTURE0);
+    gl.bindTexture(gl.TEXTURE_2D, shapeTexture);
+    gl.activeTexture(gl.TEXTURE1);
+    gl.bindTexture(gl.TEXTURE_2D, colourTexture);
+    gl.uniform1i(this.#uniform("shapes"), 0);
+    gl.uniform1i(this.#uniform("colours"), 1);
+  }
+
+  #texture() {
+    const { gl } = this;
+    const texture = gl.createTexture();
+    gl.bindTexture(gl.TEXTURE_2D, texture);
     gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MIN_FILTER, gl.NEAREST);
     gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MAG_FILTER, gl.NEAREST);
-    gl.uniform1i(this.uniform(name), unit);
+    return texture;
   }
 
   #bindAttributes() {

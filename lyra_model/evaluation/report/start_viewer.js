@@ -1,0 +1,17 @@
+// The report's viewer: it tours the camera paths until a reader touches it.
+
+function startViewer() {
+  const figure = document.getElementById("viewer");
+  if (!figure) return;
+  const data = JSON.parse(document.getElementById("viewer-data").textContent);
+  try {
+    const viewer = new Viewer(figure, data, data.moments.map(decodeGaussians), { wheelNeedsFocus: true });
+    if (!prefersStillness()) setTimeout(() => viewer.startTour(), 1200);
+  } catch (error) {
+    figure.classList.add("unavailable");
+    figure.querySelector("[data-unavailable]").hidden = false;
+    console.error(error);
+  }
+}
+
+startViewer();

@@ -1,0 +1,33 @@
+"""The report's scene, as the viewer shows it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lyra_model.evaluation.report.content import SceneContent
+from lyra_model.viewer.packing import pack_gaussians
+from lyra_model.viewer.scene_data import ViewerPath, ViewerScene, median_depth, viewer_data
+
+
+def report_viewer_data(content: SceneContent) -> dict[str, Any]:
+    """Return all that the report's viewer reads: plain values and base64 strings."""
+    scene = content.scene
+    return viewer_data(
+        ViewerScene(
+            moments=(pack_gaussians(scene.gaussians),),
+            camera=scene.source_camera,
+            pivot_depth=median_depth(scene.gaussians.means, scene.source_camera),
+            paths=tuple(
+                ViewerPath(trajectory.trajectory, trajectory.cameras)
+                for trajectory in content.trajectories
+                if not content.moves  # the Gaussians are of one moment, the paths go through many
+            ),
+            rendering=scene.rendering,
+            unit=length_unit(content),
+        )
+    )
+
+
+def length_unit(content: SceneContent) -> str:
+    """Return "m" where the source's depth is metric, else "units"."""
+    return "m" if content.source.depth_scale == "metric" else "units"

@@ -1,0 +1,1 @@
+"""A scene's Gaussians in a browser: the drawing scripts, their data, and the one-file page."""

@@ -1,0 +1,148 @@
+"""One HTML file that shows a scene: it opens from a disk, without a network or a server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+
+from lyra_data.engine.atomic import write_atomically
+from lyra_data.scene.cameras import Cameras
+from lyra_model.gaussians import Gaussians
+from lyra_model.rendering.base import RenderingParams
+from lyra_model.viewer.packing import compressed, pack_gaussians
+from lyra_model.viewer.scene_data import (
+    ViewerPath,
+    ViewerScene,
+    as_script,
+    median_depth,
+    viewer_data,
+)
+from lyra_model.viewer.scripts import embedded, viewer_scripts
+
+MAX_GAUSSIANS = 800_000
+"""The limit of a page, all moments together: some 22 MB."""
+
+NIGHT = (0.055, 0.062, 0.075)
+"""The background where a page asks for none: dark, and a little blue."""
+
+FILL = 0.5
+"""Between showing the whole picture and filling the window: a phone held upright shows a landscape
+picture neither as a narrow band nor cut to a slice."""
+
+
+@dataclass(frozen=True)
+class ScenePage:
+    """Content of a page.
+
+    Attributes:
+        title: the scene's name, as a visitor reads it.
+        made_by: what made the Gaussians, in a few words; stands under the title.
+        moments: the Gaussians; one entry for a still scene, one a moment for a moving one.
+        camera: exactly one: where the visitor starts, in the Gaussians' world.
+        paths: camera paths to play.
+        near: smallest z depth of a Gaussian that is drawn, in world units.
+        far: largest.
+        background: RGB, 0..1.
+        unit: of lengths, "m" or "units".
+        moments_per_second: speed of time in a moving scene.
+        pivot_depth: distance before the camera of the point that visitors turn around; None: the
+            median depth of the Gaussians.
+    """
+
+    title: str
+    made_by: str
+    moments: tuple[Gaussians, ...]
+    camera: Cameras
+    paths: tuple[ViewerPath, ...] = ()
+    near: float = 0.1
+    far: float = 500.0
+    background: tuple[float, float, float] = NIGHT
+    unit: str = "units"
+    moments_per_second: float = 12.0
+    pivot_depth: float | None = None
+
+
+@dataclass(frozen=True)
+class WrittenPage:
+    """Size of a page.
+
+    Attributes:
+        num_gaussians: that it shows, of all moments together.
+        num_available: that there were.
+        num_bytes: of the file.
+    """
+
+    num_gaussians: int
+    num_available: int
+    num_bytes: int
+
+
+def write_scene_page(
+    path: Path, page: ScenePage, *, max_gaussians: int = MAX_GAUSSIANS
+) -> WrittenPage:
+    """Write the page of a scene; the same content gives the same bytes.
+
+    Of more than `max_gaussians` the most visible are kept, as many in every moment.
+
+    Raises:
+        StorageError: the file cannot be written; a former one stays as it was.
+    """
+    assert page.moments, "a page shows at least one moment"
+    assert len(page.camera) == 1, "a page starts at one camera"
+    at_most = max(1, max_gaussians // len(page.moments))
+    moments = tuple(
+        compressed(pack_gaussians(gaussians, at_most=at_most)) for gaussians in page.moments
+    )
+    depth = page.pivot_depth or median_depth(page.moments[0].means, page.camera)
+    rendering = RenderingParams(
+        near=page.near,
+        far=page.far,
+        background=page.background,
+        patch_pixels=None,
+        with_ut=False,
+        with_eval3d=False,
+    )
+    data = viewer_data(
+        ViewerScene(
+            moments=moments,
+            camera=page.camera,
+            pivot_depth=depth,
+            paths=page.paths,
+            rendering=rendering,
+            unit=page.unit,
+            home_name="start",
+            moments_per_second=page.moments_per_second,
+            fill=FILL,
+        )
+    )
+    text = _template().render(
+        page=page,
+        shown=max(packed.num_gaussians for packed in moments),
+        available=max(packed.num_available for packed in moments),
+        data=as_script(data),
+        style=embedded("scene_page.css"),
+        script=viewer_scripts() + "\n" + embedded("scene_page.js"),
+        background="#" + "".join(f"{round(255 * channel):02x}" for channel in page.background),
+    )
+    content = text.encode("utf-8")
+    with write_atomically(path) as temporary:
+        temporary.write_bytes(content)
+    return WrittenPage(
+        num_gaussians=sum(packed.num_gaussians for packed in moments),
+        num_available=sum(packed.num_available for packed in moments),
+        num_bytes=len(content),
+    )
+
+
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("lyra_model.viewer", "."),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["count"] = lambda number: f"{number:,}"
+    return environment.get_template("scene_page.html.j2")
