@@ -20,7 +20,7 @@ from lyra_data.views.store import content_hash, read_view, view_files
 from lyra_model.reconstruction.methods import Reconstructor
 from lyra_model.reconstruction.reconstruct import REPORT, reconstruct_scene
 from lyra_model.reconstruction.scene_source import SceneSource, scene_source
-from lyra_model.viewer.scene_page import page_fingerprint
+from lyra_model.viewer.scene_page import scene_page_fingerprint
 
 STAGE = "reconstruct"
 
@@ -92,7 +92,7 @@ def reconstruct_scenes(
                 "path": _path_hash(reconstructor.video_path),
                 "identity": dict(identity),
                 "code": code_fingerprint(__name__),
-                "page": page_fingerprint(),
+                "page": scene_page_fingerprint(),
             }
         )
         if store.get(key) is None:

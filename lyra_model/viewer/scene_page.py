@@ -8,6 +8,7 @@ from pathlib import Path
 import jinja2
 
 from lyra_data.engine.atomic import write_atomically
+from lyra_data.engine.hashing import content_key, sha256_of_bytes
 from lyra_data.scene.cameras import Cameras
 from lyra_model.gaussians import Gaussians
 from lyra_model.rendering.base import RenderingParams
@@ -20,6 +21,8 @@ from lyra_model.viewer.scene_data import (
     viewer_data,
 )
 from lyra_model.viewer.scripts import embedded, viewer_scripts
+
+TEMPLATE = "scene_page.html.j2"
 
 MAX_GAUSSIANS = 800_000
 """The limit of a page, all moments together: some 22 MB."""
@@ -136,6 +139,13 @@ def write_scene_page(
     )
 
 
+def scene_page_fingerprint() -> str:
+    """Return a hash of the template, the style sheet and the scripts that make a page."""
+    names = (TEMPLATE, "scene_page.css", "scene_page.js")
+    files = {name: sha256_of_bytes(embedded(name).encode()) for name in names}
+    return content_key({**files, "viewer": sha256_of_bytes(viewer_scripts().encode())})
+
+
 def _template() -> jinja2.Template:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("lyra_model.viewer", "."),
@@ -145,4 +155,4 @@ def _template() -> jinja2.Template:
         lstrip_blocks=True,
     )
     environment.filters["count"] = lambda number: f"{number:,}"
-    return environment.get_template("scene_page.html.j2")
+    return environment.get_template(TEMPLATE)
