@@ -42,6 +42,11 @@ CHOSEN_BY = {
         "lyra_data/models/codecs": "train.codec.name",
         "lyra_data/models/depth": "generate.extension.depth.name",
     },
+    "reconstruct": {
+        "lyra_data/generation/teachers": "generate.teacher.name",
+        "lyra_data/models/codecs": "generate.codec.name",
+        "lyra_data/models/depth": "generate.extension.depth.name",
+    },
 }
 """Stage -> folder of kinds -> key of params.yaml that chooses one. DVC puts its value into a path;
 of folders that are not named here, and of `sources`, which is a list, every kind is listed."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -47,13 +48,25 @@ def load_yaml(params_file: Path) -> dict[str, Any]:
     return values
 
 
-def load_section(params_file: Path, name: str, section: type[Section]) -> Section:
+def load_section(
+    params_file: Path,
+    name: str,
+    section: type[Section],
+    *,
+    changes: Mapping[str, Any] | None = None,
+) -> Section:
     """One validated section.
+
+    Args:
+        changes: keys that get other values than they have in the file.
 
     Raises:
         ParamsError: a key is unknown or missing, or a value impossible.
     """
-    return _section(load_yaml(params_file), name, section, params_file)
+    values = load_yaml(params_file)
+    if changes and isinstance(values.get(name), dict):
+        values[name] = {**values[name], **changes}
+    return _section(values, name, section, params_file)
 
 
 def load_seed(params_file: Path) -> int:

@@ -1,7 +1,7 @@
 """Memory of a reconstruction before it starts, and settings that keep it within a limit.
 
-The figures are of fitting on a CPU, where everything lies in one memory; measured by
-benchmarks/reconstruction_memory.py. On a GPU frames stay in the CPU's memory, and Gaussians with
+The figures are of fitting on a CPU, where everything lies in one memory (docs/reconstruct.md has
+what was measured). On a GPU frames stay in the CPU's memory, and Gaussians with
 their gradients and the optimiser's moments are what the GPU holds.
 """
 
@@ -13,16 +13,16 @@ from lyra_data.engine.errors import ParamsError
 from lyra_model.reconstruction.params import ReconstructParams
 
 BASE_BYTES = 400 * 2**20
-"""Of Python, torch and the compiled renderer."""
+"""Python, torch and the compiled renderer take as much."""
 
 VIEW_BYTES = 9
-"""Of a pixel of every frame of every view: RGB, depth, and two masks."""
+"""A pixel of every frame of every view takes it: RGB, depth, and two masks."""
 
 TARGET_BYTES = 36
-"""Of a pixel of every frame that is read or judges: RGB in float32 besides, and one copy of it."""
+"""A pixel of every frame that is read or judges takes it: RGB in float32, and one copy."""
 
 GAUSSIAN_BYTES = 1100
-"""Of a Gaussian: its fields, their gradients, Adam's moments and the renderer's lists."""
+"""A Gaussian takes it: fields, gradients, Adam's moments and the renderer's lists."""
 
 GAUSSIANS_A_PIXEL = 2.5
 """Gaussians of a scene for every pixel of its pictures, before the cap; the demo has 2.4."""
@@ -30,7 +30,7 @@ GAUSSIANS_A_PIXEL = 2.5
 
 @dataclass(frozen=True)
 class SceneShape:
-    """What a scene's memory depends on; of a moving one, one moment is held at a time."""
+    """The size of a scene's views; of a moving one, one moment is held at a time."""
 
     num_views: int
     num_frames: int

@@ -36,7 +36,7 @@ DIRECTIONS = {
     "forwards": (0.0, 0.0, 1.0),
     "backwards": (0.0, 0.0, -1.0),
 }
-"""Of the source camera's axes."""
+"""Directions along the source camera's axes."""
 
 
 WAYS = {

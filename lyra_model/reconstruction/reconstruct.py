@@ -33,7 +33,7 @@ SCENE_PLY, SCENE_PAGE, CAMERAS, REPORT = "scene.ply", "scene.html", "cameras.jso
 DEPTH_VIDEO = "depth.mp4"
 
 FORMAT = 1
-"""Of report.json."""
+"""The version of report.json."""
 
 
 def reconstruct_scene(

@@ -12,12 +12,16 @@ from lyra_data.clips.store import clip_hash, held_out_hash, read_clip, read_held
 from lyra_data.engine.atomic import folder_atomically, link_or_copy
 from lyra_data.engine.documents import read_json_object
 from lyra_data.engine.hashing import content_key, sha256_of_file
+from lyra_data.engine.placement import Placement
 from lyra_data.engine.progress import Progress
 from lyra_data.engine.provenance import code_fingerprint
 from lyra_data.engine.scratch import CONTENTS_FILE, ScratchStore
+from lyra_data.generation.params import GenerateParams
 from lyra_data.scene.frame_selection import FrameSelectionParams
 from lyra_data.views.store import content_hash, read_view, view_files
-from lyra_model.reconstruction.methods import Reconstructor
+from lyra_model.phases.train_params import TrainParams
+from lyra_model.reconstruction.assembly import create_reconstructor
+from lyra_model.reconstruction.params import ReconstructParams
 from lyra_model.reconstruction.reconstruct import REPORT, reconstruct_scene
 from lyra_model.reconstruction.scene_source import SceneSource, scene_source
 from lyra_model.viewer.scene_page import scene_page_fingerprint
@@ -37,6 +41,7 @@ class Folders:
     clips: Path
     held_out: Path
     views: Path
+    models: Path
     scenes: Path
     scratch: Path
 
@@ -55,25 +60,32 @@ class Reconstructed:
 
 
 def reconstruct_scenes(
-    reconstructor: Reconstructor,
+    params: ReconstructParams,
+    train: TrainParams,
+    generate: GenerateParams,
     *,
-    frames: FrameSelectionParams,
     folders: Folders,
-    identity: Mapping[str, Any],
+    placement: Placement,
+    seed: int,
     progress: Progress,
 ) -> Reconstructed:
     """Write the files of every scene that has views.
 
     Args:
-        frames: how generation selected the frames of a video.
-        identity: names all else that shapes the Gaussians: decoder and codec, where they are used.
+        train, generate: other sections of params.yaml: how pictures are rendered, which phases
+            there are, which frames of a video the views show and what made their latents.
 
     Raises:
-        StageOrderError: there are no views.
-        InputError: as `Reconstructor.make`.
-        CorruptDataError: a view or a clip is cut or altered.
+        StageOrderError: there are no views, or the phase whose weights are read is not trained.
+        ParamsError: there is no such phase.
+        InputError: as `Reconstructor.make`; there is no such folder of weights.
+        CorruptDataError: a view, a clip or a decoder is cut or altered.
         StorageError: the disk refuses.
     """
+    reconstructor, identity = create_reconstructor(
+        params, train, generate, placement, models=folders.models, seed=seed
+    )
+    frames = generate.frames
     store, items, made = ScratchStore(folders.scratch, STAGE), {}, 0
     for scene_id, paths in groupby(view_files(folders.views), key=lambda path: path.parent.name):
         files = list(paths)
@@ -90,7 +102,7 @@ def reconstruct_scenes(
                 "seed": reconstructor.seed,
                 "device": reconstructor.device.type,
                 "path": _path_hash(reconstructor.video_path),
-                "identity": dict(identity),
+                "identity": identity,
                 "code": code_fingerprint(__name__),
                 "page": scene_page_fingerprint(),
             }

@@ -16,7 +16,8 @@ from lyra_data.engine.progress import Progress, silent
 from lyra_model.reconstruction.memory_plan import SceneShape, peak_bytes, within
 from lyra_model.reconstruction.params import ReconstructParams
 from lyra_model.reconstruction.reconstruct import REPORT, SCENE_PAGE
-from stages.reconstruct import describe, run_reconstruct
+from lyra_model.reconstruction.summary import describe
+from stages.reconstruct import run_reconstruct
 from stages.summary import Summary, counted
 from stages.verbs.project import run_stages
 from stages.verbs.scene_inputs import SceneProject, project_of, shape_of

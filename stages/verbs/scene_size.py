@@ -14,7 +14,7 @@ MULTIPLE = 16
 """Sides are multiples of it: 8 for a latent, two latents for a token of the decoder."""
 
 PIXELS_OF_PICTURE, PIXELS_OF_VIDEO = 384 * 256, 256 * 192
-"""Of a scene's pictures where nobody says otherwise; a video is reconstructed many times over."""
+"""A scene's pictures have so many where nobody says otherwise; of a video many moments are made."""
 
 PROMPTED = (704, 1280)
 """Height and width of pictures that are yet to be painted, as the presets have it."""

@@ -175,7 +175,7 @@ def test_a_code_dep_that_no_stage_imports_is_noticed():
     line = "      - lyra_data/__init__.py\n"
     wider = pipeline.replace(line, f"{line}      - lyra_data/cli.py\n", 1)
     assert with_code_dependencies(wider, REPOSITORY) == pipeline
-    with pytest.raises(ValueError, match="4 blocks of code for 5 stages"):
+    with pytest.raises(ValueError, match="5 blocks of code for 6 stages"):
         with_code_dependencies(pipeline.replace("# end of code", "", 1), REPOSITORY)
 
 

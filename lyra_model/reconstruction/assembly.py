@@ -1,0 +1,65 @@
+"""Put a reconstructor together of params: its decoder and codec, where its method has them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lyra_data.engine.errors import StageOrderError
+from lyra_data.engine.placement import Placement
+from lyra_data.generation.params import GenerateParams
+from lyra_data.models.codecs import CODECS
+from lyra_model.phases.phase_params import is_external, require_phase
+from lyra_model.phases.train_params import TrainParams
+from lyra_model.phases.trained_decoder import load_decoder
+from lyra_model.reconstruction.methods import Reconstructor
+from lyra_model.reconstruction.params import ReconstructParams
+
+
+def create_reconstructor(
+    params: ReconstructParams,
+    train: TrainParams,
+    generate: GenerateParams,
+    placement: Placement,
+    *,
+    models: Path,
+    seed: int,
+) -> tuple[Reconstructor, dict[str, Any]]:
+    """Return what makes Gaussians, and what names its decoder and codec.
+
+    Args:
+        models: folder of the project's trained phases.
+
+    Raises:
+        StageOrderError: the phase whose weights are to be read is not trained.
+        ParamsError: there is no such phase.
+        InputError: there is no such folder of weights.
+        CorruptDataError: a file of theirs is cut or altered.
+    """
+    device, root = torch.device(placement.device), placement.root
+    if params.method != "decoder":
+        return Reconstructor(params, train.rendering, seed, device, root=root), {}
+    assert params.weights is not None, "checked with the params"
+    folder = _folder_of(params.weights, train, root, models)
+    decoder = load_decoder(folder, device=placement.device)
+    codec = CODECS.create(generate.codec, where="generate.codec")
+    codec.run_on(placement)
+    rendering = decoder.rendering or train.rendering
+    identity = {"decoder": decoder.weights_sha256, "codec": codec.fingerprint}
+    return Reconstructor(params, rendering, seed, device, decoder, codec, root), identity
+
+
+def _folder_of(name: str, train: TrainParams, root: Path, models: Path) -> Path:
+    """Return the folder of a phase, or of a checkpoint from elsewhere."""
+    if is_external(name) or (root / name).is_dir():
+        return root / name
+    phase = require_phase(name, train.phases, where="params.yaml: reconstruct.weights")
+    if not (models / phase).is_dir():
+        raise StageOrderError(
+            f"phase {phase!r} is not trained yet",
+            where=str(models / phase),
+            fix=f"run `lyra-data train --phase {phase}` first, or `dvc repro`",
+        )
+    return models / phase
