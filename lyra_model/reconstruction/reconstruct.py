@@ -68,9 +68,12 @@ def reconstruct_scene(
             write_ply(moment.gaussians, folder / "moments" / f"{moment.index:05d}.ply")
 
     reached = reach(
-        middle.gaussians, scene.source_camera, scene.centre_depth, reconstructor.rendering
+        middle.gaussians,
+        scene.filmed[[middle.index]],
+        scene.centre_depth,
+        reconstructor.rendering,
     )
-    shots = _shots(reconstructor, scene, len(moments), reached)
+    shots = _shots(reconstructor, scene, moments, reached)
     _write_videos(reconstructor, shots, moments, folder, progress)
     write_cameras_json(shots[0].cameras, folder / CAMERAS, fps=reconstructor.params.video.fps)
     report = _report(reconstructor, scene, moments, reached)
@@ -92,7 +95,7 @@ def peak_memory_bytes() -> int:
 def _shots(
     reconstructor: Reconstructor,
     scene: SceneSource,
-    num_moments: int,
+    moments: Sequence[Moment],
     reached: Mapping[str, Reach],
 ) -> list[Shot]:
     video = reconstructor.params.video
@@ -110,7 +113,7 @@ def _shots(
         scale=video.scale,
         is_metric=scene.views[0].depth_scale == "metric",
     )
-    return shots_of(path, scene.source_camera, num_moments)
+    return shots_of(path, scene.filmed, [moment.index for moment in moments])
 
 
 def _write_videos(
@@ -218,7 +221,7 @@ def _page(
         title=scene.scene_id,
         made_by=f"{made[reconstructor.params.method]} by lyra-data {engine_version()}",
         moments=tuple(moment.gaussians.to("cpu") for moment in moments),
-        camera=scene.source_camera,
+        camera=scene.filmed[[moments[len(moments) // 2].index]],
         paths=tuple(paths),
         near=reconstructor.rendering.near,
         far=reconstructor.rendering.far,

@@ -47,6 +47,19 @@ class SceneSource:
         return self.views[0].cameras[[0]]
 
     @property
+    def filmed(self) -> Cameras:
+        """Return the camera that filmed each moment; of a still scene, one for all frames.
+
+        Where the clip is not at hand, it is that of the first view, which starts from there.
+        """
+        if self.clip is not None and self.clip.is_dynamic:
+            return self.clip.cameras
+        if not self.moves:
+            return self.source_camera[[0] * self.num_frames]
+        first = self.views[0].cameras
+        return first.reversed_in_time() if self.views[0].motion_reversed else first
+
+    @property
     def centre_depth(self) -> float:
         """Return the median depth in the middle of the first frame: the unit of camera paths.
 

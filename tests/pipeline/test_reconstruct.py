@@ -166,7 +166,7 @@ def test_a_scene_that_moves_has_its_moments_and_three_videos(tmp_path: Path) -> 
     run_reconstruct(project.params_file)
     folder = project.root / "outputs" / "scenes" / "video"
     names = sorted(path.name for path in folder.iterdir())
-    assert {"video.mp4", "video_bullet_time.mp4", "video_still_camera.mp4", "moments"} <= set(names)
+    assert {"video.mp4", "video_bullet_time.mp4", "video_filmed.mp4", "moments"} <= set(names)
     moments = sorted(path.name for path in (folder / "moments").iterdir())
     assert moments == ["00000.ply", "00016.ply"]
     report = json.loads((folder / "report.json").read_text())

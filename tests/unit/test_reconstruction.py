@@ -22,7 +22,7 @@ from lyra_model.reconstruction.scene_source import (
     scene_source,
     still_observations,
 )
-from lyra_model.reconstruction.videos import shots_of
+from lyra_model.reconstruction.videos import camera_at, shots_of
 from lyra_model.rendering import render
 from lyra_model.rendering.base import RenderingParams
 from tests.factories import NUM_FRAMES, make_cameras, make_clip, make_view
@@ -141,14 +141,28 @@ def test_a_wide_wall_lets_the_camera_move_far_and_a_narrow_one_does_not() -> Non
 
 
 def test_a_moving_scene_has_shots_through_space_through_time_and_through_both() -> None:
-    path = make_cameras(8)
-    video, bullet_time, still_camera = shots_of(path, path[[0]], 3)
-    assert video.moments == (0, 0, 1, 2, 2, 2, 1, 0)
+    path, filmed = make_cameras(8), make_cameras(NUM_FRAMES)
+    video, bullet_time, as_filmed = shots_of(path, filmed, [0, 4, 8])
+    assert video.moments == (0, 0, 1, 1, 2, 1, 1, 0)
     assert set(bullet_time.moments) == {1}
-    assert torch.equal(bullet_time.cameras.camera_to_world, path.camera_to_world)
-    assert still_camera.moments == video.moments
-    assert torch.equal(still_camera.cameras.camera_to_world[5], path.camera_to_world[0])
-    assert [shot.name for shot in shots_of(path, path[[0]], 1)] == ["video"]
+    assert torch.equal(as_filmed.cameras.camera_to_world[0], filmed.camera_to_world[0])
+    assert torch.allclose(as_filmed.cameras.camera_to_world[4], filmed.camera_to_world[8])
+    assert as_filmed.moments == video.moments
+    assert torch.allclose(bullet_time.cameras.camera_to_world[0], filmed.camera_to_world[4])
+    assert torch.allclose(
+        bullet_time.cameras.relative_to(filmed.camera_to_world[4]).camera_to_world,
+        path.relative_to(path.camera_to_world[0]).camera_to_world,
+        atol=1e-6,
+    )
+    assert [shot.name for shot in shots_of(path, filmed, [0])] == ["video"]
+
+
+def test_between_two_frames_a_camera_is_half_way() -> None:
+    filmed = make_cameras(3)
+    between = camera_at(filmed, torch.tensor([0.5, 2.0]))
+    centres = filmed.centres
+    assert torch.allclose(between.centres[0], (centres[0] + centres[1]) / 2)
+    assert torch.allclose(between.camera_to_world[1], filmed.camera_to_world[2], atol=1e-6)
 
 
 def test_a_decoder_needs_weights(params: ReconstructParams) -> None:
