@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lyra_data.engine.errors import ParamsError
+from lyra_data.models.places import DOWNLOADS, PROJECT_FOLDER, find_weights
 from lyra_data.models.weights.catalogue import CATALOGUE
 from lyra_data.models.weights.manifest import MANIFEST, read_manifest, weights_fingerprint
-from lyra_data.models.weights.places import DOWNLOADS, PROJECT_FOLDER, find_weights
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 """A repository of the Hugging Face Hub: OWNER/NAME."""

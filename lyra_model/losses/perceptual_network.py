@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from lyra_data.engine.errors import ParamsError
 from lyra_data.engine.hashing import sha256_of_file
-from lyra_data.models.weights.places import find_weights
+from lyra_data.models.places import find_weights
 from lyra_model.losses.params import PerceptualParams
 from lyra_model.losses.perceptual import perceptual_input
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lyra_data.models.weights import places
-from lyra_data.models.weights.places import PROJECT_FOLDER, find_weights, weights_folder
+from lyra_data.models import places
+from lyra_data.models.places import PROJECT_FOLDER, find_weights, weights_folder
 from stages.options import JsonOption
 from stages.running import guarded
 from stages.verbs.weights_texts import list_releases, show_listing, summary_of_weights

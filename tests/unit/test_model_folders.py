@@ -8,8 +8,8 @@ import pytest
 
 from lyra_data.engine.errors import ParamsError
 from lyra_data.models.folders import fetching_command, find_model
+from lyra_data.models.places import find_weights, weights_folder
 from lyra_data.models.weights.manifest import Manifest, hash_files
-from lyra_data.models.weights.places import find_weights, weights_folder
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

@@ -20,7 +20,7 @@ from lyra_data.engine.params import Params
 from lyra_data.engine.placement import Placement
 from lyra_data.generation.teachers.base import TeacherInput, TeacherOutput, TeacherSpec
 from lyra_data.models.codecs.base import whole_latents
-from lyra_data.models.weights.places import find_weights
+from lyra_data.models.places import find_weights
 
 if TYPE_CHECKING:
     from lyra_data.models.gen3c.pipeline import Gen3CPipeline

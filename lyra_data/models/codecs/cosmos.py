@@ -19,7 +19,7 @@ from lyra_data.engine.errors import ParamsError
 from lyra_data.engine.params import Params
 from lyra_data.engine.placement import Placement
 from lyra_data.models.codecs.base import SPATIAL_FACTOR, TEMPORAL_FACTOR
-from lyra_data.models.weights.places import find_weights
+from lyra_data.models.places import find_weights
 
 
 class CosmosCodecParams(Params):

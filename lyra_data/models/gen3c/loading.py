@@ -19,7 +19,7 @@ from lyra_data.engine.placement import Placement
 from lyra_data.models.gen3c.checks import NOISE_LEVELS
 from lyra_data.models.gen3c.pipeline import Gen3CPipeline
 from lyra_data.models.gen3c.statistics import LatentStatistics
-from lyra_data.models.weights.places import weights_folder
+from lyra_data.models.places import weights_folder
 
 NetworkDtype = Literal["bfloat16", "float32"]
 TIED = {"shared.weight", "encoder.embed_tokens.weight"}
