@@ -29,7 +29,7 @@ weights_app = typer.Typer(
 )
 
 DOWNLOADS = Path(PROJECT_FOLDER) / places.DOWNLOADS
-"""As `find_weights` takes it: in the folder where the command is given, or where `pull` puts it."""
+"""Folder of what `pull` fetched: the project's, else the shared one, as `find_weights` finds it."""
 
 
 class Kind(StrEnum):
