@@ -6,7 +6,7 @@ import os
 from pathlib import Path, PurePath
 
 VARIABLE = "LYRA_WEIGHTS"
-"""In the environment: the folder that weights are put into and looked for in."""
+"""Variable of the environment: the folder that weights are put into and looked for in."""
 
 PROJECT_FOLDER = "weights"
 """The first part of a relative path in params.yaml, such as weights/gen3c, and a folder of the

@@ -18,9 +18,6 @@ log = logging.getLogger(__name__)
 RUNS = Path("runs")
 """Folder of projects whose own folder is not named."""
 
-DEFAULT_PRESET = "video"
-"""Preset of a new project where none is named."""
-
 MAX_NAME_BYTES = 200
 """Bytes of a project's name, in UTF-8; file systems take 255, and a number follows."""
 
@@ -31,7 +28,8 @@ def made_project(folder: Path | None, inputs: Sequence[Path], preset: str | None
     Args:
         folder: of the project; None: below runs/, the first of NAME, NAME_2, NAME_3, ... that was
             made of these inputs (and from this preset) or is free.
-        preset: the one asked for; None: that of the project, or of a new one, the default.
+        preset: the one asked for; None: that of the project, or of a new one, as `init_project`
+            chooses.
 
     Raises:
         InputError: neither a folder nor inputs are given; the folder's project was made of
@@ -41,7 +39,7 @@ def made_project(folder: Path | None, inputs: Sequence[Path], preset: str | None
         raise InputError(
             "neither an input nor a project is given",
             where="lyra-data run",
-            fix="give a video, or --project FOLDER",
+            fix="give a picture or a video, or --project FOLDER",
         )
     for path in inputs:
         if not path.exists():
@@ -60,7 +58,7 @@ def made_project(folder: Path | None, inputs: Sequence[Path], preset: str | None
                 "with what is there",
             )
     if inputs and not _is_project(folder):
-        init_project(folder, inputs, preset=preset or DEFAULT_PRESET)
+        init_project(folder, inputs, preset=preset, needs_models=True)
     return folder
 
 
