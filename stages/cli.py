@@ -79,8 +79,8 @@ def annotate(
         list[Path] | None,
         typer.Argument(
             metavar="INPUT",
-            help="Videos, folders of frames, ViPE, nerfstudio or COLMAP results to annotate "
-            "instead of the sources in params.yaml.",
+            help="Pictures, videos, folders of frames, ViPE, nerfstudio or COLMAP results to "
+            "annotate instead of the sources in params.yaml.",
             show_default=False,
         ),
     ] = None,

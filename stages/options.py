@@ -96,7 +96,13 @@ TrackerOption = Annotated[
 ]
 
 PresetOption = Annotated[
-    str, typer.Option(help="Settings to start from: a file's name in the folder presets.")
+    str | None,
+    typer.Option(
+        help="Settings to start from: cpu-small, demo, gen3c, h100-dynamic, h100-static, photo or "
+        "video. Of a new project where not given: photo for pictures, video for other inputs, demo "
+        "without inputs.",
+        show_default=False,
+    ),
 ]
 
 DatasetArgument = Annotated[

@@ -1,4 +1,5 @@
-"""References: docs/params.md, docs/schema.md and the code in dvc.yaml, written from the code.
+"""References: docs/params.md, docs/schema.md, the code in dvc.yaml and what the package carries of
+the repository's own project, written from the code.
 
 python -m stages.reference
 """
@@ -13,6 +14,7 @@ from lyra_data.dataset.format.layout import FORMAT_VERSION, MODALITIES, columns_
 from stages.code_dependencies import with_code_dependencies
 from stages.params import load_yaml
 from stages.params_reference import params_rows
+from stages.presets import DEMO, FOLDER, PROJECT_FILES
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -61,6 +63,28 @@ def schema_page() -> str:
     return SCHEMA_HEAD + "".join(lines)
 
 
+CODE = ("lyra_data/", "lyra_model/", "stages/")
+"""Dependencies of dvc.yaml that lie in the repository and not in a project."""
+
+
+def packaged_files() -> dict[Path, str]:
+    """Return the files of the package that copy the repository's own project, with their texts.
+
+    The pipeline leaves out the code and what is said to its developers: where a project runs, the
+    code is the installed one.
+    """
+    lines = (REPOSITORY / "dvc.yaml").read_text(encoding="utf-8").splitlines()
+    kept = [line for line in lines if not line.strip().removeprefix("- ").startswith((*CODE, "#"))]
+    note = "# The code is not among the dependencies: after an upgrade, `dvc repro --force`."
+    start = REPOSITORY / "outputs" / "models" / "random_weights" / "README.md"
+    return {
+        FOLDER / f"{DEMO}.yaml": (REPOSITORY / "params.yaml").read_text(encoding="utf-8"),
+        PROJECT_FILES / "dvc.yaml": "\n".join([note, *kept]) + "\n",
+        PROJECT_FILES / "dvcignore": (REPOSITORY / ".dvcignore").read_text(encoding="utf-8"),
+        PROJECT_FILES / "random_weights.md": start.read_text(encoding="utf-8"),
+    }
+
+
 def _line(*cells: str) -> str:
     escaped = [cell.replace("|", "\\|") for cell in cells]
     return f"| {' | '.join(escaped)} |\n"
@@ -72,3 +96,5 @@ if __name__ == "__main__":
     (docs / "schema.md").write_text(schema_page(), "utf-8")
     pipeline = REPOSITORY / "dvc.yaml"
     pipeline.write_text(with_code_dependencies(pipeline.read_text("utf-8"), REPOSITORY), "utf-8")
+    for path, text in packaged_files().items():
+        path.write_text(text, "utf-8")

@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lyra_data.engine.errors import ParamsError
+from lyra_data.models.places import DOWNLOADS, PROJECT_FOLDER, find_weights
 from lyra_data.models.weights.catalogue import CATALOGUE
 from lyra_data.models.weights.manifest import MANIFEST, read_manifest, weights_fingerprint
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 """A repository of the Hugging Face Hub: OWNER/NAME."""
-DOWNLOADS = Path("weights") / "downloads"
-"""Below the folder of params.yaml: where `lyra-data weights pull NAME` puts the folder NAME."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ def find_model(model: str, revision: str | None, *, root: Path, where: str) -> M
     Raises:
         ParamsError: it is nowhere on this disk; names the command that gets it.
     """
-    own = root / model
+    own = find_weights(model, root)
     if own.is_dir():
         if revision is not None:
             raise ParamsError(
@@ -88,7 +87,8 @@ def _catalogue_name(model: str) -> str | None:
 
 
 def _pulled(model: str, revision: str | None, root: Path) -> ModelFolder | None:
-    folder = root / DOWNLOADS / (_catalogue_name(model) or "")
+    path = Path(PROJECT_FOLDER) / DOWNLOADS / (_catalogue_name(model) or "")
+    folder = find_weights(path, root)
     if not (folder / MANIFEST).is_file():
         return None
     facts = read_manifest(folder).facts

@@ -39,6 +39,8 @@ class SourceMaterial:
         depth_scale: "metric" or "up_to_scale", where depth is given.
         depth_confidence: 0..1, how well the depth is confirmed; 0 where unknown; where given.
         dynamic_mask: True on moving things, where given.
+        assumed_field_of_view_degrees: horizontal; taken for a picture whose field of view nobody
+            tells, neither the source nor an estimator; None: such a picture is refused.
         held_out: real views for evaluation.
         provenance: kind, file names, sha256 of their bytes, licence.
         location: where the user finds it, for messages alone; "" where that is no place on a disk.
@@ -53,6 +55,7 @@ class SourceMaterial:
     depth_scale: str | None = None
     depth_confidence: Float[Tensor, "frame height width"] | None = None
     dynamic_mask: Bool[Tensor, "frame height width"] | None = None
+    assumed_field_of_view_degrees: float | None = None
     prompt: str = ""
     held_out: tuple[HeldOutView, ...] = ()
     provenance: dict[str, str] = field(default_factory=dict)

@@ -11,6 +11,7 @@ SOURCES: Registry[Source] = Registry(
         "files": "lyra_data.sources.files:FilesSource",
         "motorcycle": "lyra_data.sources.motorcycle:MotorcycleSource",
         "nerfstudio": "lyra_data.sources.nerfstudio:NerfstudioSource",
+        "picture": "lyra_data.sources.picture:PictureSource",
         "prompt": "lyra_data.sources.prompt:PromptSource",
         "video": "lyra_data.sources.video:VideoSource",
         "vipe": "lyra_data.sources.vipe:VipeSource",

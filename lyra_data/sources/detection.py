@@ -1,4 +1,4 @@
-"""Detection: what a path given on the command line is, as params of the source that reads it."""
+"""Detection: what a path given on the command line is, as params of the sources that read it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from lyra_data.clips.store import CLIP_INDEX
 from lyra_data.engine.errors import InputError
 from lyra_data.media.images import readable
 from lyra_data.media.video import FRAME_SUFFIXES, VIDEO_SUFFIXES, frame_files
+from lyra_data.sources.albums import is_album, is_picture, pictured_by, without_depth_maps
 from lyra_data.sources.files import PHOTO_SUFFIXES
 
 log = logging.getLogger(__name__)
@@ -20,9 +21,9 @@ ASSUMED_FPS = 24.0
 """Frames per second of folders of frames and of datasets that say nothing of time."""
 
 ACCEPTED = (
-    f"a video ({', '.join(VIDEO_SUFFIXES)}), a folder of frames, a ViPE result (rgb, pose, "
-    "intrinsics), a clip (clip.json), a nerfstudio dataset (transforms.json), a COLMAP dataset "
-    "(sparse, images), or a folder with image.png"
+    f"a picture ({', '.join(PHOTO_SUFFIXES)}), a video ({', '.join(VIDEO_SUFFIXES)}), a folder of "
+    "frames or pictures, a clip (clip.json), a ViPE result (rgb, pose, intrinsics), a nerfstudio "
+    "dataset (transforms.json), a COLMAP dataset (sparse, images), or a folder with image.png"
 )
 
 
@@ -30,63 +31,87 @@ def source_params_of_all(paths: Sequence[Path]) -> list[dict[str, Any]]:
     """Return params of the sources of all paths, with scene ids that differ.
 
     Raises:
+        InputError: as `source_params_of_each`.
+    """
+    return [source for sources in source_params_of_each(paths).values() for source in sources]
+
+
+def source_params_of_each(paths: Sequence[Path]) -> dict[Path, list[dict[str, Any]]]:
+    """Return params of the sources of each path, in order, with scene ids that differ.
+
+    A path has one source, but a folder of pictures that are scenes of their own. Depth maps of
+    pictures that are among the paths are left out: they are read with their pictures.
+
+    Raises:
         InputError: as `source_params_of`; a path is given twice.
     """
-    sources, taken, known = [], set(), [path.resolve() for path in paths]
+    paths = without_depth_maps(paths)
+    known = [path.resolve() for path in paths]
+    each: dict[Path, list[dict[str, Any]]] = {}
+    taken: set[str] = set()
     for path in paths:
         if known.count(path.resolve()) > 1:
             raise InputError(
                 "this input is given twice", where=str(path), fix="name every input once"
             )
-        source = source_params_of(path)
-        name, number = source["scene_id"], 2
-        while source["scene_id"] in taken:
-            source["scene_id"] = f"{name}_{number}"
-            number += 1
-        taken.add(source["scene_id"])
-        sources.append(source)
-    return sources
+        each[path] = source_params_of(path)
+        for source in each[path]:
+            name, number = source["scene_id"], 2
+            while source["scene_id"] in taken:
+                source["scene_id"] = f"{name}_{number}"
+                number += 1
+            taken.add(source["scene_id"])
+    return each
 
 
-def source_params_of(path: Path) -> dict[str, Any]:
-    """Return params of the source that reads `path`, as they stand in params.yaml.
+def source_params_of(path: Path) -> list[dict[str, Any]]:
+    """Return params of the sources that read `path`, as they stand in params.yaml.
+
+    There is one, but for a folder of pictures that are scenes of their own.
 
     Raises:
         InputError: nothing is there, or nothing that a source reads; what is accepted is listed.
     """
     if not path.exists():
         raise InputError("there is no such file or folder", where=str(path), fix="correct the path")
-    name = path.stem if path.is_file() else path.resolve().name
-    scene_id = re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_") or "scene"
+    scene_id = _scene_id(path.stem if path.is_file() else path.resolve().name)
     with readable(path):
-        return _of_file(path, scene_id) if path.is_file() else _of_folder(path, scene_id)
+        if path.is_file():
+            return [_of_file(path, scene_id)]
+        return _of_folder(path, scene_id)
+
+
+def _scene_id(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_") or "scene"
 
 
 def _of_file(path: Path, scene_id: str) -> dict[str, Any]:
     if path.suffix.lower() in VIDEO_SUFFIXES:
         return _video(path, scene_id, fps=None)
-    if path.suffix.lower() in PHOTO_SUFFIXES:
-        raise _single_picture(path)
+    if is_picture(path):
+        return {"name": "picture", "path": str(path), "scene_id": scene_id}
     raise _unknown(path)
 
 
-def _of_folder(path: Path, scene_id: str) -> dict[str, Any]:
+def _of_folder(path: Path, scene_id: str) -> list[dict[str, Any]]:
     folder = {"folder": str(path), "scene_id": scene_id}
     names = {entry.name.lower() for entry in path.iterdir()}
     if CLIP_INDEX in names:
-        return {"name": "clip", **folder}
+        return [{"name": "clip", **folder}]
     if all((path / name).is_dir() for name in ("rgb", "pose", "intrinsics")):
-        return {"name": "vipe", **folder, "clip": None, "loading": "native"}
+        return [{"name": "vipe", **folder, "clip": None, "loading": "native"}]
     if "transforms.json" in names:
-        return {"name": "nerfstudio", **folder, "fps": _assumed_fps(path)}
+        return [{"name": "nerfstudio", **folder, "fps": _assumed_fps(path)}]
     if (path / "sparse").is_dir() or names & {"cameras.bin", "cameras.txt"}:
-        return {"name": "colmap", **folder, "fps": _assumed_fps(path)}
+        return [{"name": "colmap", **folder, "fps": _assumed_fps(path)}]
     if names & {f"image{suffix}" for suffix in PHOTO_SUFFIXES}:
-        return {"name": "files", **folder}
-    frames = frame_files(path)
-    if len(frames) > 1:
-        return _video(path, scene_id, fps=_assumed_fps(path))
-    raise _single_picture(frames[0]) if frames else _unknown(path)
+        return [{"name": "files", **folder}]
+    frames = [frame for frame in frame_files(path) if pictured_by(frame) is None]
+    if is_album(frames):
+        return [_of_file(frame, _scene_id(frame.stem)) for frame in frames]
+    if frames:
+        return [_video(path, scene_id, fps=_assumed_fps(path))]
+    raise _unknown(path)
 
 
 def _assumed_fps(path: Path) -> float:
@@ -98,15 +123,6 @@ def _assumed_fps(path: Path) -> float:
 def _video(path: Path, scene_id: str, *, fps: float | None) -> dict[str, Any]:
     taken = {"first": 0, "stride": 1, "max_frames": None, "fps": fps}
     return {"name": "video", "path": str(path), "scene_id": scene_id, **taken}
-
-
-def _single_picture(path: Path) -> InputError:
-    return InputError(
-        "a single picture is given as a folder that holds it under a name of its own",
-        where=str(path),
-        fix=f"put it into a folder as image{path.suffix.lower()}, with depth and intrinsics if you "
-        "have them, and give that folder (docs/inputs.md)",
-    )
 
 
 def _unknown(path: Path) -> InputError:

@@ -76,7 +76,7 @@ class VideoSource(SceneSource[VideoParams]):
             raise InputError(
                 f"only {len(video.frames)} frame is taken of this video",
                 where=str(path),
-                fix="give a longer one; a single picture is a source of kind `files`, its depth "
+                fix="give a longer one; a single picture is a source of kind `picture`, its depth "
                 "estimated by annotate.depth (docs/inputs.md)",
             )
         self._check_one_shot(video, path)

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from lyra_data.engine.errors import ParamsError
 from lyra_data.engine.hashing import sha256_of_file
+from lyra_data.models.places import find_weights
 from lyra_model.losses.params import PerceptualParams
 from lyra_model.losses.perceptual import perceptual_input
 
@@ -145,7 +146,7 @@ def load_perceptual(params: PerceptualParams, root: Path) -> tuple[PerceptualNet
     """
     where = "params.yaml: train.perceptual.weights"
     assert params.weights is not None, "TrainParams refuses a weight of lpips without a file"
-    path = root / params.weights
+    path = find_weights(params.weights, root)
     network = PerceptualNetwork(params.backbone, params.max_height)
     try:
         given = {_own_name(name): tensor for name, tensor in load_file(path).items()}

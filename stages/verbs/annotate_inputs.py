@@ -21,6 +21,7 @@ from lyra_data.sources.detection import source_params_of_all
 from stages.params import load_yaml
 from stages.presets import preset_file
 from stages.summary import Summary, counted
+from stages.verbs.project_pictures import estimated_depth, only_pictures
 from stages.workspace import Workspace
 
 VIDEO_PRESET = "video"
@@ -37,11 +38,13 @@ def run_annotate_inputs(
     progress: Progress = silent,
     **crew: Any,
 ) -> Summary:
-    """Make a clip of every input: a video, a folder of frames, a ViPE, nerfstudio or COLMAP result.
+    """Make a clip of every input: a picture, a video, a folder of frames, a ViPE, nerfstudio or
+    COLMAP result.
 
     Settings are those of section `annotate` of params.yaml, its sources put aside; where its
-    annotator is `given`, videos are solved by the preset's, at the size of params.yaml. Scenes are
-    found finished in .work as the stage finds them.
+    annotator is `given`, videos are solved by the preset's, at the size of params.yaml, and where
+    its depth is, that of pictures is estimated by a model that is at hand. Scenes are found
+    finished in .work as the stage finds them.
 
     Args:
         output: folder that every clip is put into under its scene's name; None: outputs/annotated
@@ -54,10 +57,14 @@ def run_annotate_inputs(
     note = ""
     annotator = values.get("annotator") or {}
     name = annotator.get("name")
-    if name in ANNOTATORS.names() and not ANNOTATORS.kind(name, where="annotate.annotator").solves:
+    solves = name in ANNOTATORS.names() and ANNOTATORS.kind(name, where="annotate.annotator").solves
+    if name in ANNOTATORS.names() and not solves and not only_pictures(sources):
         framing = {key: annotator[key] for key in FramedParams.model_fields if key in annotator}
         values = {**values, "annotator": {**_video_annotator(), **framing}}
         note = f", videos by the annotator of preset {VIDEO_PRESET}"
+    if (depth := estimated_depth(sources, values.get("depth"), workspace.root)) is not None:
+        values = {**values, "depth": depth}
+        note += f", depth of pictures by {depth['model']}"
     params = AnnotateParams.parse({**values, "sources": sources}, where="annotate")
     target = output or workspace.root / "outputs" / "annotated"
     _check_replaceable([target / source["scene_id"] for source in sources])

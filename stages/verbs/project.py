@@ -21,59 +21,84 @@ from lyra_data.engine.atomic import (
     remove_leftovers,
     storage_errors,
 )
-from lyra_data.engine.errors import InputError
+from lyra_data.engine.documents import parse_yaml
+from lyra_data.engine.errors import InputError, ParamsError
 from lyra_data.engine.locks import held_lock
 from lyra_data.engine.progress import Progress, silent
-from lyra_data.sources.detection import source_params_of_all
-from stages.presets import REPOSITORY, preset_file
+from lyra_data.models.depth.at_hand import SMALLEST
+from lyra_data.sources.detection import source_params_of_each
+from stages.presets import DEMO, PROJECT_FILES, preset_file
 from stages.running import run_timed
 from stages.summary import Summary, counted
 from stages.verbs.project_inputs import bring_in
+from stages.verbs.project_pictures import estimated_depth, only_pictures, with_files_beside
 from stages.verbs.project_record import INPUTS, write_record
 from stages.workspace import STAGES, Workspace
 
-CODE = ("lyra_data/", "lyra_model/", "stages/")
-"""Dependencies of dvc.yaml that lie in the repository and not in a project."""
+PICTURES_PRESET = "photo"
+VIDEO_PRESET = "video"
+"""Presets of a new project where none is named: of pictures alone, and of anything else."""
 
 SOURCES_BLOCK = re.compile(r"^  sources:\n(?:    .*\n)+", re.MULTILINE)
 
 
+DEPTH_BLOCK = re.compile(r"^  depth:\n(?:    .*\n)+", re.MULTILINE)
+
+
 def init_project(
-    folder: Path, inputs: Sequence[Path], *, preset: str, size: tuple[int, int] | None = None
+    folder: Path,
+    inputs: Sequence[Path],
+    *,
+    preset: str | None = None,
+    needs_models: bool = False,
+    size: tuple[int, int] | None = None,
 ) -> Summary:
     """Make a project: the preset's params.yaml with these inputs as sources, dvc.yaml, inputs/.
 
-    Files are linked into inputs/, or copied where the file system cannot link.
+    Files are linked into inputs/, or copied where the file system cannot link. Where pictures come
+    without depth and the preset names no depth model, one that is at hand is written, or the
+    smallest. Without inputs, the preset's own sources stay.
 
     Args:
+        preset: None: `photo` for pictures alone, `video` for other inputs, `demo` for none.
+        needs_models: refuse pictures without depth where no depth model is at hand.
         size: height and width of annotated frames; None: as the preset has it.
 
     Raises:
         InputError: the folder is not empty, or an input is missing or of no known kind.
-        ParamsError: there is no such preset.
+        ParamsError: there is no such preset; no depth model is at hand.
     """
     if not is_free(folder):
         raise _not_empty(folder)
-    sources = source_params_of_all([path.absolute() for path in inputs])
+    each = source_params_of_each([path.absolute() for path in inputs])
+    sources = [source for found in each.values() for source in found]
+    preset = preset or _preset_for(sources)
+    text = preset_file(preset).read_text(encoding="utf-8")
+    text, notes = _with_depth_model(text, sources, folder, needs_models=needs_models)
     with new_project_folder(folder) as made:
         (made / INPUTS).mkdir()
-        local, origins = [], {}
-        for source, path in zip(sources, inputs, strict=True):
-            local.append(_bring_in(source, path, made / INPUTS))
-            origins[_name_of(path)] = path
+        local: list[dict[str, Any]] = []
+        origins = {}
+        for path, found in each.items():
+            local += [_with_local_path(source, path) for source in found]
+            for file in with_files_beside([path]):
+                _bring_in(file, made / INPUTS)
+                origins[_name_of(file)] = file
         write_record(made, preset, origins)
-        write_project(made, preset, local, size=size)
+        write_project(made, preset, text, local, size=size)
+    made_of = counted(len(sources), "input") if sources else "the preset's own source"
     return Summary(
         "init",
-        f"{folder} made from preset {preset} with {counted(len(sources), 'input')}",
+        f"{folder} made from preset {preset} with {made_of}",
         {"project": str(folder), "preset": preset, "sources": local},
-        (Text(f"next: lyra-data run --project {folder}"),),
+        (*notes, Text(f"next: lyra-data run --project {folder}")),
     )
 
 
 def write_project(
     made: Path,
     preset: str,
+    text: str,
     sources: Sequence[Mapping[str, Any]],
     *,
     size: tuple[int, int] | None = None,
@@ -82,28 +107,23 @@ def write_project(
 
     Args:
         made: an empty folder but for `inputs`.
+        text: the preset's params.yaml.
         sources: params of sources, with paths as they are to stand in params.yaml; none: those of
             the preset.
         size: height and width of annotated frames; None: as the preset has it.
-
-    Raises:
-        ParamsError: there is no such preset.
     """
-    text = preset_file(preset).read_text(encoding="utf-8")
     if sources:
-        block = yaml.safe_dump(list(sources), sort_keys=False, allow_unicode=True, width=10**6)
-        indented = "".join(f"    {line}\n" for line in block.splitlines())
         assert SOURCES_BLOCK.search(text), f"preset {preset} has no block of sources"
-        text = SOURCES_BLOCK.sub(lambda _: f"  sources:\n{indented}", text, count=1)
+        text = SOURCES_BLOCK.sub(lambda _: f"  sources:\n{_block(list(sources))}", text, count=1)
     if size is not None:
         text = _with_size(text, preset, *size)
     (made / INPUTS).mkdir(exist_ok=True)
     (made / "params.yaml").write_text(text, encoding="utf-8")
-    (made / "dvc.yaml").write_text(_pipeline_without_code(), encoding="utf-8")
-    shutil.copyfile(REPOSITORY / ".dvcignore", made / ".dvcignore")
-    start = Path("outputs") / "models" / "random_weights"
-    (made / start).mkdir(parents=True)
-    shutil.copyfile(REPOSITORY / start / "README.md", made / start / "README.md")
+    shutil.copyfile(PROJECT_FILES / "dvc.yaml", made / "dvc.yaml")
+    shutil.copyfile(PROJECT_FILES / "dvcignore", made / ".dvcignore")
+    start = made / "outputs" / "models" / "random_weights"
+    start.mkdir(parents=True)
+    shutil.copyfile(PROJECT_FILES / "random_weights.md", start / "README.md")
 
 
 def _with_size(text: str, preset: str, height: int, width: int) -> str:
@@ -173,16 +193,57 @@ def run_stages(
     return summaries
 
 
-def _bring_in(source: dict[str, Any], path: Path, inputs: Path) -> dict[str, Any]:
-    """Bring a source's file or folder into inputs/, and return its params with the new path."""
+def _preset_for(sources: Sequence[dict[str, Any]]) -> str:
+    if not sources:
+        return DEMO
+    return PICTURES_PRESET if only_pictures(sources) else VIDEO_PRESET
+
+
+def _with_depth_model(
+    text: str, sources: Sequence[dict[str, Any]], folder: Path, *, needs_models: bool
+) -> tuple[str, tuple[Text, ...]]:
+    """Return a preset's text with the depth model that its pictures need, and notes for the user.
+
+    Raises:
+        ParamsError: none is at hand, and it is needed.
+    """
+    depth = parse_yaml(text)["annotate"]["depth"]
+    notes: tuple[Text, ...] = ()
+    try:
+        chosen = estimated_depth(sources, depth, folder)
+    except ParamsError as error:
+        if needs_models:
+            raise
+        chosen, notes = dict(SMALLEST), (Text(f"note: {error.what}: {error.fix}"),)
+    if chosen is None:
+        return text, notes
+    assert DEPTH_BLOCK.search(text), "the preset has no block of depth"
+    return DEPTH_BLOCK.sub(lambda _: f"  depth:\n{_block(chosen)}", text, count=1), notes
+
+
+def _block(values: Any) -> str:
+    """Return values as YAML, as they stand in a key of a section."""
+    block = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=10**6)
+    return "".join(f"    {line}\n" for line in block.splitlines())
+
+
+def _with_local_path(source: dict[str, Any], given: Path) -> dict[str, Any]:
+    """Return a source's params with its path in inputs/; it is the path that was given, or a file
+    in that folder."""
+    key = "path" if "path" in source else "folder"
+    inside = os.path.relpath(source[key], given)
+    local = Path(INPUTS) / _name_of(given) / ("" if inside == "." else inside)
+    return {**source, key: local.as_posix()}
+
+
+def _bring_in(path: Path, inputs: Path) -> None:
+    """Bring an input's file or folder into inputs/."""
     target = inputs / _name_of(path)
     if target.exists():
         raise InputError(
             f"two inputs are called {target.name}", where=str(path), fix="rename one of them"
         )
     bring_in(path, target)
-    key = "path" if "path" in source else "folder"
-    return {**source, key: f"{INPUTS}/{target.name}"}
 
 
 def _name_of(path: Path) -> str:
@@ -224,11 +285,3 @@ def new_project_folder(folder: Path) -> Iterator[Path]:
             if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
                 raise _not_empty(folder) from None
             raise
-
-
-def _pipeline_without_code() -> str:
-    """The repository's dvc.yaml for a project elsewhere: its code is the installed one."""
-    lines = (REPOSITORY / "dvc.yaml").read_text(encoding="utf-8").splitlines()
-    kept = [line for line in lines if not line.strip().removeprefix("- ").startswith((*CODE, "#"))]
-    note = "# The code is not among the dependencies: after an upgrade, `dvc repro --force`."
-    return "\n".join([note, *kept]) + "\n"

@@ -18,9 +18,6 @@ log = logging.getLogger(__name__)
 RUNS = Path("runs")
 """Folder of projects whose own folder is not named."""
 
-DEFAULT_PRESET = "video"
-"""Preset of a new project where none is named."""
-
 MAX_NAME_BYTES = 200
 """Bytes of a project's name, in UTF-8; file systems take 255, and a number follows."""
 
@@ -37,7 +34,8 @@ def made_project(
     Args:
         folder: of the project; None: below runs/, the first of NAME, NAME_2, NAME_3, ... that was
             made of these inputs (and from this preset) or is free.
-        preset: the one asked for; None: that of the project, or of a new one, the default.
+        preset: the one asked for; None: that of the project, or of a new one, as `init_project`
+            chooses.
         size: gives height and width of a new project's frames; None: as the preset has it.
 
     Raises:
@@ -48,7 +46,7 @@ def made_project(
         raise InputError(
             "neither an input nor a project is given",
             where="lyra-data run",
-            fix="give a video, or --project FOLDER",
+            fix="give a picture or a video, or --project FOLDER",
         )
     for path in inputs:
         if not path.exists():
@@ -67,8 +65,9 @@ def made_project(
                 "with what is there",
             )
     if inputs and not _is_project(folder):
-        chosen = preset or DEFAULT_PRESET
-        init_project(folder, inputs, preset=chosen, size=size() if size else None)
+        init_project(
+            folder, inputs, preset=preset, needs_models=True, size=size() if size else None
+        )
     return folder
 
 

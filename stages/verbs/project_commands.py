@@ -13,11 +13,20 @@ from stages.running import guarded
 
 def init(
     folder: Annotated[Path, typer.Argument(help="The project's folder; new or empty.")],
-    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="What it is made of.")],
-    preset: PresetOption = "video",
+    inputs: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="INPUT",
+            help="What it is made of; the demo's built-in scene where not given.",
+            show_default=False,
+        ),
+    ] = None,
+    preset: PresetOption = None,
     json_output: JsonOption = False,
 ) -> None:
     """Make a project: a preset's params.yaml and dvc.yaml around inputs of your own.
+
+    Without inputs it is the demo, whose scene is built in.
 
     Writes FOLDER/params.yaml, FOLDER/dvc.yaml and FOLDER/inputs. Then `lyra-data run --project
     FOLDER` runs every stage, as does `dvc repro` in it once `dvc init` (with `--no-scm` outside
@@ -27,7 +36,7 @@ def init(
     def work(_: Any) -> Any:
         from stages.verbs.project import init_project
 
-        return init_project(folder, inputs, preset=preset)
+        return init_project(folder, inputs or [], preset=preset)
 
     guarded(work, json_output)
 
@@ -37,7 +46,7 @@ def run(
         list[Path] | None,
         typer.Argument(
             metavar="INPUT",
-            help="Videos (or what else `annotate` takes) of a new project.",
+            help="Pictures, videos (or what else `annotate` takes) of a new project.",
             show_default=False,
         ),
     ] = None,
@@ -48,13 +57,7 @@ def run(
             "where that is of another one."
         ),
     ] = None,
-    preset: Annotated[
-        str | None,
-        typer.Option(
-            help="Settings to start from: a file's name in the folder presets. Of a new project: "
-            "video where not given."
-        ),
-    ] = None,
+    preset: PresetOption = None,
     json_output: JsonOption = False,
     workers: WorkersOption = None,
     device: DeviceOption = None,

@@ -12,7 +12,9 @@ from lyra_data import __version__
 from lyra_data.engine.documents import read_json_object
 from lyra_data.engine.errors import CorruptDataError
 from lyra_data.engine.names import stays_inside
+from lyra_data.sources.albums import without_depth_maps
 from stages.verbs.project_inputs import RECORD, hash_of_input, same_content
+from stages.verbs.project_pictures import with_files_beside
 
 INPUTS = "inputs"
 """The folder of a project that holds its inputs."""
@@ -65,7 +67,7 @@ class ProjectRecord:
     def _holds(self, folder: Path, inputs: Sequence[Path]) -> bool:
         """Return whether the project's inputs are these, in any order."""
         left = list(self.inputs)
-        for path in inputs:
+        for path in with_files_beside(without_depth_maps(inputs)):
             match = next((one for one in left if _is_input(one, folder, path)), None)
             if match is None:
                 return False

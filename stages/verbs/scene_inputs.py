@@ -109,10 +109,15 @@ def project_of(
     paths = [Path(name) for name in inputs]
 
     def size() -> tuple[int, int]:
-        source = source_params_of(paths[0].absolute())
+        source = source_params_of(paths[0].absolute())[0]
         return scene_size(source, pixels, Path())
 
     return SceneProject(made_project(folder, paths, preset, size=size), GENERATING)
+
+
+def text_of(preset: str) -> str:
+    """Return a preset's params.yaml."""
+    return preset_file(preset).read_text(encoding="utf-8")
 
 
 def shape_of(project: SceneProject) -> SceneShape:
@@ -140,7 +145,7 @@ def _of_source(
     origin = {"source": source, "preset": preset, "height": size[0], "width": size[1]}
 
     def fill(made: Path) -> None:
-        write_project(made, preset, [source], size=size)
+        write_project(made, preset, text_of(preset), [source], size=size)
 
     name = source.get("scene_id", source["name"])
     return SceneProject(_project_from(origin, folder, name, fill), GENERATING)
@@ -173,7 +178,7 @@ def _of_views(name: str, folder: Path | None, preset: str) -> SceneProject:
     }
 
     def fill(made: Path) -> None:
-        write_project(made, preset, [])
+        write_project(made, preset, text_of(preset), [])
         _write_views(dataset, scene_id, made)
 
     return SceneProject(_project_from(origin, folder, scene_id, fill), ())
@@ -184,7 +189,7 @@ def _of_view_files(views: Path, folder: Path | None, preset: str) -> SceneProjec
     origin = {"views": [content_hash(path) for path in files], "preset": preset}
 
     def fill(made: Path) -> None:
-        write_project(made, preset, [])
+        write_project(made, preset, text_of(preset), [])
         for path in files:
             target = made / VIEWS / path.parent.name / path.name
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -200,7 +205,7 @@ def _of_lyra_layout(layout: Path, scene: str, folder: Path | None, preset: str) 
     origin = {"lyra_layout": content_key({"files": stated}), "scene": scene, "preset": preset}
 
     def fill(made: Path) -> None:
-        write_project(made, preset, [])
+        write_project(made, preset, text_of(preset), [])
         target = made / "outputs" / "dataset"
         run_convert(
             str(layout),

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lyra_data.models import places
+from lyra_data.models.places import PROJECT_FOLDER, find_weights, weights_folder
 from stages.options import JsonOption
 from stages.running import guarded
-from stages.summary import counted
+from stages.verbs.weights_texts import list_releases, show_listing, summary_of_weights
 
 if TYPE_CHECKING:
-    from lyra_data.models.weights.hub_listing import Listing, RemoteFile
-    from lyra_data.models.weights.manifest import Manifest
     from stages.summary import Summary
 
 weights_app = typer.Typer(
@@ -28,8 +28,8 @@ weights_app = typer.Typer(
     ),
 )
 
-DOWNLOADS = Path("weights") / "downloads"
-CONVERTED = Path("weights")
+DOWNLOADS = Path(PROJECT_FOLDER) / places.DOWNLOADS
+"""Folder of what `pull` fetched: the project's, else the shared one, as `find_weights` finds it."""
 
 
 class Kind(StrEnum):
@@ -55,14 +55,18 @@ def list_weights(json_output: JsonOption = False) -> None:
 
     The licence is as the publisher stated it where and when is said; `pull` shows the present one.
     """
-    guarded(lambda _: _list_releases(), json_output)
+    guarded(lambda _: list_releases(), json_output)
 
 
 @weights_app.command()
 def pull(
     name: Annotated[str, typer.Argument(help="A name that `lyra-data weights list` shows.")],
     output: Annotated[
-        Path | None, typer.Option(help="Folder for the files; weights/downloads/NAME by default.")
+        Path | None,
+        typer.Option(
+            help="Folder for the files; downloads/NAME in LYRA_WEIGHTS or the user's cache "
+            "by default, where every project finds them."
+        ),
     ] = None,
     revision: Annotated[
         str | None, typer.Option(help="Branch, tag or commit of the repository.")
@@ -77,7 +81,12 @@ def pull(
     """
     guarded(
         lambda progress: _pull(
-            name, output or DOWNLOADS / name, revision, yes, json_output, progress
+            name,
+            output or weights_folder() / places.DOWNLOADS / name,
+            revision,
+            yes,
+            json_output,
+            progress,
         ),
         json_output,
     )
@@ -115,7 +124,11 @@ def convert(
         ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option(help="A new folder; weights/KIND by default.")
+        Path | None,
+        typer.Option(
+            help="A new folder; KIND in LYRA_WEIGHTS or the user's cache by default, where every "
+            "project finds it; lyra: weights/lyra here, for a phase to start from."
+        ),
     ] = None,
     dtype: Annotated[
         Dtype, typer.Option(help="What weights are stored as; keep: as they are.")
@@ -131,7 +144,11 @@ def convert(
     No code in a checkpoint is run. Every weight that is missing, unexpected or misshapen is listed,
     and then nothing is written. The folder appears whole or not at all.
     """
-    target = output or CONVERTED / kind.value
+    shared = PROJECT_FOLDER if kind is Kind.lyra else weights_folder()
+    target = output or Path(shared) / kind.value
+    network, tokenizer, decoder = (
+        find_weights(path, Path()) for path in (network, tokenizer, decoder)
+    )
 
     def work(progress: Any) -> Summary:
         from lyra_data.models.weights.convert import convert_gen3c, convert_tokenizer
@@ -153,13 +170,13 @@ def convert(
                 network=network,
                 tokenizer=tokenizer,
                 statistics=statistics,
-                text_encoder=text_encoder,
+                text_encoder=text_encoder and find_weights(text_encoder, Path()),
                 output=target,
                 dtype=dtype.value,
                 rope_scale=rope_scale,
                 progress=progress,
             )
-        return _summary("convert", target, manifest)
+        return summary_of_weights("convert", target, manifest)
 
     guarded(work, json_output)
 
@@ -178,34 +195,13 @@ def verify(
     def work(progress: Any) -> Summary:
         from lyra_data.models.weights.verify import unlisted_files, verify_weights
 
-        manifest = verify_weights(folder, progress=progress)
-        return _summary("verify", folder, manifest, unlisted=unlisted_files(folder, manifest))
+        folder_there = find_weights(folder, Path())
+        manifest = verify_weights(folder_there, progress=progress)
+        return summary_of_weights(
+            "verify", folder_there, manifest, unlisted=unlisted_files(folder_there, manifest)
+        )
 
     guarded(work, json_output)
-
-
-def _list_releases() -> Summary:
-    from dataclasses import asdict
-
-    from rich.table import Table
-    from rich.text import Text
-
-    from lyra_data.models.weights.catalogue import CATALOGUE
-    from stages.summary import Summary
-
-    table = Table(width=80, show_lines=True)
-    table.add_column("name", no_wrap=True)
-    table.add_column("repository, purpose, licence and where it is stated")
-    for name, release in CATALOGUE.items():
-        described = Text.assemble(
-            (release.repository, "bold"),
-            f"\n{release.purpose}\n{release.licence} ",
-            (f"({release.licence_source})", "dim"),
-        )
-        table.add_row(name, described)
-    releases = {name: asdict(release) for name, release in CATALOGUE.items()}
-    headline = f"{len(CATALOGUE)} releases; `lyra-data weights pull NAME` fetches one"
-    return Summary("list", headline, {"releases": releases}, (table,))
 
 
 def _pull(
@@ -219,36 +215,12 @@ def _pull(
 
     listing = list_release(release, revision)
     files = files_to_fetch(listing, folder)
-    _show(listing, files, folder, to_stderr=json_output)
+    show_listing(listing, files, folder, to_stderr=json_output)
     require_space(files, folder)
     if files and not yes:
         _ask()
     manifest = fetch(listing, files, folder, progress=progress)
-    return _summary("pull", folder, manifest, fetched=[file.name for file in files])
-
-
-def _show(listing: Listing, files: list[RemoteFile], folder: Path, *, to_stderr: bool) -> None:
-    """Print what would be fetched: licence, sizes, and what is there already."""
-    from rich.text import Text
-
-    from lyra_data.models.weights.hub_download import bytes_to_fetch
-    from stages.terminal import terminal
-
-    lines = [
-        Text.assemble((listing.repository, "bold"), f" at {listing.revision}"),
-        Text(f"licence  {listing.licence}"),
-    ]
-    if listing.gated:
-        lines.append(Text(f"gated    its licence must be accepted at {listing.page}"))
-    to_fetch = {file.name for file in files}
-    for file in listing.files:
-        state = "" if file.name in to_fetch else "  is there, whole"
-        lines.append(Text(f"  {_size(file.size):>10}  {file.name}{state}"))
-    rest = bytes_to_fetch(files, folder)
-    lines.append(Text(f"total    {_size(listing.size)}, {_size(rest)} to fetch into {folder}"))
-    console = terminal(stderr=to_stderr)
-    for line in lines:
-        console.print(line, soft_wrap=True)
+    return summary_of_weights("pull", folder, manifest, fetched=[file.name for file in files])
 
 
 def _ask() -> None:
@@ -261,37 +233,3 @@ def _ask() -> None:
         )
     if not typer.confirm("Fetch these files, and accept their licence?", err=True):
         raise typer.Exit(1)
-
-
-def _size(num_bytes: int) -> str:
-    units = ("bytes", "kB", "MB", "GB", "TB")
-    size, unit = float(num_bytes), 0
-    while size >= 1000 and unit < len(units) - 1:
-        size, unit = size / 1000, unit + 1
-    return f"{size:.0f} {units[unit]}" if unit == 0 else f"{size:.1f} {units[unit]}"
-
-
-def _summary(verb: str, folder: Path, manifest: Manifest, **facts: Any) -> Summary:
-    from lyra_data.models.weights.manifest import weights_fingerprint
-    from stages.summary import Summary
-
-    size = sum(record.size for record in manifest.files.values())
-    fingerprint = weights_fingerprint(folder)
-    files = counted(len(manifest.files), "file")
-    headline = f"{folder}: {manifest.kind}, {files}, {_size(size)}, {fingerprint}"
-    details = tuple(
-        f"note: {name} is not listed in weights.json" for name in facts.get("unlisted", ())
-    )
-    return Summary(
-        verb,
-        headline,
-        {
-            "folder": str(folder),
-            "kind": manifest.kind,
-            "fingerprint": fingerprint,
-            "files": sorted(manifest.files),
-            "size": size,
-            **facts,
-        },
-        details,
-    )

@@ -71,6 +71,7 @@ READS_THE_SOURCE = {
     "lyra_data.engine.documents",
     "lyra_data.engine.foreign_files",
     "lyra_data.sources.files",
+    "lyra_data.sources.picture_reading",
     "lyra_data.media.camera_files",
     "lyra_data.media.depth_files",
 }

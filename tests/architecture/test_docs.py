@@ -22,11 +22,11 @@ from lyra_model.losses import LOSSES
 from lyra_model.rendering import BACKENDS
 from stages.cli import app
 from stages.params_reference import meanings_of
-from stages.reference import params_page, schema_page
+from stages.reference import packaged_files, params_page, schema_page
 from tests.architecture.test_structure import registries
 from tests.goldens import REPOSITORY
 
-OWN_FOLDERS = ("lyra_data", "lyra_model", "stages", "docs", "tests", "benchmarks", "presets")
+OWN_FOLDERS = ("lyra_data", "lyra_model", "stages", "docs", "tests", "benchmarks")
 WRITTEN_BY_A_RUN = ("outputs/", "reports/", ".venv")
 SHELL = ("cd", "git", "source")
 PLACES_ON_ONE_MACHINE = re.compile(r"(?<![\w.}])/(?:work|root|tmp|home|Users)/|\.\./shared\b")
@@ -210,6 +210,11 @@ def test_architecture_lists_every_camera_path():
 def test_the_reference_of_params_is_up_to_date():
     values = yaml.safe_load(text_of("params.yaml"))
     assert text_of("docs/params.md") == params_page(values), "run `python -m stages.reference`"
+
+
+def test_the_package_carries_the_repositorys_own_project():
+    for path, text in packaged_files().items():
+        assert path.read_text("utf-8") == text, f"{path}: run `python -m stages.reference`"
 
 
 def test_a_key_that_its_docstring_does_not_explain_is_refused():

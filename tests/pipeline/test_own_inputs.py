@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +22,15 @@ from lyra_data.engine.locks import held_lock
 from lyra_data.sources import SOURCES
 from stages.annotate import run_annotate
 from stages.cli import app
+from stages.presets import preset_names
 from stages.running import run_timed
 from stages.verbs.annotate_inputs import run_annotate_inputs
 from stages.verbs.project import init_project, run_project
 from stages.verbs.project_choice import made_project, project_name
 from stages.verbs.project_inputs import files_below, same_content
 from stages.verbs.project_record import read_record
+from stages.workspace import STAGES
+from tests.goldens import REPOSITORY
 from tests.pipeline.project import Project, tiny_params, write_source
 
 
@@ -136,6 +143,58 @@ def test_a_project_holds_its_inputs_and_a_whole_pipeline(tmp_path: Path) -> None
     assert comments == [
         "# The code is not among the dependencies: after an upgrade, `dvc repro --force`."
     ]
+
+
+def test_a_project_without_inputs_is_the_demo(tmp_path: Path) -> None:
+    assert invoke("init", tmp_path / "demo").exit_code == 0
+    text = (tmp_path / "demo" / "params.yaml").read_text()
+    assert text == (REPOSITORY / "params.yaml").read_text()
+    assert read_record(tmp_path / "demo").preset == "demo"
+    assert made_project(tmp_path / "demo", [], None) == tmp_path / "demo"
+
+
+WHEEL = """
+import sys
+from pathlib import Path
+from stages.cli import app
+assert Path(sys.modules["stages"].__file__).is_relative_to(Path(sys.argv.pop(1)))
+sys.argv[0] = "lyra-data"
+app()
+"""
+
+
+@pytest.mark.slow
+def test_the_wheel_alone_begins_projects_and_runs_their_first_stage(tmp_path: Path) -> None:
+    """Outside a clone, from an empty folder, with nothing but the wheel's files on the path."""
+    source = tmp_path / "source"
+    for name in ("lyra_data", "lyra_model", "stages"):
+        shutil.copytree(REPOSITORY / name, source / name)
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(REPOSITORY / name, source)
+    build = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--quiet"]
+    build += ["--wheel-dir", str(tmp_path), str(source)]
+    subprocess.run(build, check=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    zipfile.ZipFile(wheel).extractall(tmp_path / "site")
+    shutil.rmtree(source)
+    write_source(tmp_path / "mine" / "one")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+
+    def lyra_data(*arguments: str | Path) -> None:
+        command = [sys.executable, "-c", WHEEL, str(tmp_path / "site"), *map(str, arguments)]
+        environment = os.environ | {"PYTHONPATH": str(tmp_path / "site")}
+        done = subprocess.run(command, cwd=empty, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+    lyra_data("init", "demo")
+    lyra_data("check-params", "--params", "demo/params.yaml")
+    for preset in preset_names():
+        lyra_data("init", f"of_{preset}", tmp_path / "mine" / "one", "--preset", preset)
+        stages = yaml.safe_load((empty / f"of_{preset}" / "dvc.yaml").read_text())["stages"]
+        assert list(stages) == list(STAGES)
+    lyra_data("annotate", "--params", "of_cpu-small/params.yaml")
+    assert read_clip(empty / "of_cpu-small" / "outputs" / "clips" / "one").scene_id == "one"
 
 
 @pytest.mark.slow

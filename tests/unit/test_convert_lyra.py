@@ -299,7 +299,7 @@ def test_files_that_say_nothing_are_read_by_their_shape_and_their_neighbours(tmp
     path = tmp_path / "latents.pkl"
     draws = np.random.default_rng(0)
     drift = draws.standard_normal((16, 1, 8, 8)) + 0.3 * draws.standard_normal((16, 16, 8, 8))
-    whole = np.float32(drift)  # channel time h w; neighbours in time are alike
+    whole = drift.astype(np.float32)  # channel time h w; neighbours in time are alike
     torch.save(whole[None], path)
     assert np.array_equal(read_latents(path, 121).values, whole)
     torch.save(whole.swapaxes(0, 1)[None], path)

@@ -84,6 +84,7 @@ def test_a_picture_without_anything_gets_depth_and_a_camera_at_the_origin() -> N
         "depth_estimator": "constant-3",
         "depth": "estimated",
         "intrinsics": "estimated",
+        "intrinsics_from": "constant-3",
     }
 
 

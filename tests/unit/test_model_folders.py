@@ -8,6 +8,7 @@ import pytest
 
 from lyra_data.engine.errors import ParamsError
 from lyra_data.models.folders import fetching_command, find_model
+from lyra_data.models.places import find_weights, weights_folder
 from lyra_data.models.weights.manifest import Manifest, hash_files
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -57,6 +58,39 @@ def test_a_model_in_the_hubs_cache_is_found_and_named_by_its_commit(
     found = find_model("owner/depth", revision, root=tmp_path, where="t")
     assert found.path == snapshot
     assert found.identity == f"owner/depth@{COMMIT}"
+
+
+@pytest.mark.parametrize("by_variable", [True, False])
+def test_a_pulled_model_is_found_from_every_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by_variable: bool
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("LYRA_WEIGHTS", raising=False)
+    shared = tmp_path / "cache" / "lyra-data" / "weights"
+    if by_variable:
+        shared = tmp_path / "disk"
+        monkeypatch.setenv("LYRA_WEIGHTS", str(shared))
+    assert weights_folder() == shared
+    folder = put_in_folder(shared / "downloads" / "depth-pro")
+    facts = {"repository": "apple/DepthPro-hf", "revision": "feed"}
+    Manifest("download", hash_files(folder), facts=facts).write(folder)
+    for project in ("a", "b"):
+        found = find_model("apple/DepthPro-hf", None, root=tmp_path / project, where="t")
+        assert (found.path, found.identity) == (folder, "apple/DepthPro-hf@feed")
+
+
+def test_the_projects_own_weights_go_before_the_users(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LYRA_WEIGHTS", str(tmp_path / "disk"))
+    root = tmp_path / "project"
+    assert find_weights("weights/gen3c", root) == root / "weights" / "gen3c"  # nowhere
+    put_in_folder(tmp_path / "disk" / "gen3c" / "vae")
+    assert find_weights("weights/gen3c/vae", root) == tmp_path / "disk" / "gen3c" / "vae"
+    put_in_folder(root / "weights" / "gen3c" / "vae")
+    assert find_weights("weights/gen3c/vae", root) == root / "weights" / "gen3c" / "vae"
+    for path in ("gen3c/vae", "other/gen3c", "weights/../../gen3c", str(tmp_path / "absent")):
+        assert find_weights(path, root) == root / path
 
 
 def test_a_pulled_model_goes_before_the_hubs_cache(hub_cache: Path, tmp_path: Path) -> None:

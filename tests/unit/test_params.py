@@ -162,7 +162,7 @@ def test_a_suggestion_is_made_only_for_what_looks_alike() -> None:
 
 
 @pytest.mark.parametrize(
-    "preset", sorted((REPOSITORY / "presets").glob("*.yaml")), ids=lambda path: path.stem
+    "preset", sorted((REPOSITORY / "stages" / "presets").glob("*.yaml")), ids=lambda path: path.stem
 )
 def test_every_preset_is_a_whole_and_valid_params_file(preset) -> None:
     check_all(preset)

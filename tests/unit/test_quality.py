@@ -48,7 +48,7 @@ from tests.goldens import REPOSITORY
 HEIGHT, WIDTH, FRAMES = 96, 144, 17
 NAMES = ("right", "zoom_in", "clockwise")
 VALUES = yaml.safe_load((REPOSITORY / "params.yaml").read_text())
-COMMITTED = ("params.yaml", "presets/gen3c.yaml")
+COMMITTED = ("params.yaml", "stages/presets/gen3c.yaml")
 
 
 def make_params(**quality: float | None) -> GenerateParams:

@@ -40,6 +40,7 @@ class Pull:
         settings = {
             "HF_ENDPOINT": self.endpoint,
             "HF_HOME": str(self.folder / "hf_home"),
+            "LYRA_WEIGHTS": str(self.folder / "weights"),
             "HF_HUB_DISABLE_XET": "1",
             "HF_HUB_DISABLE_TELEMETRY": "1",
             "PYTHONPATH": str(REPOSITORY),

@@ -20,6 +20,7 @@ from lyra_data.engine.params import Params
 from lyra_data.engine.placement import Placement
 from lyra_data.generation.teachers.base import TeacherInput, TeacherOutput, TeacherSpec
 from lyra_data.models.codecs.base import whole_latents
+from lyra_data.models.places import find_weights
 
 if TYPE_CHECKING:
     from lyra_data.models.gen3c.pipeline import Gen3CPipeline
@@ -163,7 +164,7 @@ class Gen3CTeacher:
 
     @property
     def _folder(self) -> Path:
-        return self._placement.root / self.params.weights
+        return find_weights(self.params.weights, self._placement.root)
 
     def _loaded(self) -> Gen3CPipeline:
         if self._pipeline is None:

@@ -83,7 +83,8 @@ def read_frames(
                 f"this frame has {frame.shape[2]}x{frame.shape[1]} pixels, the first one "
                 f"{first.shape[2]}x{first.shape[1]}",
                 where=str(path),
-                fix="give frames of one size, and nothing else in the folder",
+                fix="give frames of one size, and nothing else in the folder; pictures that are "
+                "scenes of their own are named one by one",
             )
         frames[index] = frame
     return frames

@@ -19,6 +19,7 @@ from lyra_data.engine.errors import ParamsError
 from lyra_data.engine.params import Params
 from lyra_data.engine.placement import Placement
 from lyra_data.models.codecs.base import SPATIAL_FACTOR, TEMPORAL_FACTOR
+from lyra_data.models.places import find_weights
 
 
 class CosmosCodecParams(Params):
@@ -88,7 +89,7 @@ class CosmosCodec:
 
     @property
     def _folder(self) -> Path:
-        return self._placement.root / self.params.weights
+        return find_weights(self.params.weights, self._placement.root)
 
     def _loaded(self) -> Any:
         if self._vae is None:

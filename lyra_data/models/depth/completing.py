@@ -5,14 +5,18 @@ What was given is kept as it is.
 
 from __future__ import annotations
 
+import logging
+import math
 from dataclasses import replace
 
 import torch
 
 from lyra_data.engine.errors import InputError
-from lyra_data.models.depth.base import DepthEstimate, DepthEstimator
+from lyra_data.models.depth.base import DepthEstimate, DepthEstimator, central_intrinsics
 from lyra_data.scene.cameras import Cameras
 from lyra_data.scene.material import SourceMaterial
+
+log = logging.getLogger(__name__)
 
 
 def complete_depth(material: SourceMaterial, estimator: DepthEstimator) -> SourceMaterial:
@@ -36,7 +40,13 @@ def complete_depth(material: SourceMaterial, estimator: DepthEstimator) -> Sourc
             "single pictures",
         )
     estimate = _estimate(material, estimator, where)
-    if estimate.intrinsics is None:
+    intrinsics, intrinsics_from = estimate.intrinsics, estimator.fingerprint
+    if intrinsics is None and (degrees := material.assumed_field_of_view_degrees) is not None:
+        height, width = material.frames.shape[-2:]
+        intrinsics = central_intrinsics(math.radians(degrees), height=height, width=width)
+        intrinsics_from = f"assumed: {degrees:g} degrees horizontally"
+        log.warning("%s: nothing tells its field of view, taken to be %g degrees", where, degrees)
+    if intrinsics is None:
         raise InputError(
             f"there are no intrinsics, and depth estimator {estimator.name!r} estimates none",
             where=where,
@@ -46,9 +56,9 @@ def complete_depth(material: SourceMaterial, estimator: DepthEstimator) -> Sourc
     estimated = {"depth_estimator": estimator.fingerprint}
     if material.cameras is None:
         height, width = material.frames.shape[-2:]
-        cameras = Cameras(torch.eye(4)[None], estimate.intrinsics[None], height, width)
+        cameras = Cameras(torch.eye(4)[None], intrinsics[None], height, width)
         material = replace(material, cameras=cameras)
-        estimated["intrinsics"] = "estimated"
+        estimated |= {"intrinsics": "estimated", "intrinsics_from": intrinsics_from}
     if material.depth is None:
         material = replace(
             material,

@@ -19,6 +19,7 @@ from lyra_data.engine.placement import Placement
 from lyra_data.models.gen3c.checks import NOISE_LEVELS
 from lyra_data.models.gen3c.pipeline import Gen3CPipeline
 from lyra_data.models.gen3c.statistics import LatentStatistics
+from lyra_data.models.places import weights_folder
 
 NetworkDtype = Literal["bfloat16", "float32"]
 TIED = {"shared.weight", "encoder.embed_tokens.weight"}
@@ -34,7 +35,8 @@ def require_weights(folder: Path, file: str) -> None:
             f"there are no GEN3C weights at {folder}",
             where=str(folder / file),
             fix="run `lyra-data weights pull gen3c`, `lyra-data weights pull cosmos-tokenizer` and "
-            "`lyra-data weights convert gen3c`, or name another folder in params.yaml",
+            "`lyra-data weights convert gen3c`, or name another folder in params.yaml; looked for "
+            f"there and in {weights_folder()}",
         )
 
 
