@@ -22,7 +22,8 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 demo: install  ## a real photo to an evaluated 3D Gaussian scene, through every stage
 	lyra-data check-params
 	dvc repro
-	@echo "Open reports/report.html in a browser."
+	@echo "Open outputs/scenes/motorcycle/scene.html in a browser: the scene to turn."
+	@echo "What was measured is in reports/report.html."
 
 # A module of tests stays in one process, and long pipelines begin first. Compiled test modules are
 # kept, whatever the shell says: they take half a minute to make.

@@ -49,7 +49,7 @@ WAYS = {
 
 @dataclass(frozen=True)
 class Reach:
-    """How far the camera moves in one direction before holes show.
+    """The way that the camera goes in one direction before holes show.
 
     Attributes:
         depth_units: in units of the depth of the scene's centre; the camera looks at that centre.

@@ -26,7 +26,7 @@ from stages.workspace import Workspace
 
 @dataclass(frozen=True)
 class Request:
-    """What `lyra-data reconstruct` was asked for.
+    """The arguments and options of `lyra-data reconstruct`.
 
     Attributes:
         inputs: paths, names of built-in sources, URIs, DATASET#SCENE.

@@ -137,8 +137,14 @@ def test_a_command_that_does_not_exist_is_noticed(command):
 
 
 def test_the_two_commands_of_the_readme_are_demo_and_test():
-    first_block = re.search(r"^```bash\n(.*?)^```", text_of("README.md"), re.M | re.S)
+    section = text_of("README.md").partition("\n## Two commands\n")[2]
+    first_block = re.search(r"^```bash\n(.*?)^```", section, re.M | re.S)
     assert first_block and first_block[1].split("\n") == ["make demo", "make test", ""]
+
+
+def test_the_first_thing_that_a_visitor_types_gives_a_scene_to_turn():
+    first_block = re.search(r"^```bash\n(.*?)^```", text_of("README.md"), re.M | re.S)
+    assert first_block and first_block[1].split("\n")[-2] == "lyra-data reconstruct motorcycle"
 
 
 def test_every_verb_is_documented_in_the_readme():
