@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from lyra_data.sources import SOURCES
-from lyra_data.sources.base import Source
 
 MULTIPLE = 16
 """Sides are multiples of it: 8 for a latent, two latents for a token of the decoder."""
@@ -39,9 +38,7 @@ def scene_size(source: Mapping[str, Any], pixels: int | None, root: Path) -> tup
     values = dict(source)
     if "max_frames" in values:
         values["max_frames"] = 2  # one would be refused as no video
-    kind: Any = SOURCES.kind(values["name"], where="INPUT")
-    reader: Source = kind(kind.Params.parse(values, where="INPUT"))
-    frames = reader.read(root).frames
+    frames = SOURCES.create(values, where="INPUT").read(root).frames
     default = PIXELS_OF_VIDEO if len(frames) > 1 else PIXELS_OF_PICTURE
     return fitted_size(*frames.shape[-2:], pixels or default)
 
