@@ -154,7 +154,8 @@ _ALL = (
     _rule(
         "motion-reversed",
         "error",
-        "as like the other direction's frames of the same time as those of the same number: "
+        "surfaces are where the other direction's frames of the same time show them "
+        f"({bounds.GONE:.1%} may be gone), or colours as like those as frames of the same number: "
         f"differences at most {bounds.REVERSED:g} times theirs",
         "a view that states motion_reversed does not run backwards, or its cameras do",
         "generate the view again; Lyra's released clips have this fault",
