@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from lyra_data.clips.checks.rules import RULES
 from lyra_data.dataset.checks import bounds
+from lyra_data.dataset.format.layout import NESTED_BYTES_LIMIT
 from lyra_data.engine.findings import Rule, RuleTable, Severity
 
 FETCH = "fetch the file again (`dvc checkout`), or run `lyra-data package` again"
@@ -85,6 +86,14 @@ _ALL = (
         "the rows and row groups that the manifest states, the same in every modality",
         "files hold other rows than the manifest or another modality states",
         AGAIN,
+    ),
+    _rule(
+        "row-group-size",
+        "warning",
+        f"videos and pictures of a scene below {NESTED_BYTES_LIMIT // 2**30} GiB",
+        "lyra-data trains on the scene; pyarrow, pandas, `load_dataset` and `filter`, which copies "
+        "it, cannot read a column of such size",
+        "package it again with losses (package.rgb: train), or with fewer views a scene",
     ),
     _rule(
         "frame-counts",
