@@ -88,7 +88,7 @@ def compressed(packed: PackedGaussians) -> PackedGaussians:
         values = np.frombuffer(base64.b64decode(getattr(packed, name)), dtype)
         rounded = _rounded(values, _STEPS[name])
         planes = rounded.view(np.uint8).reshape(len(rounded), -1).T
-        stream = zlib.compress(np.ascontiguousarray(planes).tobytes(), level=9)
+        stream = zlib.compress(np.ascontiguousarray(planes).tobytes(), level=6)
         fields[name] = base64.b64encode(stream).decode("ascii")
     widths = {name: np.dtype(dtype).itemsize for name, dtype in _DTYPES.items()}
     return replace(packed, **fields, planes=widths)

@@ -4,12 +4,18 @@
 
 const TEXELS_EACH = 3; // of the shape texture: mean and covariance of one Gaussian
 const GAUSSIANS_PER_ROW = 512;
+const PER_ORDER_ROW = 2048; // of the texture that holds the order; every WebGL 2 has so wide ones
+// Graphics cards (and processors in their place) waste most of their lanes on instances of a single
+// square: an instance draws many.
+const SQUARES_PER_INSTANCE = 1024;
 
 const VERTEX_SHADER = `#version 300 es
 precision highp float;
 precision highp int;
 uniform highp sampler2D shapes;
 uniform highp sampler2D colours;
+uniform highp usampler2D order;
+uniform int count;
 uniform mat3 worldToCamera;
 uniform vec3 origin;       // the world's origin in the camera
 uniform vec4 intrinsics;   // fx, fy, cx, cy in canvas pixels
@@ -17,19 +23,21 @@ uniform vec2 viewport;     // canvas pixels
 uniform float widening;    // pixel^2
 uniform float near;
 uniform float far;
-in vec2 corner;            // of a square, -1..1
-in uint gaussian;
 out vec2 deviation;        // from the centre, in standard deviations
 out vec4 colour;
 
 void main() {
+  gl_Position = vec4(2.0, 2.0, 2.0, 1.0); // outside: nothing is drawn unless set below
+  int rank = gl_InstanceID * ${SQUARES_PER_INSTANCE} + gl_VertexID / 4;
+  if (rank >= count) return;
+  uint gaussian = texelFetch(order, ivec2(rank % ${PER_ORDER_ROW}, rank / ${PER_ORDER_ROW}), 0).r;
+  vec2 corner = vec2(float(gl_VertexID & 1), float((gl_VertexID >> 1) & 1)) * 2.0 - 1.0;
   ivec2 place = ivec2(int(gaussian) % ${GAUSSIANS_PER_ROW}, int(gaussian) / ${GAUSSIANS_PER_ROW});
   ivec2 texel = ivec2(place.x * ${TEXELS_EACH}, place.y);
   vec4 a = texelFetch(shapes, texel, 0);
   vec4 b = texelFetch(shapes, texel + ivec2(1, 0), 0);
   vec4 c = texelFetch(shapes, texel + ivec2(2, 0), 0);
   colour = texelFetch(colours, place, 0);
-  gl_Position = vec4(2.0, 2.0, 2.0, 1.0); // outside: nothing is drawn unless set below
   float furthest = 2.0 * log(255.0 * colour.a); // squared deviations at which alpha is 1/255
   vec3 p = worldToCamera * a.xyz + origin;
   if (furthest <= 0.0 || p.z < near || p.z > far) return;
@@ -86,13 +94,13 @@ class SplatRenderer {
     gl.useProgram(this.program);
     this.uniforms = new Map();
     this.moments = clouds.map((cloud) => this.#upload(cloud));
-    this.#bindAttributes();
+    this.#makeSquares();
+    this.#makeOrderTexture(Math.max(...clouds.map((cloud) => cloud.count)));
     gl.enable(gl.BLEND);
     gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
     this.drawn = null; // the order on the graphics card: { moment, forward, count }
     this.keeper = new OrderKeeper(clouds, (order, moment, forward) => {
-      gl.bindBuffer(gl.ARRAY_BUFFER, this.orderBuffer);
-      gl.bufferData(gl.ARRAY_BUFFER, order, gl.DYNAMIC_DRAW);
+      this.#uploadOrder(order);
       this.drawn = { moment, forward, count: order.length };
       onOrder();
     });
@@ -131,7 +139,9 @@ class SplatRenderer {
     gl.uniform1f(this.#uniform("widening"), this.widening * scale * scale);
     gl.uniform1f(this.#uniform("near"), this.near);
     gl.uniform1f(this.#uniform("far"), this.far);
-    gl.drawArraysInstanced(gl.TRIANGLE_STRIP, 0, 4, this.drawn.count);
+    gl.uniform1i(this.#uniform("count"), this.drawn.count);
+    const instances = Math.ceil(this.drawn.count / SQUARES_PER_INSTANCE);
+    gl.drawElementsInstanced(gl.TRIANGLES, 6 * SQUARES_PER_INSTANCE, gl.UNSIGNED_SHORT, 0, instances);
     return inOrder;
   }
 
@@ -167,8 +177,11 @@ class SplatRenderer {
     gl.bindTexture(gl.TEXTURE_2D, shapeTexture);
     gl.activeTexture(gl.TEXTURE1);
     gl.bindTexture(gl.TEXTURE_2D, colourTexture);
+    gl.activeTexture(gl.TEXTURE2);
+    gl.bindTexture(gl.TEXTURE_2D, this.orderTexture);
     gl.uniform1i(this.#uniform("shapes"), 0);
     gl.uniform1i(this.#uniform("colours"), 1);
+    gl.uniform1i(this.#uniform("order"), 2);
   }
 
   #texture() {
@@ -180,19 +193,33 @@ class SplatRenderer {
     return texture;
   }
 
-  #bindAttributes() {
-    const { gl, program } = this;
-    const corner = gl.getAttribLocation(program, "corner");
-    gl.bindBuffer(gl.ARRAY_BUFFER, gl.createBuffer());
-    gl.bufferData(gl.ARRAY_BUFFER, new Float32Array([-1, -1, 1, -1, -1, 1, 1, 1]), gl.STATIC_DRAW);
-    gl.enableVertexAttribArray(corner);
-    gl.vertexAttribPointer(corner, 2, gl.FLOAT, false, 0, 0);
-    const gaussian = gl.getAttribLocation(program, "gaussian");
-    this.orderBuffer = gl.createBuffer();
-    gl.bindBuffer(gl.ARRAY_BUFFER, this.orderBuffer);
-    gl.enableVertexAttribArray(gaussian);
-    gl.vertexAttribIPointer(gaussian, 1, gl.UNSIGNED_INT, 0, 0);
-    gl.vertexAttribDivisor(gaussian, 1);
+  // Corners 0..3 of a square are its vertices 4k to 4k + 3: the shader needs no attributes.
+  #makeSquares() {
+    const { gl } = this;
+    const corners = new Uint16Array(6 * SQUARES_PER_INSTANCE);
+    for (let i = 0; i < SQUARES_PER_INSTANCE; i++) {
+      corners.set([0, 1, 2, 2, 1, 3].map((corner) => 4 * i + corner), 6 * i);
+    }
+    gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, gl.createBuffer());
+    gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, corners, gl.STATIC_DRAW);
+  }
+
+  #makeOrderTexture(most) {
+    const { gl } = this;
+    this.orderTexture = this.#texture();
+    gl.texStorage2D(gl.TEXTURE_2D, 1, gl.R32UI, PER_ORDER_ROW, Math.max(1, Math.ceil(most / PER_ORDER_ROW)));
+  }
+
+  #uploadOrder(order) {
+    const { gl } = this;
+    const whole = Math.floor(order.length / PER_ORDER_ROW);
+    const write = (row, width, height, values) => gl.texSubImage2D(gl.TEXTURE_2D, 0, 0, row, width, height,
+      gl.RED_INTEGER, gl.UNSIGNED_INT, values);
+    gl.activeTexture(gl.TEXTURE2);
+    gl.bindTexture(gl.TEXTURE_2D, this.orderTexture);
+    if (whole) write(0, PER_ORDER_ROW, whole, order.subarray(0, whole * PER_ORDER_ROW));
+    const rest = order.subarray(whole * PER_ORDER_ROW);
+    if (rest.length) write(whole, rest.length, 1, rest);
   }
 }
 

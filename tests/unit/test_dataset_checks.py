@@ -22,9 +22,10 @@ from lyra_data.dataset.checks.rules import VIEW_RULES
 from lyra_data.dataset.format.encoding import Encoding
 from lyra_data.dataset.format.manifest import MANIFEST_PATH
 from lyra_data.dataset.reading.dataset_files import DatasetFiles
+from lyra_data.dataset.reading.stored_scene import StoredScene
 from lyra_data.dataset.writing.packed_scene import PackedScene
 from lyra_data.dataset.writing.writer import assemble_dataset, pack_scenes, write_dataset
-from lyra_data.engine.errors import CorruptDataError
+from lyra_data.engine.errors import CorruptDataError, InputError
 from lyra_data.engine.progress import silent
 from lyra_data.scene.view import View
 from lyra_data.views.fields import row_from_view
@@ -373,7 +374,7 @@ def test_the_same_is_found_from_afar(sound: Path) -> None:
 
 
 TESTED_ABOVE = {"manifest", "file-hashes", "part-hashes", "unlisted-files", "row-counts"}
-TESTED_ABOVE |= {"encodings", "latent-values", "statistics", "split-leak"}
+TESTED_ABOVE |= {"row-group-size", "encodings", "latent-values", "statistics", "split-leak"}
 OF_CLIPS = {"array-shapes", "reprojection-places", "depth-agreement", "reprojection-unknown"}
 """Whose own tests are those of clips."""
 
@@ -391,3 +392,25 @@ def test_the_guide_lists_every_rule_as_the_code_has_it() -> None:
         for rule in DATASET_RULES.values()
     ]
     assert rows == [tuple(cell.replace("|", r"\|") for cell in row) for row in stated]
+
+
+def test_a_scene_whose_videos_other_programs_cannot_read_is_warned_of_and_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They fail from 2 GiB in a row group on; here from a byte less than the scene has."""
+    scene = next(pack_scenes(map(row_from_view, exact_scene()), Encoding()))
+    table = scene.tables["rgb"]["video"].combine_chunks()
+    size = sum(len(video["bytes"]) for video in table.to_pylist())
+    monkeypatch.setattr("lyra_data.dataset.writing.shards.NESTED_BYTES_LIMIT", size)
+    monkeypatch.setattr("lyra_data.dataset.checks.rows.NESTED_BYTES_LIMIT", size)
+    folder = write(tmp_path / "data", exact_scene())
+    assert "scene a: its 3 views have" in caplog.text and "load_dataset cannot" in caplog.text
+    (finding,) = check_dataset(folder, sample=0, progress=silent).findings
+    assert finding.rule == "row-group-size" and finding.severity == "warning"
+    assert str(finding.location) == "scene a" and "of its 3 views has" in finding.message
+    monkeypatch.setattr("lyra_data.dataset.reading.stored_scene.NESTED_BYTES_LIMIT", size)
+    files = DatasetFiles.open(folder)
+    with pytest.raises(InputError, match="video of scene a has"):
+        StoredScene(files, files.manifest.scenes[0]).table("rgb")
+    monkeypatch.setattr("lyra_data.dataset.checks.rows.NESTED_BYTES_LIMIT", 2 * size)
+    assert rules_of(folder, sample=0) == set()

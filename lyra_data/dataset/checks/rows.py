@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from lyra_data.dataset.checks.locations import DatasetFinding, file_finding, view_finding
+from typing import Any
+
+from lyra_data.dataset.checks.locations import (
+    DatasetFinding,
+    dataset_finding,
+    file_finding,
+    view_finding,
+)
 from lyra_data.dataset.format.blob_index import BlobEntries
 from lyra_data.dataset.format.encoding import Encoding
-from lyra_data.dataset.format.layout import MODALITIES, arrow_schema, offsets_name
+from lyra_data.dataset.format.layout import (
+    MODALITIES,
+    NESTED_BYTES_LIMIT,
+    arrow_schema,
+    offsets_name,
+)
 from lyra_data.dataset.packing.blob_kinds import kind_of
 from lyra_data.dataset.reading.dataset_files import DatasetFiles
 from lyra_data.dataset.reading.stored_scene import StoredScene
@@ -38,11 +50,12 @@ def check_shards(files: DatasetFiles) -> list[DatasetFinding]:
     """Check row groups, rows and columns of every shard, and the scenes that it should hold."""
     findings = []
     for shard in files.manifest.shards:
-        views = [
-            len(scene.view_indices)
+        scenes = [
+            scene
             for scene in files.manifest.scenes
             if (scene.split, scene.shard) == (shard.split, shard.number)
         ]
+        views = [len(scene.view_indices) for scene in scenes]
         metadata = files.plain.footer(shard.path)
         groups = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
         stated = (shard.num_scenes, shard.num_rows)
@@ -56,7 +69,25 @@ def check_shards(files: DatasetFiles) -> list[DatasetFinding]:
         if not metadata.schema.to_arrow_schema().equals(arrow_schema(shard.modality)):
             message = f"its columns are not those of {shard.modality}"
             findings.append(file_finding("row-counts", message, file=shard.path))
+        for number, scene in enumerate(scenes[: len(groups)]):
+            findings += _check_size(metadata.row_group(number), scene.scene_id, shard.path)
     return findings
+
+
+def _check_size(group: Any, scene_id: str, path: str) -> list[DatasetFinding]:
+    """Check that programs which cannot cut a nested column can read those of a row group."""
+    chunks = [group.column(number) for number in range(group.num_columns)]
+    return [
+        dataset_finding(
+            "row-group-size",
+            f"{chunk.path_in_schema} of its {group.num_rows} views has "
+            f"{chunk.total_uncompressed_size} bytes in one row group of {path}",
+            scene=scene_id,
+            value=chunk.total_uncompressed_size,
+        )
+        for chunk in chunks
+        if "." in chunk.path_in_schema and chunk.total_uncompressed_size >= NESTED_BYTES_LIMIT
+    ]
 
 
 def scene_rows(scene: StoredScene) -> list[Row]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from lyra_data.clips.checks.rules import RULES
 from lyra_data.dataset.checks import bounds
+from lyra_data.dataset.format.layout import NESTED_BYTES_LIMIT
 from lyra_data.engine.findings import Rule, RuleTable, Severity
 
 FETCH = "fetch the file again (`dvc checkout`), or run `lyra-data package` again"
@@ -87,6 +88,14 @@ _ALL = (
         AGAIN,
     ),
     _rule(
+        "row-group-size",
+        "warning",
+        f"videos and pictures of a scene below {NESTED_BYTES_LIMIT // 2**30} GiB",
+        "lyra-data trains on the scene; pyarrow, pandas, `load_dataset` and `filter`, which copies "
+        "it, cannot read a column of such size",
+        "package it again with losses (package.rgb: train), or with fewer views a scene",
+    ),
+    _rule(
         "frame-counts",
         "error",
         "num_frames, in every modality, and 8k+1 of them",
@@ -154,7 +163,8 @@ _ALL = (
     _rule(
         "motion-reversed",
         "error",
-        "as like the other direction's frames of the same time as those of the same number: "
+        "surfaces are where the other direction's frames of the same time show them "
+        f"({bounds.GONE:.1%} may be gone), or colours as like those as frames of the same number: "
         f"differences at most {bounds.REVERSED:g} times theirs",
         "a view that states motion_reversed does not run backwards, or its cameras do",
         "generate the view again; Lyra's released clips have this fault",

@@ -22,6 +22,11 @@ FORMAT_VERSION = 2
 such a reader refuses, and `lyra-data package` writes the new version from the views, which are
 kept."""
 
+NESTED_BYTES_LIMIT = 2**31
+"""Bytes of one column of videos or pictures in one row group, from which on pyarrow, pandas and
+`load_dataset` refuse it ("Nested data conversions not implemented for chunked array outputs").
+Columns that are no struct are read in pieces, whatever their size; so is everything by us."""
+
 MODALITIES = ("preview", "rgb", "latent", "depth", "camera", "mask")
 KEYS = ("scene_id", "view_index")
 

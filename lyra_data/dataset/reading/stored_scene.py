@@ -14,11 +14,12 @@ import pyarrow.parquet as pq
 from lyra_data.dataset.files.byte_ranges import Range
 from lyra_data.dataset.files.corruption import corruption_of
 from lyra_data.dataset.format.blob_index import CUT_SCHEMA, BlobEntries, cut_row
-from lyra_data.dataset.format.layout import VIDEO_TYPE, blob_columns
+from lyra_data.dataset.format.layout import NESTED_BYTES_LIMIT, VIDEO_TYPE, blob_columns
 from lyra_data.dataset.format.manifest import SceneEntry
 from lyra_data.dataset.packing.packed import Packed
 from lyra_data.dataset.reading.dataset_files import DatasetFiles
 from lyra_data.dataset.reading.plain_columns import require_scene
+from lyra_data.engine.errors import InputError
 from lyra_data.engine.names import is_safe_name, shortened
 from lyra_data.views.fields import FIELD_BY_NAME, Row
 
@@ -70,6 +71,7 @@ class StoredScene:
 
         Raises:
             CorruptDataError: bytes have changed, naming the file and, of a blob, the bytes.
+            InputError: its videos are too large for one column of Arrow.
         """
         plain = self.files.plain_columns(self.entry, modality)
         address = self.files.ranges.address(plain.file)
@@ -103,6 +105,7 @@ class StoredScene:
         begin = min(chunk.data_page_offset for chunk in chunks)
         end = max(chunk.data_page_offset + chunk.total_compressed_size for chunk in chunks)
         size = self.files.plain.shard(path).size
+        _require_readable(chunks, columns, self.files.ranges.address(path), self.entry.scene_id)
         source = self.files.ranges.open_for_arrow(path, size, [Range(path, begin, end)])
         names = None if columns is None else ["scene_id", "view_index", *columns]
         with pq.ParquetFile(source, metadata=metadata, page_checksum_verification=True) as file:
@@ -121,6 +124,27 @@ class StoredScene:
                 parts = range(len(entry.table.ends))
                 data: Any = [blob[slice(*entry.table.bounds(part))] for part in parts]
                 entry.check(parts, data, self.files.ranges.address(entry.file))
+
+
+def _require_readable(
+    chunks: Sequence[Any], columns: Sequence[str] | None, address: str, scene_id: str
+) -> None:
+    """Refuse a column that Arrow cannot hold in one piece and cannot cut.
+
+    Raises:
+        InputError: naming the scene and the column.
+    """
+    for chunk in chunks:
+        name, *inner = chunk.path_in_schema.split(".")
+        read = columns is None or name in columns
+        if inner and read and chunk.total_uncompressed_size >= NESTED_BYTES_LIMIT:
+            raise InputError(
+                f"{name} of scene {scene_id} has {chunk.total_uncompressed_size} bytes in one row "
+                "group; 2 GiB and more cannot be copied",
+                where=address,
+                fix="package it again with losses (package.rgb: train), or with fewer views a "
+                "scene; or leave the scene out (--scene)",
+            )
 
 
 def _require_file_names(table: pa.Table) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import mmap
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,10 +13,18 @@ import pyarrow.parquet as pq
 import xxhash
 
 from lyra_data.dataset.format.blob_index import INDEX_SCHEMA, PLAIN_COLUMNS, cut_row
-from lyra_data.dataset.format.layout import arrow_schema, blob_columns, columns_of, plain_columns
+from lyra_data.dataset.format.layout import (
+    NESTED_BYTES_LIMIT,
+    arrow_schema,
+    blob_columns,
+    columns_of,
+    plain_columns,
+)
 from lyra_data.dataset.packing.packed import PartTable
 from lyra_data.dataset.writing.packed_scene import PackedScene
 from lyra_data.views.parquet import open_parquet_writer
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -30,6 +39,7 @@ class OpenShard:
         self._writer = _open_writer(self.path, self.modality)
 
     def add(self, scene: PackedScene) -> None:
+        _warn_of_size(scene.scene_id, self.modality, scene.cuts[self.modality])
         table = scene.tables[self.modality]
         self._writer.write_table(table, row_group_size=max(len(table), 1))
         self.scenes.append((scene.scene_id, scene.cuts[self.modality]))
@@ -49,6 +59,19 @@ class OpenShard:
             located = _located(data, metadata.row_group(number), self.modality, scene_id, cuts)
             rows += [{**row, "file": file, "row_group": number} for row in located]
         return pa.Table.from_pylist(rows, schema=INDEX_SCHEMA)
+
+
+def _warn_of_size(scene_id: str, modality: str, cuts: pa.Table) -> None:
+    """Warn where other programs will not read the videos of a scene, before they are written."""
+    for blob, leaf in blob_columns(modality).items():
+        sizes = [row["length"] for row in cuts.to_pylist() if row["field"] == blob]
+        if "." in leaf and sum(sizes) >= NESTED_BYTES_LIMIT:
+            log.warning(
+                "scene %s: its %d views have %.1f GiB of %s in one row group; from 2 GiB on "
+                "pyarrow, pandas and load_dataset cannot read it, only lyra-data can: encode it "
+                "with losses (package.rgb: train), or give it fewer views",
+                *(scene_id, len(sizes), sum(sizes) / 2**30, blob),
+            )
 
 
 def _open_writer(path: Path, modality: str) -> pq.ParquetWriter:
