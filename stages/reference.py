@@ -79,7 +79,7 @@ def packaged_files() -> dict[Path, str]:
     start = REPOSITORY / "outputs" / "models" / "random_weights" / "README.md"
     return {
         FOLDER / f"{DEMO}.yaml": (REPOSITORY / "params.yaml").read_text(encoding="utf-8"),
-        PROJECT_FILES / "dvc.yaml": "\n".join([note, *kept]) + "\n",
+        PROJECT_FILES / "pipeline.yaml": "\n".join([note, *kept]) + "\n",
         PROJECT_FILES / "dvcignore": (REPOSITORY / ".dvcignore").read_text(encoding="utf-8"),
         PROJECT_FILES / "random_weights.md": start.read_text(encoding="utf-8"),
     }

@@ -119,7 +119,7 @@ def write_project(
         text = _with_size(text, preset, *size)
     (made / INPUTS).mkdir(exist_ok=True)
     (made / "params.yaml").write_text(text, encoding="utf-8")
-    shutil.copyfile(PROJECT_FILES / "dvc.yaml", made / "dvc.yaml")
+    shutil.copyfile(PROJECT_FILES / "pipeline.yaml", made / "dvc.yaml")
     shutil.copyfile(PROJECT_FILES / "dvcignore", made / ".dvcignore")
     start = made / "outputs" / "models" / "random_weights"
     start.mkdir(parents=True)

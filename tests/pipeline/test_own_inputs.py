@@ -137,7 +137,7 @@ def test_a_project_holds_its_inputs_and_a_whole_pipeline(tmp_path: Path) -> None
     text = (folder / "params.yaml").read_text()
     assert "# multiples of 16" in text  # what a preset explains is kept
     stages = yaml.safe_load((folder / "dvc.yaml").read_text())["stages"]
-    assert list(stages) == ["annotate", "generate", "package", "train", "evaluate"]
+    assert list(stages) == list(STAGES)
     assert not [dep for dep in stages["annotate"]["deps"] if dep.startswith("lyra_data")]
     comments = [line for line in (folder / "dvc.yaml").read_text().splitlines() if "#" in line]
     assert comments == [
@@ -208,7 +208,7 @@ def test_dvc_takes_a_project_of_ones_own(tmp_path: Path) -> None:
     project.run("dvc", "repro", "annotate")
     assert read_clip(folder / "outputs" / "clips" / "one").scene_id == "one"
     listed = project.run("dvc", "stage", "list", "--name-only").stdout.split()
-    assert listed[0] == "annotate" and listed[-1] == "evaluate"
+    assert listed[0] == "annotate" and listed[-1] == "reconstruct"
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ Long because its cases share how a scene is written and spoiled.
 from __future__ import annotations
 
 import json
+import re
 import struct
 import zlib
 from collections.abc import Callable
@@ -588,7 +589,8 @@ def test_the_documented_example_is_the_built_in_scene(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, motorcycle: SourceMaterial
 ) -> None:
     text = (Path(__file__).parents[2] / "docs" / "inputs.md").read_text()
-    example = text.partition("```python\n")[2].partition("```")[0]
+    blocks = re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
+    (example,) = [block for block in blocks if "stereo_motorcycle" in block]
     monkeypatch.chdir(tmp_path)
     exec(compile(example, "docs/inputs.md", "exec"), {})
     values = {"name": "files", "folder": "inputs/motorcycle_files", "scene_id": "same"}
