@@ -285,10 +285,12 @@ app.command("convert")(convert)
 
 
 def _checked(params_file: Path) -> Any:
-    from stages.params import check_all
+    from stages.generate import SECTION, check_camera_paths
+    from stages.params import check_all, load_section
     from stages.summary import Summary
 
     check_all(params_file)
+    check_camera_paths(load_section(params_file, "generate", SECTION), params_file.parent)
     return Summary("check-params", f"{params_file} is valid")
 
 

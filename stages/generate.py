@@ -9,11 +9,17 @@ from lyra_data.engine.placement import Offload
 from lyra_data.engine.progress import Progress, silent
 from lyra_data.generation.params import GenerateParams
 from lyra_data.generation.runner import generate_views
+from lyra_data.generation.user_paths import read_user_paths
 from stages.params import load_section, load_seed
 from stages.summary import Summary, counted
 from stages.workspace import Workspace
 
 SECTION = GenerateParams
+
+
+def check_camera_paths(section: GenerateParams, root: Path) -> None:
+    """Read the files of camera paths that params name; see `read_user_paths` for its errors."""
+    read_user_paths(section.trajectories, root)
 
 
 def run_generate(

@@ -10,9 +10,11 @@ import inspect
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal, get_args, get_origin
+from types import NoneType
+from typing import Any, Literal, TypeGuard, get_args, get_origin
 
 from lyra_data.annotation.annotators import ANNOTATORS
+from lyra_data.camera_paths.params import PATH_KINDS
 from lyra_data.engine.params import Params
 from lyra_data.generation.teachers import TEACHERS
 from lyra_data.models.codecs import CODECS
@@ -32,6 +34,9 @@ TABLES = {
     "depth": DEPTH_ESTIMATORS,
 }
 """Keys whose `name` chooses a kind, and the table that the kind is in."""
+
+ENTRIES = {"names": PATH_KINDS}
+"""Keys of lists whose entries are names, or mappings whose `name` chooses a kind."""
 
 LIMITS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<", "multiple_of": "multiple of"}
 
@@ -77,10 +82,22 @@ def _rows(
                 of_kind = {label: values[label] for label in values if chosen[label] == kind}
                 params: Any = TABLES[name].kind(kind, where=below)
                 yield from _rows(below, params.Params, of_kind, kind_note=f"(`{kind}`) ")
-        elif isinstance(inner, type) and issubclass(inner, Params):
+        elif name in ENTRIES:
+            kinds = ENTRIES[name]
+            yield below, _in_words(values), f"list of names, {' or '.join(kinds)}", meaning
+            for kind, params in kinds.items():
+                yield from _rows(f"{below}[]", params, {}, kind_note=f"(`{kind}`) ")
+        elif origin is list and _is_section(arguments[0]):
+            yield below, _in_words(values), "list", meaning
+            yield from _rows(f"{below}[]", arguments[0], {}, kind_note=kind_note)
+        elif _is_section(inner):
             yield from _rows(below, inner, values, kind_note=kind_note)
         else:
             yield below, _in_words(values), _type(inner, field.metadata), meaning
+
+
+def _is_section(annotation: Any) -> TypeGuard[type[Params]]:
+    return isinstance(annotation, type) and issubclass(annotation, Params)
 
 
 def meanings_of(section: type[Params]) -> dict[str, str]:
@@ -105,6 +122,8 @@ def _in_words(values: Mapping[Any, Any]) -> str:
 def _type(annotation: Any, metadata: list[Any]) -> str:
     if get_origin(annotation) is Literal:
         return " or ".join(get_args(annotation))
+    if NoneType in get_args(annotation) and get_origin(get_args(annotation)[0]) is Literal:
+        return " or ".join([*get_args(get_args(annotation)[0]), "null"])
     plain = annotation.__name__ if isinstance(annotation, type) else str(annotation)
     limits = [f"{LIMITS[k]} {getattr(m, k)}" for m in metadata for k in LIMITS if hasattr(m, k)]
     return ", ".join([plain, *limits])

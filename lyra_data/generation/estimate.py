@@ -24,6 +24,7 @@ from lyra_data.generation.jobs import ClipFacts, num_jobs
 from lyra_data.generation.keys import KeyMaker
 from lyra_data.generation.params import GenerateParams
 from lyra_data.generation.plan import Plan
+from lyra_data.generation.user_paths import read_user_paths
 from lyra_data.generation.view_making import ViewMaker
 
 COPIES_WHILE_RUNNING = 3
@@ -115,7 +116,8 @@ def estimate_clips(
     finished: set[int] = set()
     failed: set[int] = set()
     if fingerprints is not None:
-        plan = Plan(list(clips), params, seed, KeyMaker(params, fingerprints))
+        user_paths = read_user_paths(params.trajectories, root)
+        plan = Plan(list(clips), params, seed, KeyMaker(params, fingerprints), user_paths)
         failures = worker.failed_views(scratch)
         for task in plan.view_tasks():
             if (scratch / worker.STAGE / task.key).is_dir():

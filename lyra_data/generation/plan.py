@@ -5,13 +5,14 @@ Tasks are made when they are asked for: there may be hundreds of thousands.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from lyra_data.camera_paths.user_path import UserPath
 from lyra_data.clips.store import scene_folders
 from lyra_data.engine.errors import CorruptDataError, StageOrderError
-from lyra_data.generation.jobs import ClipFacts, num_jobs, plan_jobs, read_facts
+from lyra_data.generation.jobs import ClipFacts, Job, num_jobs, plan_jobs, read_facts
 from lyra_data.generation.keys import KeyMaker
 from lyra_data.generation.params import GenerateParams
 from lyra_data.generation.worker import SceneTask, ViewTask
@@ -49,12 +50,17 @@ def _require_different_scenes(facts: Sequence[ClipFacts], clips: Path) -> None:
 
 @dataclass(frozen=True)
 class Plan:
-    """Knows which tasks there are; they are made anew whenever they are asked for."""
+    """Knows which tasks there are; they are made anew whenever they are asked for.
+
+    Attributes:
+        user_paths: the paths of the user's own that params name, read (`user_paths.py`).
+    """
 
     clips: list[ClipFacts]
     params: GenerateParams
     seed: int
     keys: KeyMaker
+    user_paths: Mapping[str, UserPath] = field(default_factory=dict)
 
     @property
     def num_views(self) -> int:
@@ -64,7 +70,7 @@ class Plan:
         """Yield every view, those of one scene after each other."""
         number = 0
         for clip in self.clips:
-            for job in plan_jobs(clip, self.params.trajectories, seed=self.seed):
+            for job in self._jobs(clip):
                 yield ViewTask(number, clip.folder, job, self.keys.view(job, clip.content))
                 number += 1
 
@@ -72,7 +78,7 @@ class Plan:
         """Yield every scene that has views; `failed`: numbers of the views that it cannot have."""
         first = 0
         for number, clip in enumerate(self.clips):
-            jobs = plan_jobs(clip, self.params.trajectories, seed=self.seed)
+            jobs = self._jobs(clip)
             views = {
                 job.view_index: self.keys.view(job, clip.content)
                 for view_number, job in enumerate(jobs, first)
@@ -81,3 +87,7 @@ class Plan:
             first += len(jobs)
             if views:
                 yield SceneTask(number, clip.scene_id, views, self.keys.scene(views), target)
+
+    def _jobs(self, clip: ClipFacts) -> list[Job]:
+        trajectories = self.params.trajectories
+        return plan_jobs(clip, trajectories, seed=self.seed, user_paths=self.user_paths)

@@ -20,6 +20,7 @@ from lyra_data.generation import assembly, worker
 from lyra_data.generation.keys import KeyMaker
 from lyra_data.generation.params import GenerateParams
 from lyra_data.generation.plan import Plan, read_clip_facts
+from lyra_data.generation.user_paths import read_user_paths
 from lyra_data.generation.view_making import ViewMaker
 from lyra_data.generation.worker import GenerationSetup, MakerClass, failed_views
 from lyra_data.views.dropped import DroppedView, record_dropped
@@ -76,6 +77,7 @@ def generate_views(
     Raises:
         StageOrderError: there are no clips.
         CorruptDataError: a clip is cut or altered.
+        InputError: the file of a camera path is missing or unreadable.
         ScenesFailedError: more views, or scenes, failed than params allow.
         ExecutorError: the workers cannot be started, or the GPU of this very process failed.
         StorageError: the disk is full or cannot be written; finished views stay in the store.
@@ -83,7 +85,8 @@ def generate_views(
     crew = crew or Crew()
     # Components name their weights without loading them, wherever they will run.
     fingerprints = maker(params, Placement("cpu", root=crew.root)).fingerprints
-    plan = Plan(read_clip_facts(clips), params, seed, KeyMaker(params, fingerprints))
+    user_paths = read_user_paths(params.trajectories, crew.root)
+    plan = Plan(read_clip_facts(clips), params, seed, KeyMaker(params, fingerprints), user_paths)
     setup = GenerationSetup(params, clips, scratch, retry_failed, maker)
     try:
         with open_executor(setup, crew.for_tasks(plan.num_views)) as executor:

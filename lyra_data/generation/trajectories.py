@@ -11,15 +11,16 @@ The file is a little over 300 lines, so that adding a path means adding one func
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from jaxtyping import Bool, Float
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, SerializeAsAny, field_validator
 from torch import Tensor
 
+from lyra_data.camera_paths.params import FilePathParams, KeyPosesParams, parse_path
 from lyra_data.camera_paths.rotations import look_at
 from lyra_data.engine.errors import InputError, ParamsError
 from lyra_data.engine.params import Params, suggestion
@@ -46,12 +47,26 @@ class SpiralParams(Params):
     num_circles: int = Field(ge=1)
 
 
+def _path_entry(entry: Any) -> Any:
+    """Return the params of a path of the user's own where an entry describes one."""
+    if isinstance(entry, Mapping):
+        return parse_path(entry, where="generate.trajectories.names")
+    return entry
+
+
+PathEntry = Annotated[
+    SerializeAsAny[str | FilePathParams | KeyPosesParams], BeforeValidator(_path_entry)
+]
+"""The name of a built-in camera path, or one of the user's own."""
+
+
 class TrajectoryParams(Params):
     """The trajectories of every scene.
 
     Attributes:
-        names: camera paths of lyra_data/generation/trajectories.py, each at most once; their order
-            is that of a scene's views.
+        names: camera paths, each at most once; their order is that of a scene's views. Names of
+            those in lyra_data/generation/trajectories.py, and mappings for those of your own
+            (docs/camera-paths.md).
         rotation: where the camera looks: at the scene's centre, straight on, or turned towards
             where it moves.
         total_movement_distance_factor: scales every drawn distance, which is in units of the
@@ -60,7 +75,7 @@ class TrajectoryParams(Params):
         reference_cameras: bring back the cameras of the reference, errors included, to compare.
     """
 
-    names: list[str] = Field(min_length=1)
+    names: list[PathEntry] = Field(min_length=1)
     rotation: Rotation
     total_movement_distance_factor: float = Field(gt=0)
     spiral: SpiralParams
@@ -68,12 +83,28 @@ class TrajectoryParams(Params):
 
     @field_validator("names")
     @classmethod
-    def _names_are_known_and_unique(cls, names: list[str]) -> list[str]:
-        for name in names:
-            find_path(name, where="params.yaml: generate.trajectories.names")
-        if len(set(names)) != len(names):
+    def _names_are_known_and_unique(cls, names: list[PathEntry]) -> list[PathEntry]:
+        for entry in names:
+            if isinstance(entry, str):
+                find_path(entry, where="params.yaml: generate.trajectories.names")
+            elif entry.view_name in CAMERA_PATHS:
+                raise ValueError(
+                    f"a path of your own is named {entry.view_name!r}, as a built-in one is: give "
+                    "it another label"
+                )
+        labels = [_view_name(entry) for entry in names]
+        if len(set(labels)) != len(labels):
             raise ValueError("a trajectory is named twice")
         return names
+
+    @property
+    def view_names(self) -> list[str]:
+        """Return the names that the views have, in order."""
+        return [_view_name(entry) for entry in self.names]
+
+
+def _view_name(entry: PathEntry) -> str:
+    return entry if isinstance(entry, str) else entry.view_name
 
 
 Offsets = Callable[[Tensor, SpiralParams], Tensor]

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import torch
 from einops import rearrange
+from jaxtyping import Bool
+from torch import Tensor
 
 from lyra_data.cache3d import Cache3D
+from lyra_data.camera_paths.laying import Scene, reach
 from lyra_data.engine.errors import ParamsError
 from lyra_data.engine.placement import Placement
 from lyra_data.engine.provenance import engine_version
@@ -17,6 +20,11 @@ from lyra_data.generation.rollout import CacheRollout
 from lyra_data.generation.teachers import TEACHERS
 from lyra_data.generation.teachers.base import Teacher, TeacherInput, TeacherOutput
 from lyra_data.generation.trajectories import create_trajectory, median_centre_depth
+from lyra_data.generation.unknown_pixels import (
+    spelt_out_shares,
+    unknown_shares,
+    warn_of_unknown_pixels,
+)
 from lyra_data.models.codecs import CODECS
 from lyra_data.models.codecs.base import LatentCodec
 from lyra_data.models.depth import DEPTH_ESTIMATORS
@@ -71,7 +79,7 @@ class ViewMaker:
         _check_size(clip.cameras.height, clip.cameras.width, self.teacher)
         selected = select_frames(clip, self.params.num_frames, self.params.frames)
         moving = selected.reversed_in_time() if job.motion_reversed else selected
-        cameras = self._trajectory(moving, job)
+        cameras, distance = self._trajectory(clip, moving, job)
         rollout = CacheRollout(
             Cache3D.from_clip(moving, self.params.cache),
             cameras,
@@ -80,6 +88,8 @@ class ViewMaker:
             alignment=self.params.extension.alignment,
         )
         cached = rollout.first()
+        if job.user_path is not None:
+            warn_of_unknown_pixels(job.name, unknown_shares(cached.known))
         made = self.teacher.generate(
             TeacherInput(
                 image=signed_from_bytes(moving.frames[0]),
@@ -107,26 +117,38 @@ class ViewMaker:
             filled=made.filled,
             depth_scale=clip.depth_scale,
             fps=moving.fps,
-            movement_distance=job.movement_distance,
+            movement_distance=distance,
             seed=job.teacher_seed,
             quality=measure_view(
                 made.frames, made.filled, pictures=rollout.pictures, known=depth > 0
             ),
-            provenance=self._provenance(selected, job, len(clip)),
+            provenance=self._provenance(selected, job, len(clip), rollout.depth > 0),
         )
 
-    def _trajectory(self, clip: Clip, job: Job) -> Cameras:
+    def _trajectory(self, clip: Clip, moving: Clip, job: Job) -> tuple[Cameras, float]:
+        """Return the cameras of a view, and how far they move in units of centre depth."""
         trajectories = self.params.trajectories
-        return create_trajectory(
+        centre_depth = median_centre_depth(moving.depth[0], moving.depth_valid[0])
+        if job.user_path is not None:
+            scene = Scene(moving.cameras, centre_depth, is_metric=clip.depth_scale == "metric")
+            cameras = job.user_path.cameras(
+                scene,
+                clip.cameras,
+                num_frames=self.params.num_frames,
+                motion_reversed=job.motion_reversed,
+            )
+            return cameras, reach(cameras, scene, job.user_path.params.anchor)
+        cameras = create_trajectory(
             job.trajectory,
-            clip.cameras,
+            moving.cameras,
             num_frames=self.params.num_frames,
             movement_distance=job.movement_distance,
-            centre_depth=median_centre_depth(clip.depth[0], clip.depth_valid[0]),
+            centre_depth=centre_depth,
             rotation=trajectories.rotation,
             spiral=trajectories.spiral,
             reference_cameras=trajectories.reference_cameras,
         )
+        return cameras, job.movement_distance
 
     def _latents(self, made: TeacherOutput) -> torch.Tensor:
         """Return the teacher's own latents where they are in the codec's space, else encode."""
@@ -135,14 +157,24 @@ class ViewMaker:
         video = rearrange(made.frames, "frame channel height width -> channel frame height width")
         return self.codec.encode(signed_from_bytes(video))
 
-    def _provenance(self, clip: Clip, job: Job, clip_frames: int) -> dict[str, str]:
+    def _provenance(
+        self, clip: Clip, job: Job, clip_frames: int, known: Bool[Tensor, "frame height width"]
+    ) -> dict[str, str]:
         source = clip.source or {}
+        path = job.user_path
+        of_path = {"distance_seed": str(job.distance_seed)}
+        if path is not None:
+            of_path = {
+                "camera_path": path.description,
+                "camera_path_fingerprint": path.fingerprint,
+                "camera_path_unknown": spelt_out_shares(unknown_shares(known[:, None])),
+            }
         return {
             **{f"source_{key}": value for key, value in sorted(source.items())},
             **self.fingerprints,
             **({"prompt": clip.prompt} if clip.prompt else {}),
             "clip_frames": str(clip_frames),
-            "distance_seed": str(job.distance_seed),
+            **of_path,
             "engine_version": engine_version(),
         }
 

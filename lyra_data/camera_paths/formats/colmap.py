@@ -45,7 +45,8 @@ def read_colmap_path(path: Path) -> PathPoses:
         )
     images = sorted(images, key=lambda image: natural_order(image["name"]))
     poses = torch.eye(4, dtype=torch.float64).repeat(len(images), 1, 1)
-    poses[:, :3] = torch.tensor([image["world_to_camera"] for image in images])
+    matrices = [image["world_to_camera"] for image in images]
+    poses[:, :3] = torch.tensor(matrices, dtype=torch.float64)
     lens = [
         lens_in_heights(
             torch.tensor([lens_of_camera(camera, where).intrinsics], dtype=torch.float64),
