@@ -16,8 +16,8 @@ DEMO = "demo"
 """The preset of a project without inputs: the repository's own params.yaml."""
 
 PROJECT_FILES = FOLDER / "project"
-"""Folder of what every project begins with, besides params.yaml. Its dvc.yaml is called pipeline.yaml
-here, for DVC reads every dvc.yaml below the folder it works in."""
+"""Folder of what every project begins with, besides params.yaml. Its dvc.yaml is called
+pipeline.yaml here, for DVC reads every dvc.yaml below the folder it works in."""
 
 
 def preset_names() -> list[str]:
