@@ -384,7 +384,7 @@ CORRECT = "correct the value"
                 ("codec", "generate.codec", {"name": "jpeg"}, "dct"),
                 ("codec", "train.codec", {"name": 1}, "dct"),
                 ("annotator", "annotate.annotator", {"name": "vibe"}, "colmap, given, vipe"),
-                ("source", "annotate.sources", [{"name": "motorbike"}], "colmap, files"),
+                ("source", "annotate.sources", [{"name": "motorbike"}], "clip, colmap, files"),
             ]
         ),
         params_case("no name", "generate.codec", {}, "needs a name", "one of dct", where="codec"),
