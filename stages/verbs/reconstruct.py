@@ -156,11 +156,12 @@ def reconstruct(
 
     def work(progress: Any) -> Any:
         if not inputs and prompt is None:
-            given = [name for name, value in changes.items() if value is not None]
-            if given or steps is not None or output is not None or pixels is not None:
+            of_inputs = (output, steps, pixels, render_path, project, max_memory, dry_run or None)
+            if any(value is not None for value in (*changes.values(), *of_inputs)):
                 raise typer.BadParameter(
-                    "--output, --method, --weights, --refine, --steps and --pixels are of INPUTs; "
-                    "of the project here, params.yaml says them in section reconstruct"
+                    "--output, --method, --weights, --refine, --steps, --pixels, --render-path, "
+                    "--project, --max-memory and --dry-run are of INPUTs; of the project here, "
+                    "params.yaml says them in section reconstruct"
                 )
             return run_timed("reconstruct", params, device=device, progress=progress)
 

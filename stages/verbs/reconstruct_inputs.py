@@ -17,7 +17,7 @@ from lyra_model.reconstruction.memory_plan import SceneShape, peak_bytes, within
 from lyra_model.reconstruction.params import ReconstructParams
 from lyra_model.reconstruction.reconstruct import REPORT, SCENE_PAGE
 from lyra_model.reconstruction.summary import describe
-from stages.reconstruct import run_reconstruct
+from stages.running import run_timed
 from stages.summary import Summary, counted
 from stages.verbs.project import run_stages
 from stages.verbs.scene_inputs import SceneProject, project_of, shape_of
@@ -84,7 +84,8 @@ def reconstruct_inputs(request: Request, *, progress: Progress = silent, **optio
     if request.dry_run:
         return _planned(project, shape, params)
     run_stages(workspace, project.stages, progress=progress, **options)
-    made = run_reconstruct(
+    made = run_timed(
+        "reconstruct",
         workspace.root / "params.yaml",
         device=options.get("device"),
         changes=changes,
