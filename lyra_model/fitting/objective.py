@@ -6,9 +6,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lyra_model.batches.targets import Targets
+from lyra_model.fitting.fast_ssim import mean_ssim
 from lyra_model.fitting.params import FitParams
 from lyra_model.gaussians import Gaussians
-from lyra_model.metrics.ssim import ssim_map
 from lyra_model.rendering.base import Render
 
 
@@ -19,7 +19,7 @@ def objective(
     trust = 1.0 - (1.0 - params.filled) * targets.filled.to(render.rgb)
     total = params.l1 * ((render.rgb - targets.rgb).abs() * trust[:, None]).mean()
     if params.ssim > 0:
-        total = total + params.ssim * (1 - ssim_map(render.rgb, targets.rgb).mean())
+        total = total + params.ssim * (1 - mean_ssim(render.rgb, targets.rgb))
     if params.depth > 0:
         total = total + params.depth * _depth_difference(render, targets)
     if params.opacity > 0:

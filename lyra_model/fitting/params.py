@@ -18,6 +18,8 @@ class FitParams(Params):
     Attributes:
         steps: of the optimiser; 0 leaves Gaussians as they are.
         frames_per_step: frames compared in every step.
+        photo_share: share of those that are drawn from frames without invented pixels alone: the
+            others show the same pixels moved by their depth, and less sharply.
         means_rate: learning rate of centres, in units of their distance from the cameras.
         scales_rate: of the logarithms of scales.
         quats_rate: of quaternions.
@@ -33,14 +35,15 @@ class FitParams(Params):
         measured_frames: at most so many of those are measured each time.
     """
 
-    steps: Annotated[int, Field(ge=0)] = 300
+    steps: Annotated[int, Field(ge=0)] = 600
     frames_per_step: Annotated[int, Field(ge=1)] = 1
-    means_rate: Rate = 2e-4
-    scales_rate: Rate = 5e-3
-    quats_rate: Rate = 1e-3
-    opacities_rate: Rate = 3e-2
-    colors_rate: Rate = 1.5e-2
-    final_rate_share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    photo_share: Annotated[float, Field(ge=0, le=1)] = 0.3
+    means_rate: Rate = 8e-4
+    scales_rate: Rate = 4e-2
+    quats_rate: Rate = 8e-3
+    opacities_rate: Rate = 0.1
+    colors_rate: Rate = 6e-2
+    final_rate_share: Annotated[float, Field(gt=0, le=1)] = 0.05
     l1: Weight = 1.0
     ssim: Weight = 0.2
     depth: Weight = 0.1

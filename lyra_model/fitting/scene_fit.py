@@ -45,6 +45,7 @@ class SceneFit:
         device: torch.device,
     ) -> None:
         self.read, self.kept_back, self.params, self.rendering = read, kept_back, params, rendering
+        self.photos = torch.nonzero(~read.filled.flatten(1).any(1))[:, 0].tolist()
         self.seed, self.device = seed, device
         self.start = start.detach().to(device)
         self.variables = Variables.of(self.start, read.cameras)
@@ -77,9 +78,10 @@ class SceneFit:
             ParamsError: the Gaussians have become no finite numbers.
         """
         targets = self.read[self._frames_of_step()].to(self.device)
-        gaussians = self.variables.gaussians()
-        rendered = render(gaussians, targets.cameras, self.rendering)
-        loss = objective(rendered, targets, gaussians, self.params)
+        with torch.enable_grad():
+            gaussians = self.variables.gaussians()
+            rendered = render(gaussians, targets.cameras, self.rendering)
+            loss = objective(rendered, targets, gaussians, self.params)
         if not bool(loss.isfinite()):
             raise ParamsError(
                 f"the fit diverged: its loss is {float(loss.detach())} at step {self.step + 1}",
@@ -134,12 +136,17 @@ class SceneFit:
         return self.start, 0
 
     def _frames_of_step(self) -> list[int]:
-        """Return the frames of the next step: each comes once before any comes again."""
-        count, total = self.params.frames_per_step, len(self.read)
+        """Return the frames of the next step: photos for their share, else each of all in turn."""
+        count = self.params.frames_per_step
         first = self.step * count
-        return [self._drawn(position, total) for position in range(first, first + count)]
+        return [self._drawn(position) for position in range(first, first + count)]
 
-    def _drawn(self, position: int, total: int) -> int:
-        """Return the frame at a position of all rounds, every round in an order of its own."""
-        generator = torch_generator(self.seed, str(position // total), "fitting.frames")
-        return int(torch.randperm(total, generator=generator)[position % total])
+    def _drawn(self, position: int) -> int:
+        """Return the frame at a position of the whole fit: a function of the position alone."""
+        generator = torch_generator(self.seed, str(position), "fitting.photo")
+        is_photo = float(torch.rand((), generator=generator)) < self.params.photo_share
+        frames = self.photos if is_photo and self.photos else list(range(len(self.read)))
+        # Each comes once in a round, every round in an order of its own.
+        generator = torch_generator(self.seed, str(position // len(frames)), "fitting.frames")
+        order = torch.randperm(len(frames), generator=generator)
+        return frames[int(order[position % len(frames)])]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from pydantic import Field
 from torch import Tensor
@@ -15,6 +16,7 @@ from lyra_data.scene.cameras import PIXEL_CENTRE, Cameras
 from lyra_data.scene.projection import LEAST_DEPTH, to_pixels, unproject
 from lyra_model.batches.targets import Targets
 from lyra_model.fitting.depth_completion import complete_depth
+from lyra_model.fitting.margins import widened
 from lyra_model.gaussians import Gaussians
 
 
@@ -30,6 +32,9 @@ class UnprojectParams(Params):
             the same thing.
         scale_pixels: standard deviation of a Gaussian, in pixels of its frame.
         opacity: of every Gaussian, 0..1.
+        margin: width of the blurred continuation beyond the frames' borders, in units of their
+            larger side; 0: none.
+        margin_stride: side of its coarse pixels, in pixels.
         max_gaussians: above this number Gaussians are drawn from, all alike.
     """
 
@@ -40,6 +45,8 @@ class UnprojectParams(Params):
     same_depth: Annotated[float, Field(gt=0)] = 0.05
     scale_pixels: Annotated[float, Field(gt=0)] = 0.6
     opacity: Annotated[float, Field(gt=0, lt=1)] = 0.8
+    margin: Annotated[float, Field(ge=0, le=1)] = 0.25
+    margin_stride: Annotated[int, Field(ge=1)] = 2
     max_gaussians: Annotated[int, Field(ge=1)] = 1_000_000
 
 
@@ -58,16 +65,31 @@ def unproject_frames(frames: Targets, params: UnprojectParams, *, seed: int) -> 
     parts: list[Gaussians] = []
     for frame in range(0, len(frames), params.frame_stride):
         one = frames[[frame]]
-        depth = complete_depth(one.depth, one.depth_valid)[0]
+        depth = complete_depth(one.rgb, one.depth, one.depth_valid)[0]
         generator = torch_generator(seed, str(frame), "fitting.unproject")
         chosen = _strided(one.cameras, params.pixel_stride)
         if parts:
             means = torch.cat([part.means for part in parts])
-            seen = _seen_before(means, one.cameras, depth, params.same_depth)
+            # Where the camera has come nearer, points lie a pixel or two apart.
+            seen = _with_neighbours(_seen_before(means, one.cameras, depth, params.same_depth))
             share = torch.where(seen, params.seen_share, params.new_share)
             chosen &= torch.rand(depth.shape, generator=generator) < share
-        parts.append(_gaussians_of(one, depth, chosen, params))
+        parts.append(_gaussians_of(one, depth, chosen, params.pixel_stride, params))
+    if params.margin > 0:
+        _add_margins(parts, frames, params)
     return _at_most(Gaussians.concatenate(parts), params.max_gaussians, seed)
+
+
+def _add_margins(parts: list[Gaussians], frames: Targets, params: UnprojectParams) -> None:
+    """Add coarse Gaussians beyond the borders of frames, wherever there are none so far."""
+    stride = params.margin_stride
+    for frame in range(0, len(frames), params.frame_stride):
+        one = frames[[frame]]
+        depth = complete_depth(one.rgb, one.depth, one.depth_valid)[0]
+        outer, outer_depth = widened(one, depth, params.margin, stride)
+        means = torch.cat([part.means for part in parts])
+        empty = ~_seen_before(means, outer.cameras, outer_depth, torch.inf)
+        parts.append(_gaussians_of(outer, outer_depth, empty & outer.filled[0], 1, params))
 
 
 def _strided(cameras: Cameras, stride: int) -> Bool[Tensor, "height width"]:
@@ -83,7 +105,7 @@ def _seen_before(
     depth: Float[Tensor, "height width"],
     same_depth: float,
 ) -> Bool[Tensor, "height width"]:
-    """Return True at pixels that, or whose neighbours, hold a point of about the pixel's depth."""
+    """Return True at pixels that hold a point of about the pixel's depth."""
     height, width = depth.shape
     world_to_camera = camera.world_to_camera[0]
     x, y, z = (means @ world_to_camera[:3, :3].T + world_to_camera[:3, 3]).unbind(-1)
@@ -94,21 +116,26 @@ def _seen_before(
     agrees = (z - depth[rows, columns]).abs() < same_depth * depth[rows, columns]
     seen = torch.zeros(height, width, dtype=torch.bool)
     seen[rows[agrees], columns[agrees]] = True
-    # Where the camera has come nearer, points lie a pixel or two apart.
-    return torch.nn.functional.max_pool2d(seen[None].float(), 3, stride=1, padding=1)[0] > 0
+    return seen
+
+
+def _with_neighbours(mask: Bool[Tensor, "height width"]) -> Bool[Tensor, "height width"]:
+    """Return True at pixels that are True or touch one that is."""
+    return F.max_pool2d(mask[None].float(), 3, stride=1, padding=1)[0] > 0
 
 
 def _gaussians_of(
     frame: Targets,
     depth: Float[Tensor, "height width"],
     chosen: Bool[Tensor, "height width"],
+    stride: int,
     params: UnprojectParams,
 ) -> Gaussians:
     """Return a round Gaussian for every chosen pixel of one frame."""
     points = unproject(depth[None], chosen[None], frame.cameras, pixel_centre=PIXEL_CENTRE)[0]
     focal = frame.cameras.intrinsics[0, :2].mean()
     means = points[chosen]
-    scales = params.scale_pixels * params.pixel_stride / focal * depth[chosen]
+    scales = params.scale_pixels * stride / focal * depth[chosen]
     return Gaussians(
         means=means,
         scales=scales[:, None].repeat(1, 3),

@@ -13,12 +13,14 @@ from lyra_data.engine.errors import CorruptDataError, ParamsError
 from lyra_data.engine.seeds import torch_generator
 from lyra_model.batches.targets import Targets
 from lyra_model.fitting import fit as fit_module
+from lyra_model.fitting.fast_ssim import mean_ssim
 from lyra_model.fitting.fit import Fitted, fit
 from lyra_model.fitting.measuring import mean_psnr_db
 from lyra_model.fitting.params import FitParams
 from lyra_model.fitting.states import STATE_FILE
 from lyra_model.fitting.unproject import UnprojectParams, unproject_frames
 from lyra_model.gaussians import Gaussians
+from lyra_model.metrics.ssim import ssim_map
 from lyra_model.rendering import render
 from lyra_model.rendering.base import RenderingParams
 from tests.factories import make_cameras
@@ -65,7 +67,7 @@ def frames() -> Targets:
 
 @cache
 def start() -> Gaussians:
-    return unproject_frames(frames()[:1], UnprojectParams(scale_pixels=0.3), seed=0)
+    return unproject_frames(frames()[:1], UnprojectParams(scale_pixels=0.3, margin=0), seed=0)
 
 
 def run(params: FitParams = PARAMS, **changes) -> Fitted:
@@ -177,9 +179,29 @@ def test_frames_of_a_round_come_once_before_any_comes_again(
 
     monkeypatch.setattr(Targets, "__getitem__", watched)
     read = original(frames(), slice(0, 7))
-    run(FitParams(steps=7, frames_per_step=2), read=read, kept_back=None)
+    run(FitParams(steps=7, frames_per_step=2, photo_share=0.0), read=read, kept_back=None)
     assert sorted(drawn[:7]) == sorted(drawn[7:]) == list(range(7))
     assert drawn[:7] != drawn[7:]
+
+
+def test_frames_without_invented_pixels_are_drawn_more_often_for_their_share(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    drawn = []
+    step = fit_module.SceneFit._frames_of_step
+
+    def watched(self) -> list[int]:
+        drawn.extend(step(self))
+        return drawn[-1:]
+
+    monkeypatch.setattr(fit_module.SceneFit, "_frames_of_step", watched)
+    filled = torch.ones_like(frames().filled)
+    filled[3] = False
+    run(FitParams(steps=20, photo_share=0.5), read=replace(frames(), filled=filled), kept_back=None)
+    assert 6 <= drawn.count(3) <= 16
+    drawn.clear()
+    run(FitParams(steps=9, photo_share=1.0), read=frames()[:3], kept_back=None)
+    assert drawn.count(0) == drawn.count(1) == drawn.count(2) == 3
 
 
 def test_pixels_that_a_teacher_invented_weigh_less() -> None:
@@ -195,6 +217,18 @@ def test_pixels_that_a_teacher_invented_weigh_less() -> None:
     trusted = run(params.model_copy(update={"filled": 1.0}), read=read, kept_back=None)
     copied = render(trusted.gaussians, read.cameras, RENDERING)
     assert float(copied.rgb[..., :20].mean()) < float(ignored.rgb[..., :20].mean()) - 0.05
+
+
+def test_the_fast_ssim_and_its_gradient_are_those_of_the_metric() -> None:
+    predicted, target = frames().rgb[:2].clone().requires_grad_(), frames().rgb[3:5]
+    fast = mean_ssim(predicted, target)
+    (gradient,) = torch.autograd.grad(fast, predicted)
+    exact = predicted.detach().double().requires_grad_()
+    slow = ssim_map(exact, target.double()).mean()
+    (expected,) = torch.autograd.grad(slow, exact)
+    assert float(fast.detach()) == pytest.approx(float(slow.detach()), abs=1e-6)
+    error = (gradient - expected).norm() / expected.norm()
+    assert float(error) < 1e-4  # float32 variances are differences of nearly equal numbers
 
 
 def test_rates_that_break_everything_are_refused() -> None:
