@@ -1,4 +1,4 @@
-"""inspect: a clip, or a scene of a dataset, in numbers and as a picture.
+"""inspect: a clip, a scene of a dataset or a PLY of Gaussians, in numbers and as a picture.
 
 No DVC stage: what it writes is to be looked at.
 """
@@ -13,6 +13,7 @@ import typer
 from stages.options import JsonOption
 from stages.running import guarded
 from stages.summary import counted
+from stages.verbs.inspection_output import require_no_scene, require_writable
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from stages.summary import Summary
 
 WIDTH = 80
-SUFFIXES = (".png", ".mp4")
 UNSHOWABLE = {
     "stored-files",
     "frame-counts",
@@ -39,9 +39,9 @@ def inspect(
     path: Annotated[
         str,
         typer.Argument(
-            metavar="CLIP|DATASET",
-            help="A clip's folder, e.g. outputs/clips/SCENE, or a dataset: outputs/dataset, "
-            "hf://datasets/OWNER/NAME, http(s)://, s3://.",
+            metavar="CLIP|DATASET|PLY",
+            help="A clip's folder, e.g. outputs/clips/SCENE; a dataset: outputs/dataset, "
+            "hf://datasets/OWNER/NAME, http(s)://, s3://; or a file of Gaussians, scene.ply.",
             show_default=False,
         ),
     ],
@@ -67,12 +67,15 @@ def inspect(
     ] = False,
     json_output: JsonOption = False,
 ) -> None:
-    """Show what a clip or a scene of a dataset is: numbers, and a picture.
+    """Show what a clip, a scene of a dataset or a PLY of Gaussians is: numbers, and a picture.
 
     Of a clip: frames, depth, masks and the camera's path.
 
     Of a dataset, one scene with all its views: frames, depth in one range of colours, and what the
     teacher invented.
+
+    Of a PLY: the number of Gaussians, bounds, how the file keeps them (logits or opacities,
+    logarithms or scales, harmonics, the axis that is up), and the scene from three cameras.
 
     Depth is in metres, or in units of its own ("up_to_scale"); colours run from the 1st to the 99th
     percentile of what is known, and unknown depth is hatched. A page that inspect wrote before is
@@ -81,7 +84,11 @@ def inspect(
 
     def work(progress: Any) -> Summary:
         from lyra_data.dataset.checks import is_dataset
+        from stages.verbs.inspect_splats import inspect_splats, is_splat_file
 
+        if is_splat_file(path):
+            require_no_scene(scene, path)
+            return inspect_splats(Path(path), output, overwrite)
         if is_dataset(path):
             return _inspect_scene(path, scene, output, overwrite, progress)
         return _inspect_clip(Path(path), scene, output, overwrite, progress)
@@ -95,18 +102,12 @@ def _inspect_clip(
     from lyra_data.clips.checks import check_clip_folder
     from lyra_data.clips.pictures import facts_of, write_path_video, write_sheet
     from lyra_data.clips.store import read_clip
-    from lyra_data.engine.errors import InputError
     from stages.summary import Summary
 
-    if scene is not None:
-        raise InputError(
-            "only a dataset has scenes to choose from",
-            where="--scene",
-            fix=f"leave it out, or name a dataset instead of {clip}",
-        )
+    require_no_scene(scene, clip)
     _require_clip(clip)
     target = output or Path(f"{clip.resolve().name}.png")
-    _require_writable(target, overwrite)
+    require_writable(target, overwrite)
     progress.start("Inspecting", 3, "steps")
     findings = check_clip_folder(clip).findings
     _require_showable(findings, clip)
@@ -143,7 +144,7 @@ def _inspect_scene(
         )
     entry = dataset.entry(0 if scene is None else scene)
     target = output or Path(f"{entry.scene_id}.png")
-    _require_writable(target, overwrite)
+    require_writable(target, overwrite)
     reader = dataset[entry.scene_id]
     views = facts_of_scene(reader)
     progress.start("Drawing", 1, "scenes")
@@ -208,27 +209,6 @@ def _require_showable(findings: tuple[Finding, ...], folder: Path) -> None:
                 where=str(folder),
                 fix=f"see `lyra-data check {folder}`; {finding.remedy}",
             )
-
-
-def _require_writable(target: Path, overwrite: bool) -> None:
-    from lyra_data.clips.pictures import is_sheet
-    from lyra_data.engine.errors import InputError
-
-    if target.suffix.lower() not in SUFFIXES:
-        raise InputError(
-            f"a picture of kind {target.suffix!r}",
-            where="--output",
-            fix="name a file that ends in .png or .mp4",
-        )
-    if target.is_dir():
-        raise InputError("this is a folder", where=str(target), fix="name a file in it")
-    if target.exists() and not overwrite and not is_sheet(target):
-        what = "nothing says" if target.suffix.lower() == ".mp4" else "it does not say"
-        raise InputError(
-            f"the file is there, and {what} that inspect wrote it",
-            where=str(target),
-            fix="name another file with --output, or give --overwrite",
-        )
 
 
 def _table(facts: ClipFacts, findings: tuple[Finding, ...], folder: Path) -> Table:

@@ -76,10 +76,19 @@ def write_sheet(clip: Clip, path: Path) -> None:
     Raises:
         StorageError: the disk is full or cannot be written.
     """
+    write_page(contact_sheet(clip), path)
+
+
+def write_page(page: Picture, path: Path) -> None:
+    """Write a picture that `is_sheet` knows again, and that may so be replaced.
+
+    Raises:
+        StorageError: the disk is full or cannot be written.
+    """
     facts = PngImagePlugin.PngInfo()
     facts.add_text(*MARK)
     with write_atomically(path) as temporary:
-        Image.fromarray(contact_sheet(clip)).save(temporary, format="PNG", pnginfo=facts)
+        Image.fromarray(page).save(temporary, format="PNG", pnginfo=facts)
 
 
 def is_sheet(path: Path) -> bool:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PIL import Image, PngImagePlugin
-
 from lyra_data.clips.pictures.canvas import PALE, TEXT, TITLE, Canvas, fitted
 from lyra_data.clips.pictures.panels import colour_legend, swatch_legend
-from lyra_data.clips.pictures.sheet import GAP, MARGIN, MARK, WIDTH
+from lyra_data.clips.pictures.sheet import GAP, MARGIN, WIDTH, write_page
 from lyra_data.dataset.pictures.view_pictures import (
     INVENTED,
     common_limits,
@@ -17,7 +15,6 @@ from lyra_data.dataset.pictures.view_pictures import (
     spread,
 )
 from lyra_data.dataset.reading.scene_reader import SceneReader
-from lyra_data.engine.atomic import write_atomically
 from lyra_data.media.colour_maps import DEPTH_MAP, Picture
 
 MAX_COLUMNS = 5
@@ -66,11 +63,7 @@ def write_scene_sheet(scene: SceneReader, path: Path) -> None:
     Raises:
         StorageError: the disk is full or cannot be written.
     """
-    facts = PngImagePlugin.PngInfo()
-    facts.add_text(*MARK)
-    page = scene_sheet(scene)
-    with write_atomically(path) as temporary:
-        Image.fromarray(page).save(temporary, format="PNG", pnginfo=facts)
+    write_page(scene_sheet(scene), path)
 
 
 def _subtitle(views: list[dict]) -> str:
