@@ -54,6 +54,8 @@ class FilePathParams(Params):
 
     @model_validator(mode="after")
     def _fits(self) -> FilePathParams:
+        if "\0" in self.path + (self.source_poses or ""):
+            raise ValueError("a NUL stands in this path")
         if self.source_poses is not None and self.scale != "fitted":
             raise ValueError("source_poses belong to scale: fitted alone")
         return self

@@ -19,7 +19,7 @@ class View:
     Attributes:
         scene_id: the scene it was generated from.
         view_index: position in the scene's list of views, from 0.
-        trajectory: name in `lyra_data.generation.trajectories`.
+        trajectory: name in `lyra_data.generation.trajectories`, or of a path of the user's own.
         motion_reversed: True for views made from the time-reversed clip.
         frames: RGB, 0..255.
         cameras: the camera of every frame.
@@ -29,7 +29,8 @@ class View:
         filled: True where the teacher invented the pixel (the cache did not reach it).
         fps: frames per second.
         movement_distance: drawn distance in units of the scene's centre depth: the length of a
-            linear path; a spiral's radii are fractions of it.
+            linear path; a spiral's radii are fractions of it. Of a path of the user's own: the
+            largest distance from its start.
         seed: the derived seed this view was generated with.
         quality: what was measured of it.
         provenance: teacher, codec, their fingerprints, engine version, source hash, licence, ...

@@ -288,6 +288,12 @@ def test_a_binary_model_of_colmap_is_the_same_path(tmp_path: Path) -> None:
         assert torch.equal(poses.lens, expected.lens)
 
 
+def test_a_path_with_a_nul_is_refused_in_words(tmp_path: Path) -> None:
+    for path in ("a\0b", str(tmp_path / "a\0b.json")):
+        with pytest.raises(InputError, match=r"NUL|no camera path"):
+            render_path(path, source_camera(), centre_depth=1.0, num_frames=3, fps=24.0)
+
+
 # curves
 
 

@@ -14,6 +14,7 @@ import tarfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +25,14 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from lyra_data.camera_paths.formats.colmap import write_colmap_path
+from lyra_data.camera_paths.formats.npz import write_npz_path
+from lyra_data.camera_paths.reading import read_camera_path
+from lyra_data.camera_paths.writing import (
+    write_cameras_json,
+    write_gen3c_path,
+    write_nerfstudio_path,
+)
 from lyra_data.clips.formats.vipe_cameras import read_indexed
 from lyra_data.clips.formats.vipe_maps import read_phrases
 from lyra_data.clips.store import read_clip, write_clip
@@ -36,6 +45,7 @@ from lyra_data.media.video import read_video, write_video
 from lyra_data.models.gen3c.latent_files import read_latent_file
 from lyra_data.models.weights.checkpoint_files import load_safely, read_state_dict
 from lyra_data.models.weights.manifest import Manifest, hash_files, read_manifest
+from lyra_data.scene.cameras import Cameras
 from lyra_data.views.dropped import DroppedView, read_dropped, record_dropped
 from lyra_data.views.store import read_row, write_view
 from lyra_model.phases.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
@@ -174,6 +184,16 @@ def _tar(folder: Path) -> Path:
     return folder / "a.tar"
 
 
+def _camera_path(write_path: Callable[[Cameras, Path], None], name: str) -> Callable[[Path], Path]:
+    def write(folder: Path) -> Path:
+        write_path(
+            factories.make_cameras(3), (folder / name).parent if "/" in name else folder / name
+        )
+        return folder / name
+
+    return write
+
+
 CAMERA = {"fx": 20, "fy": 20, "cx": 16, "cy": 12, "width": 32, "height": 24}
 
 READERS: dict[str, Reader] = {
@@ -213,6 +233,19 @@ READERS: dict[str, Reader] = {
     "weights.json": Reader(_weights, lambda path: read_manifest(path.parent)),
     "dropped views": Reader(_dropped, lambda path: read_dropped(path.parent)),
     "tar": Reader(_tar, lambda path: list(tar_members(path))),
+    "camera path .npz": Reader(_camera_path(write_npz_path, "path"), read_camera_path),
+    "camera path of COLMAP": Reader(
+        _camera_path(write_colmap_path, "model/images.txt"), read_camera_path
+    ),
+    "camera path of COLMAP, lenses": Reader(
+        _camera_path(write_colmap_path, "model/cameras.txt"), read_camera_path
+    ),
+    **{
+        f"camera path by {write_path.__name__}": Reader(
+            _camera_path(partial(write_path, fps=24.0), "path"), read_camera_path
+        )
+        for write_path in (write_cameras_json, write_gen3c_path, write_nerfstudio_path)
+    },
 }
 
 

@@ -198,6 +198,7 @@ def test_lengths_in_metres_of_key_poses_face_the_scene_s_centre(clip: Clip) -> N
         ({**FILE, "path": "inputs/a b.npz"}, "label 'a b' is no name"),
         ({**FILE, "path": "inputs/left.npz"}, "as a built-in one is"),
         ({**FILE, "label": "up"}, "as a built-in one is"),
+        ({**FILE, "path": "a\0b", "label": "x"}, "NUL"),
         ({**FILE, "source_poses": "x"}, "scale: fitted alone"),
         ({**FILE, "speed": 3}, "unknown key generate.trajectories.names.speed"),
         ({**KEY_POSES, "poses": KEY_POSES["poses"][:1]}, "at least 2"),

@@ -50,15 +50,16 @@ def read_gen3c_path(values: dict[str, Any], where: str) -> PathPoses:
         InputError: a key is missing, its value impossible, or the path a loop.
     """
     entries = values["path"]
-    if not isinstance(entries, list) or not 1 <= len(entries) <= MOST_POSES // SAMPLES_PER_SEGMENT:
-        raise InputError(
-            f"path is {shortened(entries)}",
-            where=where,
-            fix=f'list 1 to {MOST_POSES // SAMPLES_PER_SEGMENT:,} key frames under "path"',
-        )
     order = values.get("spline_order", 3)
     if order not in (0, 1, 2, 3):
         raise Section(values, where).bad("spline_order", order, "0, 1, 2 or 3")
+    most = MOST_POSES // SAMPLES_PER_SEGMENT if order > 1 else MOST_POSES
+    if not isinstance(entries, list) or not 1 <= len(entries) <= most:
+        raise InputError(
+            f"path is {shortened(entries)}",
+            where=where,
+            fix=f'list 1 to {most:,} key frames under "path"',
+        )
     frames, stamps, has_up = [], [], False
     for index, entry in enumerate(entries):
         place = f"{where}: path[{index}]"
