@@ -1,4 +1,7 @@
-"""export: a clip as other tools read it. No DVC stage: nothing here goes on from what it writes."""
+"""export: a clip, or a view of a dataset, as other tools read it.
+
+No DVC stage: nothing here goes on from what it writes.
+"""
 
 from __future__ import annotations
 
@@ -12,40 +15,45 @@ from stages.running import guarded
 from stages.summary import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lyra_data.scene.clip import Clip
     from stages.summary import Summary
 
 Kind = Literal["vipe", "nerfstudio", "colmap"]
 
 
-def run_export(clip_folder: Path, output: Path, *, kind: Kind) -> Summary:
-    """Write the clip in `clip_folder` as the new folder `output`.
+def run_export(source: Path | str, output: Path, *, kind: Kind) -> Summary:
+    """Write a clip or a view as the new folder `output`.
+
+    Args:
+        source: a clip's folder, or DATASET#SCENE:VIEW.
 
     Raises:
-        InputError: there is no clip, or something stands at `output` or would lie in the clip.
-        CorruptDataError: the clip is cut or was altered.
+        InputError: there is no clip or view, or something stands at `output` or would lie in the
+            clip or the dataset.
+        CorruptDataError: the clip or the dataset is cut or was altered.
         StorageError: no space, read-only, or no permission.
     """
     from lyra_data.clips.formats.export_folders import require_free
-    from lyra_data.clips.store import read_clip
     from lyra_data.engine.errors import InputError
     from stages.summary import Summary
 
-    _require_clip(clip_folder)
     require_free(output)
-    if clip_folder.resolve() in output.resolve().parents:
+    folder, read = _opened(source)
+    if folder is not None and folder.resolve() in output.resolve().parents:
         raise InputError(
-            "an export must not lie inside the clip it is made of",
+            "an export must not lie inside what it is made of",
             where=str(output),
-            fix="name a folder elsewhere, e.g. exports/" + clip_folder.resolve().name,
+            fix="name a folder elsewhere, e.g. exports/" + folder.resolve().name,
         )
-    clip = read_clip(clip_folder)
+    clip = read()
     _write(clip, output, kind)
     files = [path for path in output.rglob("*") if path.is_file()]
     num_bytes = sum(path.stat().st_size for path in files)
     left_out = _left_out(clip, kind)
     facts = {
-        "clip": str(clip_folder),
+        "clip": str(source),
         "output": str(output),
         "format": kind,
         "scene_id": clip.scene_id,
@@ -61,7 +69,15 @@ def run_export(clip_folder: Path, output: Path, *, kind: Kind) -> Summary:
 
 
 def export(
-    clip: Annotated[Path, typer.Argument(help="A clip's folder, e.g. outputs/clips/SCENE.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="CLIP|DATASET#SCENE:VIEW",
+            help="A clip's folder, e.g. outputs/clips/SCENE, or a view of a dataset (a folder, "
+            "hf://datasets/OWNER/NAME, http(s)://, s3://) by its index or camera path.",
+            show_default=False,
+        ),
+    ],
     output: Annotated[Path, typer.Argument(help="The folder to write; new or empty.")],
     kind: Annotated[
         Kind,
@@ -74,16 +90,38 @@ def export(
     ],
     json_output: JsonOption = False,
 ) -> None:
-    """Write a clip as ViPE, nerfstudio or COLMAP keep theirs: frames, cameras, depth, masks.
+    """Write a clip or a view as ViPE, nerfstudio or COLMAP keep theirs: frames, cameras, depth,
+    masks.
 
     Axes and pixel centres are those of the format; distances keep the clip's unit. Nothing is
     replaced. What is written is read again by a source of the same name (docs/formats.md).
     """
 
     def work(_: Any) -> Summary:
-        return run_export(clip, output, kind=kind)
+        return run_export(source, output, kind=kind)
 
     guarded(work, json_output)
+
+
+def _opened(source: Path | str) -> tuple[Path | None, Callable[[], Clip]]:
+    """Return the folder that must not be written into, and what reads the clip.
+
+    Raises:
+        InputError: there is no clip, dataset, scene or view.
+    """
+    from lyra_data.clips.store import read_clip
+    from lyra_data.dataset.checks import is_dataset
+    from lyra_data.dataset.reading.addresses import DatasetAddress
+    from lyra_data.dataset.reading.view_clip import read_view_as_clip
+
+    address = DatasetAddress.parse(str(source))
+    if (not Path(source).exists() and "#" in str(source)) or is_dataset(str(source)):
+        scene = address.open_scene()
+        view_index = address.view_index(scene)
+        folder = None if "://" in address.dataset else Path(address.dataset)
+        return folder, lambda: read_view_as_clip(scene, view_index)
+    _require_clip(Path(source))
+    return Path(source), lambda: read_clip(Path(source))
 
 
 def _write(clip: Clip, output: Path, kind: Kind) -> None:

@@ -13,8 +13,10 @@ import typer
 from typer.testing import CliRunner
 
 from lyra_data.clips.store import write_clip
+from lyra_data.dataset.writing.writer import write_dataset
 from lyra_data.sources import SOURCES
 from stages.verbs.export import export
+from tests.dataset_scenes import exact_scene
 from tests.ray_cast import MOVING, clip_of, moving_cameras
 
 app = typer.Typer()
@@ -112,7 +114,7 @@ def test_an_altered_clip_is_refused_and_leaves_nothing(stored: Path, tmp_path: P
 def test_an_export_into_its_own_clip_is_refused(stored: Path) -> None:
     ran = run(stored, stored / "export", "--format", "colmap", "--json")
     assert ran.exit_code == 2
-    assert "inside the clip" in told(ran)["error"]["what"]
+    assert "inside what it is made of" in told(ran)["error"]["what"]
 
 
 @pytest.mark.parametrize("arguments", [[], ["--format", "blender"]])
@@ -121,3 +123,58 @@ def test_the_format_must_be_one_that_is_written(
 ) -> None:
     assert run(stored, tmp_path / "out", *arguments).exit_code == 2
     assert not (tmp_path / "out").exists()
+
+
+# a view of a dataset
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    """Scene a has three views: 0 goes right, 1 goes up, 2 goes right in reversed motion."""
+    folder = tmp_path / "dataset"
+    write_dataset(exact_scene("a"), folder, splits=None, scenes_per_shard=2, provenance={})
+    return folder
+
+
+@pytest.mark.parametrize("name", ["1", "up"])
+def test_a_view_of_a_dataset_is_exported_as_a_clip_of_it(
+    dataset: Path, tmp_path: Path, name: str
+) -> None:
+    ran = run(f"{dataset}#a:{name}", tmp_path / "out", "--format", "nerfstudio", "--json")
+    assert ran.exit_code == 0, ran.output
+    assert told(ran)["scene_id"] == "a_01_up"
+    values = {"name": "nerfstudio", "folder": "out", "scene_id": "again", "fps": 24.0}
+    material = SOURCES.create(values, where="test").read(tmp_path)
+    view = exact_scene("a")[1]
+    assert torch.equal(material.frames, view.frames)
+    assert material.cameras is not None and material.depth is not None
+    torch.testing.assert_close(
+        material.cameras.camera_to_world, view.cameras.camera_to_world, atol=1e-6, rtol=0
+    )
+    torch.testing.assert_close(material.depth, view.depth, atol=0, rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("dataset", "no view is named"),
+        ("dataset#a", "no view is named"),
+        ("dataset#a:7", "view '7'"),
+        ("dataset#a:right", "2 of its views fit"),
+        ("dataset#b:0", "no scene 'b'"),
+        ("nowhere#a:0", ""),
+    ],
+)
+def test_a_view_that_is_not_there_is_refused_with_those_that_are(
+    dataset: Path, tmp_path: Path, address: str, reason: str
+) -> None:
+    ran = run(tmp_path / address, tmp_path / "out", "--format", "colmap", "--json")
+    assert ran.exit_code == 2, ran.output
+    error = told(ran)["error"]
+    assert reason in error["what"] and error["fix"]
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_export_into_its_own_dataset_is_refused(dataset: Path) -> None:
+    ran = run(f"{dataset}#a:up", dataset / "export", "--format", "colmap", "--json")
+    assert ran.exit_code == 2 and "inside what it is made of" in told(ran)["error"]["what"]

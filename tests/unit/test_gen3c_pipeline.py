@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import io
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from lyra_data.engine.errors import ParamsError
+from lyra_data.models.gen3c.inputs import picture_values, warped_values
 from lyra_data.models.gen3c.noise import starting_noise
 from lyra_data.models.gen3c.outputs import OUTPUT_TYPES
 from lyra_data.models.gen3c.pipeline import Gen3CPipeline
@@ -231,6 +234,42 @@ def test_a_third_buffer_and_masks_of_another_size_are_refused(pipeline):
         pipeline(image, warped, masks[..., 1:], **STEPS)
     with pytest.raises(ParamsError, match="image has shape"):
         pipeline(image[..., 1:], warped, masks, **STEPS)
+
+
+def test_a_picture_of_pillows_is_the_tensor_of_its_pixels(pipeline):
+    _, warped, masks = make_inputs()
+    height, width = warped.shape[-2:]
+    pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    picture = Image.fromarray(pixels)
+    values = signed_from_bytes(torch.from_numpy(pixels)).permute(2, 0, 1)[None]
+    batch = len(warped)
+    made = pipeline([picture] * batch, warped, masks, seed=1, **STEPS)
+    expected = pipeline(values.expand(batch, -1, -1, -1), warped, masks, seed=1, **STEPS)
+    assert torch.equal(made.latents, expected.latents)
+    with pytest.raises(ParamsError, match="image has shape"):
+        pipeline([picture.resize((width, height + 16))] * batch, warped, masks, **STEPS)
+
+
+@pytest.mark.parametrize(
+    ("image", "what"),
+    [
+        ("photo.png", "image is a str"),
+        (np.zeros((8, 8, 3)), "image is a ndarray"),
+        ([], "image is a list"),
+        ([Image.new("RGB", (8, 8)), Image.new("RGB", (8, 9))], "differ in size"),
+    ],
+    ids=["path", "array", "nothing", "sizes"],
+)
+def test_an_image_of_another_form_is_refused_with_those_that_are_taken(image, what):
+    with pytest.raises(ParamsError, match=what) as caught:
+        picture_values(image)
+    assert caught.value.fix
+
+
+@pytest.mark.parametrize("warped", [[Image.new("RGB", (8, 8))], torch.zeros(1, 9, 3, 16, 16)])
+def test_warped_frames_of_another_form_are_refused(warped):
+    with pytest.raises(ParamsError, match="warped_frames is"):
+        warped_values(warped, "warped_frames")
 
 
 def test_an_unknown_output_type_is_refused_before_any_work(pipeline):

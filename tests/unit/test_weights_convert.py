@@ -92,6 +92,24 @@ def test_diffusers_loads_the_folder_with_the_statistics_of_the_release(converted
     assert index["text_encoder"] == [None, None]
 
 
+def test_diffusers_finds_the_pipeline_beside_the_weights(converted, tmp_path, monkeypatch):
+    """The code is copied into the cache of modules, which is another one here."""
+    from diffusers import DiffusionPipeline
+    from diffusers.utils import dynamic_modules_utils
+
+    from lyra_data.models.gen3c.pipeline import Gen3CPipeline
+
+    monkeypatch.setattr(dynamic_modules_utils, "HF_MODULES_CACHE", str(tmp_path / "modules"))
+    monkeypatch.syspath_prepend(str(tmp_path / "modules"))
+    folder = str(converted)
+    pipeline = DiffusionPipeline.from_pretrained(
+        folder, custom_pipeline=folder, trust_remote_code=True
+    )
+    assert type(pipeline) is Gen3CPipeline
+    assert type(Gen3CPipeline.from_pretrained(folder)) is Gen3CPipeline
+    assert "pipeline.py" in json.loads((converted / "weights.json").read_text())["files"]
+
+
 def test_the_same_release_gives_the_same_bytes(untouched, converted, tmp_path):
     assert convert(untouched, tmp_path / "again")[0] == 0
     names = json.loads((converted / "weights.json").read_text())["files"]

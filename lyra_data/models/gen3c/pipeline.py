@@ -9,7 +9,7 @@ is better than the reference and why: docs/adr/0009-gen3c-in-diffusers.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -21,11 +21,13 @@ from diffusers import (
     EDMEulerScheduler,
 )
 from jaxtyping import Float
+from PIL import Image
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase, T5EncoderModel
 
 from lyra_data.models.gen3c.checks import check_inputs, check_models, check_num_steps
 from lyra_data.models.gen3c.conditioning import Condition, Latents, encode_cache, encode_image
+from lyra_data.models.gen3c.inputs import picture_values, warped_values
 from lyra_data.models.gen3c.noise import (
     augmentation_noise,
     reference_augmentation_noise,
@@ -108,7 +110,7 @@ class Gen3CPipeline(DiffusionPipeline):
     @torch.no_grad()
     def __call__(
         self,
-        image: Float[Tensor, "_ 3 _ _"],
+        image: Float[Tensor, "_ 3 _ _"] | Image.Image | Sequence[Image.Image],
         warped_frames: Float[Tensor, "batch segment_frame buffer 3 height width"],
         warped_masks: Float[Tensor, "_ _ _ 1 _ _"],
         *,
@@ -135,7 +137,8 @@ class Gen3CPipeline(DiffusionPipeline):
         """Generate.
 
         Args:
-            image: the conditioning picture [batch 3 height width], [-1, 1]; the first frame.
+            image: the conditioning picture [batch 3 height width], [-1, 1]; the first frame. Or
+                one of Pillow's, or several for a batch, of the warped frames' size.
             warped_frames: the cache in the cameras of the first segment, [-1, 1], -1 where it
                 shows nothing; newest buffer first, at most two.
             warped_masks: [batch segment_frame buffer 1 height width], 1 where it shows
@@ -162,6 +165,9 @@ class Gen3CPipeline(DiffusionPipeline):
             ParamsError: a size, length or number of buffers the network cannot take, no steps, a
                 prompt without a text encoder, latent statistics of another tokenizer.
         """
+        image = picture_values(image)
+        warped_frames = warped_values(warped_frames, "warped_frames")
+        warped_masks = warped_values(warped_masks, "warped_masks")
         check_output_type(output_type)
         check_num_steps(num_inference_steps)
         batch, segment_frames = warped_frames.shape[:2]

@@ -35,6 +35,16 @@ DtypeChoice = Literal["keep", "bfloat16", "float16", "float32"]
 
 MIB = 2**20
 
+PIPELINE_FILE = "pipeline.py"
+PIPELINE_CODE = '''"""Gen3CPipeline for diffusers' own loader; it needs the package lyra-data:
+
+DiffusionPipeline.from_pretrained(FOLDER, custom_pipeline=FOLDER, trust_remote_code=True)
+"""
+
+from lyra_data.models.gen3c.pipeline import Gen3CPipeline  # noqa: F401
+'''
+"""The code that diffusers looks for beside weights of a pipeline that is not one of its own."""
+
 
 def convert_gen3c(
     *,
@@ -89,6 +99,7 @@ def convert_gen3c(
         create_scheduler().save_config(folder / "scheduler")
         text.write_into(folder)
         _write_json(folder / "model_index.json", _model_index(with_text=text.present))
+        (folder / PIPELINE_FILE).write_text(PIPELINE_CODE, encoding="utf-8")
         return _write_manifest("gen3c", folder, sources, facts, progress)
 
 
