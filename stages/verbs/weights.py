@@ -176,10 +176,15 @@ def verify(
     """
 
     def work(progress: Any) -> Summary:
-        from lyra_data.models.weights.verify import unlisted_files, verify_weights
+        from lyra_data.models.weights.verify import (
+            provenance_notes,
+            unlisted_files,
+            verify_weights,
+        )
 
         manifest = verify_weights(folder, progress=progress)
-        return _summary("verify", folder, manifest, unlisted=unlisted_files(folder, manifest))
+        unlisted, notes = unlisted_files(folder, manifest), provenance_notes(manifest)
+        return _summary("verify", folder, manifest, unlisted=unlisted, notes=notes)
 
     guarded(work, json_output)
 
@@ -279,9 +284,10 @@ def _summary(verb: str, folder: Path, manifest: Manifest, **facts: Any) -> Summa
     fingerprint = weights_fingerprint(folder)
     files = counted(len(manifest.files), "file")
     headline = f"{folder}: {manifest.kind}, {files}, {_size(size)}, {fingerprint}"
-    details = tuple(
-        f"note: {name} is not listed in weights.json" for name in facts.get("unlisted", ())
-    )
+    notes = [
+        *(f"{name} is not listed in weights.json" for name in facts.get("unlisted", ())),
+        *facts.get("notes", ()),
+    ]
     return Summary(
         verb,
         headline,
@@ -293,5 +299,5 @@ def _summary(verb: str, folder: Path, manifest: Manifest, **facts: Any) -> Summa
             "size": size,
             **facts,
         },
-        details,
+        tuple(f"note: {note}" for note in notes),
     )
