@@ -80,6 +80,27 @@ def unproject_frames(frames: Targets, params: UnprojectParams, *, seed: int) -> 
     return _at_most(Gaussians.concatenate(parts), params.max_gaussians, seed)
 
 
+def known_beyond(
+    gaussians: Gaussians, frames: Targets, params: UnprojectParams, *, seed: int
+) -> Gaussians:
+    """Return Gaussians, and with them those of other frames' known pixels where there are none yet.
+
+    Of a moving scene the known depth of another moment is that of what stands still: it shows what
+    this moment's frames do not reach.
+
+    Args:
+        frames: of other moments; pixels of unknown depth give nothing.
+    """
+    parts = [gaussians]
+    for frame in range(len(frames)):
+        one = frames[[frame]]
+        means = torch.cat([part.means for part in parts])
+        seen = _with_neighbours(_seen_before(means, one.cameras, one.depth[0], torch.inf))
+        chosen = one.depth_valid[0] & ~seen & _strided(one.cameras, params.pixel_stride)
+        parts.append(_gaussians_of(one, one.depth[0], chosen, params.pixel_stride, params))
+    return _at_most(Gaussians.concatenate(parts), params.max_gaussians, seed)
+
+
 def _add_margins(parts: list[Gaussians], frames: Targets, params: UnprojectParams) -> None:
     """Add coarse Gaussians beyond the borders of frames, wherever there are none so far."""
     stride = params.margin_stride

@@ -12,11 +12,15 @@ from lyra_data.engine.errors import InputError
 from lyra_data.engine.progress import Progress
 from lyra_data.models.codecs.base import LatentCodec
 from lyra_model.fitting.fit import Fitted, fit
-from lyra_model.fitting.unproject import unproject_frames
+from lyra_model.fitting.unproject import known_beyond, unproject_frames
 from lyra_model.gaussians import Gaussians
 from lyra_model.phases.trained_decoder import TrainedDecoder
 from lyra_model.reconstruction.params import ReconstructParams
-from lyra_model.reconstruction.scene_source import Observations, SceneSource
+from lyra_model.reconstruction.scene_source import (
+    Observations,
+    SceneSource,
+    surroundings_of,
+)
 from lyra_model.rendering.base import RenderingParams
 
 
@@ -99,9 +103,12 @@ class Reconstructor:
                 fix="give depth of your own, or annotate with a depth model (docs/inputs.md)",
             )
         params = self.params.unproject
-        if moment is not None:  # each of its few frames is of another view
-            params = params.model_copy(update={"frame_stride": 1})
-        return unproject_frames(observations.read, params, seed=self.seed)
+        if moment is None:
+            return unproject_frames(observations.read, params, seed=self.seed)
+        params = params.model_copy(update={"frame_stride": 1})  # each frame is of another view
+        made = unproject_frames(observations.read, params, seed=self.seed)
+        around = surroundings_of(scene, moment)
+        return made if around is None else known_beyond(made, around, params, seed=self.seed)
 
     def _decoded(self, scene: SceneSource, moment: int | None) -> Gaussians:
         assert self.decoder is not None, "the method decoder has one"

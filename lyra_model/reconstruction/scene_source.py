@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from lyra_data.engine.errors import InputError, ParamsError
 from lyra_data.generation.trajectories import median_centre_depth
@@ -161,12 +160,18 @@ def observations_at(scene: SceneSource, moment: int) -> Observations:
     return Observations(Targets.concatenate(read), shown[kept])
 
 
-def real_targets(scene: SceneSource) -> list[tuple[str, Tensor, Cameras]]:
-    """Return name, picture (0..1) and camera of every real photo."""
-    return [
-        (photo.name, unit_from_bytes(photo.frame[None]), photo.camera)
-        for photo in scene.real_photos
-    ]
+def surroundings_of(scene: SceneSource, moment: int) -> Targets | None:
+    """Return the source's frames of other moments, the nearest first; None without the clip.
+
+    What is known of their depth stands still, where it comes from stereo over time.
+    """
+    if scene.clip is None:
+        return None
+    others = sorted(
+        (index for index in range(len(scene.clip)) if index != moment),
+        key=lambda index: (abs(index - moment), index),
+    )
+    return Targets.concatenate([_source_frame(scene.clip, index) for index in others])
 
 
 def _source_frame(clip: Clip, moment: int) -> Targets:

@@ -18,7 +18,13 @@ from lyra_data.engine.provenance import engine_version
 from lyra_data.models.weights.checkpoint_files import read_state_dict
 from lyra_data.models.weights.convert import refuse_existing, require_space
 from lyra_data.models.weights.key_check import Shape, check_converted, shape_of
-from lyra_data.models.weights.manifest import FileRecord, Manifest, hash_files
+from lyra_data.models.weights.manifest import (
+    COMPARED,
+    FileRecord,
+    Manifest,
+    compared_sources,
+    hash_files,
+)
 from lyra_data.models.weights.parts import Part, refuse_foreign_numbers, wrong_model
 from lyra_data.models.weights.recognition import recognise
 from lyra_model.decoder import DecoderParams, create_decoder
@@ -87,10 +93,12 @@ def convert_decoder(*, decoder: Path, output: Path, dynamic: bool | None) -> Man
         "seed": None,
         "engine_version": engine_version(),
     }
-    facts = {"tensors": len(tensors), "dynamic": params.dynamic}
+    facts: dict[str, Any] = {"tensors": len(tensors), "dynamic": params.dynamic}
     with folder_atomically(output) as folder:
         write_checkpoint(Checkpoint(tensors, config, history=[]), folder)
-        sources = {f"decoder/{decoder.name}": source}
+        role = f"decoder/{decoder.name}"
+        sources = {role: source}
+        facts[COMPARED] = compared_sources({role: decoder}, sources)
         manifest = Manifest("lyra-decoder", hash_files(folder), sources, facts)
         manifest.write(folder)
     return manifest

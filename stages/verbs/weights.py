@@ -193,13 +193,16 @@ def verify(
     """
 
     def work(progress: Any) -> Summary:
-        from lyra_data.models.weights.verify import unlisted_files, verify_weights
-
-        folder_there = find_weights(folder, Path())
-        manifest = verify_weights(folder_there, progress=progress)
-        return summary_of_weights(
-            "verify", folder_there, manifest, unlisted=unlisted_files(folder_there, manifest)
+        from lyra_data.models.weights.verify import (
+            provenance_notes,
+            unlisted_files,
+            verify_weights,
         )
+
+        there = find_weights(folder, Path())
+        manifest = verify_weights(there, progress=progress)
+        unlisted, notes = unlisted_files(there, manifest), provenance_notes(manifest)
+        return summary_of_weights("verify", there, manifest, unlisted=unlisted, notes=notes)
 
     guarded(work, json_output)
 

@@ -70,9 +70,10 @@ def summary_of_weights(verb: str, folder: Path, manifest: Manifest, **facts: Any
     fingerprint = weights_fingerprint(folder)
     files = counted(len(manifest.files), "file")
     headline = f"{folder}: {manifest.kind}, {files}, {size_text(size)}, {fingerprint}"
-    details = tuple(
-        f"note: {name} is not listed in weights.json" for name in facts.get("unlisted", ())
-    )
+    notes = [
+        *(f"{name} is not listed in weights.json" for name in facts.get("unlisted", ())),
+        *facts.get("notes", ()),
+    ]
     return Summary(
         verb,
         headline,
@@ -84,7 +85,7 @@ def summary_of_weights(verb: str, folder: Path, manifest: Manifest, **facts: Any
             "size": size,
             **facts,
         },
-        details,
+        tuple(f"note: {note}" for note in notes),
     )
 
 

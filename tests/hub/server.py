@@ -6,6 +6,7 @@ beside `127.0.0.1`, which must never see the token.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import threading
@@ -40,6 +41,7 @@ class HubState:
             answers 503. None: it behaves.
         stall: instead of breaking off, keep the connection open and silent.
         alter: send large files with their last byte changed.
+        endless: send large files and go on, without saying how long they are.
         stated: what the listing says of a file instead of the truth, by name and key.
         served: (file, first byte, bytes sent) of every large answer.
         tokens_elsewhere: tokens that arrived at the redirect's target.
@@ -49,6 +51,7 @@ class HubState:
     cut_after: int | None = None
     stall: bool = False
     alter: bool = False
+    endless: bool = False
     stated: dict[str, dict[str, Any]] = field(default_factory=dict)
     served: list[tuple[str, int, int]] = field(default_factory=list)
     tokens_elsewhere: list[str] = field(default_factory=list)
@@ -169,6 +172,8 @@ class _Handler(BaseHTTPRequestHandler):
             data = data[:-1] + bytes([data[-1] ^ 1])
         first = int(self.headers.get("Range", "bytes=0-")[len("bytes=") :].split("-")[0])
         rest = data[first:]
+        if self.hub.endless:
+            return self._send_without_end(name, data)
         self.send_response(206 if first else 200)
         self.send_header("Content-Length", str(len(rest)))
         if first:
@@ -187,6 +192,16 @@ class _Handler(BaseHTTPRequestHandler):
             self.hub.stop.wait()
         self.close_connection = True
         return None
+
+    def _send_without_end(self, name: str, data: bytes) -> None:
+        """At most 300 MB are sent."""
+        self.close_connection = True
+        self.send_response(200)
+        self.end_headers()
+        with contextlib.suppress(OSError):  # the client has enough
+            for _ in range(300_000_000 // len(data)):
+                self.wfile.write(data)
+                self.hub.served.append((name, 0, len(data)))
 
     def _send(
         self,

@@ -48,7 +48,18 @@ def test_lossless_is_exact_and_the_others_are_near(packed) -> None:
     if packed.table.codec == "lossless":
         assert not error.any()
     else:
-        assert np.sqrt((grey**2).mean()) < 8 and abs(error.mean()) < 2
+        assert np.sqrt((grey**2).mean()) < 8
+
+
+@pytest.mark.parametrize("codec", ["train", "compat"])
+def test_lossy_frames_are_neither_darker_nor_brighter(codec: str) -> None:
+    """FFmpeg's conversion, asked for nothing, is darker by 1.0, 1.4 and 0.9 levels (ADR 0015)."""
+    rows, columns = np.mgrid[:64, :96].astype(float)
+    waves = [128 + 90 * np.sin(rows / 9 + number) * np.cos(columns / 13) for number in range(3)]
+    frames = np.stack([np.stack(waves, -1)] * 3).round().astype(np.uint8)
+    read = some_frames(pack_video(iter(frames), 24.0, codec), [0, 1, 2])
+    error = np.stack([read[frame] for frame in range(3)]).astype(float) - frames
+    assert np.abs(error.mean(axis=(0, 1, 2))).max() < 0.4
 
 
 def test_key_frames_come_as_often_as_the_codec_says(packed) -> None:

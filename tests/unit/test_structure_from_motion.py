@@ -95,6 +95,25 @@ def test_frame_numbers_are_listed_as_ranges() -> None:
     assert listed([0, 1, 2, 5, 7, 8]) == "0..2, 5, 7..8"
 
 
+@pytest.mark.parametrize("num_frames", [1, 40, 65, 73, 96, 97, 122, 150, 200, 500])
+def test_keyframes_are_matched_with_one_another(num_frames: int) -> None:
+    """65 to 96 frames, and 129 to 224, had keyframes 3, 5, 6 or 7 apart, and no structure ever."""
+    request = SolveRequest("incremental", 1000, 8, 0)
+    frames = request.keyframes_of(num_frames)
+    matched = {2**power for power in range(request.overlap)}
+    assert frames.step in matched and frames.step <= request.overlap
+    assert len(frames) <= 2 * request.most_keyframes or frames.step == request.overlap
+
+
+@pytest.mark.slow
+def test_frames_three_to_a_keyframe_are_solved() -> None:
+    cameras = walking_cameras(9)
+    seen = STILL_SET.seen(cameras, [0.0] * 9)
+    request = SolveRequest("incremental", 1000, 8, 0, most_keyframes=3)
+    scene = solve_scene(seen.frames, request, where="thirds")
+    assert scene.by_mapper.tolist() == [True, False] * 4 + [True]
+
+
 def test_frames_between_keyframes_are_posed_from_their_own_pictures() -> None:
     """A camera that jerks sideways in one frame: interpolation could not know."""
     cameras = walking_cameras(9)

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
-from lyra_data.models.weights.manifest import weights_fingerprint
+from lyra_data.models.weights.manifest import FileRecord, Manifest, weights_fingerprint
 from lyra_data.models.weights.shards import write_shards
 from stages.cli import app
 from tests.released_weights import STATISTICS_FRAMES, Release, save_archive, write_release
@@ -375,6 +375,20 @@ def test_a_source_that_is_not_there_is_told(release, tmp_path):
 def test_an_untouched_folder_passes_verify(converted):
     code, text = run("verify", converted)
     assert code == 0 and weights_fingerprint(converted) in text
+
+
+def test_verify_says_which_sources_were_compared_with_a_pull(release, converted, tmp_path):
+    """What is converted from files that nobody vouches for is sound and perhaps not the release."""
+    text = " ".join(run("verify", converted)[1].split())
+    assert "without the weights.json of a pull beside it: network/model.pt" in text
+    network = release.network / "model.pt"
+    record = FileRecord.of(network)
+    Manifest("download", {network.name: record}).write(release.network)
+    pulled = tmp_path / "pulled"
+    assert convert(release, pulled)[0] == 0
+    text = " ".join(run("verify", pulled)[1].split())
+    assert "converted from what `weights pull` had checked: network/model.pt" in text
+    assert "pull beside it: statistics/mean_std.pt, tokenizer/" in text
 
 
 def spoil(converted: Path, folder: Path) -> Path:

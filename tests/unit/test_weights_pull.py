@@ -172,6 +172,17 @@ def test_bytes_that_arrive_altered_are_refused(pull):
     assert pull("moge", "--yes")[0] == 0
 
 
+def test_an_answer_without_end_is_cut_at_the_size_that_the_listing_states(pull):
+    pull.state.endless = True
+    code, text = pull("moge", "--yes")
+    assert code == 2
+    assert f"model.pt is longer than the {len(WEIGHTS)} bytes" in " ".join(text.split())
+    assert not pull.file("model.pt").exists()
+    assert sum(size for _, _, size in pull.state.served) < len(WEIGHTS) + 6 * CHUNK
+    pull.state.endless = False
+    assert pull("moge", "--yes")[0] == 0
+
+
 @pytest.mark.parametrize(
     "stated",
     [

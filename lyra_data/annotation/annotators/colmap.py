@@ -60,8 +60,7 @@ class ColmapAnnotatorParams(FramedParams):
             enlarged to it. Time grows with its square.
         mapper: "incremental": pycolmap's, which poses the keyframes.
         num_features: most SIFT features a frame.
-        overlap: neighbours in time that each frame is matched with, besides those 2, 4, 8 ...
-            frames away.
+        overlap: frames that each frame is matched with on each side: those 1, 2, 4, 8 ... away.
         num_neighbours: frames that each frame's depth is matched with.
         least_correlation: 0..1, below which a match tells no depth.
         least_agreeing: neighbours that have to confirm a depth before it counts as known.

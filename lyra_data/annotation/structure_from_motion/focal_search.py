@@ -38,8 +38,7 @@ def best_model(
 ) -> tuple[pycolmap.Reconstruction | None, int]:
     """Return the model of the keyframes with the least error, and how many separate models it came
     with; None and 0 where no focal length gave any."""
-    step = max(1, min(-(-num_pictures // request.most_keyframes), request.overlap))
-    keyframes = [picture_name(frame) for frame in range(0, num_pictures, step)]
+    keyframes = [picture_name(frame) for frame in request.keyframes_of(num_pictures)]
     for least_angle in LEAST_ANGLES:
         solved = [
             _models(folder, request, keyframes, focal, least_angle) for focal in FOCAL_LENGTHS

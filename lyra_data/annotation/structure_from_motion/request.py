@@ -27,12 +27,13 @@ class SolveRequest:
     Attributes:
         mapper: pycolmap's, which poses the keyframes.
         num_features: most features a picture.
-        overlap: neighbours in time that a picture is matched with, on each side; and those 2, 4, 8
-            ... frames away.
+        overlap: pictures that a picture is matched with on each side: those 1, 2, 4, 8 ... frames
+            away.
         seed: of all draws.
         has_cameras: poses and intrinsics are given and stay; only points are sought.
-        most_keyframes: that the mapper poses; the frames between them are posed afterwards. More
-            are taken only where they would lie further apart than `overlap`.
+        most_keyframes: about as many the mapper poses, up to twice as many, for they lie 1, 2, 4 or
+            8 ... frames apart; the frames between them are posed afterwards. More are taken only
+            where they would lie further apart than `overlap`.
     """
 
     mapper: MapperName
@@ -41,6 +42,15 @@ class SolveRequest:
     seed: int
     has_cameras: bool = False
     most_keyframes: int = 32
+
+    def keyframes_of(self, num_pictures: int) -> range:
+        """Return the frames that are mapped.
+
+        Their step is a power of two, for pictures are matched with those 1, 2, 4, 8 ... frames
+        away: frames 3, 5 or 6 apart have no match among them, and nothing would be found.
+        """
+        step = max(1, min(-(-num_pictures // self.most_keyframes), self.overlap))
+        return range(0, num_pictures, 1 << (step.bit_length() - 1))
 
     def save(self, folder: Path) -> None:
         (folder / REQUEST_FILE).write_text(json.dumps(asdict(self)))

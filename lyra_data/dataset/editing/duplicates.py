@@ -9,6 +9,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from jaxtyping import UInt64
 
 from lyra_data.dataset.editing.copying import CopiedScene, require_target, write_copies
 from lyra_data.dataset.editing.likeness import perceptual_hash
@@ -18,6 +19,9 @@ from lyra_data.engine.errors import CorruptDataError
 from lyra_data.engine.foreign_files import file_at_fault
 from lyra_data.engine.progress import Progress
 from lyra_data.media.png_data import decode_png
+
+MOST_PAIRS = 50_000
+"""Pairs of scenes that are kept in memory and told: 316 scenes of one picture have as many."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +45,11 @@ class Duplicate:
 def find_duplicates(
     dataset: OpenedDataset, *, threshold: int, progress: Progress
 ) -> list[Duplicate]:
-    """Return all pairs of scenes whose hashes differ by at most `threshold` bits, in their order.
+    """Return pairs of scenes whose hashes differ by at most `threshold` bits, in their order.
 
-    Eight bytes a scene are kept in memory, and the pairs.
+    All pairs are returned up to MOST_PAIRS, for n like scenes make n (n - 1) / 2. From there on
+    only those that decide: each further scene with the first that is kept, and with the first of
+    another split. Eight bytes a scene are kept in memory, and the pairs.
 
     Raises:
         CorruptDataError: bytes of the dataset have changed.
@@ -54,14 +60,31 @@ def find_duplicates(
         hashes[number] = perceptual_hash(first_picture(dataset, entry))
         progress.advance(note=entry.scene_id)
     progress.finish()
-    pairs = []
-    for number, entry in enumerate(dataset.scenes):
-        distances = np.bitwise_count(hashes[number + 1 :] ^ hashes[number])
-        for later in np.flatnonzero(distances <= threshold):
-            other = dataset.scenes[number + 1 + int(later)]
-            leak = entry.split != other.split
-            pairs.append(Duplicate(entry.scene_id, other.scene_id, int(distances[later]), leak))
-    return pairs
+    return pairs_of([(entry.scene_id, entry.split) for entry in dataset.scenes], hashes, threshold)
+
+
+def pairs_of(
+    scenes: Sequence[tuple[str, str]], hashes: UInt64[np.ndarray, " scene"], threshold: int
+) -> list[Duplicate]:
+    """Return what `find_duplicates` does, of names with their splits, and hashes."""
+    names = {split: number for number, split in enumerate(sorted({split for _, split in scenes}))}
+    splits = np.array([names[split] for _, split in scenes], np.int32)
+    is_kept = np.ones(len(scenes), bool)
+    pairs: list[tuple[int, int, int]] = []
+    for later in range(1, len(scenes)):
+        distances = np.bitwise_count(hashes[:later] ^ hashes[later])
+        like = np.flatnonzero(distances <= threshold)
+        is_kept[later] = not is_kept[like].any()
+        if len(pairs) + len(like) > MOST_PAIRS:
+            elsewhere = like[splits[like] != splits[later]]
+            like = np.unique([*like[is_kept[like]][:1], *elsewhere[:1]] or like[:1])
+        pairs += [(int(first), later, int(distances[first])) for first in like]
+    return [
+        Duplicate(
+            scenes[first][0], scenes[later][0], distance, bool(splits[first] != splits[later])
+        )
+        for first, later, distance in sorted(pairs)
+    ]
 
 
 def without_duplicates(names: Sequence[str], duplicates: Sequence[Duplicate]) -> list[str]:

@@ -17,10 +17,12 @@ from typing import Any
 import av
 import numpy as np
 from av.error import FFmpegError
+from av.video.reformatter import ColorRange, Colorspace
 
 from lyra_data.dataset.packing.original_video import ORIGINAL, TRAILER, decode_original
 from lyra_data.dataset.packing.packed import Packed, PartTable
 from lyra_data.engine.atomic import temporary_folder
+from lyra_data.media.video.pictures import ACCURATE
 
 os.environ.setdefault("SVT_LOG", "1")  # else SVT-AV1 prints its settings on stderr
 _H264 = {"bf": "0", "sc_threshold": "0", "x264-params": "open-gop=0"}
@@ -192,8 +194,13 @@ def _decoded(context: Any, packets: Mapping[int, bytes]) -> Iterable[Any]:
 
 
 def _to_rgb(frame: Any, settings: VideoCodec) -> np.ndarray:
-    if settings.pixel_format != "rgb24":
-        frame = frame.reformat(
-            format="rgb24", src_colorspace="itu709", src_color_range="MPEG", threads=1
-        )  # waiting for helping threads takes longer than the work on a busy machine
-    return frame.to_ndarray(format="rgb24")
+    if settings.pixel_format == "rgb24":
+        return frame.to_ndarray(format="rgb24")
+    return frame.to_ndarray(
+        format="rgb24",
+        src_colorspace=Colorspace.ITU709,
+        src_color_range=ColorRange.MPEG,
+        dst_color_range=ColorRange.JPEG,
+        interpolation=ACCURATE,
+        threads=1,  # waiting for helping threads takes longer than the work on a busy machine
+    )

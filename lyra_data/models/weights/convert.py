@@ -20,7 +20,13 @@ from lyra_data.engine.progress import Progress, silent
 from lyra_data.models.gen3c.scheduler import create_scheduler
 from lyra_data.models.weights import gen3c_network
 from lyra_data.models.weights.latent_statistics import FILE as STATISTICS_FILE
-from lyra_data.models.weights.manifest import FileRecord, Manifest, hash_files
+from lyra_data.models.weights.manifest import (
+    COMPARED,
+    FileRecord,
+    Manifest,
+    compared_sources,
+    hash_files,
+)
 from lyra_data.models.weights.models import save_config
 from lyra_data.models.weights.parts import (
     Part,
@@ -216,6 +222,7 @@ def _write_manifest(
         hashed[name] = FileRecord.of(path)
         progress.advance()
     progress.finish()
-    manifest = Manifest(kind, hash_files(folder), hashed, dict(facts))
+    compared = {COMPARED: compared_sources(paths, hashed)}
+    manifest = Manifest(kind, hash_files(folder), hashed, {**facts, **compared})
     manifest.write(folder)
     return manifest

@@ -98,7 +98,7 @@ def _fetch_file(listing: Listing, file: RemoteFile, folder: Path, bar: _Bar) -> 
         if begun < file.size or file.size == 0:
             http_get(
                 location,
-                target,
+                _Bounded(target, file, listing.page),  # type: ignore[arg-type]
                 resume_size=begun,
                 headers=headers,
                 expected_size=file.size,
@@ -155,6 +155,27 @@ def _begun(file: RemoteFile, folder: Path) -> int:
 
 def _record(file: RemoteFile, path: Path) -> FileRecord:
     return FileRecord(file.size, file.sha256 or sha256_of_file(path))
+
+
+class _Bounded:
+    """A file that takes no more bytes than the listing states: an answer may have no end."""
+
+    def __init__(self, target: BinaryIO, file: RemoteFile, page: str) -> None:
+        self._target, self._file, self._page = target, file, page
+
+    def write(self, data: bytes) -> int:
+        if self._target.tell() + len(data) > self._file.size:
+            self._target.truncate(0)
+            raise DownloadError(
+                f"{self._file.name} is longer than the {self._file.size} bytes that the Hub states",
+                where=self._page,
+                fix="run the same command again: this file is fetched anew; if it goes on, do not "
+                "use this repository",
+            )
+        return self._target.write(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._target, name)
 
 
 class _Bar:

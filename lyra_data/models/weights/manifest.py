@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from lyra_data.engine.names import stays_inside
 MANIFEST = "weights.json"
 FORMAT_VERSION = 1
 FINGERPRINT_DIGITS = 16
+COMPARED = "compared_with_pull"
+"""Fact: the sources that agreed with the weights.json of a pull when they were converted."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,11 @@ def record_of(path: Path) -> FileRecord | None:
         if (folder / MANIFEST).is_file():
             return read_manifest(folder).files.get(path.relative_to(folder).as_posix())
     return None
+
+
+def compared_sources(paths: Mapping[str, Path], records: Mapping[str, FileRecord]) -> list[str]:
+    """Return the roles of sources that are what the weights.json of a pull beside them states."""
+    return sorted(role for role, path in paths.items() if record_of(path) == records[role])
 
 
 def _refuse_outside(manifest: Manifest, path: Path) -> None:

@@ -12,7 +12,7 @@ from lyra_data.engine.foreign_files import first_line
 from lyra_data.engine.hashing import sha256_of_file
 from lyra_data.engine.progress import Progress, silent
 from lyra_data.models.weights.key_check import Shape, check_converted
-from lyra_data.models.weights.manifest import Manifest, files_of, read_manifest
+from lyra_data.models.weights.manifest import COMPARED, Manifest, files_of, read_manifest
 from lyra_data.models.weights.models import CLASSES, expected_shapes
 from lyra_data.models.weights.shards import NAME
 
@@ -42,6 +42,26 @@ def verify_weights(folder: Path, *, progress: Progress = silent) -> Manifest:
 def unlisted_files(folder: Path, manifest: Manifest) -> list[str]:
     """List files that weights.json does not know: no fault, but nobody vouches for them."""
     return [name for name in files_of(folder) if name not in manifest.files]
+
+
+def provenance_notes(manifest: Manifest) -> list[str]:
+    """Say of converted weights which sources were held against what the Hub stated of them."""
+    if manifest.kind == "download" or not manifest.sources:
+        return []
+    compared = manifest.facts.get(COMPARED)
+    if not isinstance(compared, list):
+        return ["the release that converted these weights did not compare its sources with a pull"]
+    others = [name for name in sorted(manifest.sources) if name not in compared]
+    notes = []
+    if len(others) < len(manifest.sources):
+        named = ", ".join(name for name in sorted(manifest.sources) if name in compared)
+        notes.append(f"converted from what `weights pull` had checked: {named}")
+    if others:
+        notes.append(
+            f"converted without the weights.json of a pull beside it: {', '.join(others)}; whether "
+            "it had arrived whole is not known"
+        )
+    return notes
 
 
 def _wrong_files(folder: Path, manifest: Manifest, progress: Progress) -> list[str]:
