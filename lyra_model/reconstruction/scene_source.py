@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -163,7 +163,8 @@ def observations_at(scene: SceneSource, moment: int) -> Observations:
 def surroundings_of(scene: SceneSource, moment: int) -> Targets | None:
     """Return the source's frames of other moments, the nearest first; None without the clip.
 
-    What is known of their depth stands still, where it comes from stereo over time.
+    Depth is known there of what stands still alone: stereo over time knows no other, and where the
+    clip has a mask of moving things they are left out.
     """
     if scene.clip is None:
         return None
@@ -171,7 +172,10 @@ def surroundings_of(scene: SceneSource, moment: int) -> Targets | None:
         (index for index in range(len(scene.clip)) if index != moment),
         key=lambda index: (abs(index - moment), index),
     )
-    return Targets.concatenate([_source_frame(scene.clip, index) for index in others])
+    frames = Targets.concatenate([_source_frame(scene.clip, index) for index in others])
+    if scene.clip.dynamic_mask is None:
+        return frames
+    return replace(frames, depth_valid=frames.depth_valid & ~scene.clip.dynamic_mask[others])
 
 
 def _source_frame(clip: Clip, moment: int) -> Targets:

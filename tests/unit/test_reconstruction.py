@@ -12,6 +12,7 @@ from lyra_data.scene.cameras import Cameras
 from lyra_data.scene.frame_selection import FrameSelectionParams
 from lyra_data.scene.view import View
 from lyra_model.batches.targets import Targets
+from lyra_model.fitting.unproject import UnprojectParams, known_beyond
 from lyra_model.gaussians import Gaussians
 from lyra_model.reconstruction.moments import moment_indices
 from lyra_model.reconstruction.params import ReconstructParams
@@ -21,6 +22,7 @@ from lyra_model.reconstruction.scene_source import (
     observations_at,
     scene_source,
     still_observations,
+    surroundings_of,
 )
 from lyra_model.reconstruction.videos import camera_at, shots_of
 from lyra_model.rendering import render
@@ -94,6 +96,26 @@ def test_a_moment_is_what_every_view_shows_of_it_and_the_source_s_own_frame() ->
     assert torch.equal(seen.read.rgb[2], of_reversed / 255)
     assert seen.read.times.tolist() == [moment] * 3
     assert torch.equal(seen.kept_back.rgb[0], scene.views[1].frames[moment] / 255)
+
+
+def test_what_stands_still_is_taken_from_other_moments_where_nothing_is_yet() -> None:
+    scene = moving_scene()
+    around = surroundings_of(scene, 2)
+    assert around is not None
+    assert around.times.tolist() == [1, 3, 0, 4, 5, 6, 7, 8]
+    assert scene.clip is not None
+    moving = torch.ones_like(scene.clip.depth_valid)
+    masked = replace(scene, clip=replace(scene.clip, dynamic_mask=moving))
+    nothing = surroundings_of(masked, 2)
+    assert nothing is not None
+    assert not nothing.depth_valid.any()
+    gaussians = wall(0.05)
+    params = UnprojectParams()
+    more = known_beyond(gaussians, around, params, seed=0)
+    assert len(more) > len(gaussians) + 100
+    assert torch.equal(more.means[: len(gaussians)], gaussians.means)
+    assert len(known_beyond(more, around, params, seed=0)) < len(more) + 20
+    assert len(known_beyond(gaussians, nothing, params, seed=0)) == len(gaussians)
 
 
 def test_moments_run_from_the_first_to_the_last() -> None:
