@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -11,6 +11,8 @@ from lyra_data.camera_paths.built_in import BUILT_IN_PATHS
 from lyra_data.engine.errors import InputError
 from lyra_data.engine.progress import Progress
 from lyra_data.models.codecs.base import LatentCodec
+from lyra_model.batches.targets import Targets
+from lyra_model.fitting.depth_completion import complete_depth
 from lyra_model.fitting.fit import Fitted, fit
 from lyra_model.fitting.unproject import known_beyond, unproject_frames
 from lyra_model.gaussians import Gaussians
@@ -22,6 +24,9 @@ from lyra_model.reconstruction.scene_source import (
     surroundings_of,
 )
 from lyra_model.rendering.base import RenderingParams
+
+INVENTED_BESIDE_MOTION = 0.02
+"""Weight of pixels that views of a moving scene invented, beside their weight in a still one."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,7 @@ class Reconstructor:
             start,
             observations.read,
             observations.kept_back,
-            self.params.fit.model_copy(update={"steps": steps}),
+            self.params.fit.model_copy(update=self._changes_of_fit(steps, moment)),
             self.rendering,
             seed=self.seed,
             device=self.device,
@@ -91,6 +96,13 @@ class Reconstructor:
             return self.params.refine_steps
         return self.params.fit.steps if moment is None else self.params.moment_steps
 
+    def _changes_of_fit(self, steps: int, moment: int | None) -> dict[str, float]:
+        """Return the settings of a fit that differ from params: what moves is in one frame alone,
+        and what the views invented in its place hardly counts against it."""
+        if moment is None:
+            return {"steps": steps}
+        return {"steps": steps, "filled": INVENTED_BESIDE_MOTION * self.params.fit.filled}
+
     def _start(
         self, scene: SceneSource, observations: Observations, moment: int | None
     ) -> Gaussians:
@@ -102,13 +114,29 @@ class Reconstructor:
                 where=f"scene {scene.scene_id}",
                 fix="give depth of your own, or annotate with a depth model (docs/inputs.md)",
             )
-        params = self.params.unproject
         if moment is None:
-            return unproject_frames(observations.read, params, seed=self.seed)
-        params = params.model_copy(update={"frame_stride": 1})  # each frame is of another view
-        made = unproject_frames(observations.read, params, seed=self.seed)
+            return unproject_frames(observations.read, self.params.unproject, seed=self.seed)
+        return self._start_of_moment(scene, observations.read, moment)
+
+    def _start_of_moment(self, scene: SceneSource, read: Targets, moment: int) -> Gaussians:
+        """Return the Gaussians of the source's own frame, and of others where it shows nothing.
+
+        Views show what moves, and has no depth, painted over: what they invented comes last.
+        """
+        params = self.params.unproject.model_copy(update={"frame_stride": 1})
         around = surroundings_of(scene, moment)
-        return made if around is None else known_beyond(made, around, params, seed=self.seed)
+        if around is None:
+            return unproject_frames(read, params, seed=self.seed)
+        made = unproject_frames(read[[0]], params, seed=self.seed)
+        views = read[list(range(1, len(read)))]
+        completed = replace(
+            views,
+            depth=complete_depth(views.rgb, views.depth, views.depth_valid),
+            depth_valid=torch.ones_like(views.depth_valid),
+        )
+        for frames in (views, around, completed):
+            made = known_beyond(made, frames, params, seed=self.seed)
+        return made
 
     def _decoded(self, scene: SceneSource, moment: int | None) -> Gaussians:
         assert self.decoder is not None, "the method decoder has one"
