@@ -99,6 +99,7 @@ def evaluate_dataset(
             min_displacement_pixels=params.min_displacement_pixels,
             cache=cache,
             teacher=teacher,
+            fit_baseline_steps=params.fit_baseline_steps,
             device=device,
         ),
         phases,

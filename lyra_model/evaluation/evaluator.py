@@ -1,4 +1,4 @@
-"""Evaluator: the decoder, its first phase and two baselines on frames that none of them saw."""
+"""Evaluator: the decoder, its first phase and baselines on frames that none of them saw."""
 
 from __future__ import annotations
 
@@ -31,10 +31,12 @@ from lyra_model.evaluation.baselines import (
     nearest_frames,
     warp_nearest,
 )
+from lyra_model.evaluation.fit_baseline import FitBaseline
 from lyra_model.evaluation.scene_evaluation import (
     COPIED,
     DECODER,
     FIRST_PHASE,
+    FITTED,
     WARPED,
     ComparedMethods,
     SceneEvaluation,
@@ -56,12 +58,15 @@ class EvaluateParams(Params):
             that comes by the same place twice has such frames.
         split: scenes that are judged: "train", "validation", or "all" of them.
         warp_baseline: the teacher that fills the holes of the warped baseline.
+        fit_baseline_steps: steps of the baseline that optimises Gaussians for each scene, and for
+            each judged moment of one that moves; 0: there is no such baseline.
     """
 
     phase: str
     split: Literal["all", "train", "validation"]
     min_displacement_pixels: Annotated[float, Field(ge=0)]
     warp_baseline: Annotated[Params, TEACHERS.field("evaluate.warp_baseline")]
+    fit_baseline_steps: Annotated[int, Field(ge=0)]
 
 
 class Evaluator:
@@ -85,6 +90,7 @@ class Evaluator:
         min_displacement_pixels: float,
         cache: Cache3DParams,
         teacher: Teacher,
+        fit_baseline_steps: int,
         device: torch.device,
     ) -> None:
         self.judged = judged
@@ -93,6 +99,7 @@ class Evaluator:
         self.held_out_frames = held_out_frames
         self.min_displacement_pixels = min_displacement_pixels
         self.cache, self.teacher = cache, teacher
+        self.fit_baseline_steps = fit_baseline_steps
         self._trained = {DECODER: judged} | ({FIRST_PHASE: first} if first else {})
         self._loaders = {
             method: loader_of(
@@ -147,6 +154,10 @@ class Evaluator:
             for method, loader in self._loaders.items()
         }
 
+        fitted = FitBaseline(
+            inputs, self.rendering, steps=self.fit_baseline_steps, device=self.device
+        )
+
         def compare(labels: list[tuple[int, int]], targets: Targets) -> ComparedMethods:
             viewpoints = Viewpoints(targets.cameras, targets.times if moves else None)
             predictions = {
@@ -155,6 +166,8 @@ class Evaluator:
             }
             predictions[COPIED] = copy_nearest(inputs, viewpoints)
             predictions[WARPED] = warp_nearest(inputs, viewpoints, self.cache, self.teacher)
+            if self.fit_baseline_steps > 0:
+                predictions[FITTED] = fitted.predict(viewpoints)
             scores = {method: score(made, targets) for method, made in predictions.items()}
             return ComparedMethods(labels, targets, predictions, scores)
 

@@ -20,7 +20,13 @@ from lyra_data.scene.view import View
 from lyra_data.views.dropped import DroppedView
 from lyra_model.evaluation.report import content
 from lyra_model.evaluation.results import METHOD_TITLES, findings
-from lyra_model.evaluation.scene_evaluation import DECODER, WARPED, ComparedMethods, SceneEvaluation
+from lyra_model.evaluation.scene_evaluation import (
+    DECODER,
+    FITTED,
+    WARPED,
+    ComparedMethods,
+    SceneEvaluation,
+)
 from lyra_model.evaluation.scene_result import SceneResult, ScoresByMethod
 from lyra_model.evaluation.scoring import FrameScores
 from lyra_model.phases.checkpoints import Checkpoint
@@ -38,6 +44,10 @@ WARP_IS_TEACHER = (
     "The depth warp made the generated frames: its score on them is close to an upper bound."
 )
 WARP_KNOWS_DEPTH = "The depth warp is given the true depth map; the decoder is not."
+FIT_IS_PER_SCENE = "Optimised for this scene alone, and given the depth maps; the decoder is not."
+
+HELD_OUT_NOTES = {WARPED: WARP_IS_TEACHER, FITTED: FIT_IS_PER_SCENE}
+REAL_PHOTO_NOTES = {WARPED: WARP_KNOWS_DEPTH}
 
 
 def scene_content(
@@ -116,8 +126,8 @@ def method_rows(held_out: ScoresByMethod, real: ScoresByMethod) -> tuple[content
             role=method,  # type: ignore[arg-type]
             held_out=_score(scores),
             real_photo=_score(real[method]) if method in real else None,
-            held_out_note=WARP_IS_TEACHER if method == WARPED else "",
-            real_photo_note=WARP_KNOWS_DEPTH if method == WARPED and real else "",
+            held_out_note=HELD_OUT_NOTES.get(method, ""),
+            real_photo_note=REAL_PHOTO_NOTES.get(method, "") if real else "",
         )
         for method, scores in held_out.items()
     )

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lyra_model.evaluation.scene_evaluation import COPIED, DECODER, FIRST_PHASE, WARPED
+from lyra_model.evaluation.scene_evaluation import COPIED, DECODER, FIRST_PHASE, FITTED, WARPED
 from lyra_model.evaluation.scene_result import SceneResult, ScoresByMethod
 from lyra_model.evaluation.scoring import pool
 from lyra_model.phases.checkpoints import Checkpoint
@@ -18,11 +18,13 @@ METHOD_TITLES = {
     FIRST_PHASE: "decoder, first phase",
     COPIED: "nearest input frame, copied",
     WARPED: "nearest input frame, warped",
+    FITTED: "Gaussians fitted to this scene",
 }
 IN_WORDS = {
     FIRST_PHASE: "its own first phase",
     COPIED: "the copied nearest frame",
     WARPED: "the depth warp",
+    FITTED: "per-scene optimisation",
 }
 
 
@@ -96,7 +98,7 @@ def findings(results: Mapping[str, Any]) -> list[str]:
             continue
         sentences += [
             _verdict(what, scores[DECODER] - scores[other], other)
-            for other in (COPIED, FIRST_PHASE, WARPED)
+            for other in (COPIED, FIRST_PHASE, WARPED, FITTED)
             if other in scores
         ]
     if results["held_out_frames"]:

@@ -10,7 +10,8 @@ from lyra_model.evaluation.baselines import Prediction
 from lyra_model.evaluation.scoring import FrameScores
 from lyra_model.gaussians import Gaussians
 
-DECODER, FIRST_PHASE, COPIED, WARPED = "decoder", "first_phase", "copied", "warped"
+DECODER, FIRST_PHASE = "decoder", "first_phase"
+COPIED, WARPED, FITTED = "copied", "warped", "fitted"
 """The methods, as evaluation.json names them."""
 
 

@@ -47,6 +47,7 @@ def tiny_params() -> dict[str, Any]:
     small, demo = (params["train"]["phases"][name] for name in PHASES)
     small |= {"steps": 4, "height": 16, "width": 32, "num_frames": 9, "num_target_frames": 2}
     demo |= {"steps": 6, "height": HEIGHT, "width": WIDTH, "num_frames": 9, "num_target_frames": 2}
+    params["evaluate"] |= {"phase": "demo", "fit_baseline_steps": 2}
     params["evaluate"]["phase"] = "demo"
     reconstruct = params["reconstruct"]
     reconstruct |= {"held_out_frames": 4, "frames_per_view": 3, "moments": 2, "moment_steps": 2}

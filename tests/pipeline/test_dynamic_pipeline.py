@@ -45,7 +45,7 @@ def limits(project: Project) -> list[str]:
 def test_a_moving_scene_is_judged_by_the_ends_of_its_reversed_views(project: Project) -> None:
     results = json.loads((project.root / "reports" / "evaluation.json").read_text())
     scores = results["held_out_frames"]
-    assert set(scores) == {"decoder", "first_phase", "copied", "warped"}
+    assert set(scores) == {"decoder", "first_phase", "copied", "warped", "fitted"}
     views = SceneDataset(project.root / "outputs" / "dataset").scene("video")
     num_reversed = sum(view.motion_reversed for view in views)
     assert num_reversed == 2

@@ -65,7 +65,8 @@ def stages_run(output: str) -> list[str]:
 
 def test_every_stage_leaves_its_result(finished):
     results = json.loads((finished.root / "reports" / "evaluation.json").read_text())
-    assert set(results["held_out_frames"]) == {"decoder", "first_phase", "copied", "warped"}
+    methods = {"decoder", "first_phase", "copied", "warped", "fitted"}
+    assert set(results["held_out_frames"]) == methods
     num_pixels = results["held_out_frames"]["decoder"]["num_pixels"]
     assert 0 < num_pixels <= 2 * 4 * HEIGHT * WIDTH
     assert num_pixels % (HEIGHT * WIDTH) == 0

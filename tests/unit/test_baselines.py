@@ -6,12 +6,17 @@ import torch
 from lyra_data.cache3d import Cache3DParams
 from lyra_data.generation.teachers import TEACHERS
 from lyra_data.scene.projection import project
+from lyra_model.batches.targets import Targets
+from lyra_model.evaluation import fit_baseline
 from lyra_model.evaluation.baselines import (
     Viewpoints,
     copy_nearest,
     nearest_frames,
     warp_nearest,
 )
+from lyra_model.evaluation.fit_baseline import FitBaseline
+from lyra_model.metrics.psnr import psnr
+from lyra_model.rendering.base import RenderingParams
 from tests.factories import make_cameras, make_targets
 
 HEIGHT, WIDTH, NUM_FRAMES = 32, 48, 9
@@ -99,3 +104,48 @@ def test_of_a_moving_scene_the_nearest_frame_shows_the_moment_that_is_asked_for(
     nearest = nearest_frames(targets, viewpoints)
     assert nearest.indices.tolist() == [2, 8]  # none shows moment 30: the last one is next to it
     assert float(nearest.displacement[0]) > float(nearest.displacement[1])
+
+
+RENDERING = RenderingParams(
+    near=0.1,
+    far=500.0,
+    background=(1.0, 1.0, 1.0),
+    patch_pixels=None,
+    with_ut=False,
+    with_eval3d=False,
+)
+
+
+def test_a_scene_is_fitted_once_and_by_more_steps_better():
+    targets = make_targets(NUM_FRAMES, HEIGHT, WIDTH)
+    few, many = (
+        FitBaseline(targets[:4], RENDERING, steps=steps, device=torch.device("cpu"))
+        for steps in (1, 30)
+    )
+    read = still(targets.cameras[:4])
+    gain = psnr(many.predict(read).rgb, targets.rgb[:4]).mean - (
+        psnr(few.predict(read).rgb, targets.rgb[:4]).mean
+    )
+    assert gain > 1.0
+    depth = many.predict(read).depth
+    known = targets.depth_valid[:4]
+    assert float((depth / targets.depth[:4])[known].sub(1).abs().mean()) < 0.1
+    assert torch.equal(many.predict(read).rgb, many.predict(read).rgb)
+
+
+def test_a_moving_scene_is_fitted_to_the_frames_of_the_asked_moment(monkeypatch):
+    targets = make_targets(NUM_FRAMES, HEIGHT, WIDTH)
+    two_views = Targets.concatenate([targets[:4], targets[:4]])
+    moments = []
+
+    def watched(start, read, kept_back, *rest, **more):
+        moments.append(read.times.tolist())
+        assert kept_back is None
+        return fit(start, read, kept_back, *rest, **more)
+
+    fit = fit_baseline.fit
+    monkeypatch.setattr(fit_baseline, "fit", watched)
+    baseline = FitBaseline(two_views, RENDERING, steps=1, device=torch.device("cpu"))
+    asked = Viewpoints(targets.cameras[[5, 6, 7]], torch.tensor([2.0, 2.0, 8.0]))
+    assert len(baseline.predict(asked).rgb) == 3
+    assert moments == [[2.0, 2.0], [3.0, 3.0]]

@@ -50,6 +50,7 @@ class Evaluated:
 
     def evaluate(self, **changes: Any) -> tuple[Any, Any]:
         values = {"phase": "demo", "split": "all", "min_displacement_pixels": 0.0}
+        values["fit_baseline_steps"] = 2
         values["warp_baseline"] = {"name": "warp", "inpainting": "telea", "radius_pixels": 3}
         params = EvaluateParams.parse(values | changes, where="evaluate")
         return evaluate_dataset(

@@ -36,7 +36,7 @@ def make_result(errors: dict[str, float]) -> SceneResult:
 
 
 SPLITS = {"wall": "train"}
-ERRORS = {"decoder": 0.1, "first_phase": 0.2, "copied": 0.3, "warped": 0.05}
+ERRORS = {"decoder": 0.1, "first_phase": 0.2, "copied": 0.3, "warped": 0.05, "fitted": 0.08}
 
 
 def test_a_perfect_prediction_has_no_error_and_counts_every_pixel():
@@ -70,6 +70,7 @@ def test_findings_say_who_wins_and_who_does_not():
     sentences = findings(results)
     assert any("beats the copied nearest frame by" in sentence for sentence in sentences)
     assert any("the depth warp is still" in sentence for sentence in sentences)
+    assert any("per-scene optimisation is still" in sentence for sentence in sentences)
     worse = results_as_json([make_result({**ERRORS, "decoder": 0.5})], SPLITS, {})
     assert any("the copied nearest frame is still" in sentence for sentence in findings(worse))
     assert not any("real photo" in sentence for sentence in sentences)

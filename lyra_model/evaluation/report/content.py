@@ -22,7 +22,7 @@ from lyra_data.views.dropped import DroppedView
 from lyra_model.gaussians import Gaussians
 from lyra_model.rendering.base import RenderingParams
 
-MethodRole = Literal["decoder", "first_phase", "copied", "warped"]
+MethodRole = Literal["decoder", "first_phase", "copied", "warped", "fitted"]
 """The kind of a method: the trained decoder, the same after its first phase, or a baseline."""
 
 

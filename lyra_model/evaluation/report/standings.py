@@ -14,7 +14,7 @@ COLUMNS: tuple[Column, ...] = ("held_out", "real_photo")
 
 COLUMN_TITLES: dict[Column, str] = {"held_out": "Held-out frames", "real_photo": "Real photo"}
 
-_HEADLINE_ROLES = ("decoder", "copied", "warped")
+_HEADLINE_ROLES = ("decoder", "copied", "warped", "fitted")
 
 
 @dataclass(frozen=True)
