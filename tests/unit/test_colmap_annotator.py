@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import replace
 
@@ -196,6 +197,8 @@ def test_a_camera_that_only_turns_is_refused() -> None:
     with pytest.raises(InputError, match="parallax") as caught:
         annotator(height=128, width=176, solve_height=128).annotate(material_of(seen))
     assert "vipe" in str(caught.value)
+    angle = re.search(r"([\d.]+) degrees", caught.value.what)
+    assert angle is not None and float(angle[1]) < 1.5, caught.value.what
 
 
 @pytest.mark.parametrize(("baseline", "is_refused"), [(0.02, True), (0.2, False)])

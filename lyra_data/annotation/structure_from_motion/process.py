@@ -16,6 +16,7 @@ import pycolmap
 
 from lyra_data.annotation.structure_from_motion.focal_search import best_model
 from lyra_data.annotation.structure_from_motion.late_poses import pose_remaining
+from lyra_data.annotation.structure_from_motion.pair_angles import widest_pair_angle
 from lyra_data.annotation.structure_from_motion.request import (
     DATABASE_FILE,
     GIVEN_CAMERAS_FILE,
@@ -59,7 +60,11 @@ def main(folder: Path, parent: int) -> None:
     else:
         model, num_models = best_model(folder, request, num_pictures)
     if model is None or model.num_points3D() == 0:
-        return SolveAnswer("no_model", [], counts, num_models).save(folder)
+        angle = None
+        if not request.has_cameras:
+            keyframes = [images[names[frame]] for frame in request.keyframes_of(num_pictures)]
+            angle = widest_pair_angle(folder / DATABASE_FILE, keyframes)
+        return SolveAnswer("no_model", [], counts, num_models, angle).save(folder)
     scene, unposed = pose_remaining(
         model, folder / DATABASE_FILE, [images[name] for name in names], request.seed
     )

@@ -69,12 +69,15 @@ class SolveAnswer:
         frames: the frames that the problem is about.
         num_features: found in each picture.
         num_models: separate models that the mapper made.
+        angle_degrees: the widest under which two pictures see what both show, where there is no
+            model; None: no two have enough in common.
     """
 
     problem: Literal["", "few_features", "no_model", "unposed"]
     frames: list[int]
     num_features: list[int]
     num_models: int
+    angle_degrees: float | None = None
 
     def save(self, folder: Path) -> None:
         (folder / ANSWER_FILE).write_text(json.dumps(asdict(self)))

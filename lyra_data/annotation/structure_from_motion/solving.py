@@ -108,9 +108,15 @@ def _explained(answer: SolveAnswer, num_frames: int, where: str) -> InputError:
             fix=f"use frames with texture, in focus and well lit; or {OTHER_WAYS}",
         )
     if answer.problem == "no_model":
+        reason = (
+            "no two of them have enough features in common"
+            if answer.angle_degrees is None
+            else "two of them see what both show under a median angle of at most "
+            f"{answer.angle_degrees:.1f} degrees (3 are needed to begin with): too little "
+            "parallax, for the camera only turns or moves ahead, or what it sees moves"
+        )
         return InputError(
-            f"no structure was found in {num_frames} frames: features do not match, or the camera "
-            "does not move sideways (no parallax)",
+            f"no structure was found in {num_frames} frames: {reason}",
             where=where,
             fix=OTHER_WAYS,
         )
