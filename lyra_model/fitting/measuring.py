@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 from lyra_model.batches.targets import Targets
@@ -12,13 +14,23 @@ from lyra_model.rendering.base import RenderingParams
 
 
 @torch.no_grad()
-def mean_psnr_db(gaussians: Gaussians, targets: Targets, rendering: RenderingParams) -> float:
-    """Return the mean of the frames' PSNR in decibels; memory holds one rendered frame."""
+def mean_psnr_db(
+    gaussians: Gaussians, targets: Targets, rendering: RenderingParams, *, invented: bool = True
+) -> float:
+    """Return the mean of the frames' PSNR in decibels; memory holds one rendered frame.
+
+    Args:
+        invented: count pixels that the teacher invented too; a frame that it invented whole has
+            no PSNR without them.
+    """
     values = []
     for frame in range(len(targets)):
         one = targets[[frame]].to(gaussians.means.device)
-        values.append(psnr(render(gaussians, one.cameras, rendering).rgb, one.rgb).mean)
-    return sum(values) / len(values)
+        mask = None if invented else ~one.filled
+        value = psnr(render(gaussians, one.cameras, rendering).rgb, one.rgb, mask).mean
+        if not math.isnan(value):
+            values.append(value)
+    return sum(values) / len(values) if values else math.nan
 
 
 def even_choice(targets: Targets, most: int) -> Targets:

@@ -31,6 +31,7 @@ class FitParams(Params):
         depth: weight of the mean absolute difference of known depths, in units of the depth.
         opacity: weight of the mean opacity.
         filled: weight of the colours of pixels that the teacher invented, beside 1 of the others.
+        judge_invented: count invented pixels of frames that are kept back too.
         measure_every: steps between measurements on frames that are kept back.
         measured_frames: at most so many of those are measured each time.
     """
@@ -49,5 +50,6 @@ class FitParams(Params):
     depth: Weight = 0.1
     opacity: Weight = 0.0
     filled: Weight = 1.0
+    judge_invented: bool = True
     measure_every: Annotated[int, Field(ge=1)] = 50
     measured_frames: Annotated[int, Field(ge=1)] = 6

@@ -106,7 +106,7 @@ class SceneFit:
         if self.kept_back is None or not is_due or is_done:
             return
         few = even_choice(self.kept_back, self.params.measured_frames)
-        psnr_db = mean_psnr_db(self.current(), few, self.rendering)
+        psnr_db = self._psnr_db(self.current(), few)
         if all(psnr_db > row["psnr_db"] for row in self.history):
             self.best_step = self.step
             self.best = {name: t.detach().clone() for name, t in self.variables.free.items()}
@@ -128,12 +128,13 @@ class SceneFit:
             return (self.current(), self.step) if self.step else (self.start, 0)
         if self.best_step > 0:
             best = replace(self.variables, **self.best).gaussians()
-            before, after = (
-                mean_psnr_db(each, self.kept_back, self.rendering) for each in (self.start, best)
-            )
+            before, after = (self._psnr_db(each, self.kept_back) for each in (self.start, best))
             if after >= before:
                 return best, self.best_step
         return self.start, 0
+
+    def _psnr_db(self, gaussians: Gaussians, frames: Targets) -> float:
+        return mean_psnr_db(gaussians, frames, self.rendering, invented=self.params.judge_invented)
 
     def _frames_of_step(self) -> list[int]:
         """Return the frames of the next step: photos for their share, else each of all in turn."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -96,12 +97,13 @@ class Reconstructor:
             return self.params.refine_steps
         return self.params.fit.steps if moment is None else self.params.moment_steps
 
-    def _changes_of_fit(self, steps: int, moment: int | None) -> dict[str, float]:
+    def _changes_of_fit(self, steps: int, moment: int | None) -> dict[str, Any]:
         """Return the settings of a fit that differ from params: what moves is in one frame alone,
         and what the views invented in its place hardly counts against it."""
         if moment is None:
             return {"steps": steps}
-        return {"steps": steps, "filled": INVENTED_BESIDE_MOTION * self.params.fit.filled}
+        filled = INVENTED_BESIDE_MOTION * self.params.fit.filled
+        return {"steps": steps, "filled": filled, "judge_invented": False}
 
     def _start(
         self, scene: SceneSource, observations: Observations, moment: int | None

@@ -6,13 +6,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import torch
-
 from lyra_data.generation.trajectories import look_at
 from lyra_data.scene.cameras import Cameras, invert_rigid
-from lyra_model.batches.targets import Targets
 from lyra_model.gaussians import Gaussians
-from lyra_model.metrics.psnr import psnr
 from lyra_model.rendering import render
 from lyra_model.rendering.base import RenderingParams
 
@@ -60,25 +56,6 @@ class Reach:
     depth_units: float
     degrees: float | None
     is_limit: bool
-
-
-def mean_psnr_db(
-    gaussians: Gaussians, targets: Targets, rendering: RenderingParams, *, most: int | None = None
-) -> float:
-    """Return the mean over frames of the PSNR, in dB, of their pictures, rendered one by one.
-
-    Args:
-        most: at most so many frames are measured, evenly chosen.
-    """
-    indices = list(range(len(targets)))
-    if most is not None and len(indices) > most:
-        indices = torch.linspace(0, len(targets) - 1, most).round().long().tolist()
-    device = gaussians.means.device
-    values = []
-    for index in indices:
-        picture = render(gaussians, targets.cameras[[index]].to(device), rendering).rgb.cpu()
-        values.append(psnr(picture, targets.rgb[[index]]).values)
-    return float(torch.cat(values).mean())
 
 
 def reach(

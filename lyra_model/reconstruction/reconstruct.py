@@ -185,10 +185,12 @@ def _report(
 
 
 def _pooled(facts: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return the mean PSNR over moments, with the number of frames behind it."""
+    """Return the mean PSNR over moments, with the numbers of frames behind it."""
+    values = [one["psnr_db"] for one in facts if one["psnr_db"] is not None]
     return {
-        "psnr_db": sum(one["psnr_db"] for one in facts) / len(facts),
+        "psnr_db": sum(values) / len(values) if values else None,
         "frames": sum(one["frames"] for one in facts),
+        "measured": sum(one["measured"] for one in facts),
     }
 
 

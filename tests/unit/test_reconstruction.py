@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -12,11 +13,12 @@ from lyra_data.scene.cameras import Cameras
 from lyra_data.scene.frame_selection import FrameSelectionParams
 from lyra_data.scene.view import View
 from lyra_model.batches.targets import Targets
+from lyra_model.fitting.measuring import mean_psnr_db
 from lyra_model.fitting.unproject import UnprojectParams, known_beyond
 from lyra_model.gaussians import Gaussians
 from lyra_model.reconstruction.moments import moment_indices
 from lyra_model.reconstruction.params import ReconstructParams
-from lyra_model.reconstruction.quality import hole_share, mean_psnr_db, reach
+from lyra_model.reconstruction.quality import hole_share, reach
 from lyra_model.reconstruction.scene_source import (
     SceneSource,
     observations_at,
@@ -139,15 +141,21 @@ def test_without_the_clip_reversed_views_tell_that_a_scene_moves() -> None:
     assert of([make_view(), replace(make_view(view_index=1), motion_reversed=True)]).moves
 
 
-def test_psnr_is_the_mean_over_frames_of_rendered_pictures() -> None:
+def test_psnr_is_the_mean_over_frames_and_may_leave_out_what_was_invented() -> None:
     gaussians, cameras = wall(), make_cameras(2, 32, 48)
     truth = render(gaussians, cameras, RENDERING).rgb.clone()
     truth[0] += 0.1  # 20 dB
     truth[1] += 0.01  # 40 dB
-    unknown = torch.zeros(2, 32, 48, dtype=torch.bool)
-    targets = Targets(truth, truth[:, 0], unknown, cameras, torch.zeros(2), unknown)
-    assert mean_psnr_db(gaussians, targets, RENDERING) == pytest.approx(30.0, abs=1e-3)
-    assert mean_psnr_db(gaussians, targets, RENDERING, most=1) == pytest.approx(20.0, abs=1e-3)
+    filled = torch.zeros(2, 32, 48, dtype=torch.bool)
+    filled[0, :, 10:] = True
+    truth[0, :, :, :10] -= 0.09
+    targets = Targets(truth, truth[:, 0], filled, cameras, torch.zeros(2), filled)
+    assert mean_psnr_db(gaussians, targets[[1]], RENDERING) == pytest.approx(40.0, abs=1e-3)
+    judged = mean_psnr_db(gaussians, targets, RENDERING, invented=False)
+    assert judged == pytest.approx(40.0, abs=1e-3)
+    assert mean_psnr_db(gaussians, targets, RENDERING) < 35
+    all_invented = replace(targets, filled=torch.ones_like(filled))
+    assert math.isnan(mean_psnr_db(gaussians, all_invented, RENDERING, invented=False))
 
 
 def test_a_wide_wall_lets_the_camera_move_far_and_a_narrow_one_does_not() -> None:
