@@ -40,7 +40,8 @@ def scene_size(source: Mapping[str, Any], pixels: int | None, root: Path) -> tup
         values["max_frames"] = 2  # one would be refused as no video
     frames = SOURCES.create(values, where="INPUT").read(root).frames
     default = PIXELS_OF_VIDEO if len(frames) > 1 else PIXELS_OF_PICTURE
-    return fitted_size(*frames.shape[-2:], pixels or default)
+    height, width = frames.shape[-2:]
+    return fitted_size(height, width, pixels or default)
 
 
 def fitted_size(height: int, width: int, pixels: int) -> tuple[int, int]:
