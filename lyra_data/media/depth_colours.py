@@ -1,8 +1,9 @@
-"""Depth as pictures to look at: the jet colour map, and a wave of light that runs through a scene.
+"""Depth as Lyra's own scripts draw it: the jet colour map, and a wave of light through a scene.
 
-For notebooks and slides; the report has colours of its own, which are perceptually even. In both
-functions unknown depth (0) shapes nothing. Source: visu.py, create_depth_visu and
-generate_wave_video, whose colours come out with red and blue exchanged; here they are RGB.
+Videos of depth have these colours, to lie beside Lyra's; the report has colours of its own, which
+are perceptually even. In both functions unknown depth (0) shapes nothing. Source: visu.py,
+create_depth_visu and generate_wave_video, whose colours come out with red and blue exchanged; here
+they are RGB.
 
     pictures = jet(view.depth)                       # uint8 [frame 3 height width]
     video = depth_wave(view.frames[0], view.depth[0], wave_length=0.4)
@@ -18,16 +19,16 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 PERCENTILES = (1.0, 99.0)
-"""Of the known depths: what the first and the last colour stand for."""
+"""Percentiles of the known depths that have the first and the last colour."""
 
 COLOUR_NEAR, COLOUR_FAR = (255, 230, 200), (200, 220, 255)
-"""Of the wave: warm white where it starts, cold blue where it ends."""
+"""Colours of the wave: warm white where it starts, cold blue where it ends."""
 
 
 def jet(
     depth: Float[Tensor, "frame height width"], *, limits: tuple[float, float] | None = None
 ) -> UInt8[Tensor, "frame 3 height width"]:
-    """Depth in colours, RGB: blue near, red far, black where unknown.
+    """Return depth in colours, RGB: blue near, red far, black where unknown.
 
     Args:
         depth: any unit; 0 or less where unknown.
@@ -57,7 +58,7 @@ def depth_wave(
     colour_near: tuple[int, int, int] = COLOUR_NEAR,
     colour_far: tuple[int, int, int] = COLOUR_FAR,
 ) -> UInt8[Tensor, "frame 3 height width"]:
-    """A video in which a band of light passes through the scene from near to far.
+    """Return a video in which a band of light passes through the scene from near to far.
 
     Args:
         image: bytes, or 0..1.

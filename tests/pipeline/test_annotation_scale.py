@@ -83,6 +83,7 @@ def results(project: Project) -> dict[str, str]:
     return sha256_of_files(project.root / "outputs")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("workers", "number"), [(1, signal.SIGKILL), (2, signal.SIGINT)])
 def test_a_killed_run_leaves_no_process_behind_and_goes_on_to_the_same_bytes(
     project: Project, finished: Project, workers: int, number: int

@@ -79,6 +79,7 @@ def begun(project: Project) -> list[list[str]]:
     return [line.split() for line in path.read_text().splitlines()] if path.exists() else []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_a_killed_run_leaves_no_process_behind_and_goes_on_to_the_same_bytes(
     project: Project, finished: Project, number: int
@@ -109,6 +110,7 @@ def test_a_killed_run_leaves_no_process_behind_and_goes_on_to_the_same_bytes(
     assert not list((project.root / ".work").rglob(".partial-*"))
 
 
+@pytest.mark.slow
 def test_workers_on_a_disk_without_space_end_the_run_with_one_message(project: Project) -> None:
     command = f"{LITTLE_DISK}; exec lyra-data generate --workers 2 --json"
     done = project.run("bash", "-c", command, expect=2)

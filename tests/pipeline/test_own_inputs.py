@@ -197,6 +197,7 @@ def test_the_wheel_alone_begins_projects_and_runs_their_first_stage(tmp_path: Pa
     assert read_clip(empty / "of_cpu-small" / "outputs" / "clips" / "one").scene_id == "one"
 
 
+@pytest.mark.slow
 def test_dvc_takes_a_project_of_ones_own(tmp_path: Path) -> None:
     write_source(tmp_path / "mine" / "one")
     folder = tmp_path / "project"

@@ -411,6 +411,7 @@ def _package_forever(scenes: list[PackedScene], target: Path) -> Iterator[None]:
         yield
 
 
+@pytest.mark.slow
 def test_whatever_moment_packaging_is_killed_at_a_manifest_names_only_whole_shards(
     tmp_path: Path,
 ) -> None:

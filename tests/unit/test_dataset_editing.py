@@ -340,6 +340,7 @@ def _filter_forever(folder: Path, targets: Path) -> Iterator[None]:
         yield
 
 
+@pytest.mark.slow
 def test_whatever_moment_copying_is_killed_at_no_dataset_is_there_by_halves(
     folder: Path, tmp_path: Path
 ) -> None:

@@ -321,6 +321,7 @@ def cluster() -> Iterator[str]:
         process.stdin.close()
 
 
+@pytest.mark.slow
 def test_actors_give_the_bytes_of_one_worker_and_a_dead_one_loses_its_job_alone(
     tmp_path, one_worker, cluster
 ):

@@ -132,6 +132,7 @@ def _package_anew_forever(folder: Path) -> Iterator[None]:
             path.joinpath("facts.json").unlink(missing_ok=True)  # damaged: it is made again
 
 
+@pytest.mark.slow
 def test_a_run_killed_at_any_moment_leaves_no_half_dataset_and_the_next_goes_on(
     folder: Path,
 ) -> None:

@@ -81,6 +81,7 @@ def test_ranks_take_turns_in_one_order(dataset, world_size: int) -> None:
     assert filled == [draw.position for draw in whole[: len(filled)]]
 
 
+@pytest.mark.slow
 def test_workers_change_no_sample_and_resume_anywhere(dataset) -> None:
     assert succeeds_in_fresh_process(_load_with_workers, Path(dataset.uri))
 
