@@ -15,6 +15,11 @@ FOLDER = Path(__file__).resolve().parent
 DEMO = "demo"
 """The preset of a project without inputs: the repository's own params.yaml."""
 
+PICTURES_PRESET = "photo"
+VIDEO_PRESET = "video"
+"""Presets where none is named: of pictures alone, and of anything else. The video preset's
+annotator also solves videos where params.yaml names `given`, which solves nothing."""
+
 PROJECT_FILES = FOLDER / "project"
 """Folder of what every project begins with, besides params.yaml. Its dvc.yaml is called
 pipeline.yaml here, for DVC reads every dvc.yaml below the folder it works in."""

@@ -19,13 +19,12 @@ from lyra_data.engine.executors.base import Crew
 from lyra_data.engine.progress import Progress, silent
 from lyra_data.sources.detection import source_params_of_all
 from stages.params import load_yaml
-from stages.presets import preset_file
+from stages.presets import PICTURES_PRESET, VIDEO_PRESET, preset_file
 from stages.summary import Summary, counted
 from stages.verbs.project_pictures import estimated_depth, only_pictures
 from stages.workspace import Workspace
 
-VIDEO_PRESET = "video"
-"""Whose annotator solves videos where params.yaml names `given`, which solves nothing."""
+DEFAULT_PARAMS = Path("params.yaml")
 
 TO_KEEP = "to make them part of the pipeline, add to annotate.sources in params.yaml:"
 
@@ -43,8 +42,9 @@ def run_annotate_inputs(
 
     Settings are those of section `annotate` of params.yaml, its sources put aside; where its
     annotator is `given`, videos are solved by the preset's, at the size of params.yaml, and where
-    its depth is, that of pictures is estimated by a model that is at hand. Scenes are found
-    finished in .work as the stage finds them.
+    its depth is, that of pictures is estimated by a model that is at hand. Where the working
+    folder has no params.yaml and none is named, they are a preset's. Scenes are found finished in
+    .work as the stage finds them.
 
     Args:
         output: folder that every clip is put into under its scene's name; None: outputs/annotated
@@ -53,15 +53,17 @@ def run_annotate_inputs(
     """
     workspace = Workspace(params_file.resolve().parent)
     sources = source_params_of_all([path.absolute() for path in inputs])
-    values = load_yaml(params_file).get("annotate") or {}
-    note = ""
+    preset = PICTURES_PRESET if only_pictures(sources) else VIDEO_PRESET
+    has_params = params_file != DEFAULT_PARAMS or params_file.exists()
+    values = load_yaml(params_file if has_params else preset_file(preset)).get("annotate") or {}
+    note = "" if has_params else f", settings of preset {preset}"
     annotator = values.get("annotator") or {}
     name = annotator.get("name")
     solves = name in ANNOTATORS.names() and ANNOTATORS.kind(name, where="annotate.annotator").solves
     if name in ANNOTATORS.names() and not solves and not only_pictures(sources):
         framing = {key: annotator[key] for key in FramedParams.model_fields if key in annotator}
         values = {**values, "annotator": {**_video_annotator(), **framing}}
-        note = f", videos by the annotator of preset {VIDEO_PRESET}"
+        note += f", videos by the annotator of preset {VIDEO_PRESET}"
     if (depth := estimated_depth(sources, values.get("depth"), workspace.root)) is not None:
         values = {**values, "depth": depth}
         note += f", depth of pictures by {depth['model']}"

@@ -27,17 +27,13 @@ from lyra_data.engine.locks import held_lock
 from lyra_data.engine.progress import Progress, silent
 from lyra_data.models.depth.at_hand import SMALLEST
 from lyra_data.sources.detection import source_params_of_each
-from stages.presets import DEMO, PROJECT_FILES, preset_file
+from stages.presets import DEMO, PICTURES_PRESET, PROJECT_FILES, VIDEO_PRESET, preset_file
 from stages.running import run_timed
 from stages.summary import Summary, counted
 from stages.verbs.project_inputs import bring_in
 from stages.verbs.project_pictures import estimated_depth, only_pictures, with_files_beside
 from stages.verbs.project_record import INPUTS, write_record
 from stages.workspace import STAGES, Workspace
-
-PICTURES_PRESET = "photo"
-VIDEO_PRESET = "video"
-"""Presets of a new project where none is named: of pictures alone, and of anything else."""
 
 SOURCES_BLOCK = re.compile(r"^  sources:\n(?:    .*\n)+", re.MULTILINE)
 

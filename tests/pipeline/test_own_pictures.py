@@ -4,6 +4,8 @@ at hand, with depth of the user's own, and with neither."""
 from __future__ import annotations
 
 import json
+import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from typer.testing import CliRunner
 
 from lyra_data.clips.store import read_clip
 from lyra_data.engine.errors import InputError, ParamsError
+from lyra_data.models.depth.at_hand import depth_at_hand
 from lyra_data.models.weights.manifest import Manifest, hash_files
 from lyra_data.sources import SOURCES
 from stages.annotate import run_annotate
@@ -118,6 +121,29 @@ def test_depth_beside_a_picture_needs_no_model(tmp_path: Path, weights: Path) ->
     clip = read_clip(Path(done.facts["clips"][0]))
     assert clip.depth_scale == "metric" and "depth of pictures" not in done.headline
     assert float(clip.depth[clip.depth_valid].max()) <= 3.0
+
+
+def test_pictures_are_annotated_where_there_is_no_project(tmp_path: Path, weights: Path) -> None:
+    with_depth(tmp_path / "photo.png")
+    ran = invoke("annotate", "photo.png", "--json")
+    assert ran.exit_code == 0, ran.output
+    assert read_clip(tmp_path / "outputs" / "annotated" / "photo").depth_scale == "metric"
+    assert invoke("annotate", "photo.png", "--params", "other.yaml").exit_code == 2
+
+
+def test_moge_counts_as_a_model_at_hand_where_its_package_and_weights_are(
+    weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert depth_at_hand(Path()) is None
+    folder = weights / "downloads" / "moge"
+    folder.mkdir(parents=True)
+    (folder / "model.pt").write_bytes(b"weights")
+    facts = {"repository": "Ruicheng/moge-vitl", "revision": "feed"}
+    Manifest("download", hash_files(folder), facts=facts).write(folder)
+    assert depth_at_hand(Path()) is None
+    monkeypatch.setitem(sys.modules, "moge", types.ModuleType("moge"))
+    chosen = depth_at_hand(Path())
+    assert chosen is not None and chosen["name"] == "moge"
 
 
 def test_a_project_of_pictures_holds_what_lies_beside_them(tmp_path: Path, weights: Path) -> None:

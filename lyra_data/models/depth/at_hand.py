@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,7 @@ def is_at_hand(params: Mapping[str, Any], root: Path) -> bool:
         params: of the estimator, as they stand in params.yaml.
         root: the folder of params.yaml.
     """
-    if params["name"] == "moge" and importlib.util.find_spec("moge") is None:
+    if params["name"] == "moge" and not _has_package("moge"):
         return False
     estimator = DEPTH_ESTIMATORS.create(dict(params), where="annotate.depth")
     estimator.run_on(Placement("cpu", root=root))
@@ -59,6 +60,10 @@ def is_at_hand(params: Mapping[str, Any], root: Path) -> bool:
         return bool(estimator.fingerprint)
     except ParamsError:
         return False
+
+
+def _has_package(name: str) -> bool:
+    return name in sys.modules or importlib.util.find_spec(name) is not None
 
 
 def depth_at_hand(root: Path) -> dict[str, Any] | None:
