@@ -10,13 +10,16 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lyra_data.scene.pixel_values import bytes_from_unit, unit_from_bytes
 from lyra_model.batches.targets import Targets
 
 INPAINTING_RADIUS = 3.0
+PAINTED_PIXELS = 160
+"""Longer side of the picture that is painted: a continuation is blurred anyway, and painting takes
+time with every pixel."""
 
 
 def widened(
@@ -39,14 +42,10 @@ def widened(
     coarse = F.avg_pool2d(depth[None, rows, columns], stride)
     sides = (margin, margin, margin, margin)
     beyond = F.pad(torch.zeros(height, width, dtype=torch.bool), sides, value=True)
-    picture = bytes_from_unit(F.pad(rgb, sides)[0]).permute(1, 2, 0).contiguous().numpy()
-    painted = cv2.inpaint(
-        picture, beyond.numpy().astype(np.uint8), INPAINTING_RADIUS, cv2.INPAINT_TELEA
-    )
     cameras = frame.cameras.cropped(0, 0, height * stride, width * stride).resized(height, width)
     outer_depth = F.pad(coarse[None], sides, mode="replicate")[0]
     outer = Targets(
-        rgb=unit_from_bytes(torch.from_numpy(painted).permute(2, 0, 1))[None],
+        rgb=_painted(F.pad(rgb, sides), beyond),
         depth=torch.zeros_like(outer_depth),
         depth_valid=torch.zeros_like(outer_depth, dtype=torch.bool),
         filled=beyond[None],
@@ -54,3 +53,19 @@ def widened(
         times=frame.times,
     )
     return outer, outer_depth[0]
+
+
+def _painted(
+    rgb: Float[Tensor, "1 3 height width"], beyond: Bool[Tensor, "height width"]
+) -> Float[Tensor, "1 3 height width"]:
+    """Return the picture with colours where it has none so far."""
+    height, width = beyond.shape
+    shrink = max(PAINTED_PIXELS, height, width) / PAINTED_PIXELS
+    size = (max(round(height / shrink), 1), max(round(width / shrink), 1))
+    small = F.interpolate(rgb, size, mode="area")
+    empty = F.interpolate(beyond[None, None].float(), size, mode="area")[0, 0] > 0
+    picture = bytes_from_unit(small[0]).permute(1, 2, 0).contiguous().numpy()
+    mask = empty.numpy().astype(np.uint8)
+    painted = np.asarray(cv2.inpaint(picture, mask, INPAINTING_RADIUS, cv2.INPAINT_TELEA))
+    whole = unit_from_bytes(torch.from_numpy(painted).permute(2, 0, 1))[None]
+    return torch.where(beyond, F.interpolate(whole, (height, width), mode="bilinear"), rgb)

@@ -53,8 +53,8 @@ class UnprojectParams(Params):
 def unproject_frames(frames: Targets, params: UnprojectParams, *, seed: int) -> Gaussians:
     """Return Gaussians for the pixels of frames, on the CPU, in the frames' world.
 
-    The first frame gives all of its pixels. Unknown depth is completed. Memory holds the Gaussians
-    and one frame at a time.
+    The first frame gives all of its pixels. Unknown depth is completed. Memory holds the Gaussians,
+    one frame at a time, and the frames in the margins' coarse pixels.
 
     Args:
         frames: the order matters: what an earlier frame shows, a later one need not add.
@@ -63,23 +63,27 @@ def unproject_frames(frames: Targets, params: UnprojectParams, *, seed: int) -> 
         ValueError: no depth is known in any frame.
     """
     parts: list[Gaussians] = []
+    widened_frames = []
     for frame in range(0, len(frames), params.frame_stride):
         one = frames[[frame]]
         depth = complete_depth(one.rgb, one.depth, one.depth_valid)[0]
         generator = torch_generator(seed, str(frame), "fitting.unproject")
         chosen = _strided(one.cameras, params.pixel_stride)
         if parts:
-            means = torch.cat([part.means for part in parts])
             # Where the camera has come nearer, points lie a pixel or two apart.
-            seen = _with_neighbours(_seen_before(means, one.cameras, depth, params.same_depth))
+            seen = _with_neighbours(_seen_before(parts, one.cameras, depth, params.same_depth))
             share = torch.where(seen, params.seen_share, params.new_share)
             chosen &= torch.rand(depth.shape, generator=generator) < share
         parts.append(_gaussians_of(one, depth, chosen, params.pixel_stride, params))
-    if params.margin > 0:
-        _add_margins(parts, frames, params)
+        if params.margin > 0:
+            widened_frames.append(widened(one, depth, params.margin, params.margin_stride))
+    for outer, depth in widened_frames:  # after all that frames show, which is better than a guess
+        empty = ~_seen_before(parts, outer.cameras, depth, torch.inf) & outer.filled[0]
+        parts.append(_gaussians_of(outer, depth, empty, 1, params))
     return _at_most(Gaussians.concatenate(parts), params.max_gaussians, seed)
 
 
+<<<<<<< HEAD
 def known_beyond(
     gaussians: Gaussians, frames: Targets, params: UnprojectParams, *, seed: int
 ) -> Gaussians:
@@ -113,6 +117,8 @@ def _add_margins(parts: list[Gaussians], frames: Targets, params: UnprojectParam
         parts.append(_gaussians_of(outer, outer_depth, empty & outer.filled[0], 1, params))
 
 
+=======
+>>>>>>> fit
 def _strided(cameras: Cameras, stride: int) -> Bool[Tensor, "height width"]:
     """Return True at the middle pixel of every stride x stride square."""
     chosen = torch.zeros(cameras.height, cameras.width, dtype=torch.bool)
@@ -121,12 +127,13 @@ def _strided(cameras: Cameras, stride: int) -> Bool[Tensor, "height width"]:
 
 
 def _seen_before(
-    means: Float[Tensor, "gaussian 3"],
+    parts: list[Gaussians],
     camera: Cameras,
     depth: Float[Tensor, "height width"],
     same_depth: float,
 ) -> Bool[Tensor, "height width"]:
     """Return True at pixels that hold a point of about the pixel's depth."""
+    means = torch.cat([part.means for part in parts])
     height, width = depth.shape
     world_to_camera = camera.world_to_camera[0]
     x, y, z = (means @ world_to_camera[:3, :3].T + world_to_camera[:3, 3]).unbind(-1)
