@@ -83,7 +83,6 @@ def unproject_frames(frames: Targets, params: UnprojectParams, *, seed: int) -> 
     return _at_most(Gaussians.concatenate(parts), params.max_gaussians, seed)
 
 
-<<<<<<< HEAD
 def known_beyond(
     gaussians: Gaussians, frames: Targets, params: UnprojectParams, *, seed: int
 ) -> Gaussians:
@@ -98,27 +97,29 @@ def known_beyond(
     parts = [gaussians]
     for frame in range(len(frames)):
         one = frames[[frame]]
-        means = torch.cat([part.means for part in parts])
-        seen = _with_neighbours(_seen_before(means, one.cameras, one.depth[0], torch.inf))
+        seen = _with_neighbours(_seen_before(parts, one.cameras, one.depth[0], torch.inf))
         chosen = one.depth_valid[0] & ~seen & _strided(one.cameras, params.pixel_stride)
         parts.append(_gaussians_of(one, one.depth[0], chosen, params.pixel_stride, params))
     return _at_most(Gaussians.concatenate(parts), params.max_gaussians, seed)
 
 
-def _add_margins(parts: list[Gaussians], frames: Targets, params: UnprojectParams) -> None:
-    """Add coarse Gaussians beyond the borders of frames, wherever there are none so far."""
-    stride = params.margin_stride
-    for frame in range(0, len(frames), params.frame_stride):
+def margins_beyond(
+    gaussians: Gaussians, frames: Targets, params: UnprojectParams, *, seed: int
+) -> Gaussians:
+    """Return Gaussians, and with them the blurred continuation of frames where there are none yet.
+
+    Args:
+        frames: of known or completed depth.
+    """
+    parts = [gaussians]
+    for frame in range(len(frames) if params.margin > 0 else 0):
         one = frames[[frame]]
-        depth = complete_depth(one.rgb, one.depth, one.depth_valid)[0]
-        outer, outer_depth = widened(one, depth, params.margin, stride)
-        means = torch.cat([part.means for part in parts])
-        empty = ~_seen_before(means, outer.cameras, outer_depth, torch.inf)
-        parts.append(_gaussians_of(outer, outer_depth, empty & outer.filled[0], 1, params))
+        outer, depth = widened(one, one.depth[0], params.margin, params.margin_stride)
+        empty = ~_seen_before(parts, outer.cameras, depth, torch.inf) & outer.filled[0]
+        parts.append(_gaussians_of(outer, depth, empty, 1, params))
+    return _at_most(Gaussians.concatenate(parts), params.max_gaussians, seed)
 
 
-=======
->>>>>>> fit
 def _strided(cameras: Cameras, stride: int) -> Bool[Tensor, "height width"]:
     """Return True at the middle pixel of every stride x stride square."""
     chosen = torch.zeros(cameras.height, cameras.width, dtype=torch.bool)

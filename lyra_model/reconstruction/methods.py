@@ -15,7 +15,7 @@ from lyra_data.models.codecs.base import LatentCodec
 from lyra_model.batches.targets import Targets
 from lyra_model.fitting.depth_completion import complete_depth
 from lyra_model.fitting.fit import Fitted, fit
-from lyra_model.fitting.unproject import known_beyond, unproject_frames
+from lyra_model.fitting.unproject import known_beyond, margins_beyond, unproject_frames
 from lyra_model.gaussians import Gaussians
 from lyra_model.phases.trained_decoder import TrainedDecoder
 from lyra_model.reconstruction.params import ReconstructParams
@@ -129,16 +129,17 @@ class Reconstructor:
         around = surroundings_of(scene, moment)
         if around is None:
             return unproject_frames(read, params, seed=self.seed)
-        made = unproject_frames(read[[0]], params, seed=self.seed)
-        views = read[list(range(1, len(read)))]
         completed = replace(
-            views,
-            depth=complete_depth(views.rgb, views.depth, views.depth_valid),
-            depth_valid=torch.ones_like(views.depth_valid),
+            read,
+            depth=complete_depth(read.rgb, read.depth, read.depth_valid),
+            depth_valid=torch.ones_like(read.depth_valid),
         )
-        for frames in (views, around, completed):
+        own, views = [0], list(range(1, len(read)))
+        without_margin = params.model_copy(update={"margin": 0.0})
+        made = unproject_frames(read[own], without_margin, seed=self.seed)
+        for frames in (read[views], around, completed[views]):
             made = known_beyond(made, frames, params, seed=self.seed)
-        return made
+        return margins_beyond(made, completed, params, seed=self.seed)
 
     def _decoded(self, scene: SceneSource, moment: int | None) -> Gaussians:
         assert self.decoder is not None, "the method decoder has one"
