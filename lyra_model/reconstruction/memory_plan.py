@@ -25,7 +25,7 @@ GAUSSIAN_BYTES = 1100
 """A Gaussian takes it: fields, gradients, Adam's moments and the renderer's lists."""
 
 GAUSSIANS_A_PIXEL = 3.3
-"""Gaussians of a scene for every pixel of its pictures, before the cap; the built-in photo has 3.3."""
+"""Gaussians of a scene a pixel of its pictures, before the cap; the built-in photo has 3.3."""
 
 
 @dataclass(frozen=True)

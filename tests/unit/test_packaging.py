@@ -95,6 +95,17 @@ def test_a_second_run_encodes_nothing_and_gives_the_same_bytes(
     assert_holds_all(folder / "again")
 
 
+def test_a_scene_is_kept_in_three_files(folder: Path) -> None:
+    """Scratch folders of a hundred thousand scenes have an end of inodes."""
+    package(folder)
+    (*_, scene) = (folder / "scratch" / "package").iterdir()
+    assert {path.name for path in scene.iterdir()} == {
+        "tables.arrow",
+        "facts.json",
+        "contents.json",
+    }
+
+
 def test_only_scenes_that_changed_are_encoded_again(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,7 +168,7 @@ def test_a_disk_that_fills_up_is_told_and_finished_scenes_are_kept(
 
     def fsync(descriptor: int) -> None:
         calls.append(descriptor)
-        if len(calls) > 60:
+        if len(calls) > 12:
             raise OSError(28, os.strerror(28))
         real(descriptor)
 

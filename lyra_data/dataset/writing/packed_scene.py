@@ -1,7 +1,7 @@
 """Pack a scene: its rows of every modality and the cuts of its blobs, kept until it is in a shard.
 
-On the disk it is a folder of Arrow files, read by memory map, so that writing a scene to its shard
-holds none of it.
+On the disk its tables are one file, read by memory map, so that writing a scene to its shard holds
+none of it.
 """
 
 from __future__ import annotations
@@ -29,6 +29,10 @@ from lyra_data.engine.names import checked_name
 from lyra_data.views.fields import FIELD_BY_NAME, Row, row_shape
 
 GENERATE_AGAIN = "run `lyra-data generate` again, with one codec for all scenes"
+TABLES_FILE = "tables.arrow"
+"""Streams of Arrow's IPC, one behind the other; facts.json says where each begins and ends."""
+ALIGNMENT = 64
+"""Bytes that Arrow wants its buffers aligned to."""
 LATENT_SUMS = ["latent_shape", "latent_mean", "latent_std"]
 RGB_SUMS = ["num_frames", "height", "width", "rgb_mean", "rgb_std"]
 
@@ -52,18 +56,23 @@ class PackedScene:
     cuts: Mapping[str, pa.Table]
 
     def write(self, folder: Path) -> None:
-        """Write the scene as files of `folder`."""
-        for name, tables in (("rows", self.tables), ("cuts", self.cuts)):
-            for modality, table in tables.items():
-                path = folder / f"{modality}-{name}.arrow"
-                with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as out:
-                    out.write_table(table)
+        """Write the scene as two files of `folder`: all tables, one behind the other, and facts."""
+        ends = {}
+        with pa.OSFile(str(folder / TABLES_FILE), "wb") as file:
+            for name, tables in (("rows", self.tables), ("cuts", self.cuts)):
+                for modality, table in tables.items():
+                    file.write(bytes(-file.tell() % ALIGNMENT))
+                    begin = file.tell()
+                    with pa.ipc.new_stream(file, table.schema) as out:
+                        out.write_table(table)
+                    ends[f"{modality}-{name}"] = [begin, file.tell()]
         facts = {
             "scene_id": self.scene_id,
             "view_indices": list(self.view_indices),
             "codec": dataclasses.asdict(self.codec),
             "latent_sums": dataclasses.asdict(self.latent_sums),
             "rgb_sums": dataclasses.asdict(self.rgb_sums),
+            "tables": ends,
         }
         (folder / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
 
@@ -75,11 +84,14 @@ class PackedScene:
         )
         checked_name(facts.get("scene_id"), noun="scene_id", where=str(folder / "facts.json"))
 
+        mapped = pa.memory_map(str(folder / TABLES_FILE))
+        whole = mapped.read_buffer(mapped.size())
+
         def tables(name: str) -> dict[str, pa.Table]:
-            paths = {modality: folder / f"{modality}-{name}.arrow" for modality in MODALITIES}
+            ends = {modality: facts["tables"][f"{modality}-{name}"] for modality in MODALITIES}
             return {
-                modality: pa.ipc.open_file(pa.memory_map(str(path))).read_all()
-                for modality, path in paths.items()
+                modality: pa.ipc.open_stream(whole.slice(begin, end - begin)).read_all()
+                for modality, (begin, end) in ends.items()
             }
 
         latent_sums, rgb_sums = (
