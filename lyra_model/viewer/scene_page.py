@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from lyra_data.engine.atomic import write_atomically
 from lyra_data.scene.cameras import Cameras
 from lyra_model.gaussians import Gaussians
 from lyra_model.rendering.base import RenderingParams
-from lyra_model.viewer.packing import compressed, pack_gaussians
+from lyra_model.viewer.packing import PackedGaussians, compressed, pack_gaussians, unpacked
 from lyra_model.viewer.scene_data import (
     ViewerPath,
     ViewerScene,
@@ -134,6 +135,13 @@ def write_scene_page(
         num_available=sum(packed.num_available for packed in moments),
         num_bytes=len(content),
     )
+
+
+def read_scene_page(path: Path) -> tuple[Gaussians, ...]:
+    """Return the Gaussians of every moment of a page that `write_scene_page` wrote."""
+    text = path.read_text("utf-8")
+    data = json.loads(text.partition('id="viewer-data">')[2].partition("</script>")[0])
+    return tuple(unpacked(PackedGaussians(**packed)) for packed in data["moments"])
 
 
 def _template() -> jinja2.Template:
