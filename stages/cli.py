@@ -33,6 +33,7 @@ from stages.verbs.inspection import inspect
 from stages.verbs.project_commands import init, run
 from stages.verbs.reconstruct import reconstruct
 from stages.verbs.stats import stats
+from stages.verbs.view import view
 from stages.verbs.weights import weights_app
 
 app = typer.Typer(
@@ -275,6 +276,7 @@ app.command("init")(init)
 app.command("run")(run)
 app.command("check")(check)
 app.command("inspect")(inspect)
+app.command("view")(view)
 app.command("export")(export)
 app.command("stats")(stats)
 app.command("filter")(filter_views)
@@ -296,8 +298,7 @@ def _checked(params_file: Path) -> Any:
 
 def main() -> None:
     """Entry point of the `lyra-data` command."""
-    # Torch's idle threads would spin and take the cores from the renderer's: up to ten times
-    # slower steps where anything else runs. Read once, when torch is first imported.
+    # Torch's idle threads spin, and would slow the renderer's up to ten times. Read at import.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     app(prog_name="lyra-data")
 

@@ -30,6 +30,7 @@ FIELDS = (
 )
 OPACITY_MARGIN = 1e-6
 SCALE_MARGIN = 1e-8
+_LARGEST_LOGIT = 100.0  # an opacity of 1, or of 0, to the last bit
 
 
 def write_ply(gaussians: Gaussians, path: Path) -> None:
@@ -88,6 +89,8 @@ def read_splat_file(path: Path) -> SplatFile:
     filters = ["filter_3D"] if "filter_3D" in table.columns else []
     wanted = [*names, *colour_names, *turns, *filters]
     rows = {name: np.asarray(table.columns[name], np.float64) for name in wanted}
+    # Logits of 0 and 1 are infinite, and some tools write them so.
+    rows["opacity"] = rows["opacity"].clip(-_LARGEST_LOGIT, _LARGEST_LOGIT)
     finite = np.logical_and.reduce([np.isfinite(column) for column in rows.values()])
     rows = {name: column[finite] for name, column in rows.items()}
     conventions = recognise(table, {name: rows[name] for name in names})

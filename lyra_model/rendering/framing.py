@@ -117,6 +117,6 @@ def looking_at(
     return pose
 
 
-def _quantile(values: Float[Tensor, "point ..."], share: float) -> Tensor:
+def _quantile(values: Tensor, share: float) -> Tensor:
     """Return a quantile over the first axis; torch's own takes no more than 16 million numbers."""
     return torch.from_numpy(np.asarray(np.quantile(values.numpy(), share, axis=0)))

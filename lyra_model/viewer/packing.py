@@ -19,6 +19,7 @@ import zlib
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from jaxtyping import Float
 
 from lyra_model.gaussians import Gaussians
@@ -92,6 +93,28 @@ def compressed(packed: PackedGaussians) -> PackedGaussians:
         fields[name] = base64.b64encode(stream).decode("ascii")
     widths = {name: np.dtype(dtype).itemsize for name, dtype in _DTYPES.items()}
     return replace(packed, **fields, planes=widths)
+
+
+def unpacked(packed: PackedGaussians) -> Gaussians:
+    """Return the Gaussians that a page decodes: gaussian_cloud.js in Python."""
+    arrays = {}
+    for name, dtype in _DTYPES.items():
+        data = base64.b64decode(getattr(packed, name))
+        if packed.planes is not None:
+            planes = np.frombuffer(zlib.decompress(data), np.uint8)
+            data = planes.reshape(packed.planes[name], -1).T.tobytes()
+        arrays[name] = np.frombuffer(data, "<f4" if name == "means" else dtype)
+    low, high = packed.scale_log_range
+    scales = np.exp(low + arrays["scales"].astype(np.float64) / 65535 * (high - low))
+    rgba = torch.from_numpy(arrays["rgba"].reshape(-1, 4).astype(np.float32) / 255)
+    quats = torch.from_numpy(arrays["rotations"].reshape(-1, 4).astype(np.float32))
+    return Gaussians(
+        means=torch.from_numpy(arrays["means"].reshape(-1, 3).copy()),
+        scales=torch.from_numpy(scales.reshape(-1, 3).astype(np.float32)),
+        quats=torch.nn.functional.normalize(quats, dim=-1),
+        opacities=rgba[:, 3],
+        colors=rgba[:, :3],
+    )
 
 
 def _rounded(codes: np.ndarray, step: int) -> np.ndarray:

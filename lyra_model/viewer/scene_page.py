@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from lyra_data.engine.hashing import content_key, sha256_of_bytes
 from lyra_data.scene.cameras import Cameras
 from lyra_model.gaussians import Gaussians
 from lyra_model.rendering.base import RenderingParams
-from lyra_model.viewer.packing import compressed, pack_gaussians
+from lyra_model.viewer.packing import PackedGaussians, compressed, pack_gaussians, unpacked
 from lyra_model.viewer.scene_data import (
     ViewerPath,
     ViewerScene,
@@ -144,6 +145,13 @@ def scene_page_fingerprint() -> str:
     names = (TEMPLATE, "scene_page.css", "scene_page.js")
     files = {name: sha256_of_bytes(embedded(name).encode()) for name in names}
     return content_key({**files, "viewer": sha256_of_bytes(viewer_scripts().encode())})
+
+
+def read_scene_page(path: Path) -> tuple[Gaussians, ...]:
+    """Return the Gaussians of every moment of a page that `write_scene_page` wrote."""
+    text = path.read_text("utf-8")
+    data = json.loads(text.partition('id="viewer-data">')[2].partition("</script>")[0])
+    return tuple(unpacked(PackedGaussians(**packed)) for packed in data["moments"])
 
 
 def _template() -> jinja2.Template:

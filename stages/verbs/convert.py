@@ -1,8 +1,8 @@
-"""convert: between the dataset and other layouts of such data. No DVC stage."""
+"""convert: between the dataset and other layouts of such data, and PLYs to other files of
+Gaussians. No DVC stage."""
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,50 +11,36 @@ import typer
 from stages.options import JsonOption
 from stages.running import guarded
 from stages.summary import counted
+from stages.verbs.convert_kinds import Latents, Layout, Repair
 
 if TYPE_CHECKING:
     from stages.summary import Summary
-
-
-class Layout(StrEnum):
-    """The layout that is written."""
-
-    lyra = "lyra"
-    webdataset = "webdataset"
-    lyra_data = "lyra-data"
-
-
-class Repair(StrEnum):
-    """A repair on the way."""
-
-    flipped_poses = "flipped-poses"
-
-
-class Latents(StrEnum):
-    """The number format of latents that come from Lyra's layout."""
-
-    half = "half"
-    lossless = "lossless"
 
 
 def convert(
     source: Annotated[
         str,
         typer.Argument(
-            help="A folder or a tar in the layout of Lyra 1's data, or a dataset of lyra-data "
-            "(also https://, s3://, hf://).",
+            help="A folder or a tar in the layout of Lyra 1's data, a dataset of lyra-data "
+            "(also https://, s3://, hf://), or a PLY of Gaussians.",
             show_default=False,
         ),
     ],
     output: Annotated[
-        Path, typer.Argument(help="The folder to write; new or empty.", show_default=False)
-    ],
+        Path | None,
+        typer.Argument(
+            help="The folder to write; new or empty. Of a PLY: the new file; not given: beside "
+            "the PLY.",
+            show_default=False,
+        ),
+    ] = None,
     to: Annotated[
         Layout | None,
         typer.Option(
             help="lyra-data (from Lyra's layout), lyra or webdataset (from a dataset). Not given: "
-            "lyra-data of Lyra's layout, lyra of a dataset.",
-            metavar="LAYOUT",
+            "lyra-data of Lyra's layout, lyra of a dataset. Of a PLY: spz, sog, splat, "
+            "ply-compressed, usdz or html.",
+            metavar="LAYOUT|KIND",
             show_default=False,
         ),
     ] = None,
@@ -82,16 +68,29 @@ def convert(
     ] = False,
     json_output: JsonOption = False,
 ) -> None:
-    """Turn Lyra 1's released data into a dataset, and a dataset into that layout or WebDataset.
+    """Turn Lyra 1's released data into a dataset, a dataset into that layout or WebDataset, and a
+    PLY of Gaussians into a file for other viewers.
 
     Videos keep their bytes, depth its half floats, cameras their numbers; docs/convert.md says
     what else is kept and what is lost. Tars are read in place. Poses are held against the pictures
     of every clip that has depth. Nothing is replaced; the output appears whole or not at all. Run
     the same command again after a kill: scenes that were read are kept in .work/convert beside
     the output until it is whole.
+
+    A file of Gaussians is read back, shown from three cameras and compared with the PLY's own
+    pictures: the PSNR says what the format loses. docs/viewing.md compares the formats.
     """
 
     def work(progress: Any) -> Summary:
+        from stages.verbs.inspect_splats import is_splat_file
+
+        if is_splat_file(source):
+            from stages.verbs.convert_splats import run_convert_splats
+
+            kind = None if to is None else to.value
+            return run_convert_splats(Path(source), output, kind, progress)
+        if output is None:
+            raise typer.BadParameter("name the folder to write", param_hint="OUTPUT")
         return run_convert(
             source,
             output,

@@ -298,3 +298,13 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "absent.ply"):
         with pytest.raises(InputError):
             read_ply(path)
+
+
+def test_infinite_logits_are_opacities_of_zero_and_one(tmp_path: Path) -> None:
+    gaussians, path = some_gaussians(), tmp_path / "scene.ply"
+    columns = columns_of(gaussians)
+    columns["opacity"] = np.where(np.arange(11) < 2, [np.inf, -np.inf] + [0.0] * 9, 1.0)
+    write_table(path, columns)
+    file = read_splat_file(path)
+    assert file.num_dropped == 0
+    assert file.gaussians.opacities[:2].tolist() == [1.0, pytest.approx(0.0)]
