@@ -10,8 +10,8 @@ import inspect
 import json
 import re
 from collections.abc import Iterator, Mapping
-from types import NoneType
-from typing import Any, Literal, TypeGuard, get_args, get_origin
+from types import UnionType
+from typing import Annotated, Any, Literal, TypeGuard, Union, get_args, get_origin
 
 from lyra_data.annotation.annotators import ANNOTATORS
 from lyra_data.camera_paths.params import PATH_KINDS
@@ -122,8 +122,14 @@ def _in_words(values: Mapping[Any, Any]) -> str:
 def _type(annotation: Any, metadata: list[Any]) -> str:
     if get_origin(annotation) is Literal:
         return " or ".join(get_args(annotation))
-    if NoneType in get_args(annotation) and get_origin(get_args(annotation)[0]) is Literal:
-        return " or ".join([*get_args(get_args(annotation)[0]), "null"])
+    if get_origin(annotation) is Annotated:
+        inner, *more = get_args(annotation)
+        found = [one for field in more for one in getattr(field, "metadata", [field])]
+        return _type(inner, [*found, *metadata])
+    if get_origin(annotation) in (Union, UnionType):
+        alternatives = [one for one in get_args(annotation) if one is not type(None)]
+        words = [_type(one, metadata) for one in alternatives]
+        return " or ".join([*words, *(["null"] if len(words) < len(get_args(annotation)) else [])])
     plain = annotation.__name__ if isinstance(annotation, type) else str(annotation)
     limits = [f"{LIMITS[k]} {getattr(m, k)}" for m in metadata for k in LIMITS if hasattr(m, k)]
     return ", ".join([plain, *limits])
