@@ -19,11 +19,9 @@ SLOW = ("Lyra clip", "dataset", "ViPE", "nerfstudio", "video", "clip")
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", READERS)
 def test_a_damaged_or_hostile_file_is_refused_in_words_or_read(tmp_path: Path, name: str) -> None:
-    rounds = 4 if name.startswith(SLOW) else len(HOSTILE) + 4
-    outcomes = [each.outcome for each in answers(name, tmp_path, rounds)]
-    assert set(outcomes) <= {"refused", "read"}, [
-        each for each in answers(name, tmp_path, rounds) if each.outcome not in ("refused", "read")
-    ]
+    rounds = 2 if name.startswith(SLOW) else len(HOSTILE) + 3
+    bad = [one for one in answers(name, tmp_path, rounds) if one.outcome not in ("refused", "read")]
+    assert not bad, bad[:3]
 
 
 @pytest.mark.slow

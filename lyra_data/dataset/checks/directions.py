@@ -38,7 +38,7 @@ EDGE_SAMPLES = 2
 
 @dataclass(frozen=True)
 class Likeness:
-    """How far one frame of a view is what a frame of another view shows.
+    """Likeness of a frame of one view with a frame of another.
 
     Attributes:
         levels: mean difference of grey values where both see the same surface.
