@@ -13,10 +13,10 @@ import numpy as np
 import pycolmap
 
 MIDDLE_FOCAL_LENGTH = 0.85
-"""The focal length is in units of the picture's longer side; angles change little with it."""
+"""Taken for all, in units of the picture's longer side; angles change little with it."""
 
 LEAST_COMMON_FEATURES = 50
-"""So many agree between the two pictures that a model starts from; fewer may agree by chance."""
+"""Fewer may agree by chance; a model starts from two pictures with as many."""
 
 
 def widest_pair_angle(database: Path, image_ids: Sequence[int]) -> float | None:

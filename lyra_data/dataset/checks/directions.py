@@ -38,7 +38,7 @@ EDGE_SAMPLES = 2
 
 @dataclass(frozen=True)
 class Likeness:
-    """The agreement of one frame of a view with a frame of another view.
+    """Likeness of a frame of one view with a frame of another.
 
     Attributes:
         levels: mean difference of grey values where both see the same surface.
