@@ -189,8 +189,13 @@ def _content_sha256(row: Row) -> str:
         parts = value if isinstance(value, list) else [value]
         _feed(digest, str(len(parts)).encode())
         for part in parts:
-            _feed(digest, part if isinstance(part, bytes) else canonical_json(part).encode())
+            _feed(digest, part if isinstance(part, bytes) else _text_of(part).encode())
     return digest.hexdigest()
+
+
+def _text_of(value: Any) -> str:
+    """Return a value as JSON; a number that nobody knows, as Lyra's clips have some, as NaN."""
+    return "NaN" if value != value else canonical_json(value)
 
 
 def _feed(digest: Any, data: bytes) -> None:

@@ -10,27 +10,43 @@ from lyra_data.engine.errors import ParamsError
 from lyra_data.engine.placement import Placement
 from lyra_data.models.codecs import CODECS
 from lyra_data.models.codecs.base import LatentCodec
+from lyra_data.models.codecs.latent_spaces import NORMALISED_COSMOS
 from lyra_model.losses.perceptual_network import PerceptualNetwork, load_perceptual
 from lyra_model.phases.phase_params import SIZE_MULTIPLE, PhaseParams
 from lyra_model.phases.train_params import TrainParams
 
 
-def codec_of(params: TrainParams, dataset: SceneDataset, placement: Placement) -> LatentCodec:
+def codec_of(params: TrainParams, placement: Placement) -> LatentCodec:
     """Create the codec that params name, to run on the placement's device.
 
     Raises:
-        ParamsError: another one made the dataset's latents.
+        ParamsError: it has weights, and they are not there.
     """
     codec = CODECS.create(params.codec, where="train.codec")
     codec.run_on(placement)
-    if (codec.name, codec.fingerprint) != (dataset.codec.name, dataset.codec.fingerprint):
+    _ = codec.fingerprint  # asks for the weights at once
+    return codec
+
+
+def in_space_of(codec: LatentCodec, dataset: SceneDataset) -> SceneDataset:
+    """Return the dataset, its latents read as the codec's: normalised ones of Lyra's data too.
+
+    Raises:
+        ParamsError: another codec made the dataset's latents, or this one's weights are not there.
+    """
+    converted = dataset.in_space_of(codec)
+    if converted is None:
+        fix = "write the codec of `generate.codec`, or generate and package again"
+        if dataset.codec.name == NORMALISED_COSMOS:
+            fix = "write {name: cosmos, weights: weights/cosmos-tokenizer/vae}: these latents "
+            fix += "were converted from Lyra's data"
         raise ParamsError(
             f"codec {codec.name} ({codec.fingerprint}) did not make the dataset's latents; "
             f"{dataset.codec.name} ({dataset.codec.fingerprint}) did",
             where="params.yaml: train.codec",
-            fix="write the codec of `generate.codec`, or generate and package again",
+            fix=fix,
         )
-    return codec
+    return converted
 
 
 def open_split(folder: Path, split: Literal["all", "train", "validation"]) -> SceneDataset:

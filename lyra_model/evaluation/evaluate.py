@@ -23,7 +23,7 @@ from lyra_data.models.codecs.base import LatentCodec, reconstruction_psnr
 from lyra_data.scene.material import HeldOutView
 from lyra_data.scene.pixel_values import bytes_from_unit, signed_from_bytes
 from lyra_data.scene.view import View
-from lyra_model.batches.data_checks import codec_of
+from lyra_model.batches.data_checks import codec_of, in_space_of
 from lyra_model.batches.resizing import resize_frames
 from lyra_model.evaluation.evaluator import EvaluateParams, Evaluator
 from lyra_model.evaluation.finished_scenes import JudgedScene, SceneKeys, dropped_of
@@ -86,7 +86,8 @@ def evaluate_dataset(
     device = torch.device(placement.device)
     if device.index is not None:
         torch.cuda.set_device(device)  # the kernels of gsplat and Mamba-2 run on the present one
-    codec = codec_of(train, dataset, placement)
+    codec = codec_of(train, placement)
+    dataset = in_space_of(codec, dataset)
     phases = load_phases(names, dataset, folders.models)
     judge = SceneJudge(
         Evaluator(

@@ -13,6 +13,7 @@ from torch import Tensor
 from lyra_data.engine.errors import CorruptDataError, InputError, ParamsError
 from lyra_data.engine.placement import Placement
 from lyra_data.models.codecs.base import TEMPORAL_FACTOR, LatentCodec, num_latent_frames
+from lyra_data.models.codecs.latent_spaces import view_in_space_of
 from lyra_data.scene.view import View
 from lyra_model.decoder import DecoderParams, create_decoder
 from lyra_model.decoder.decoder import GaussianDecoder
@@ -37,6 +38,8 @@ class TrainedDecoder:
         rendering: how its training rendered; None: as `phase`.
         codec_name: the codec of the latents that it reads.
         codec_fingerprint: exact codec; None: not known.
+        prune_ratio: share of the Gaussians that are dropped where nobody says otherwise: as in
+            training, and of released weights as Lyra's own sample.py.
         weights_sha256: of the file that holds them.
     """
 
@@ -46,6 +49,7 @@ class TrainedDecoder:
     rendering: RenderingParams | None
     codec_name: str
     codec_fingerprint: str | None
+    prune_ratio: float
     weights_sha256: str
 
     @property
@@ -67,11 +71,12 @@ class TrainedDecoder:
 
         Args:
             views: of one scene, all of one size; of those that show the motion forwards.
-            codec: the one that made the views' latents; it encodes rays and times here.
+            codec: the one that made the views' latents; it encodes rays and times here. Of `cosmos`
+                they may be normalised, as Lyra's data has them.
             num_frames: leading frames of every view to read, 8k+1; None: as in training, or all.
             moment: the frame to reconstruct, 0 for the first; dynamic decoders only.
-            prune_ratio: share of the Gaussians to drop, the least opaque ones; None: as in
-                training, or none.
+            prune_ratio: share of the Gaussians to drop, the least opaque ones; None: the decoder's
+                own.
 
         Raises:
             InputError: there are no views, too few frames, a reversed view, sizes that differ or
@@ -80,6 +85,7 @@ class TrainedDecoder:
         self._refuse_codec(codec)
         num_frames = self._num_frames(views) if num_frames is None else num_frames
         _refuse_views(views, num_frames)
+        views = [_with_latents_of(codec, view) for view in views]
         if moment is not None and not self.params.dynamic:
             raise InputError(
                 f"moment {moment} of a static decoder", where="moment", fix="leave it out"
@@ -94,7 +100,7 @@ class TrainedDecoder:
             target_time=None if times is None else float(moment or 0),
         )
         if prune_ratio is None:
-            prune_ratio = 0.0 if self.phase is None else self.phase.prune_ratio
+            prune_ratio = self.prune_ratio
         (gaussians,) = self.network(inputs.to(self.device), prune_ratio=prune_ratio)
         return gaussians.transformed(_world_from_first_camera(views).to(self.device))
 
@@ -155,16 +161,18 @@ def _assemble(checkpoint: Checkpoint, placement: Placement) -> TrainedDecoder:
     network = create_decoder(params)
     network.load_state_dict(checkpoint.weights, strict=True, assign=True)
     network.to(placement.device).eval().requires_grad_(False)
-    phase, rendering = config.get("phase"), config.get("rendering")
+    stated, rendering = config.get("phase"), config.get("rendering")
+    phase = None if stated is None else PhaseParams.parse(stated, where="phase")
     return TrainedDecoder(
         network=network,
         params=params,
-        phase=None if phase is None else PhaseParams.parse(phase, where="phase"),
+        phase=phase,
         rendering=None
         if rendering is None
         else RenderingParams.parse(rendering, where="rendering"),
         codec_name=config["codec"],
         codec_fingerprint=config["codec_fingerprint"],
+        prune_ratio=float(config.get("prune_ratio", 0.0)) if phase is None else phase.prune_ratio,
         weights_sha256=config["weights_sha256"],
     )
 
@@ -193,6 +201,18 @@ def _refuse_views(views: Sequence[View], num_frames: int) -> None:
                 where=where,
                 fix="give a smaller num_frames, or longer views",
             )
+
+
+def _with_latents_of(codec: LatentCodec, view: View) -> View:
+    read = view_in_space_of(view, codec)
+    if read is None:
+        raise InputError(
+            f"the view's latents are of codec {view.provenance['codec']} "
+            f"({view.provenance['codec_fingerprint']}), not of {codec.name} ({codec.fingerprint})",
+            where=f"scene {view.scene_id}, {view.trajectory}",
+            fix="give views with its latents: encode their frames with the codec",
+        )
+    return read
 
 
 def _world_from_first_camera(views: Sequence[View]) -> Float[Tensor, "4 4"]:

@@ -11,11 +11,17 @@ from lyra_data.engine.errors import StageOrderError
 from lyra_data.engine.placement import Placement
 from lyra_data.generation.params import GenerateParams
 from lyra_data.models.codecs import CODECS
+from lyra_data.models.codecs.base import LatentCodec
+from lyra_data.models.codecs.latent_spaces import COSMOS
+from lyra_data.models.places import find_weights
 from lyra_model.phases.phase_params import is_external, require_phase
 from lyra_model.phases.train_params import TrainParams
-from lyra_model.phases.trained_decoder import load_decoder
+from lyra_model.phases.trained_decoder import TrainedDecoder, load_decoder
 from lyra_model.reconstruction.methods import Reconstructor
 from lyra_model.reconstruction.params import ReconstructParams
+
+COSMOS_WEIGHTS = ("weights/cosmos-tokenizer/vae", "weights/gen3c/vae")
+"""Places of the codec `cosmos`, where `lyra-data weights convert` puts it."""
 
 
 def create_reconstructor(
@@ -29,12 +35,15 @@ def create_reconstructor(
 ) -> tuple[Reconstructor, dict[str, Any]]:
     """Return what makes Gaussians, and what names its decoder and codec.
 
+    The codec is the one that the decoder was trained with. Where generation uses another, that is
+    `dct`, or `cosmos` with the weights that are found in their usual places.
+
     Args:
         models: folder of the project's trained phases.
 
     Raises:
         StageOrderError: the phase whose weights are to be read is not trained.
-        ParamsError: there is no such phase.
+        ParamsError: there is no such phase, or the codec's weights are not there.
         InputError: there is no such folder of weights.
         CorruptDataError: a file of theirs is cut or altered.
     """
@@ -44,11 +53,26 @@ def create_reconstructor(
     assert params.weights is not None, "checked with the params"
     folder = _folder_of(params.weights, train, root, models)
     decoder = load_decoder(folder, device=placement.device)
-    codec = CODECS.create(generate.codec, where="generate.codec")
-    codec.run_on(placement)
+    codec = _codec_of(decoder, generate, placement)
     rendering = decoder.rendering or train.rendering
     identity = {"decoder": decoder.weights_sha256, "codec": codec.fingerprint}
     return Reconstructor(params, rendering, seed, device, decoder, codec, root), identity
+
+
+def _codec_of(
+    decoder: TrainedDecoder, generate: GenerateParams, placement: Placement
+) -> LatentCodec:
+    """Return the codec that a decoder reads latents of, ready to run."""
+    settings: Any = generate.codec
+    if settings.name != decoder.codec_name:
+        settings = {"name": decoder.codec_name}
+        if decoder.codec_name == COSMOS:
+            found = [name for name in COSMOS_WEIGHTS if find_weights(name, placement.root).is_dir()]
+            settings["weights"] = [*found, COSMOS_WEIGHTS[0]][0]
+    codec = CODECS.create(settings, where="generate.codec")
+    codec.run_on(placement)
+    _ = codec.fingerprint  # asks for its weights at once
+    return codec
 
 
 def _folder_of(name: str, train: TrainParams, root: Path, models: Path) -> Path:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from einops import rearrange
 
 from lyra_data.camera_paths.built_in import BUILT_IN_PATHS
 from lyra_data.engine.errors import InputError
 from lyra_data.engine.progress import Progress
 from lyra_data.models.codecs.base import LatentCodec
+from lyra_data.models.codecs.latent_spaces import view_in_space_of
+from lyra_data.scene.pixel_values import signed_from_bytes
+from lyra_data.scene.view import View
 from lyra_model.batches.targets import Targets
 from lyra_model.fitting.depth_completion import complete_depth
 from lyra_model.fitting.fit import Fitted, fit
@@ -28,6 +33,11 @@ from lyra_model.rendering.base import RenderingParams
 
 INVENTED_BESIDE_MOTION = 0.02
 """Weight of pixels that views of a moving scene invented, beside their weight in a still one."""
+
+
+RELEASED_ORDER = ("clockwise", "left", "right", "up", "zoom_out", "zoom_in")
+"""Order in which sample.py gives views to the released decoders: `static_view_indices_fixed` of
+configs/demo/lyra_static.yaml and lyra_dynamic.yaml. The first one's first pose is the origin."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +100,24 @@ class Reconstructor:
             progress=progress,
         )
 
+    def prepared(self, scene: SceneSource) -> SceneSource:
+        """Return the scene with latents that the decoder reads: those of its views, or, where
+        another codec made them, those of their frames. Other methods read no latents.
+
+        Raises:
+            InputError, ParamsError: as `view_in_space_of`.
+        """
+        if self.decoder is None or self.codec is None:
+            return scene
+        codec, read = self.codec, views_read(scene.views, self.decoder)
+        views = tuple(
+            (view_in_space_of(view, codec) or encoded_again(view, codec))
+            if any(view is one for one in read)
+            else view
+            for view in scene.views
+        )
+        return replace(scene, views=views)
+
     def _steps(self, moment: int | None) -> int:
         if self.params.method == "unproject":
             return 0
@@ -150,9 +178,7 @@ class Reconstructor:
                 where=f"scene {scene.scene_id}",
                 fix="give the weights of a dynamic decoder, or take --method fit",
             )
-        phase = self.decoder.phase
-        forward = [view for view in scene.views if not view.motion_reversed]
-        read = forward[: None if phase is None else phase.max_views]
+        read = views_read(scene.views, self.decoder)
         at = None if moment is None else float(moment)
         gaussians = self.decoder.reconstruct(read, self.codec, moment=at)
         if not len(gaussians):
@@ -162,3 +188,27 @@ class Reconstructor:
                 fix="give weights that were trained with a lower prune_ratio",
             )
         return gaussians
+
+
+def views_read(views: Sequence[View], decoder: TrainedDecoder) -> list[View]:
+    """Return the views that a decoder reads, in their order: those that show the motion forwards.
+
+    A phase of training reads at most as many as it was trained with. Released weights get them as
+    sample.py gives them, paths of other names last.
+    """
+    forward = [view for view in views if not view.motion_reversed]
+    if decoder.phase is not None:
+        return forward[: decoder.phase.max_views]
+    ranks = {name: rank for rank, name in enumerate(RELEASED_ORDER)}
+    return sorted(forward, key=lambda view: ranks.get(view.trajectory, len(ranks)))
+
+
+def encoded_again(view: View, codec: LatentCodec) -> View:
+    """Return a view with the codec's latents of its frames."""
+    video = rearrange(view.frames, "frame channel height width -> channel frame height width")
+    named = {"codec": codec.name, "codec_fingerprint": codec.fingerprint}
+    return replace(
+        view,
+        latents=codec.encode(signed_from_bytes(video)),
+        provenance={**view.provenance, **named},
+    )

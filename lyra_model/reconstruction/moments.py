@@ -78,13 +78,14 @@ def make_moments(
         InputError: as `Reconstructor.make`.
         StorageError: the disk refuses.
     """
-    store, moments = ScratchStore(scratch, STAGE), []
+    store, moments, prepared = ScratchStore(scratch, STAGE), [], None
     for index in moment_indices(scene, reconstructor.params.moments):
         moment = index if scene.moves else None
         moment_key = content_key({"scene": key, "moment": moment})
         if store.get(moment_key) is None:
             states = scratch / STATES / moment_key
-            made, facts = _make(reconstructor, scene, moment, states, progress)
+            prepared = prepared or reconstructor.prepared(scene)
+            made, facts = _make(reconstructor, prepared, moment, states, progress)
             with store.put(moment_key) as item:
                 write_ply(made, item / GAUSSIANS)
                 (item / FACTS).write_text(json.dumps(facts, indent=1) + "\n")

@@ -7,7 +7,7 @@ import resource
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,14 @@ from lyra_data.camera_paths.rendering import render_path
 from lyra_data.camera_paths.writing import write_cameras_json
 from lyra_data.engine.progress import Progress
 from lyra_data.engine.provenance import engine_version
+from lyra_data.generation.trajectories import median_centre_depth
 from lyra_data.media.video.writing import write_video
 from lyra_data.scene.pixel_values import unit_from_bytes
 from lyra_model.export.ply import write_ply
 from lyra_model.metrics.psnr import psnr
 from lyra_model.reconstruction.methods import Reconstructor
 from lyra_model.reconstruction.moments import Moment, make_moments
-from lyra_model.reconstruction.quality import Reach, amplitude_without_holes, reach
+from lyra_model.reconstruction.quality import HOLE_ALPHA, Reach, amplitude_without_holes, reach
 from lyra_model.reconstruction.scene_source import SceneSource
 from lyra_model.reconstruction.videos import Shot, film, shots_of
 from lyra_model.rendering import render
@@ -59,8 +60,10 @@ def reconstruct_scene(
         StorageError: the disk refuses.
     """
     began = time.monotonic()
+    scene = _as_read(reconstructor, scene)
     moments = make_moments(reconstructor, scene, scratch, key, progress)
     middle = moments[len(moments) // 2]
+    scene = _with_centre(reconstructor, scene, middle)
     write_ply(middle.gaussians, folder / SCENE_PLY)
     if scene.moves:
         (folder / "moments").mkdir()
@@ -84,6 +87,25 @@ def reconstruct_scene(
     }
     (folder / REPORT).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     return report
+
+
+def _as_read(reconstructor: Reconstructor, scene: SceneSource) -> SceneSource:
+    """Return the scene as one that moves where its decoder reads moments and no clip says
+    otherwise: data in Lyra's layout do not say it."""
+    decoder = reconstructor.decoder
+    reads_moments = decoder is not None and decoder.params.dynamic
+    return replace(scene, moves=True) if reads_moments and scene.clip is None else scene
+
+
+def _with_centre(reconstructor: Reconstructor, scene: SceneSource, middle: Moment) -> SceneSource:
+    """Return the scene with the depth of its centre as its Gaussians have it, where the views have
+    no depth: clips in Lyra's layout may lack it."""
+    if bool(scene.views[0].depth_valid[0].any()):
+        return scene
+    camera = scene.source_camera.to(reconstructor.device)
+    made = render(middle.gaussians, camera, reconstructor.rendering)
+    seen = (made.alpha[0] >= HOLE_ALPHA).cpu()
+    return replace(scene, rendered_centre_depth=median_centre_depth(made.depth[0].cpu(), seen))
 
 
 def peak_memory_bytes() -> int:

@@ -27,6 +27,7 @@ class SceneSource:
         clip: what the views were made of, the frames that they show; None: not at hand.
         real_photos: real pictures of the scene, for judging alone.
         moves: whether frames of one view show different moments.
+        rendered_centre_depth: the depth of the centre, where the views have none.
     """
 
     scene_id: str
@@ -34,6 +35,7 @@ class SceneSource:
     clip: Clip | None
     real_photos: tuple[HeldOutView, ...]
     moves: bool
+    rendered_centre_depth: float | None = None
 
     @property
     def num_frames(self) -> int:
@@ -65,6 +67,8 @@ class SceneSource:
         Raises:
             InputError: no depth is known in that frame.
         """
+        if self.rendered_centre_depth is not None:
+            return self.rendered_centre_depth
         first = self.views[0]
         return median_centre_depth(first.depth[0], first.depth_valid[0])
 

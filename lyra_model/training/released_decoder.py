@@ -51,6 +51,10 @@ RELEASED = DecoderParams(
 )
 """Settings of lyra_static.pt; lyra_dynamic.pt differs in `dynamic` alone."""
 
+RELEASED_PRUNE_RATIO = 0.8
+"""Share of the Gaussians that sample.py drops, with both releases: `gaussians_prune_ratio` of
+configs/training/3dgs_res_704_1280_views_121_multi_6_prune.yaml and ..._dynamic_prune.yaml."""
+
 BLOCK = "enc_blocks."
 
 
@@ -86,6 +90,7 @@ def convert_decoder(*, decoder: Path, output: Path, dynamic: bool | None) -> Man
         "decoder": params.model_dump(mode="json"),
         "codec": "cosmos",  # of which weights, the release does not say
         "codec_fingerprint": None,
+        "prune_ratio": RELEASED_PRUNE_RATIO,
         "released_file": decoder.name,
         "released_sha256": source.sha256,
         "started_from_weights": None,

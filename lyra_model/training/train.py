@@ -12,7 +12,7 @@ from lyra_data.engine.locks import held_lock
 from lyra_data.engine.placement import Placement
 from lyra_data.engine.progress import Progress
 from lyra_data.engine.provenance import engine_commit
-from lyra_model.batches.data_checks import codec_of, readable_frames
+from lyra_model.batches.data_checks import codec_of, in_space_of, readable_frames
 from lyra_model.phases.checkpoints import Checkpoint, save_checkpoint
 from lyra_model.phases.phase_params import RANDOM_WEIGHTS
 from lyra_model.phases.train_params import TrainParams
@@ -62,7 +62,8 @@ def train_phases(
     """
     require_trackers(trackers)
     processes = Processes(device)
-    codec = codec_of(params, dataset, Placement(str(processes.device), root=root))
+    codec = codec_of(params, Placement(str(processes.device), root=root))
+    dataset, validation = (in_space_of(codec, scenes) for scenes in (dataset, validation))
     data = TrainingData(dataset, validation, codec)
     site = TrainingSite(scratch, root, upkeep, trackers)
     trained = {}

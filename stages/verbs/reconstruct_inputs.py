@@ -13,6 +13,7 @@ from rich.text import Text
 from lyra_data.engine.atomic import folder_atomically, link_or_copy
 from lyra_data.engine.errors import InputError
 from lyra_data.engine.progress import Progress, silent
+from lyra_data.models.places import find_weights
 from lyra_model.reconstruction.memory_plan import SceneShape, peak_bytes, within
 from lyra_model.reconstruction.params import ReconstructParams
 from lyra_model.reconstruction.reconstruct import REPORT, SCENE_PAGE
@@ -145,7 +146,7 @@ def _changes(request: Request, project: SceneProject) -> dict[str, Any]:
         path = name if "." not in name and "/" not in name else str(Path(name).absolute())
         section["video"] = {**values["video"], "path": path}
     if "weights" in section:
-        folder = Path(section["weights"])
+        folder = find_weights(section["weights"], Path())
         if not folder.is_dir():
             raise InputError(
                 "there is no such folder",

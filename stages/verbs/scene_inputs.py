@@ -16,7 +16,6 @@ from lyra_data.engine.atomic import link_or_copy
 from lyra_data.engine.documents import read_json_object
 from lyra_data.engine.errors import InputError
 from lyra_data.engine.hashing import content_key
-from lyra_data.engine.progress import silent
 from lyra_data.sources.detection import source_params_of
 from lyra_data.sources.prompt import prompt_scene
 from lyra_data.views.store import (
@@ -30,7 +29,7 @@ from lyra_data.views.store import (
 from lyra_model.reconstruction.memory_plan import SceneShape
 from stages.params import load_section, load_seed, load_yaml
 from stages.presets import preset_file
-from stages.verbs.convert import run_convert
+from stages.verbs.lyra_scene import convert_scene
 from stages.verbs.project import is_free, new_project_folder, write_project
 from stages.verbs.project_choice import RUNS, made_project, project_name
 from stages.verbs.scene_size import scene_size
@@ -206,19 +205,8 @@ def _of_lyra_layout(layout: Path, scene: str, folder: Path | None, preset: str) 
 
     def fill(made: Path) -> None:
         write_project(made, preset, text_of(preset), [])
-        target = made / "outputs" / "dataset"
-        run_convert(
-            str(layout),
-            target,
-            to="lyra-data",
-            repair="flipped-poses",
-            latents="lossless",
-            scenes_per_shard=1,
-            skip_broken=False,
-            progress=silent,
-        )
-        dataset = SceneDataset(target)
-        _write_views(dataset, _scene_of(dataset, scene, str(layout)), made)
+        dataset = convert_scene(layout, scene, made / "outputs" / "dataset")
+        _write_views(dataset, dataset.scene_ids[0], made)
 
     name = scene or project_name(layout)
     return SceneProject(_project_from(origin, folder, name, fill), ())

@@ -12,8 +12,7 @@ import pytest
 import torch
 
 from lyra_data.dataset.convert import from_lyra
-from lyra_data.dataset.convert.latent_array import read_latents, write_latents
-from lyra_data.dataset.convert.lyra_layout import LATENT_SPACE
+from lyra_data.dataset.convert.latent_array import NORMALISED, read_latents, write_latents
 from lyra_data.dataset.format.encoding import Encoding
 from lyra_data.dataset.format.manifest import Codec
 from lyra_data.dataset.reading.reader import SceneDataset
@@ -129,7 +128,7 @@ def test_frames_of_reversed_motion_stand_in_the_order_of_their_latents(source, d
     assert np.array_equal(view.depth_valid.numpy(), known)
     assert np.array_equal(view.depth.numpy()[known], stored["depth"][::-1][known].astype("f4"))
     assert np.array_equal(view.latents.numpy(), latents_of(6)[0])
-    assert view.provenance["codec"] == LATENT_SPACE
+    assert view.provenance["codec"] == NORMALISED.name
 
 
 def test_single_frames_of_a_converted_clip_are_read(dataset) -> None:
@@ -277,7 +276,7 @@ def test_our_own_views_come_back_from_lyras_layout(tmp_path) -> None:
         assert torch.equal(before.depth, after.depth)
         assert torch.equal(before.cameras.camera_to_world, after.cameras.camera_to_world)
         for key in ("codec", "codec_fingerprint"):
-            assert before.provenance[key] == after.provenance[key] != LATENT_SPACE
+            assert before.provenance[key] == after.provenance[key] != NORMALISED.name
     assert SceneDataset(tmp_path / "again").codec == SceneDataset(tmp_path / "data").codec
     write_back(tmp_path / "again", tmp_path / "twice")
     for index in (0, 6):

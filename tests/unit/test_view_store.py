@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import math
 import os
 import random
 import resource
@@ -56,6 +57,15 @@ def test_a_view_of_odd_size_and_of_one_frame_comes_back(path: Path) -> None:
     view = make_view(num_frames=1, height=17, width=23)
     write_view(path, view)
     assert_views_equal(read_view(path), view)
+
+
+def test_a_movement_that_nobody_knows_comes_back(tmp_path: Path) -> None:
+    """As clips in Lyra's layout have it, which do not state theirs."""
+    path = tmp_path / "0_left.parquet"
+    write_view(path, dataclasses.replace(make_view(), movement_distance=math.nan))
+    assert math.isnan(read_view(path).movement_distance)
+    with pytest.raises(ValueError, match="JSON"):
+        write_view(path, dataclasses.replace(make_view(), movement_distance=math.inf))
 
 
 def test_the_same_view_gives_the_same_bytes(path: Path, tmp_path: Path) -> None:

@@ -16,10 +16,13 @@ from jaxtyping import Float
 
 from lyra_data.dataset.checks import bounds
 from lyra_data.dataset.checks.latents import neighbour_likeness
-from lyra_data.dataset.convert.lyra_layout import LATENT_SPACE, LATENT_SPACE_FINGERPRINT
 from lyra_data.dataset.format.manifest import Codec
 from lyra_data.engine.errors import InputError
 from lyra_data.models.codecs.base import TEMPORAL_FACTOR, num_latent_frames
+from lyra_data.models.codecs.latent_spaces import (
+    NORMALISED_COSMOS,
+    NORMALISED_COSMOS_FINGERPRINT,
+)
 from lyra_data.models.gen3c.latent_files import (
     StatedCodec,
     read_latent_array,
@@ -28,7 +31,8 @@ from lyra_data.models.gen3c.latent_files import (
 )
 
 KINDS = ("float16", "float32", "float64")
-NORMALISED = Codec(LATENT_SPACE, LATENT_SPACE_FINGERPRINT)
+NORMALISED = Codec(NORMALISED_COSMOS, NORMALISED_COSMOS_FINGERPRINT)
+"""What a dataset calls these latents, which are kept as they are, normalised."""
 
 
 @dataclass(frozen=True)

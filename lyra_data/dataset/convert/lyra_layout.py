@@ -34,10 +34,6 @@ SUFFIXES = {
 }
 """Suffix of the file of every part."""
 
-LATENT_SPACE = "cosmos-tokenize1-cv8x8x8-720p-normalised"
-LATENT_SPACE_FINGERPRINT = "lyra-1: (latents - mean) / std * 0.5, per channel and latent frame"
-"""Name in the dataset of these latents' codec: they are kept as they are, normalised."""
-
 
 @dataclass(frozen=True)
 class ClipPart:

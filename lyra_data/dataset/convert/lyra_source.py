@@ -132,6 +132,13 @@ class LyraSource:
             if clips:
                 yield LyraScene(root, name, scene_id_of(root, name, shared), tuple(clips))
 
+    def keep(self, scene: LyraScene) -> None:
+        """Forget all other scenes."""
+        self._table.execute(
+            "DELETE FROM parts WHERE root != ? OR name != ?", (scene.root, scene.name)
+        )
+        self._table.commit()
+
     def _count(self, query: str) -> int:
         return self._table.execute(query).fetchone()[0]
 

@@ -16,9 +16,8 @@ import torch
 
 from lyra_data.clips.formats.vipe_writing import _write_indexed
 from lyra_data.dataset.convert.depth_halves import UnknownFiller, write_halves
-from lyra_data.dataset.convert.latent_array import write_latents
+from lyra_data.dataset.convert.latent_array import NORMALISED, write_latents
 from lyra_data.dataset.convert.lyra_layout import (
-    LATENT_SPACE,
     NUM_FOLDERS,
     SUFFIXES,
     TRAJECTORIES,
@@ -208,7 +207,7 @@ def _incomplete(folders: Counter[tuple[str, int]]) -> list[str]:
 
 
 def _latent_space(dataset: SceneDataset) -> list[str]:
-    if dataset.codec.name == LATENT_SPACE:
+    if dataset.codec.name == NORMALISED.name:
         return []
     return [
         f"latents are those of codec {dataset.codec.name}, not normalised: set "

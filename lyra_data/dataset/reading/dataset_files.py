@@ -25,6 +25,7 @@ from lyra_data.dataset.reading.plain_columns import PlainColumns
 from lyra_data.engine.errors import InputError
 from lyra_data.engine.hashing import sha256_of_bytes
 from lyra_data.engine.names import shortened
+from lyra_data.models.codecs.latent_spaces import LatentSpace
 
 
 class DatasetFiles:
@@ -38,6 +39,7 @@ class DatasetFiles:
         plain: reads plain columns.
         codecs: the codec that the blob of every packed field has.
         counts: what was decoded and read so far.
+        latent_space: the one that latents are read in; None: the one that they are stored in.
 
     Raises:
         InputError: there is no such modality.
@@ -58,6 +60,7 @@ class DatasetFiles:
         self.plain = PlainColumns(ranges, manifest)
         self.codecs = Encoding(**manifest.encoding).codecs  # type: ignore[arg-type]
         self.counts = ReadingCounts()
+        self.latent_space: LatentSpace | None = None
         self._indexes: dict[str, BlobIndex] = {}
 
     @staticmethod

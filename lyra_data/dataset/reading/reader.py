@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -13,6 +14,8 @@ from lyra_data.dataset.reading.dataset_files import DatasetFiles
 from lyra_data.dataset.reading.scene_reader import FrameNumbers, SceneReader
 from lyra_data.dataset.reading.verification import check_every_byte, check_sizes_and_footers
 from lyra_data.engine.errors import InputError
+from lyra_data.models.codecs.base import LatentCodec
+from lyra_data.models.codecs.latent_spaces import is_of, space_of_normalised
 from lyra_data.scene.view import View
 from lyra_data.views.fields import Row
 
@@ -85,8 +88,31 @@ class SceneDataset:
 
     @property
     def codec(self) -> Codec:
-        """Return the codec of all latents."""
+        """Return the codec of all latents, as they are read."""
+        space = self.files.latent_space
+        if space is not None:
+            return Codec(space.codec, space.codec_fingerprint)
         return self.manifest.codec
+
+    def in_space_of(self, codec: LatentCodec) -> SceneDataset | None:
+        """Return this dataset, its latents read as the codec's; None: they are of another space.
+
+        Normalised latents of Lyra's data become those of codec `cosmos`, in float32. Whatever
+        reads blobs as they are stored (`SceneReader.stored`) still has them as they are.
+
+        Raises:
+            ParamsError: normalised latents are stored, and the codec's weights are not there.
+        """
+        stored = self.manifest.codec
+        if is_of(codec, stored.name, stored.fingerprint):
+            return self
+        space = space_of_normalised(codec, stored.name, stored.fingerprint)
+        if space is None:
+            return None
+        dataset = copy.copy(self)
+        dataset.files = copy.copy(self.files)
+        dataset.files.latent_space = space
+        return dataset
 
     @property
     def counts(self) -> ReadingCounts:

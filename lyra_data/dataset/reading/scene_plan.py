@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from torch import Tensor
+
 from lyra_data.dataset.files.byte_ranges import RESTORE, Range
 from lyra_data.dataset.files.corruption import corruption_of
 from lyra_data.dataset.format.manifest import Codec, SceneEntry
@@ -85,11 +87,19 @@ class ScenePlan:
                     values[name] = self._plain_value(row, name, selection.frames.get(view_index))
                     continue
                 if key not in decoded:
-                    decoded[key] = blobs[key].decode(as_stored=selection.as_stored)
+                    decoded[key] = self._in_latent_space(
+                        blobs[key].decode(as_stored=selection.as_stored), view_index, name
+                    )
                     self._files.counts.add_blob(name, len(blobs[key].parts))
                 is_last = row_number == last[view_index]
                 values[name] = decoded.pop(key) if is_last else decoded[key].clone()
             yield values, _shape_of(row)
+
+    def _in_latent_space(self, values: Tensor, view_index: int, name: str) -> Tensor:
+        space = self._files.latent_space
+        if name != "latents" or space is None:
+            return values
+        return space.latents_of(values, f"scene {self._entry.scene_id}, view {view_index}")
 
     def _plans(self) -> Iterator[BlobPlan]:
         for blobs in self._blobs:
@@ -133,6 +143,11 @@ class ScenePlan:
             value = field.decode(value, _shape_of(row))
             if name == "provenance":
                 _check_codec(value, self._files.manifest.codec)
+                if (space := self._files.latent_space) is not None:
+                    value |= {
+                        "codec": space.codec,
+                        "codec_fingerprint": space.codec_fingerprint,
+                    }
         return value
 
 

@@ -7,6 +7,7 @@ the same kind that teacher `gen3c` returns.
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -15,11 +16,13 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
+from lyra_data.engine.documents import read_json_object
 from lyra_data.engine.errors import ParamsError
 from lyra_data.engine.params import Params
 from lyra_data.engine.placement import Placement
 from lyra_data.models.codecs.base import SPATIAL_FACTOR, TEMPORAL_FACTOR
-from lyra_data.models.places import find_weights
+from lyra_data.models.gen3c.statistics import LatentStatistics
+from lyra_data.models.places import find_weights, weights_folder
 
 
 class CosmosCodecParams(Params):
@@ -56,8 +59,25 @@ class CosmosCodec:
         if self._fingerprint is None:
             from lyra_data.models.weights.tokenizer_fingerprint import tokenizer_fingerprint
 
+            self._require_weights()
             self._fingerprint = tokenizer_fingerprint(self._folder)
         return self._fingerprint
+
+    @property
+    def statistics(self) -> LatentStatistics:
+        """Return the latents' mean and deviation, which stand in the weights' config.json.
+
+        Raises:
+            ParamsError: there are no weights, or none with statistics of this tokenizer.
+            CorruptDataError: config.json cannot be read.
+        """
+        self._require_weights()
+        config = read_json_object(
+            self._folder / "config.json",
+            kind="configuration",
+            fix="run `lyra-data weights verify` on the weights, then convert them again",
+        )
+        return LatentStatistics.of_config(config)
 
     def run_on(self, placement: Placement) -> None:
         """Take where to run. It is small, and stays there whatever is offloaded."""
@@ -91,10 +111,28 @@ class CosmosCodec:
     def _folder(self) -> Path:
         return find_weights(self.params.weights, self._placement.root)
 
+    def _require_weights(self) -> None:
+        """Raise ParamsError, naming the command that gets the weights, unless they are there."""
+        folder = self._folder
+        if (folder / "config.json").is_file():
+            return
+        command = "lyra-data weights pull cosmos-tokenizer && lyra-data weights convert "
+        command += "cosmos-tokenizer"
+        fix = f"run `{command} --output {shlex.quote(str(folder.parent))}`"
+        if folder.name != "vae":
+            fix = f"run `{command}`, and name weights/cosmos-tokenizer/vae"
+        raise ParamsError(
+            f"codec cosmos has no weights at {folder}",
+            where=str(folder / "config.json"),
+            fix=f"{fix}; who generates with gen3c converts that, which holds them too "
+            f"(docs/weights.md). Looked for there and in {weights_folder()}",
+        )
+
     def _loaded(self) -> Any:
         if self._vae is None:
             from lyra_data.models.gen3c.loading import load_vae
 
+            self._require_weights()
             vae: Any = load_vae(self._folder)
             self._vae = vae.to(self._placement.device)
         return self._vae

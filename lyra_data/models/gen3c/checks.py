@@ -8,9 +8,8 @@ from torch import Tensor
 
 from lyra_data.engine.errors import ParamsError
 from lyra_data.models.gen3c.conditioning import LATENT_CHANNELS, MAX_BUFFERS, NETWORK_CHANNELS
-from lyra_data.models.gen3c.scheduler import SIGMA_DATA
 from lyra_data.models.gen3c.segments import TEMPORAL_FACTOR
-from lyra_data.models.gen3c.statistics import LatentStatistics
+from lyra_data.models.gen3c.statistics import SIGMA_DATA, LatentStatistics
 
 SIZE_MULTIPLE = 16
 """8 pixels a latent, 2 latents a token."""

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from diffusers import EDMEulerScheduler
 
-SIGMA_DATA = 0.5
-"""Standard deviation that latents are scaled to; part of the latents' normalisation too."""
+from lyra_data.models.gen3c.statistics import SIGMA_DATA
 
 
 def create_scheduler(

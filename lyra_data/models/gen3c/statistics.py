@@ -5,17 +5,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKLCosmos
-from diffusers.models.autoencoders.autoencoder_kl_cosmos import LATENTS_MEAN, LATENTS_STD
 from jaxtyping import Float
 from torch import Tensor
 
 from lyra_data.engine.errors import ParamsError
-from lyra_data.models.gen3c.scheduler import SIGMA_DATA
+
+SIGMA_DATA = 0.5
+"""Standard deviation that latents are scaled to."""
 
 
 @dataclass(frozen=True)
@@ -29,20 +30,27 @@ class LatentStatistics:
     std: Float[Tensor, "channel latent_frame"]
 
     @classmethod
-    def of(cls, vae: AutoencoderKLCosmos) -> LatentStatistics:
-        """Return those stored in the VAE's configuration: flat lists, channels slowest.
+    def of(cls, vae: Any) -> LatentStatistics:
+        """Return those that an AutoencoderKLCosmos has in its configuration: flat lists, channels
+        slowest.
 
         Raises:
             ParamsError: there are none, or they are diffusers' own defaults, which belong to
                 another tokenizer (CV8x8x8-1.0).
         """
-        config: Any = vae.config
-        mean, std = config.latents_mean, config.latents_std
+        return cls.of_config(vae.config)
+
+    @classmethod
+    def of_config(cls, config: Mapping[str, Any]) -> LatentStatistics:
+        """Return those of a VAE's config.json; raises as `of`."""
+        from diffusers.models.autoencoders.autoencoder_kl_cosmos import LATENTS_MEAN, LATENTS_STD
+
+        mean, std = config.get("latents_mean"), config.get("latents_std")
         if mean is None or std is None:
             raise _unusable("the VAE has no latent statistics")
         if list(mean) == LATENTS_MEAN or list(std) == LATENTS_STD:
             raise _unusable("the VAE has the latent statistics of another tokenizer (CV8x8x8-1.0)")
-        channels = config.latent_channels
+        channels = config["latent_channels"]
         if len(mean) != len(std) or len(mean) % channels or not mean:
             raise _unusable(
                 f"the VAE's latent statistics hold {len(mean)} means and {len(std)} deviations, "
