@@ -32,7 +32,7 @@ from lyra_data.models.gen3c.latent_files import (
 
 KINDS = ("float16", "float32", "float64")
 NORMALISED = Codec(NORMALISED_COSMOS, NORMALISED_COSMOS_FINGERPRINT)
-"""What a dataset calls these latents, which are kept as they are, normalised."""
+"""The name that a dataset gives these latents, which are kept as they are, normalised."""
 
 
 @dataclass(frozen=True)
