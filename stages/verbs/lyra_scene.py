@@ -14,6 +14,18 @@ from lyra_data.engine.progress import silent
 LISTED = 5
 
 
+def is_lyra_layout(name: str) -> bool:
+    """Return whether it is a tar, or a folder with clips of Lyra's: INDEX/rgb/NAME.mp4 in it."""
+    path = Path(name)
+    if path.is_file():
+        return path.suffix == ".tar"
+    return path.is_dir() and any(
+        parent.name.isdecimal()
+        for pattern in ("*/rgb", "*/*/rgb")
+        for parent in (rgb.parent for rgb in path.glob(pattern))
+    )
+
+
 def convert_scene(layout: Path, scene: str, dataset: Path) -> SceneDataset:
     """Convert one scene, its latents and poses as sample.py of Lyra needs them.
 

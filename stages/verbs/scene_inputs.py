@@ -29,7 +29,7 @@ from lyra_data.views.store import (
 from lyra_model.reconstruction.memory_plan import SceneShape
 from stages.params import load_section, load_seed, load_yaml
 from stages.presets import preset_file
-from stages.verbs.lyra_scene import convert_scene
+from stages.verbs.lyra_scene import convert_scene, is_lyra_layout
 from stages.verbs.project import is_free, new_project_folder, write_project
 from stages.verbs.project_choice import RUNS, made_project, project_name
 from stages.verbs.scene_size import scene_size
@@ -166,7 +166,7 @@ def _of_views(name: str, folder: Path | None, preset: str) -> SceneProject:
     where, _, scene = name.partition("#")
     if _is_folder_of_views(where):
         return _of_view_files(Path(where), folder, preset)
-    if _is_lyra_layout(where):
+    if is_lyra_layout(where):
         return _of_lyra_layout(Path(where), scene, folder, preset)
     dataset = SceneDataset(where)
     scene_id = _scene_of(dataset, scene, name)
@@ -236,19 +236,7 @@ def _scene_of(dataset: SceneDataset, scene: str, where: str) -> str:
 
 def _holds_views(name: str) -> bool:
     where = name.partition("#")[0]
-    return _is_folder_of_views(where) or is_dataset(where) or _is_lyra_layout(where)
-
-
-def _is_lyra_layout(name: str) -> bool:
-    """Return whether it is a tar, or a folder with clips of Lyra's: INDEX/rgb/NAME.mp4 in it."""
-    path = Path(name)
-    if path.is_file():
-        return path.suffix == ".tar"
-    return path.is_dir() and any(
-        parent.name.isdecimal()
-        for pattern in ("*/rgb", "*/*/rgb")
-        for parent in (rgb.parent for rgb in path.glob(pattern))
-    )
+    return _is_folder_of_views(where) or is_dataset(where) or is_lyra_layout(where)
 
 
 def _is_folder_of_views(name: str) -> bool:

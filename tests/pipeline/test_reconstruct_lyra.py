@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import torch
 from typer.testing import CliRunner
 
 from lyra_data.engine.errors import InputError, ParamsError
+from lyra_data.engine.placement import Placement
+from lyra_data.generation.params import GenerateParams
 from lyra_data.models.codecs import create_codec
 from lyra_data.models.codecs.cosmos import CosmosCodec
 from lyra_data.models.gen3c.statistics import LatentStatistics
@@ -22,8 +25,12 @@ from lyra_model.decoder.rays import coarse_rays, pluecker
 from lyra_model.decoder.times import embed_times
 from lyra_model.export.ply import read_ply
 from lyra_model.gaussians import Gaussians
+from lyra_model.phases.train_params import TrainParams
 from lyra_model.phases.trained_decoder import load_decoder
-from lyra_model.reconstruction.methods import encoded_again, views_read
+from lyra_model.reconstruction.assembly import create_reconstructor
+from lyra_model.reconstruction.methods import views_read
+from lyra_model.reconstruction.params import ReconstructParams
+from lyra_model.reconstruction.scene_source import SceneSource
 from stages.cli import app
 from stages.params import load_yaml
 from stages.presets import preset_file
@@ -158,14 +165,28 @@ def test_one_scene_of_several_is_converted_alone(tmp_path: Path) -> None:
 
 
 def test_views_of_another_codec_are_encoded_by_the_decoders(place: Path) -> None:
-    codec = create_codec("cosmos", weights="weights/cosmos-tokenizer/vae")
+    params = load_yaml(preset_file("scene"))
+    section = {**params["reconstruct"], "method": "decoder"}
+    section["weights"] = str(converted(place, "lyra_static.pt"))
+    parsed = ReconstructParams.parse(section, where="reconstruct")
+    made, _ = create_reconstructor(
+        parsed,
+        TrainParams.parse(params["train"], where="train"),
+        GenerateParams.parse(params["generate"], where="generate"),  # its codec is dct
+        Placement("cpu", root=place),
+        models=place / "models",
+        seed=1,
+    )
+    codec, view = made.codec, make_view("a", 0, 9, 32, 48)
     assert isinstance(codec, CosmosCodec)
-    view = make_view("a", 0, 9, 32, 48)
-    encoded = encoded_again(view, codec)
+    backwards = replace(view, view_index=1, motion_reversed=True)
+    scene = SceneSource("a", (view, backwards), clip=None, real_photos=(), moves=False)
+    encoded, untouched = made.prepared(scene).views
     video = view.frames.permute(1, 0, 2, 3).float() / 127.5 - 1.0
     torch.testing.assert_close(encoded.latents, codec.encode(video))
     stated = (encoded.provenance["codec"], encoded.provenance["codec_fingerprint"])
     assert stated == ("cosmos", codec.fingerprint)
+    assert untouched is backwards
 
 
 def test_released_weights_get_views_in_the_order_of_sample_py(place: Path) -> None:

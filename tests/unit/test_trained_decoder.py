@@ -113,6 +113,11 @@ def test_a_dynamic_decoder_reconstructs_moments(tmp_path):
         ([moved_view()], {"num_frames": 16}, "not 8k\\+1"),
         ([moved_view()], {"moment": 3}, "static decoder"),
         ([moved_view(), make_view(num_frames=17, height=32, width=64)], {}, "32x48, 32x64"),
+        (
+            [make_view(num_frames=17, height=32, width=48)],
+            {},
+            r"of codec dct \(dct-test\), not",
+        ),
     ],
 )
 def test_views_that_it_cannot_read_are_refused(decoder, views, options, message):
