@@ -32,11 +32,7 @@ from lyra_data.models.gen3c.latent_files import (
 
 KINDS = ("float16", "float32", "float64")
 NORMALISED = Codec(NORMALISED_COSMOS, NORMALISED_COSMOS_FINGERPRINT)
-<<<<<<< HEAD
-"""The name that a dataset gives these latents, which are kept as they are, normalised."""
-=======
 """The codec that a dataset names for such latents, which are kept as they are."""
->>>>>>> lyra
 
 
 @dataclass(frozen=True)
