@@ -27,6 +27,9 @@ from lyra_data.views.parquet import open_parquet_writer
 from lyra_data.views.schema import FORMAT_VERSION, arrow_schema, schema_hash
 
 COLUMNS = [field.name for field in FIELDS]
+MAY_BE_UNKNOWN = "movement_distance"
+"""Column that is NaN where nobody states it; every other number is finite or null."""
+
 NAMES = ("scene_id", "trajectory")
 """Columns whose values become part of paths and of other names."""
 
@@ -189,13 +192,15 @@ def _content_sha256(row: Row) -> str:
         parts = value if isinstance(value, list) else [value]
         _feed(digest, str(len(parts)).encode())
         for part in parts:
-            _feed(digest, part if isinstance(part, bytes) else _text_of(part).encode())
+            _feed(digest, part if isinstance(part, bytes) else _text_of(name, part).encode())
     return digest.hexdigest()
 
 
-def _text_of(value: Any) -> str:
-    """Return a value as JSON; a number that nobody knows, as Lyra's clips have some, as NaN."""
-    return "NaN" if value != value else canonical_json(value)
+def _text_of(name: str, value: Any) -> str:
+    """Return a value as JSON; a movement that nobody knows, as of Lyra's clips, as NaN."""
+    if name == MAY_BE_UNKNOWN and value != value:
+        return "NaN"
+    return canonical_json(value)
 
 
 def _feed(digest: Any, data: bytes) -> None:
