@@ -15,6 +15,7 @@ from stages.options import (
     DeviceOption,
     ExecutorOption,
     JsonOption,
+    MaxFramesOption,
     OffloadOption,
     ParamsOption,
     RayAddressOption,
@@ -90,6 +91,7 @@ def annotate(
         Path | None,
         typer.Option(help="Where clips of INPUTs go; not given: outputs/annotated."),
     ] = None,
+    max_frames: MaxFramesOption = None,
     json_output: JsonOption = False,
     executor: ExecutorOption = "local",
     workers: AnnotateWorkersOption = None,
@@ -109,13 +111,17 @@ def annotate(
     if not inputs:
         if output is not None:
             raise typer.BadParameter("--output is for clips of INPUTs, and none is given")
+        if max_frames is not None:
+            raise typer.BadParameter("--max-frames is for INPUTs; params.yaml has it for sources")
         run_stage("annotate", params, json_output, **options)
         return
 
     def work(progress: Any) -> Any:
         from stages.verbs.annotate_inputs import run_annotate_inputs
 
-        return run_annotate_inputs(params, inputs, output=output, progress=progress, **options)
+        return run_annotate_inputs(
+            params, inputs, output=output, max_frames=max_frames, progress=progress, **options
+        )
 
     _guarded(work, json_output)
 

@@ -153,3 +153,14 @@ def number_of_views(sample: str) -> int | None:
             f"{sample!r} is no number of views", where="--sample", fix="give a number, or all"
         )
     return int(sample)
+
+
+MaxFramesOption = Annotated[
+    int | None,
+    typer.Option(
+        "--max-frames",
+        help="Frames taken of every video, from its first on; not given: all.",
+        min=2,
+        show_default=False,
+    ),
+]

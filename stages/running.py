@@ -28,13 +28,14 @@ def guarded(work: Callable[[Any], Any], json_output: bool) -> None:
     """Do the work and show its summary, or the error that the user can mend."""
     from lyra_data.engine.progress import silent
     from stages.machine import machine_error
-    from stages.progress import RichProgress
+    from stages.progress import LineProgress, RichProgress
     from stages.terminal import terminal
 
     console = terminal(stderr=True)
     # Of processes that train together the first one speaks; each of them tells its own errors.
     speaks = os.environ.get("RANK", "0") == "0"
-    progress = RichProgress(console) if speaks and not json_output else silent
+    shown = RichProgress(console) if console.is_terminal else LineProgress(console)
+    progress = shown if speaks and not json_output else silent
     if not json_output:
         _show_annotators(console)
     try:

@@ -64,6 +64,31 @@ def source_params_of_each(paths: Sequence[Path]) -> dict[Path, list[dict[str, An
     return each
 
 
+def taking_at_most(
+    sources: Sequence[dict[str, Any]], max_frames: int | None
+) -> list[dict[str, Any]]:
+    """Return params of sources of which no video takes more frames.
+
+    Args:
+        max_frames: None: as the sources have it.
+
+    Raises:
+        InputError: a number is given, and none of the sources is a video.
+    """
+    if max_frames is None:
+        return list(sources)
+    if not any("max_frames" in source for source in sources):
+        raise InputError(
+            "none of the inputs is a video or a folder of frames",
+            where=f"--max-frames {max_frames}",
+            fix="leave the option out",
+        )
+    return [
+        {**source, "max_frames": max_frames} if "max_frames" in source else source
+        for source in sources
+    ]
+
+
 def source_params_of(path: Path) -> list[dict[str, Any]]:
     """Return params of the sources that read `path`, as they stand in params.yaml.
 

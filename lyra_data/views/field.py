@@ -8,20 +8,37 @@ from typing import Any, Literal, TypeAlias
 
 import pyarrow as pa
 
+from lyra_data.media.images import MAX_PIXELS
 from lyra_data.scene.view import View
 
 Row: TypeAlias = dict[str, Any]
 """One view: name of a column or field -> its value, as stored or decoded."""
 
+MAX_VIEW_PIXELS = 2**31
+"""Pixels of all frames of a view; 121 of 704x1280 are a twentieth of it."""
+
 
 @dataclass(frozen=True)
 class RowShape:
-    """Sizes that decoding the other columns of a row needs; height and width in pixels."""
+    """Sizes that decoding the other columns of a row needs; height and width in pixels.
+
+    Raises:
+        ValueError: a frame has more than MAX_PIXELS, or all of them more than MAX_VIEW_PIXELS:
+            decoders make room by these numbers, which anybody may have written.
+    """
 
     num_frames: int
     height: int
     width: int
     latent_shape: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        sizes = (self.num_frames, self.height, self.width)
+        pixels = self.height * self.width
+        if min(sizes) < 0 or pixels > MAX_PIXELS or pixels * self.num_frames > MAX_VIEW_PIXELS:
+            raise ValueError(
+                f"{self.num_frames} frames of {self.height}x{self.width}: no view is so large"
+            )
 
 
 BlobKindName: TypeAlias = Literal["video", "depth", "mask", "array"]

@@ -100,9 +100,12 @@ def read_view(path: Path) -> View:
     """Read the view in a file.
 
     Raises:
-        CorruptDataError: as `read_row`.
+        CorruptDataError: as `read_row`; or it states sizes that its values do not have, or that no
+            view has.
     """
-    return view_from_row(read_row(path))
+    row = read_row(path)
+    with _refusing_damage(path):
+        return view_from_row(row)
 
 
 def read_row(path: Path) -> Row:

@@ -17,7 +17,7 @@ from lyra_data.engine.atomic import partial_folder, publish_folder
 from lyra_data.engine.errors import InputError
 from lyra_data.engine.executors.base import Crew
 from lyra_data.engine.progress import Progress, silent
-from lyra_data.sources.detection import source_params_of_all
+from lyra_data.sources.detection import source_params_of_all, taking_at_most
 from stages.params import load_yaml
 from stages.presets import PICTURES_PRESET, VIDEO_PRESET, preset_file
 from stages.summary import Summary, counted
@@ -34,6 +34,7 @@ def run_annotate_inputs(
     inputs: Sequence[Path],
     *,
     output: Path | None = None,
+    max_frames: int | None = None,
     progress: Progress = silent,
     **crew: Any,
 ) -> Summary:
@@ -49,10 +50,12 @@ def run_annotate_inputs(
     Args:
         output: folder that every clip is put into under its scene's name; None: outputs/annotated
             beside params.yaml.
+        max_frames: most frames of every video; None: all of them.
         crew: fields of Crew, as `run_annotate` takes them.
     """
     workspace = Workspace(params_file.resolve().parent)
-    sources = source_params_of_all([path.absolute() for path in inputs])
+    found = source_params_of_all([path.absolute() for path in inputs])
+    sources = taking_at_most(found, max_frames)
     preset = PICTURES_PRESET if only_pictures(sources) else VIDEO_PRESET
     has_params = params_file != DEFAULT_PARAMS or params_file.exists()
     values = load_yaml(params_file if has_params else preset_file(preset)).get("annotate") or {}

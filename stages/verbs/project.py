@@ -26,7 +26,7 @@ from lyra_data.engine.errors import InputError, ParamsError
 from lyra_data.engine.locks import held_lock
 from lyra_data.engine.progress import Progress, silent
 from lyra_data.models.depth.at_hand import SMALLEST
-from lyra_data.sources.detection import source_params_of_each
+from lyra_data.sources.detection import source_params_of_each, taking_at_most
 from stages.presets import DEMO, PICTURES_PRESET, PROJECT_FILES, VIDEO_PRESET, preset_file
 from stages.running import run_timed
 from stages.summary import Summary, counted
@@ -48,6 +48,7 @@ def init_project(
     preset: str | None = None,
     needs_models: bool = False,
     size: tuple[int, int] | None = None,
+    max_frames: int | None = None,
 ) -> Summary:
     """Make a project: the preset's params.yaml with these inputs as sources, dvc.yaml, inputs/.
 
@@ -59,6 +60,7 @@ def init_project(
         preset: None: `photo` for pictures alone, `video` for other inputs, `demo` for none.
         needs_models: refuse pictures without depth where no depth model is at hand.
         size: height and width of annotated frames; None: as the preset has it.
+        max_frames: most frames of every video; None: all of them.
 
     Raises:
         InputError: the folder is not empty, or an input is missing or of no known kind.
@@ -68,6 +70,7 @@ def init_project(
         raise _not_empty(folder)
     each = source_params_of_each([path.absolute() for path in inputs])
     sources = [source for found in each.values() for source in found]
+    limited = iter(taking_at_most(sources, max_frames))
     preset = preset or _preset_for(sources)
     text = preset_file(preset).read_text(encoding="utf-8")
     text, notes = _with_depth_model(text, sources, folder, needs_models=needs_models)
@@ -76,7 +79,7 @@ def init_project(
         local: list[dict[str, Any]] = []
         origins = {}
         for path, found in each.items():
-            local += [_with_local_path(source, path) for source in found]
+            local += [_with_local_path(next(limited), path) for _ in found]
             for file in with_files_beside([path]):
                 _bring_in(file, made / INPUTS)
                 origins[_name_of(file)] = file

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lyra_data.engine.errors import InputError
+from stages.params import load_yaml
 from stages.verbs.project import init_project, is_free
 from stages.verbs.project_record import read_record
 
@@ -28,6 +29,7 @@ def made_project(
     preset: str | None,
     *,
     size: Callable[[], tuple[int, int]] | None = None,
+    max_frames: int | None = None,
 ) -> Path:
     """Return the folder of the project that was made of these inputs; it is made where none was.
 
@@ -37,6 +39,8 @@ def made_project(
         preset: the one asked for; None: that of the project, or of a new one, as `init_project`
             chooses.
         size: gives height and width of a new project's frames; None: as the preset has it.
+        max_frames: most frames of every video of a new project; a project that is there has to be
+            of as many. None: all of them, or as the project has it.
 
     Raises:
         InputError: neither a folder nor inputs are given; the folder's project was made of
@@ -66,9 +70,29 @@ def made_project(
             )
     if inputs and not _is_project(folder):
         init_project(
-            folder, inputs, preset=preset, needs_models=True, size=size() if size else None
+            folder,
+            inputs,
+            preset=preset,
+            needs_models=True,
+            size=size() if size else None,
+            max_frames=max_frames,
         )
+    elif max_frames is not None:
+        _require_frames(folder, max_frames)
     return folder
+
+
+def _require_frames(folder: Path, max_frames: int) -> None:
+    """Raise InputError where the videos of a project are read to another length."""
+    sources = load_yaml(folder / "params.yaml")["annotate"]["sources"]
+    lengths = {source["max_frames"] for source in sources if "max_frames" in source}
+    if lengths != {max_frames}:
+        taken = ", ".join("all" if one is None else str(one) for one in lengths) or "no"
+        raise InputError(
+            f"this project takes {taken} frames of its videos, not {max_frames}",
+            where=str(folder),
+            fix="give another --project, or change max_frames in its params.yaml",
+        )
 
 
 def project_name(path: Path) -> str:

@@ -7,7 +7,14 @@ from typing import Annotated, Any
 
 import typer
 
-from stages.options import DeviceOption, JsonOption, OffloadOption, PresetOption, WorkersOption
+from stages.options import (
+    DeviceOption,
+    JsonOption,
+    MaxFramesOption,
+    OffloadOption,
+    PresetOption,
+    WorkersOption,
+)
 from stages.running import guarded
 
 
@@ -22,6 +29,7 @@ def init(
         ),
     ] = None,
     preset: PresetOption = None,
+    max_frames: MaxFramesOption = None,
     json_output: JsonOption = False,
 ) -> None:
     """Make a project: a preset's params.yaml and dvc.yaml around inputs of your own.
@@ -36,7 +44,7 @@ def init(
     def work(_: Any) -> Any:
         from stages.verbs.project import init_project
 
-        return init_project(folder, inputs or [], preset=preset)
+        return init_project(folder, inputs or [], preset=preset, max_frames=max_frames)
 
     guarded(work, json_output)
 
@@ -58,6 +66,7 @@ def run(
         ),
     ] = None,
     preset: PresetOption = None,
+    max_frames: MaxFramesOption = None,
     json_output: JsonOption = False,
     workers: WorkersOption = None,
     device: DeviceOption = None,
@@ -75,7 +84,7 @@ def run(
         from stages.verbs.project import run_project
         from stages.verbs.project_choice import made_project
 
-        folder = made_project(project, inputs or [], preset)
+        folder = made_project(project, inputs or [], preset, max_frames=max_frames)
         options = {"workers": workers, "device": device, "offload": offload}
         return run_project(folder, progress=progress, **options)
 

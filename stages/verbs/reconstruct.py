@@ -7,7 +7,14 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from stages.options import DeviceOption, JsonOption, OffloadOption, ParamsOption, WorkersOption
+from stages.options import (
+    DeviceOption,
+    JsonOption,
+    MaxFramesOption,
+    OffloadOption,
+    ParamsOption,
+    WorkersOption,
+)
 from stages.running import guarded, run_timed
 
 OF_INPUTS = "Of INPUTs alone; without, params.yaml says it"
@@ -83,6 +90,7 @@ def reconstruct(
             rich_help_panel=OF_INPUTS,
         ),
     ] = None,
+    max_frames: MaxFramesOption = None,
     render_path: Annotated[
         str | None,
         typer.Option(
@@ -156,12 +164,12 @@ def reconstruct(
 
     def work(progress: Any) -> Any:
         if not inputs and prompt is None:
-            of_inputs = (output, steps, pixels, render_path, project, max_memory, dry_run or None)
-            if any(value is not None for value in (*changes.values(), *of_inputs)):
+            of_inputs = (output, steps, pixels, max_frames, render_path, project, max_memory)
+            if dry_run or any(value is not None for value in (*changes.values(), *of_inputs)):
                 raise typer.BadParameter(
-                    "--output, --method, --weights, --refine, --steps, --pixels, --render-path, "
-                    "--project, --max-memory and --dry-run are of INPUTs; of the project here, "
-                    "params.yaml says them in section reconstruct"
+                    "--output, --method, --weights, --refine, --steps, --pixels, --max-frames, "
+                    "--render-path, --project, --max-memory and --dry-run are of INPUTs; of the "
+                    "project here, params.yaml says them"
                 )
             return run_timed("reconstruct", params, device=device, progress=progress)
 
@@ -175,6 +183,7 @@ def reconstruct(
             steps=steps,
             pixels=pixels,
             render_path=render_path,
+            max_frames=max_frames,
             preset=preset,
             project=project,
             dry_run=dry_run,

@@ -36,6 +36,7 @@ class Request:
         changes: keys of section reconstruct that get other values.
         steps: of fitting; None: as the preset has it.
         pixels: of a scene's pictures, about; None: as suits the input.
+        max_frames: most frames of every video; None: all of them.
         render_path: the camera's way; None: as the preset has it.
         project: its folder; None: below runs/.
         dry_run: say what would be done, and do nothing more than make the project.
@@ -49,6 +50,7 @@ class Request:
     steps: int | None
     pixels: int | None
     render_path: str | None
+    max_frames: int | None
     preset: str
     project: Path | None
     dry_run: bool
@@ -74,6 +76,7 @@ def reconstruct_inputs(request: Request, *, progress: Progress = silent, **optio
         folder=request.project,
         preset=request.preset,
         pixels=request.pixels,
+        max_frames=request.max_frames,
     )
     workspace = Workspace(project.folder.resolve())
     changes = _changes(request, project)

@@ -73,6 +73,7 @@ def project_of(
     folder: Path | None,
     preset: str,
     pixels: int | None,
+    max_frames: int | None = None,
 ) -> SceneProject:
     """Return the project of some inputs; it is made where there is none.
 
@@ -111,7 +112,8 @@ def project_of(
         source = source_params_of(paths[0].absolute())[0]
         return scene_size(source, pixels, Path())
 
-    return SceneProject(made_project(folder, paths, preset, size=size), GENERATING)
+    made = made_project(folder, paths, preset, size=size, max_frames=max_frames)
+    return SceneProject(made, GENERATING)
 
 
 def text_of(preset: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
+from PIL import Image
 from typer.testing import CliRunner
 
 from lyra_data.clips.store import read_clip
@@ -143,6 +144,25 @@ def test_a_project_holds_its_inputs_and_a_whole_pipeline(tmp_path: Path) -> None
     assert comments == [
         "# The code is not among the dependencies: after an upgrade, `dvc repro --force`."
     ]
+
+
+def test_a_project_takes_no_more_frames_of_its_videos_than_it_was_told(tmp_path: Path) -> None:
+    write_source(tmp_path / "one")
+    frames = tmp_path / "film"
+    frames.mkdir()
+    for index in range(4):
+        Image.new("RGB", (48, 32), (index, 0, 0)).save(frames / f"{index}.png")
+    folder = tmp_path / "project"
+    inputs = [tmp_path / "one", frames]
+    made_project(folder, inputs, "video", max_frames=3)
+    params = yaml.safe_load((folder / "params.yaml").read_text())
+    assert [source.get("max_frames") for source in params["annotate"]["sources"]] == [None, 3]
+    assert made_project(folder, inputs, None, max_frames=3) == folder
+    with pytest.raises(InputError, match="takes 3 frames of its videos, not 2"):
+        made_project(folder, inputs, None, max_frames=2)
+    with pytest.raises(InputError, match="none of the inputs is a video"):
+        init_project(tmp_path / "other", inputs[:1], max_frames=3)
+    assert not (tmp_path / "other").exists()
 
 
 def test_a_project_without_inputs_is_the_demo(tmp_path: Path) -> None:

@@ -63,6 +63,7 @@ def request(*inputs: str | Path, **changes: Any) -> Request:
         "steps": 2,
         "pixels": HEIGHT * WIDTH,
         "render_path": None,
+        "max_frames": None,
         "preset": "scene",
         "project": None,
         "dry_run": False,
@@ -243,6 +244,7 @@ def test_a_dry_run_tells_stages_and_memory_and_makes_no_scene(
         (("house",), {"changes": {"method": "decoder", "weights": "no"}}, "no such folder"),
         (("house",), {"changes": {"method": "decoder"}}, "needs weights"),
         (("house",), {"max_bytes": 2**20}, "at the least"),
+        (("house",), {"max_frames": 5}, "none of the inputs is a video"),
         (("house",), {"output": Path("house")}, "did not write"),
     ],
 )

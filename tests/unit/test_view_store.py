@@ -19,12 +19,14 @@ import torch
 from lyra_data.engine.errors import CorruptDataError, StageOrderError, StorageError
 from lyra_data.scene.view import View
 from lyra_data.views import store as view_store
+from lyra_data.views.fields import row_from_view
 from lyra_data.views.store import (
     read_columns,
     read_row,
     read_view,
     view_files,
     view_path,
+    write_row,
     write_view,
 )
 from tests.children import succeeds_in_fresh_process
@@ -174,3 +176,17 @@ def _write_under_a_limit(path: Path) -> None:
 def test_a_file_that_may_not_grow_is_a_storage_error(path: Path) -> None:
     assert succeeds_in_fresh_process(_write_under_a_limit, path)
     assert list(path.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("height", 100_000), ("width", 10**9), ("num_frames", 10**9), ("height", -1)],
+)
+def test_sizes_that_no_view_has_are_refused_before_room_is_made_for_them(
+    tmp_path: Path, name: str, value: int
+) -> None:
+    """The file is sound and has the hash of its content: whoever wrote it wrote that."""
+    path = tmp_path / "000_right.parquet"
+    write_row(path, {**row_from_view(make_view()), name: value})
+    with pytest.raises(CorruptDataError, match=r"no view is so large|not 100000x24"):
+        read_view(path)

@@ -93,7 +93,7 @@ class ScenePlan:
                     self._files.counts.add_blob(name, len(blobs[key].parts))
                 is_last = row_number == last[view_index]
                 values[name] = decoded.pop(key) if is_last else decoded[key].clone()
-            yield values, _shape_of(row)
+            yield values, _shape_of(row, self._entry.scene_id)
 
     def _in_latent_space(self, values: Tensor, view_index: int, name: str) -> Tensor:
         space = self._files.latent_space
@@ -140,7 +140,7 @@ class ScenePlan:
             value = row[name]
             if field.per_frame and frames is not None:
                 value = [value[frame] for frame in frames]
-            value = field.decode(value, _shape_of(row))
+            value = field.decode(value, _shape_of(row, self._entry.scene_id))
             if name == "provenance":
                 _check_codec(value, self._files.manifest.codec)
                 if (space := self._files.latent_space) is not None:
@@ -151,10 +151,17 @@ class ScenePlan:
         return value
 
 
-def _shape_of(row: Mapping[str, Any]) -> RowShape:
+def _shape_of(row: Mapping[str, Any], scene_id: str) -> RowShape:
     """Return the sizes of a row; they are read with the columns of `preview`, and unused without
-    them."""
-    return RowShape(*(row.get(name, 0) for name in _SIZES), latent_shape=())
+    them.
+
+    Raises:
+        CorruptDataError: no view has them.
+    """
+    try:
+        return RowShape(*(row.get(name, 0) for name in _SIZES), latent_shape=())
+    except ValueError as error:
+        raise CorruptDataError(str(error), where=f"scene {scene_id}", fix=RESTORE) from None
 
 
 def _check_codec(provenance: Mapping[str, str], codec: Codec) -> None:
