@@ -1,4 +1,4 @@
-"""Usage: a command line that cannot be understood, as one JSON object where --json is asked for."""
+"""Usage: help without types of flags, and a command line that cannot be understood as JSON."""
 
 from __future__ import annotations
 
@@ -28,6 +28,17 @@ class JsonErrors(TyperGroup):
         context.meta[__name__] = as_json
         return context
 
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the options before the verb."""
+        return _without_types_of_flags(super().get_params(ctx))
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a verb, or a group of verbs."""
+        command = super().get_command(ctx, cmd_name)
+        for one in [] if command is None else [command, *getattr(command, "commands", {}).values()]:
+            _without_types_of_flags(one.get_params(ctx))
+        return command
+
     def invoke(self, ctx: Any) -> Any:
         """Read the verb's options, and run it."""
         try:
@@ -35,6 +46,14 @@ class JsonErrors(TyperGroup):
         except USAGE_ERROR as error:
             _print(error, ctx.meta[__name__])
             raise
+
+
+def _without_types_of_flags(params: list[Any]) -> list[Any]:
+    """Return options of which help shows no type where they take no value."""
+    for param in params:
+        if getattr(param, "is_flag", False) and param.metavar is None:
+            param.metavar = ""
+    return params
 
 
 def _print(error: Any, as_json: bool) -> None:

@@ -170,7 +170,7 @@ def _paint(
         try:
             source.paint()
         except InputError as error:
-            log.warning("scene %s failed: %s", source.scene_id, error)
+            log.info("scene %s failed: %s", source.scene_id, error)  # told at the end, with its fix
             failed[source.scene_id] = Failure.of(source.scene_id, error)
         progress.advance(note=source.scene_id)
     painter.release()

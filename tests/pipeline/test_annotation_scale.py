@@ -131,6 +131,7 @@ def serve_killed_where(is_time: Any, *arguments: Any) -> None:
     worker_process.serve(*arguments)
 
 
+@pytest.mark.slow
 def test_a_scene_whose_worker_is_killed_is_annotated_by_another(
     project: Project, finished: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,6 +143,7 @@ def test_a_scene_whose_worker_is_killed_is_annotated_by_another(
     assert results(project) == results(finished)
 
 
+@pytest.mark.slow
 def test_a_scene_that_kills_its_workers_fails_with_the_reason_and_the_others_are_kept(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

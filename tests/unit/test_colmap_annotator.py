@@ -125,6 +125,7 @@ def test_the_first_camera_is_the_world_and_its_points_lie_around_depth_one(
     assert still_clip.depth_scale == "up_to_scale"
 
 
+@pytest.mark.slow
 def test_a_moving_ball_does_not_spoil_poses_and_its_depth_is_hardly_ever_wrong(
     moving_clip: Clip, moving: Seen, cameras: Cameras
 ) -> None:
@@ -159,6 +160,7 @@ def test_given_cameras_stay_and_depth_has_their_unit(still: Seen, cameras: Camer
     assert clip.source["poses"].startswith("given")
 
 
+@pytest.mark.slow
 def test_the_same_frames_give_the_same_bytes() -> None:
     cameras = walking_cameras(6, height=128, width=176)
     material = material_of(STILL_SET.seen(cameras, times(6)))
@@ -224,6 +226,7 @@ def test_points_seen_under_too_small_an_angle_are_no_depth(
     assert caught.value.where == "film.mp4" and "vipe" in str(caught.value.fix)
 
 
+@pytest.mark.slow
 def test_frames_of_another_shot_are_named(still: Seen) -> None:
     noise = torch.randint(0, 256, (2, 3, HEIGHT, WIDTH), generator=torch.Generator().manual_seed(0))
     frames = torch.cat([still.frames[::2], noise.to(torch.uint8)])

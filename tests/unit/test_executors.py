@@ -110,6 +110,7 @@ def test_a_job_whose_worker_is_killed_is_tried_once_more_when_all_others_are_don
     assert generate(tmp_path, Crew(), maker).failures == []
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("warm_workers")
 def test_a_job_that_kills_its_workers_is_recorded_with_attempts_and_given_up_after_three(tmp_path):
     killer = StubMaker(tmp_path / "log", {"b/left": "die"})
@@ -191,6 +192,7 @@ def test_what_breaks_a_gpu_is_told_from_what_it_refuses():
     assert not worker.stops_the_run(RuntimeError("CUDA error: an illegal memory access"))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("warm_workers")
 def test_a_scene_whose_worker_died_while_it_was_assembled_is_assembled_by_another(
     tmp_path, monkeypatch
@@ -235,6 +237,7 @@ class NotThere:
         return (__import__, ("a_package_that_is_not_there",))
 
 
+@pytest.mark.slow
 def test_a_worker_that_cannot_start_is_told_and_not_started_forever(tmp_path, capfd):
     setup = GenerationSetup(stub_params(), tmp_path, tmp_path, maker=NotThere())  # type: ignore[arg-type]
     with (
@@ -345,6 +348,7 @@ def test_actors_give_the_bytes_of_one_worker_and_a_dead_one_loses_its_job_alone(
         generate(tmp_path / "dead", Crew(executor="ray", workers=3, ray_address=cluster))
 
 
+@pytest.mark.slow
 def test_scenes_are_annotated_by_actors_to_the_bytes_of_one_process(tmp_path, cluster):
     project = Project(tmp_path / "project")
     write_source(project.root / "inputs" / "other")

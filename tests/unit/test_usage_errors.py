@@ -39,3 +39,10 @@ def test_a_usage_error_is_an_object_under_json_and_in_words_besides(line, what, 
 
 def test_numbers_have_their_nouns():
     assert [counted(n, "scene") for n in (0, 1, 2000)] == ["0 scenes", "1 scene", "2,000 scenes"]
+
+
+@pytest.mark.parametrize("words", [[], ["run"], ["view"], ["weights"], ["weights", "pull"]])
+def test_help_shows_no_type_of_an_option_that_takes_no_value(words: list[str]) -> None:
+    shown = CliRunner().invoke(app, [*words, "--help"]).stdout
+    assert "--help" in shown
+    assert "<bool>" not in shown

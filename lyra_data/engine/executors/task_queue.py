@@ -113,9 +113,11 @@ class TaskQueue:
         results.failures[task.number] = failure
         may_do_well = self.failed is None or self.retry_failed or is_tried_again(failure)
         comes_again = outcome.state == "lost" and is_first and may_do_well
-        if outcome.state != "failed_before":
-            what = "is tried again" if comes_again else "failed"
-            log.warning("%s %s %s: %s", self.noun, task.name, what, failure.reason)
+        if comes_again:
+            log.warning("%s %s is tried again: %s", self.noun, task.name, failure.reason)
+        elif outcome.state != "failed_before":
+            # The bar counts it, and the end of the run tells it with its fix.
+            log.info("%s %s failed: %s", self.noun, task.name, failure.reason)
         return comes_again
 
     def _recorded(self, task: Task, outcome: Outcome) -> Failure | None:
