@@ -120,6 +120,7 @@ def test_workers_on_a_disk_without_space_end_the_run_with_one_message(project: P
     assert run_generate(project.params_file).facts["made"] == 4
 
 
+@pytest.mark.slow
 def test_dvc_s_cache_and_its_checkout_leave_the_scratch_store_whole(
     project: Project, finished: Project
 ) -> None:

@@ -107,6 +107,7 @@ def test_moments_change_what_a_dynamic_decoder_reads_and_nothing_of_a_still_one(
     assert still.inputs_at(whole_scene(still), None).time_latents is None
 
 
+@pytest.mark.slow
 def test_a_dynamic_decoder_learns_what_the_scene_looks_like_at_each_moment(
     dataset: SceneDataset, tmp_path: Path
 ) -> None:

@@ -122,6 +122,7 @@ def test_a_state_of_another_dataset_or_seed_is_refused(dataset) -> None:
         SceneSampler(dataset, seed=5).load_state_dict({**state, "manifest": "x"})
 
 
+@pytest.mark.slow
 def test_a_thousand_samples_leak_neither_memory_nor_files(dataset) -> None:
     samples = SceneSamples(dataset, draw_frames, seed=5)
     draws = list(SceneSampler(dataset, seed=5))

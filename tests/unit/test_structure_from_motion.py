@@ -114,6 +114,7 @@ def test_frames_three_to_a_keyframe_are_solved() -> None:
     assert scene.by_mapper.tolist() == [True, False] * 4 + [True]
 
 
+@pytest.mark.slow
 def test_frames_between_keyframes_are_posed_from_their_own_pictures() -> None:
     """A camera that jerks sideways in one frame: interpolation could not know."""
     cameras = walking_cameras(9)
