@@ -9,6 +9,7 @@ import pytest
 from lyra_data.annotation.dense_stereo.agreement_kernels import count_agreeing
 from lyra_data.annotation.dense_stereo.depth_of_frames import DenseSettings, dense_depth, specks_in
 from lyra_data.annotation.dense_stereo.patch_match import Seeds
+from lyra_data.annotation.dense_stereo.patch_match_kernels import _cost_in
 from lyra_data.annotation.dense_stereo.views import StereoViews
 from tests.textured_scene import STILL_SET, walking_cameras
 
@@ -124,3 +125,26 @@ def test_small_islands_of_depth_are_specks_and_slopes_are_not() -> None:
     found = specks_in(depth)
     assert found[10, 10] and found[20:24, 10:12].all()
     assert int(found.sum()) == 9
+
+
+def test_a_window_at_the_very_edge_of_a_picture_reads_nothing_beyond_it() -> None:
+    """Its samples are added up in another order than its reach: rounding must not take one out."""
+    height, width = 480, 64
+    draws = np.random.default_rng(0)
+    inside = draws.uniform(0, 255, (height, width)).astype(np.float32)
+    pictures = []
+    for beyond in (np.nan, 7.0):
+        framed = np.full((height + 2, width + 2), beyond, np.float32)
+        framed[:height, :width] = inside
+        pictures.append(framed[:height, :width])
+    turn = np.zeros((3, 3), np.float32)
+    turn[0, 2], turn[2, 2] = width / 2, 1
+    shift, window = np.array([0, 1, 0], np.float32), np.ones(25, np.float32)
+    for _ in range(2_000):
+        across, down = draws.uniform(-3, 3, 2).astype(np.float32)
+        reach = np.float32(2) * (abs(across) + abs(down))
+        last = np.nextafter(np.float32(height - 1) - reach, np.float32(0))
+        turn[1, 2] = last + np.float32(0.5)
+        fixed = (turn, shift, 1, 0, 0, np.float32(0), across, down, window)
+        one, other = (_cost_in(picture, *fixed) for picture in pictures)
+        assert one == other, (across, down)

@@ -26,6 +26,11 @@ WORST = np.float32(1.0)
 LEAST_CONTRAST = np.float32(1.5)
 """Standard deviation in grey levels below which a window tells nothing."""
 
+EDGE = np.float32(0.01)
+"""Pixels that a window stays away from a picture's last row and column. Its samples are added up in
+another order than its reach, and rounding would take one in a hundred thousand beyond them: outside
+the array, where memory may end."""
+
 INVERSE_DEPTH, GROWTH_X, GROWTH_Y = range(3)
 """Rows of `planes`."""
 
@@ -187,8 +192,8 @@ def _cost_in(other, turn, shift, stride, x, y, w, wx, wy, window):
     if not (
         column - reach_column >= 0
         and row - reach_row >= 0
-        and column + reach_column < np.float32(width - 1)
-        and row + reach_row < np.float32(height - 1)
+        and column + reach_column < np.float32(width - 1) - EDGE
+        and row + reach_row < np.float32(height - 1) - EDGE
     ):
         return WORST
     total, square, product = np.float32(0.0), np.float32(0.0), np.float32(0.0)
