@@ -32,7 +32,7 @@ from lyra_model.gaussians import Gaussians
 from lyra_model.rendering.base import RenderingParams
 
 READ_FRAMES = 17
-"""Of every view; the demo keeps its last eight back."""
+"""Frames of every view that are read; the demo keeps its last eight back."""
 
 RENDERING = RenderingParams(
     near=0.1,

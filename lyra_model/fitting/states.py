@@ -10,11 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lyra_data.engine.atomic import write_atomically
 from lyra_data.engine.errors import CorruptDataError
-from lyra_data.engine.foreign_files import file_at_fault, require_regular_file
-from lyra_data.engine.hashing import sha256_of_bytes
+from lyra_data.engine.foreign_files import file_at_fault
 from lyra_data.engine.pickles import refuse_endless_checkpoint
+from lyra_data.engine.sealed_files import read_sealed, write_sealed
 
 STATE_FILE = "fit_state.pt"
 
@@ -48,9 +47,7 @@ def save_state(state: FitState, folder: Path) -> None:
     """
     buffer = io.BytesIO()  # torch reports a full disk as a RuntimeError; Python's write does not
     torch.save(vars(state), buffer)
-    content = buffer.getvalue()
-    with write_atomically(folder / STATE_FILE) as temporary:
-        temporary.write_bytes(sha256_of_bytes(content).encode() + content)
+    write_sealed(folder / STATE_FILE, buffer.getvalue())
 
 
 def load_state(folder: Path) -> FitState | None:
@@ -62,17 +59,8 @@ def load_state(folder: Path) -> FitState | None:
     path = folder / STATE_FILE
     if not path.exists():
         return None
-    require_regular_file(path, CorruptDataError)
-    data = path.read_bytes()
-    digest, content = data[:64], data[64:]
     fix = "delete this file, or move it away: the fit then begins anew"
-    if sha256_of_bytes(content).encode() != digest:
-        raise CorruptDataError(
-            f"the state of the fit has {len(data)} bytes that are not those it was written with: "
-            "it was cut or altered",
-            where=str(path),
-            fix=fix,
-        )
+    content = read_sealed(path, kind="state of the fit", fix=fix)
     with file_at_fault(path, kind="state of a fit", fix=fix, error=CorruptDataError):
         refuse_endless_checkpoint(io.BytesIO(content))
         return FitState(**torch.load(io.BytesIO(content), weights_only=True, map_location="cpu"))

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from lyra_data.camera_paths.rendering import render_path
 from lyra_data.engine.errors import StageOrderError
 from lyra_data.engine.placement import Placement
 from lyra_data.generation.params import GenerateParams
@@ -14,6 +15,7 @@ from lyra_data.models.codecs import CODECS
 from lyra_data.models.codecs.base import LatentCodec
 from lyra_data.models.codecs.latent_spaces import COSMOS
 from lyra_data.models.places import find_weights
+from lyra_data.scene.cameras import Cameras
 from lyra_model.phases.phase_params import is_external, require_phase
 from lyra_model.phases.train_params import TrainParams
 from lyra_model.phases.trained_decoder import TrainedDecoder, load_decoder
@@ -42,12 +44,13 @@ def create_reconstructor(
         models: folder of the project's trained phases.
 
     Raises:
+        InputError: as `check_video`; there is no such folder of weights.
         StageOrderError: the phase whose weights are to be read is not trained.
         ParamsError: there is no such phase, or the codec's weights are not there.
-        InputError: there is no such folder of weights.
         CorruptDataError: a file of theirs is cut or altered.
     """
     device, root = torch.device(placement.device), placement.root
+    check_video(params, root)
     if params.method != "decoder":
         return Reconstructor(params, train.rendering, seed, device, root=root), {}
     assert params.weights is not None, "checked with the params"
@@ -57,6 +60,28 @@ def create_reconstructor(
     rendering = decoder.rendering or train.rendering
     identity = {"decoder": decoder.weights_sha256, "codec": codec.fingerprint}
     return Reconstructor(params, rendering, seed, device, decoder, codec, root), identity
+
+
+def check_video(params: ReconstructParams, root: Path) -> None:
+    """Read the file of a camera path, and see that an amplitude suits its path, before any work.
+
+    Args:
+        root: the folder that relative paths start from.
+
+    Raises:
+        InputError: there is no such path, its file cannot be read, or the amplitude is impossible.
+    """
+    video = params.video
+    somewhere = Cameras(torch.eye(4)[None], torch.tensor([[16.0, 16.0, 8.0, 8.0]]), 16, 16)
+    render_path(
+        video.path_from(root),
+        somewhere,
+        centre_depth=1.0,
+        num_frames=2,
+        fps=video.fps,
+        amplitude=video.amplitude,
+        scale=video.scale,
+    )
 
 
 def _codec_of(

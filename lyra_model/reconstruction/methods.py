@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from einops import rearrange
 
-from lyra_data.camera_paths.built_in import BUILT_IN_PATHS
 from lyra_data.engine.errors import InputError
 from lyra_data.engine.progress import Progress
 from lyra_data.models.codecs.base import LatentCodec
@@ -33,7 +32,6 @@ from lyra_model.rendering.base import RenderingParams
 
 INVENTED_BESIDE_MOTION = 0.02
 """Weight of pixels that views of a moving scene invented, beside their weight in a still one."""
-
 
 RELEASED_ORDER = ("clockwise", "left", "right", "up", "zoom_out", "zoom_in")
 """Order in which sample.py gives views to the released decoders: `static_view_indices_fixed` of
@@ -62,8 +60,7 @@ class Reconstructor:
     @property
     def video_path(self) -> str | Path:
         """Return the name of a built-in camera path, or a file of cameras."""
-        path = self.params.video.path
-        return path if path in BUILT_IN_PATHS else self.root / path
+        return self.params.video.path_from(self.root)
 
     def make(
         self,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from lyra_data.camera_paths.built_in import BUILT_IN_PATHS
 from lyra_data.engine.params import Params
 from lyra_model.fitting.params import FitParams
 from lyra_model.fitting.unproject import UnprojectParams
@@ -34,6 +36,16 @@ class VideoParams(Params):
     fps: Annotated[float, Field(gt=0, le=240)]
     amplitude: float | None
     scale: Literal["metres", "centre_depth"]
+
+    def path_from(self, root: Path) -> str | Path:
+        """Return the name of a built-in path as it is, also a misspelt one, or the file's place.
+
+        Args:
+            root: the folder that relative paths start from.
+        """
+        file = root / self.path
+        is_name = self.path in BUILT_IN_PATHS or (not Path(self.path).suffix and not file.exists())
+        return self.path if is_name else file
 
 
 class ReconstructParams(Params):

@@ -34,7 +34,6 @@ DIRECTIONS = {
 }
 """Directions along the source camera's axes."""
 
-
 WAYS = {
     "orbit": ("left", "right", "up", "down"),
     "arc": ("left", "right"),

@@ -83,6 +83,7 @@ def reconstruct_scene(
     write_scene_page(folder / SCENE_PAGE, _page(reconstructor, scene, moments, shots))
     report["run"] = {
         "seconds": round(time.monotonic() - began, 2),
+        "seconds_of_moments": [moment.facts["seconds"] for moment in moments],
         "peak_memory_bytes": peak_memory_bytes(),
     }
     (folder / REPORT).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
@@ -196,7 +197,10 @@ def _report(
         "held_out": _pooled([moment.facts["held_out"] for moment in moments]),
         "real_photos": _real_photos(reconstructor, scene, moments),
         "reach": {name: asdict(one) for name, one in reached.items()},
-        "moments": [moment.facts for moment in moments],
+        "moments": [
+            {name: value for name, value in moment.facts.items() if name != "seconds"}
+            for moment in moments
+        ],
         "settings": {
             "reconstruct": params.model_dump(mode="json"),
             "rendering": reconstructor.rendering.model_dump(mode="json"),

@@ -11,11 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lyra_data.engine.atomic import storage_errors, write_atomically
+from lyra_data.engine.atomic import storage_errors
 from lyra_data.engine.errors import CorruptDataError
-from lyra_data.engine.foreign_files import file_at_fault, require_regular_file
-from lyra_data.engine.hashing import sha256_of_bytes
+from lyra_data.engine.foreign_files import file_at_fault
 from lyra_data.engine.pickles import refuse_endless_checkpoint
+from lyra_data.engine.sealed_files import read_sealed, write_sealed
 
 STATE_NAME = re.compile(r"state_(\d+)\.pt")
 
@@ -106,9 +106,7 @@ def save_state(state: TrainingState, path: Path) -> None:
     """
     buffer = io.BytesIO()  # torch reports a full disk as a RuntimeError; Python's write does not
     torch.save(vars(state), buffer)
-    content = buffer.getvalue()
-    with write_atomically(path) as temporary:
-        temporary.write_bytes(sha256_of_bytes(content).encode() + content)
+    write_sealed(path, buffer.getvalue())
 
 
 def load_state(path: Path, *, without_it: str) -> TrainingState:
@@ -120,17 +118,8 @@ def load_state(path: Path, *, without_it: str) -> TrainingState:
     Raises:
         CorruptDataError: the file is cut or altered.
     """
-    require_regular_file(path, CorruptDataError)
-    data = path.read_bytes()
-    digest, content = data[:64], data[64:]
     fix = f"delete this file, or move it away: the phase then {without_it}"
-    if sha256_of_bytes(content).encode() != digest:
-        raise CorruptDataError(
-            f"the training state has {len(data)} bytes that are not those it was written with: it "
-            "was cut or altered",
-            where=str(path),
-            fix=fix,
-        )
+    content = read_sealed(path, kind="training state", fix=fix)
     with file_at_fault(path, kind="training state", fix=fix, error=CorruptDataError):
         # The hash is no seal: whoever made the file wrote it too.
         refuse_endless_checkpoint(io.BytesIO(content))

@@ -14,6 +14,7 @@ from lyra_data.engine.atomic import folder_atomically, link_or_copy
 from lyra_data.engine.errors import InputError
 from lyra_data.engine.progress import Progress, silent
 from lyra_data.models.places import find_weights
+from lyra_model.reconstruction.assembly import check_video
 from lyra_model.reconstruction.memory_plan import SceneShape, peak_bytes, within
 from lyra_model.reconstruction.params import ReconstructParams
 from lyra_model.reconstruction.reconstruct import REPORT, SCENE_PAGE
@@ -81,6 +82,7 @@ def reconstruct_inputs(request: Request, *, progress: Progress = silent, **optio
     workspace = Workspace(project.folder.resolve())
     changes = _changes(request, project)
     params = ReconstructParams.parse({**project.section, **changes}, where="reconstruct")
+    check_video(params, workspace.root)
     shape = shape_of(project)
     if request.max_bytes is not None:
         params = within(shape, params, request.max_bytes)

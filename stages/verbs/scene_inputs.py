@@ -113,7 +113,22 @@ def project_of(
         return scene_size(source, pixels, Path())
 
     made = made_project(folder, paths, preset, size=size, max_frames=max_frames)
+    if pixels is not None:
+        _require_size(made, size())
     return SceneProject(made, GENERATING)
+
+
+def _require_size(folder: Path, size: tuple[int, int]) -> None:
+    """Raise InputError where a project makes pictures of another size than is asked for."""
+    annotator = load_yaml(folder / "params.yaml")["annotate"]["annotator"]
+    height, width = annotator["height"], annotator["width"]
+    if (height, width) != size:
+        raise InputError(
+            f"this project makes pictures of {width}x{height}, and --pixels asks for "
+            f"{size[1]}x{size[0]}",
+            where=str(folder),
+            fix="give another --project for the other size, or leave --pixels out",
+        )
 
 
 def text_of(preset: str) -> str:

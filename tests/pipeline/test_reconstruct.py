@@ -72,11 +72,11 @@ def request(*inputs: str | Path, **changes: Any) -> Request:
     return Request(**{**values, **changes})
 
 
-def hashes(folder: Path) -> dict[str, str]:
-    """The files of a scene, but for the report, which says how long it took."""
-    return {
-        name: value for name, value in sha256_of_files(folder).items() if "report.json" not in name
-    }
+def hashes(folder: Path) -> dict[str, Any]:
+    """The files of a scene, and its report but for what it says of the run."""
+    report = json.loads((folder / "report.json").read_text())
+    del report["run"]
+    return {**sha256_of_files(folder), "report.json": report}
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +120,7 @@ def test_a_scene_has_all_its_files_and_a_report_of_what_was_measured(finished: P
     assert report["real_photos"] is None
     assert set(report["reach"]) == {"left", "right", "up", "down", "forwards", "backwards"}
     assert report["run"]["peak_memory_bytes"] > 2**20
+    assert len(report["run"]["seconds_of_moments"]) == len(report["moments"]) == 1
     assert len(json.loads((folder / "cameras.json").read_text())["camera_path"]) == 4
 
 
@@ -198,6 +199,21 @@ def test_a_folder_becomes_a_scene_at_the_shape_of_its_picture(
     assert sha256_of_files(tmp_path / "other") == sha256_of_files(tmp_path / "out")
 
 
+def test_a_project_of_another_size_is_not_taken_for_the_one_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_source(tmp_path / "house")
+    inputs = {"prompt": None, "folder": None, "preset": "scene"}
+    made = project_of(("house",), pixels=HEIGHT * WIDTH, **inputs)
+    assert project_of(("house",), pixels=HEIGHT * WIDTH, **inputs) == made
+    assert project_of(("house",), pixels=None, **inputs) == made
+    with pytest.raises(
+        InputError, match=f"pictures of {WIDTH}x{HEIGHT}, and --pixels asks for 16x16"
+    ):
+        project_of(("house",), pixels=256, **inputs)
+
+
 def test_views_that_are_there_are_not_made_again(
     generated: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -245,6 +261,8 @@ def test_a_dry_run_tells_stages_and_memory_and_makes_no_scene(
         (("house",), {"changes": {"method": "decoder"}}, "needs weights"),
         (("house",), {"max_bytes": 2**20}, "at the least"),
         (("house",), {"max_frames": 5}, "none of the inputs is a video"),
+        (("house",), {"render_path": "circle"}, "there is no camera path"),
+        (("house",), {"render_path": "house/intrinsics.json"}, "intrinsics.json"),
         (("house",), {"output": Path("house")}, "did not write"),
     ],
 )
