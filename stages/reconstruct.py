@@ -49,10 +49,11 @@ def run_reconstruct(
         progress=progress,
     )
     folders = {scene: str(workspace.scenes / scene) for scene in done.reports}
+    lines = [f"{describe(done.reports[s])}\n  {folders[s]}/scene.html" for s in folders]
     return Summary(
         "reconstruct",
         f"{counted(len(folders), 'scene')} in {workspace.scenes} ({done.made} made, "
         f"{len(folders) - done.made} found finished)",
         {"scenes": {s: {"folder": folders[s], "report": done.reports[s]} for s in folders}},
-        tuple(Text(f"{describe(done.reports[s])}\n  {folders[s]}/scene.html") for s in folders),
+        tuple(Text(line, no_wrap=True) for line in lines),
     )

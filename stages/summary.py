@@ -38,7 +38,9 @@ class Summary:
         headline = Text.assemble((self.stage, "bold green"), " ", self.headline)
         console.print(headline, soft_wrap=True)
         for detail in self.details:
-            console.print(Text(detail) if isinstance(detail, str) else detail)
+            shown = Text(detail) if isinstance(detail, str) else detail
+            # A path is copied in one go: a text of one says so by not being wrapped.
+            console.print(shown, soft_wrap=getattr(shown, "no_wrap", None) is True)
 
 
 def counted(count: int, noun: str) -> str:

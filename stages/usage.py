@@ -11,6 +11,9 @@ from typer.core import TyperGroup
 USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
 """Error that typer raises for any wrong command line; its class has no public name."""
 
+VALUE_ERROR = "Value error, "
+"""Pydantic's words before the message of a value that it refuses."""
+
 
 class JsonErrors(TyperGroup):
     """A group of verbs whose usage errors are on standard output too, as every other error is."""
@@ -23,7 +26,7 @@ class JsonErrors(TyperGroup):
         try:
             context = super().make_context(info_name, args, parent, **extra)
         except USAGE_ERROR as error:
-            _print(error, as_json)
+            _print(_in_our_words(error), as_json)
             raise
         context.meta[__name__] = as_json
         return context
@@ -44,7 +47,7 @@ class JsonErrors(TyperGroup):
         try:
             return super().invoke(ctx)
         except USAGE_ERROR as error:
-            _print(error, ctx.meta[__name__])
+            _print(_in_our_words(error), ctx.meta[__name__])
             raise
 
 
@@ -54,6 +57,12 @@ def _without_types_of_flags(params: list[Any]) -> list[Any]:
         if getattr(param, "is_flag", False) and param.metavar is None:
             param.metavar = ""
     return params
+
+
+def _in_our_words(error: Any) -> Any:
+    """Return a usage error without the words that a library puts before its messages."""
+    error.message = str(error.message).replace(VALUE_ERROR, "")
+    return error
 
 
 def _print(error: Any, as_json: bool) -> None:

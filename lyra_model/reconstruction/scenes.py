@@ -90,20 +90,24 @@ def reconstruct_scenes(
     for scene_id, paths in groupby(view_files(folders.views), key=lambda path: path.parent.name):
         files = list(paths)
         clip, photos = folders.clips / scene_id, folders.held_out / scene_id
+        shaping = {
+            "scene_id": scene_id,
+            "views": [content_hash(path) for path in files],
+            "clip": clip_hash(clip) if clip.is_dir() else None,
+            "frames": frames.model_dump(mode="json"),
+            "params": params.model_dump(mode="json", exclude={"video"}),
+            "rendering": reconstructor.rendering.model_dump(mode="json"),
+            "seed": seed,
+            "device": reconstructor.device.type,
+            "identity": identity,
+            "code": code_fingerprint(__name__),
+        }
         key = content_key(
             {
-                "scene_id": scene_id,
-                "views": [content_hash(path) for path in files],
-                "clip": clip_hash(clip) if clip.is_dir() else None,
+                **shaping,
                 "held_out": held_out_hash(photos) if photos.is_dir() else None,
-                "frames": frames.model_dump(mode="json"),
-                "params": reconstructor.params.model_dump(mode="json"),
-                "rendering": reconstructor.rendering.model_dump(mode="json"),
-                "seed": reconstructor.seed,
-                "device": reconstructor.device.type,
+                "video": params.video.model_dump(mode="json"),
                 "path": _path_hash(reconstructor.video_path),
-                "identity": identity,
-                "code": code_fingerprint(__name__),
                 "page": scene_page_fingerprint(),
             }
         )
@@ -111,7 +115,12 @@ def reconstruct_scenes(
             scene = _read_scene(files, clip, photos, frames)
             with store.put(key) as item:
                 reconstruct_scene(
-                    reconstructor, scene, item, scratch=folders.scratch, key=key, progress=progress
+                    reconstructor,
+                    scene,
+                    item,
+                    scratch=folders.scratch,
+                    key=content_key(shaping),
+                    progress=progress,
                 )
             made += 1
         items[scene_id] = store.folder / key

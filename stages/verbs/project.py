@@ -73,7 +73,7 @@ def init_project(
     limited = iter(taking_at_most(sources, max_frames))
     preset = preset or _preset_for(sources)
     text = preset_file(preset).read_text(encoding="utf-8")
-    text, notes = _with_depth_model(text, sources, folder, needs_models=needs_models)
+    text, notes = with_depth_model(text, sources, folder, needs_models=needs_models)
     with new_project_folder(folder) as made:
         (made / INPUTS).mkdir()
         local: list[dict[str, Any]] = []
@@ -198,7 +198,7 @@ def _preset_for(sources: Sequence[dict[str, Any]]) -> str:
     return PICTURES_PRESET if only_pictures(sources) else VIDEO_PRESET
 
 
-def _with_depth_model(
+def with_depth_model(
     text: str, sources: Sequence[dict[str, Any]], folder: Path, *, needs_models: bool
 ) -> tuple[str, tuple[Text, ...]]:
     """Return a preset's text with the depth model that its pictures need, and notes for the user.

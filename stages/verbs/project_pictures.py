@@ -14,6 +14,9 @@ from lyra_data.sources.picture import files_beside
 PICTURE = "picture"
 """Kind of the source that reads a bare picture."""
 
+PROMPT = "prompt"
+"""Kind of the source whose picture is painted of a text."""
+
 
 def only_pictures(sources: Sequence[Mapping[str, Any]]) -> bool:
     return bool(sources) and all(source["name"] == PICTURE for source in sources)
@@ -31,7 +34,7 @@ def with_files_beside(paths: Sequence[Path]) -> list[Path]:
 def estimated_depth(
     sources: Sequence[Mapping[str, Any]], depth: Any, root: Path
 ) -> dict[str, Any] | None:
-    """Return params of the depth model for pictures that come without depth.
+    """Return params of the depth model for pictures that come, or are painted, without depth.
 
     Args:
         sources: params of the sources, with absolute paths.
@@ -50,9 +53,10 @@ def estimated_depth(
     if DEPTH_ESTIMATORS.kind(name, where="annotate.depth").has_model:
         return None
     lacking = [
-        source["path"]
+        source.get("path", source["scene_id"])
         for source in sources
-        if source["name"] == PICTURE and "depth" not in files_beside(Path(source["path"]))
+        if source["name"] == PROMPT
+        or (source["name"] == PICTURE and "depth" not in files_beside(Path(source["path"])))
     ]
     if not lacking:
         return None

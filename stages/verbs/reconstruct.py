@@ -48,7 +48,7 @@ def reconstruct(
         typer.Option(
             metavar="METHOD",
             help="fit: Gaussians of the pixels, optimised against the views. unproject: these "
-            "Gaussians as they are, in seconds. decoder: those of a trained decoder (--weights). "
+            "Gaussians as they are. decoder: those of a trained decoder (--weights). "
             "Not given: decoder where --weights is, else fit.",
             show_default=False,
             rich_help_panel=OF_INPUTS,
@@ -163,6 +163,8 @@ def reconstruct(
     }
 
     def work(progress: Any) -> Any:
+        if method == "decoder" and weights is None:
+            raise typer.BadParameter("--method decoder needs --weights FOLDER")
         if not inputs and prompt is None:
             of_inputs = (output, steps, pixels, max_frames, render_path, project, max_memory)
             if dry_run or any(value is not None for value in (*changes.values(), *of_inputs)):
@@ -170,6 +172,15 @@ def reconstruct(
                     "--output, --method, --weights, --refine, --steps, --pixels, --max-frames, "
                     "--render-path, --project, --max-memory and --dry-run are of INPUTs; of the "
                     "project here, params.yaml says them"
+                )
+            if not params.exists():
+                from lyra_data.engine.errors import InputError
+
+                raise InputError(
+                    "neither an INPUT nor a project is given",
+                    where=str(params),
+                    fix="name a picture, a video, or motorcycle, the built-in photo; or run it in "
+                    "a project's folder",
                 )
             return run_timed("reconstruct", params, device=device, progress=progress)
 

@@ -113,7 +113,10 @@ def reconstruct_inputs(request: Request, *, progress: Progress = silent, **optio
         },
         (
             *(Text(describe(report)) for report in reports.values()),
-            *(Text(f"open in a browser: {folder / SCENE_PAGE}") for folder in folders.values()),
+            *(
+                Text(f"open in a browser: {folder / SCENE_PAGE}", no_wrap=True)
+                for folder in folders.values()
+            ),
         ),
     )
 

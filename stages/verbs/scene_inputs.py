@@ -30,7 +30,12 @@ from lyra_model.reconstruction.memory_plan import SceneShape
 from stages.params import load_section, load_seed, load_yaml
 from stages.presets import preset_file
 from stages.verbs.lyra_scene import convert_scene, is_lyra_layout
-from stages.verbs.project import is_free, new_project_folder, write_project
+from stages.verbs.project import (
+    is_free,
+    new_project_folder,
+    with_depth_model,
+    write_project,
+)
 from stages.verbs.project_choice import RUNS, made_project, project_name
 from stages.verbs.scene_size import scene_size
 
@@ -82,6 +87,7 @@ def project_of(
             folder's project is another one's.
         ParamsError: there is no such preset.
     """
+    _ = preset_file(preset)  # refuses one that is not there before anything is looked for
     if prompt is not None:
         if inputs:
             raise InputError(
@@ -160,8 +166,10 @@ def _of_source(
     size = scene_size(source, pixels, Path())
     origin = {"source": source, "preset": preset, "height": size[0], "width": size[1]}
 
+    text, _ = with_depth_model(text_of(preset), [source], Path(), needs_models=True)
+
     def fill(made: Path) -> None:
-        write_project(made, preset, text_of(preset), [source], size=size)
+        write_project(made, preset, text, [source], size=size)
 
     name = source.get("scene_id", source["name"])
     return SceneProject(_project_from(origin, folder, name, fill), GENERATING)

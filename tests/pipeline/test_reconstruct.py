@@ -155,6 +155,8 @@ def test_a_setting_that_changes_the_scene_makes_it_anew(finished: Project, tmp_p
     project.change("reconstruct", "video", "path", to="dolly")
     done = run_reconstruct(project.params_file)
     assert "1 made" in done.headline
+    moments = project.root / ".work" / "reconstruct_moments"
+    assert len(list(moments.iterdir())) == 1  # the camera's way shapes no Gaussian
     assert hashes(scene_of(project))["video.mp4"] != hashes(scene_of(finished))["video.mp4"]
 
 
@@ -280,6 +282,33 @@ def test_what_cannot_be_a_scene_is_told_before_any_work(
         reconstruct_inputs(request(*inputs, **changes))
     assert sha256_of_files(tmp_path / "house") == before
     assert not list(tmp_path.glob("runs/*/outputs/clips"))
+
+
+def test_words_without_a_depth_model_name_the_command_that_gets_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("stages.verbs.project_pictures.depth_at_hand", lambda root: None)
+    with pytest.raises(ParamsError, match="lyra-data weights pull depth-anything"):
+        reconstruct_inputs(request(prompt="a harbour"))
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--method", "decoder", "house"], "needs --weights FOLDER"),
+        ([], "neither an INPUT nor a project"),
+        (["--method", "fitt", "house"], "--method': 'fitt' is not one of"),
+    ],
+)
+def test_the_command_line_is_answered_in_its_own_words(
+    words: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, ["reconstruct", *words], env={"COLUMNS": "200"})
+    assert done.exit_code == 2
+    assert message in " ".join(done.output.split())
 
 
 def test_options_of_inputs_are_refused_without_any(tmp_path: Path) -> None:
