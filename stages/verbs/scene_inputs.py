@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,6 @@ from lyra_data.annotation.annotate import AnnotateParams
 from lyra_data.dataset.checks import is_dataset
 from lyra_data.dataset.reading.reader import SceneDataset
 from lyra_data.engine.atomic import link_or_copy
-from lyra_data.engine.documents import read_json_object
 from lyra_data.engine.errors import InputError
 from lyra_data.engine.hashing import content_key
 from lyra_data.sources.detection import source_params_of
@@ -30,13 +27,9 @@ from lyra_model.reconstruction.memory_plan import SceneShape
 from stages.params import load_section, load_seed, load_yaml
 from stages.presets import preset_file
 from stages.verbs.lyra_scene import convert_scene, is_lyra_layout
-from stages.verbs.project import (
-    is_free,
-    new_project_folder,
-    with_depth_model,
-    write_project,
-)
-from stages.verbs.project_choice import RUNS, made_project, project_name
+from stages.verbs.origin_projects import project_from
+from stages.verbs.project import with_depth_model, write_project
+from stages.verbs.project_choice import made_project, project_name
 from stages.verbs.scene_size import scene_size
 
 BUILT_IN = ("motorcycle",)
@@ -49,9 +42,6 @@ GENERATING = ("annotate", "generate")
 """Stages that make views."""
 
 VIEWS = Path("outputs") / "views"
-
-ORIGIN = "lyra-origin.json"
-"""File, in a project whose views were not generated in it, of where they come from."""
 
 
 @dataclass(frozen=True)
@@ -172,7 +162,7 @@ def _of_source(
         write_project(made, preset, text, [source], size=size)
 
     name = source.get("scene_id", source["name"])
-    return SceneProject(_project_from(origin, folder, name, fill), GENERATING)
+    return SceneProject(project_from(origin, folder, name, fill), GENERATING)
 
 
 def _of_prompt(prompt: str, folder: Path | None, preset: str, pixels: int | None) -> SceneProject:
@@ -205,7 +195,7 @@ def _of_views(name: str, folder: Path | None, preset: str) -> SceneProject:
         write_project(made, preset, text_of(preset), [])
         _write_views(dataset, scene_id, made)
 
-    return SceneProject(_project_from(origin, folder, scene_id, fill), ())
+    return SceneProject(project_from(origin, folder, scene_id, fill), ())
 
 
 def _of_view_files(views: Path, folder: Path | None, preset: str) -> SceneProject:
@@ -219,7 +209,7 @@ def _of_view_files(views: Path, folder: Path | None, preset: str) -> SceneProjec
             target.parent.mkdir(parents=True, exist_ok=True)
             link_or_copy(path.resolve(), target)
 
-    return SceneProject(_project_from(origin, folder, files[0].parent.name, fill), ())
+    return SceneProject(project_from(origin, folder, files[0].parent.name, fill), ())
 
 
 def _of_lyra_layout(layout: Path, scene: str, folder: Path | None, preset: str) -> SceneProject:
@@ -234,7 +224,7 @@ def _of_lyra_layout(layout: Path, scene: str, folder: Path | None, preset: str) 
         _write_views(dataset, dataset.scene_ids[0], made)
 
     name = scene or project_name(layout)
-    return SceneProject(_project_from(origin, folder, name, fill), ())
+    return SceneProject(project_from(origin, folder, name, fill), ())
 
 
 def _write_views(dataset: SceneDataset, scene_id: str, project: Path) -> None:
@@ -280,40 +270,3 @@ def _view_files(folder: Path) -> list[Path]:
         whole = folder.resolve()
         return [path for path in view_files(whole.parent) if path.parent == whole]
     return view_files(folder)
-
-
-def _project_from(
-    origin: Mapping[str, Any], folder: Path | None, name: str, fill: Callable[[Path], None]
-) -> Path:
-    """Return the project of an origin; where there is none, a new one that `fill` fills.
-
-    Args:
-        folder: of the project; None: the first of runs/NAME, runs/NAME_2, ... that is of this
-            origin or free.
-
-    Raises:
-        InputError: the folder holds something else.
-    """
-    names = (name if number == 1 else f"{name}_{number}" for number in itertools.count(1))
-    for candidate in [folder] if folder is not None else (RUNS / one for one in names):
-        if _origin_of(candidate) == origin:
-            return candidate
-        if is_free(candidate):
-            with new_project_folder(candidate) as made:
-                text = json.dumps(origin, indent=1, sort_keys=True)
-                (made / ORIGIN).write_text(text + "\n", encoding="utf-8")
-                fill(made)
-            return candidate
-    raise InputError(
-        "this folder was made of something else",
-        where=str(folder),
-        fix="give another --project, or none",
-    )
-
-
-def _origin_of(folder: Path) -> dict[str, Any] | None:
-    """Return what a project without inputs was made of; None where there is no such project."""
-    path = folder / ORIGIN
-    if not path.is_file():
-        return None
-    return read_json_object(path, kind="origin of a project", fix=f"move {folder} away")

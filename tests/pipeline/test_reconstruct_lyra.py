@@ -39,7 +39,7 @@ from stages.verbs.reconstruct_inputs import reconstruct_inputs
 from tests.factories import make_view
 from tests.factories_gen3c import tiny_vae
 from tests.lyra_layout import NUM_FRAMES, latents_of, path_cameras, write_clip
-from tests.pipeline.test_reconstruct import request
+from tests.pipeline.test_reconstruct_inputs import request
 from tests.unit.test_released_decoder import release
 
 READ = (5, 0)
