@@ -9,7 +9,7 @@
     ├── MemoryShortageError     the machine has less memory than the sizes in params need
     ├── ExecutorError           workers cannot start or go on: no such executor, cluster or device
     ├── BusyError               another process does the same work in the same project
-    ├── DownloadError           the Hub refuses, or is not reached (models/weights/hub_errors.py)
+    ├── DownloadError           the Hub refuses, or is not reached (hub/errors.py)
     └── ScenesFailedError       more scenes failed than params allow; each reason is recorded
 
 Programming errors stay ordinary Python exceptions with a traceback.

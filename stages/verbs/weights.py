@@ -210,19 +210,18 @@ def verify(
 def _pull(
     name: str, folder: Path, revision: str | None, yes: bool, json_output: bool, progress: Any
 ) -> Summary:
+    from lyra_data.hub.download import files_to_fetch, require_space
     from lyra_data.models.weights.catalogue import find_release
+    from lyra_data.models.weights.pulling import list_release, pull_weights
 
     release = find_release(name)
-    from lyra_data.models.weights.hub_download import fetch, files_to_fetch, require_space
-    from lyra_data.models.weights.hub_listing import list_release
-
     listing = list_release(release, revision)
     files = files_to_fetch(listing, folder)
     show_listing(listing, files, folder, to_stderr=json_output)
     require_space(files, folder)
     if files and not yes:
         _ask()
-    manifest = fetch(listing, files, folder, progress=progress)
+    manifest = pull_weights(listing, files, folder, progress=progress)
     return summary_of_weights("pull", folder, manifest, fetched=[file.name for file in files])
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from stages.summary import Summary, counted
 
 if TYPE_CHECKING:
-    from lyra_data.models.weights.hub_listing import Listing, RemoteFile
+    from lyra_data.hub.listing import Listing, RemoteFile
     from lyra_data.models.weights.manifest import Manifest
 
 
@@ -41,7 +41,7 @@ def show_listing(
     """Print what would be fetched: licence, sizes, and what is there already."""
     from rich.text import Text
 
-    from lyra_data.models.weights.hub_download import bytes_to_fetch
+    from lyra_data.hub.download import bytes_to_fetch
     from stages.terminal import terminal
 
     lines = [

@@ -290,8 +290,8 @@ def test_a_disk_that_is_too_small_is_told_before_fetching(pull, monkeypatch, tmp
     import shutil
 
     from lyra_data.engine.errors import StorageError
-    from lyra_data.models.weights.hub_download import require_space
-    from lyra_data.models.weights.hub_listing import RemoteFile
+    from lyra_data.hub.download import require_space
+    from lyra_data.hub.listing import RemoteFile
 
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=10 * 2**20))

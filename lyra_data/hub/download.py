@@ -22,9 +22,8 @@ from lyra_data.engine.atomic import flush_to_disk, storage_errors
 from lyra_data.engine.errors import StorageError
 from lyra_data.engine.hashing import sha256_of_file
 from lyra_data.engine.progress import Progress, silent
-from lyra_data.models.weights.hub_errors import AGAIN, DownloadError, hub_errors
-from lyra_data.models.weights.hub_listing import Listing, RemoteFile
-from lyra_data.models.weights.manifest import FileRecord, Manifest
+from lyra_data.hub.errors import AGAIN, DownloadError, hub_errors
+from lyra_data.hub.listing import Listing, RemoteFile
 
 UNFINISHED = ".unfinished"
 MIB = 2**20
@@ -53,10 +52,10 @@ def require_space(files: list[RemoteFile], folder: Path) -> None:
         )
 
 
-def fetch(
+def fetch_files(
     listing: Listing, files: list[RemoteFile], folder: Path, *, progress: Progress = silent
-) -> Manifest:
-    """Fetch `files` of the listing into `folder`, and state all of its files in weights.json.
+) -> None:
+    """Fetch `files` of the listing into `folder`.
 
     Raises:
         DownloadError: the Hub refuses or cannot be reached, or bytes arrive altered.
@@ -65,19 +64,10 @@ def fetch(
     bar = _Bar(progress, bytes_to_fetch(files, folder))
     with storage_errors(folder):
         for file in files:
-            with hub_errors(listing.repository, listing.revision):
+            with hub_errors(listing.repository, listing.revision, listing.repository_type):
                 _fetch_file(listing, file, folder, bar)
-        records = {file.name: _record(file, folder / file.name) for file in listing.files}
-        facts = {
-            "repository": listing.repository,
-            "revision": listing.revision,
-            "licence": listing.licence,
-        }
-        manifest = Manifest("download", records, facts=facts)
-        manifest.write(folder)
         shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
     progress.finish()
-    return manifest
 
 
 def _fetch_file(listing: Listing, file: RemoteFile, folder: Path, bar: _Bar) -> None:
@@ -85,7 +75,12 @@ def _fetch_file(listing: Listing, file: RemoteFile, folder: Path, bar: _Bar) -> 
     from huggingface_hub.file_download import http_get
     from huggingface_hub.utils import build_hf_headers
 
-    url = hf_hub_url(listing.repository, file.name, revision=listing.revision)
+    url = hf_hub_url(
+        listing.repository,
+        file.name,
+        repo_type=listing.repository_type,
+        revision=listing.revision,
+    )
     location = get_hf_file_metadata(url).location
     headers = build_hf_headers()
     if urlparse(location).netloc != urlparse(url).netloc:
@@ -151,10 +146,6 @@ def _begun(file: RemoteFile, folder: Path) -> int:
     with contextlib.suppress(FileNotFoundError):
         return min(_unfinished(file, folder).stat().st_size, file.size)
     return 0
-
-
-def _record(file: RemoteFile, path: Path) -> FileRecord:
-    return FileRecord(file.size, file.sha256 or sha256_of_file(path))
 
 
 class _Bounded:

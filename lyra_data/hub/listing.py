@@ -8,8 +8,7 @@ from fnmatch import fnmatch
 from typing import Any
 
 from lyra_data.engine.names import stays_inside
-from lyra_data.models.weights.catalogue import Release
-from lyra_data.models.weights.hub_errors import DownloadError, hub_errors
+from lyra_data.hub.errors import DownloadError, hub_errors, repository_page
 
 NEVER_FETCHED = (".gitattributes", ".gitignore")
 
@@ -34,12 +33,14 @@ class Listing:
     """The files that would be fetched.
 
     Attributes:
+        repository_type: "model", "dataset" or "space".
         revision: the exact commit.
         licence: as the repository's card states it now.
         gated: whether the licence must be accepted on the repository's page.
     """
 
     repository: str
+    repository_type: str
     page: str
     revision: str
     licence: str
@@ -51,17 +52,26 @@ class Listing:
         return sum(file.size for file in self.files)
 
 
-def list_release(release: Release, revision: str | None = None) -> Listing:
-    """Ask the Hub.
+def list_repository(
+    repository: str,
+    *,
+    repository_type: str = "model",
+    revision: str | None = None,
+    excluded: tuple[str, ...] = (),
+) -> Listing:
+    """Return what a repository of the Hub holds at a revision, without the files that match
+    `excluded`.
 
     Raises:
         DownloadError: no such repository or revision, no access, or no network; or the listing
             names a file that would be written outside its folder.
     """
-    from huggingface_hub import HfApi, constants
+    from huggingface_hub import HfApi
 
-    with hub_errors(release.repository, revision):
-        info = HfApi().model_info(release.repository, revision=revision, files_metadata=True)
+    with hub_errors(repository, revision, repository_type):
+        info: Any = HfApi().repo_info(
+            repository, repo_type=repository_type, revision=revision, files_metadata=True
+        )
     files = [
         RemoteFile(
             name=sibling.rfilename,
@@ -70,18 +80,19 @@ def list_release(release: Release, revision: str | None = None) -> Listing:
             git_hash=sibling.blob_id if sibling.lfs is None else None,
         )
         for sibling in info.siblings or []
-        if not any(fnmatch(sibling.rfilename, p) for p in (*NEVER_FETCHED, *release.excluded))
+        if not any(fnmatch(sibling.rfilename, p) for p in (*NEVER_FETCHED, *excluded))
     ]
-    page = f"{constants.ENDPOINT}/{release.repository}"
+    page = repository_page(repository, repository_type)
     for file in files:
         _refuse_outside(file, page)
     assert info.sha is not None, "the Hub states the commit of every answer"
     return Listing(
-        repository=release.repository,
+        repository=repository,
+        repository_type=repository_type,
         page=page,
         revision=info.sha,
         licence=_licence(info.card_data),
-        gated=bool(info.gated),
+        gated=bool(getattr(info, "gated", False)),
         files=tuple(sorted(files, key=lambda file: file.name)),
     )
 

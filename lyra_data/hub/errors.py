@@ -27,14 +27,25 @@ LOGIN = (
 AGAIN = "run the same command again: it goes on where it stopped"
 
 
+PATHS = {"model": "", "dataset": "datasets/", "space": "spaces/"}
+"""Beginning of a repository's address, before OWNER/NAME, by its type."""
+
+
 class DownloadError(LyraError):
     """The Hub does not give what was asked for, or cannot be reached."""
 
 
+def repository_page(repository: str, repository_type: str = "model") -> str:
+    """Return the address of a repository's page."""
+    return f"{constants.ENDPOINT}/{PATHS[repository_type]}{repository}"
+
+
 @contextmanager
-def hub_errors(repository: str, revision: str | None) -> Iterator[None]:
+def hub_errors(
+    repository: str, revision: str | None, repository_type: str = "model"
+) -> Iterator[None]:
     """Turn the Hub client's errors into a DownloadError that says what to do."""
-    page = f"{constants.ENDPOINT}/{repository}"
+    page = repository_page(repository, repository_type)
     try:
         yield
     except GatedRepoError as error:

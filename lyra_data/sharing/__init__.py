@@ -1,0 +1,1 @@
+"""Share datasets, models and scenes: publish, pull, and describe them in cards."""
