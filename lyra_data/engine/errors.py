@@ -10,6 +10,7 @@
     ├── ExecutorError           workers cannot start or go on: no such executor, cluster or device
     ├── BusyError               another process does the same work in the same project
     ├── DownloadError           the Hub refuses, or is not reached (hub/errors.py)
+    ├── UploadError             the Hub does not take what is published (hub/errors.py)
     └── ScenesFailedError       more scenes failed than params allow; each reason is recorded
 
 Programming errors stay ordinary Python exceptions with a traceback.

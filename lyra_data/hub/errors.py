@@ -35,6 +35,10 @@ class DownloadError(LyraError):
     """The Hub does not give what was asked for, or cannot be reached."""
 
 
+class UploadError(LyraError):
+    """The Hub does not take what is published, or cannot be reached."""
+
+
 def repository_page(repository: str, repository_type: str = "model") -> str:
     """Return the address of a repository's page."""
     return f"{constants.ENDPOINT}/{PATHS[repository_type]}{repository}"
