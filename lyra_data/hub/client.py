@@ -67,23 +67,29 @@ class WatchedClient(httpx2.Client):
             ) from error
         # The address that a file is sent to is signed for some time; then it is refused, and the
         # Hub gives another one.
-        is_stale_address = not limits and request.method == "PUT" and response.status_code == 403
+        is_store = not _is_hub(str(request.url))
+        is_stale_address = is_store and request.method == "PUT" and response.status_code == 403
         if response.status_code in RETRIED_STATUSES or is_stale_address:
             response.close()
             raise HubUnavailableError(
-                f"{'the Hub' if limits else 'its store'} answers {response.status_code}",
+                f"{'its store' if is_store else 'the Hub'} answers {response.status_code}",
                 asked_seconds=seconds_asked(response.headers, self._clock.now()),
             )
         return response
 
 
 def limits_of(method: str, address: str) -> tuple[Limit, ...]:
-    """Return the limits that a request counts for; none where it goes to another host."""
-    parts = urlsplit(address)
-    if parts.netloc != urlsplit(constants.ENDPOINT).netloc:
+    """Return the limits that a request counts for; none where it is no call of the interface."""
+    path = urlsplit(address).path
+    is_call = path.startswith("/api/") or path.endswith("/info/lfs/objects/batch")
+    if not is_call or not _is_hub(address):
         return ()
-    is_commit = method == "POST" and ("/commit/" in parts.path or parts.path.endswith("/merge"))
+    is_commit = method == "POST" and ("/commit/" in path or path.endswith("/merge"))
     return (CALLS, COMMITS) if is_commit else (CALLS,)
+
+
+def _is_hub(address: str) -> bool:
+    return urlsplit(address).netloc == urlsplit(constants.ENDPOINT).netloc
 
 
 class HubClient:

@@ -118,10 +118,12 @@ class HubRepository:
         """Return whether only its owners see it."""
         return bool(self._info("private").private)
 
-    def _info(self, fact: str, **names: str) -> Any:
+    def _info(self, fact: str, *, revision: str = MAIN) -> Any:
         """Return what the Hub says of the repository, one fact of it alone."""
         expand: Any = [fact]
-        return self.client.call(lambda api: api.repo_info(**self._names, **names, expand=expand))
+        return self.client.call(
+            lambda api: api.repo_info(**self._names, revision=revision, expand=expand)
+        )
 
     def types_elsewhere(self) -> list[str]:
         """Return the other types under which a repository of this name exists."""

@@ -22,6 +22,9 @@ REPOSITORY_TYPES = ("dataset", "model", "space")
 KEPT = (".gitattributes", ".gitignore")
 """Files of the repository that are the Hub's or its owner's: they stay, whatever is published."""
 
+MAX_MESSAGE_LENGTH = 80
+"""Characters; the Hub takes 200 in a title, and the publication's mark follows."""
+
 MAX_FILES = 100_000
 MAX_FILES_IN_FOLDER = 10_000
 MAX_FILE_BYTES = 200 * 10**9
@@ -167,6 +170,13 @@ def _check_names(publication: Publication) -> None:
             f"{shortened(publication.repository_type)} is no type of repository",
             where="repository type",
             fix=f"choose one of {', '.join(REPOSITORY_TYPES)}",
+        )
+    message = publication.message
+    if not message.strip() or len(message) > MAX_MESSAGE_LENGTH or not message.isprintable():
+        raise InputError(
+            f"{shortened(message)} is no message",
+            where="message",
+            fix=f"write one line of at most {MAX_MESSAGE_LENGTH} characters",
         )
     tag = publication.tag
     if (
