@@ -167,10 +167,12 @@ def _refuse_conflict(
     """Refuse to merge where main's files that are published have changed since the branch left
     it."""
     commits = repository.commits(pull_request.revision)
-    base = next((commit for commit, title in commits if publication.mark not in title), None)
     main = repository.head(MAIN)
+    base = next((commit for commit, title in commits if publication.mark not in title), None)
     if base is None or base == main:
         return
+    of_main = {commit for commit, _ in repository.commits(main)}
+    base = next((commit for commit, _ in commits if commit in of_main), main)
     before, after = repository.files(base), repository.files(main)
     refuse_touched(
         publication,
