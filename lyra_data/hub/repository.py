@@ -3,17 +3,23 @@ that are made once although an answer is lost."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from huggingface_hub import CommitOperationAdd, CommitOperationDelete
-from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
+from huggingface_hub.errors import (
+    HfHubHTTPError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+)
 from huggingface_hub.hf_api import RepoFile
 
 from lyra_data.hub.client import HubClient
 from lyra_data.hub.errors import UploadError
 from lyra_data.hub.listing import RemoteFile
+from lyra_data.hub.upload_errors import of_xet_client
 
 MAIN = "main"
 
@@ -171,15 +177,25 @@ class HubRepository:
     def send_objects(self, additions: Sequence[CommitOperationAdd], revision: str) -> None:
         """Send the contents that the Hub's store does not hold yet; nothing refers to them before
         a commit does."""
-        self.client.call(
-            lambda api: api.preupload_lfs_files(
-                self.client.repository,
-                additions,
-                repo_type=self.client.repository_type,
-                revision=revision,
-                free_memory=False,
-            )
-        )
+
+        def request(api: HfApi) -> None:
+            for addition in additions:
+                if isinstance(addition.path_or_fileobj, io.BufferedIOBase):
+                    addition.path_or_fileobj.seek(0)  # a failed attempt leaves it where it broke
+            try:
+                api.preupload_lfs_files(
+                    self.client.repository,
+                    additions,
+                    repo_type=self.client.repository_type,
+                    revision=revision,
+                    free_memory=False,
+                )
+            except OfflineModeIsEnabled:
+                raise
+            except ConnectionError as error:
+                raise of_xet_client(error, self.client.page) from None
+
+        self.client.call(request)
 
     def commit(
         self,

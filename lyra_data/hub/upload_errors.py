@@ -18,7 +18,7 @@ from huggingface_hub.errors import (
 )
 
 from lyra_data.hub.errors import AGAIN, LOGIN, UploadError, repository_page
-from lyra_data.hub.retries import unavailability
+from lyra_data.hub.retries import RETRIED_STATUSES, HubUnavailableError, unavailability
 
 WRITE_TOKEN = (
     "make a token with write access at https://huggingface.co/settings/tokens and log in with it "
@@ -81,9 +81,20 @@ def _translated(cause: Exception, page: str) -> UploadError | None:
         return UploadError(
             scrubbed(message.strip()), where=page, fix=f"correct what it names; then {AGAIN}"
         )
-    if type(cause).__module__.startswith("hf_xet") or isinstance(cause, ConnectionError):
-        return _unavailable(scrubbed(message)[:_LONGEST], True, page)
     return None
+
+
+def of_xet_client(error: ConnectionError, page: str) -> UploadError | HubUnavailableError:
+    """Return an error of the Xet client as one of ours: a refusal, or one to try again.
+
+    It raises ConnectionErrors alone, when its own tries are at their end, and writes the status
+    into their text: "HTTP status client error (403 Forbidden), domain: ...".
+    """
+    text = " ".join(scrubbed(str(error)).split())[:_LONGEST]
+    status = re.search(r"\((4\d\d) ", text)
+    if status is None or int(status[1]) in RETRIED_STATUSES:
+        return HubUnavailableError(f"its store cannot be used now: {text}")
+    return UploadError(f"the Hub's store refuses: {text}", where=page, fix=WRITE_TOKEN)
 
 
 def _refusal(error: BaseException | None) -> HfHubHTTPError | None:

@@ -21,7 +21,7 @@ from tests.hub.server.state import HubState
 @contextmanager
 def running_hub(state: HubState) -> Iterator[str]:
     """Serve `state` on a free port of 127.0.0.1; yields the endpoint's address."""
-    # Named so, asyncio sends each answer at once; else 40 ms pass, for the client's acknowledgement.
+    # With the protocol named, asyncio sends each answer at once, not after a delay of 40 ms.
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.bind(("127.0.0.1", 0))
