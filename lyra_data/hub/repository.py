@@ -190,9 +190,11 @@ class HubRepository:
                     revision=revision,
                     free_memory=False,
                 )
-            except OfflineModeIsEnabled:
+            except (OfflineModeIsEnabled, HfHubHTTPError):
                 raise
-            except ConnectionError as error:
+            except OSError as error:
+                if error.errno is not None:  # the disk's
+                    raise
                 raise of_xet_client(error, self.client.page) from None
 
         self.client.call(request)

@@ -84,15 +84,18 @@ def _translated(cause: Exception, page: str) -> UploadError | None:
     return None
 
 
-def of_xet_client(error: ConnectionError, page: str) -> UploadError | HubUnavailableError:
+def of_xet_client(error: OSError, page: str) -> UploadError | HubUnavailableError:
     """Return an error of the Xet client as one of ours: a refusal, or one to try again.
 
-    It raises ConnectionErrors alone, when its own tries are at their end, and writes the status
-    into their text: "HTTP status client error (403 Forbidden), domain: ...".
+    It raises a ConnectionError when its own tries are at their end, with the status in its text:
+    "HTTP status client error (403 Forbidden), domain: ..."; and a PermissionError.
     """
     text = " ".join(scrubbed(str(error)).split())[:_LONGEST]
     status = re.search(r"\((4\d\d) ", text)
-    if status is None or int(status[1]) in RETRIED_STATUSES:
+    is_refusal = isinstance(error, PermissionError) or (
+        status is not None and int(status[1]) not in RETRIED_STATUSES
+    )
+    if not is_refusal:
         return HubUnavailableError(f"its store cannot be used now: {text}")
     return UploadError(f"the Hub's store refuses: {text}", where=page, fix=WRITE_TOKEN)
 

@@ -75,7 +75,7 @@ class Publisher:
 @contextmanager
 def publisher(state: HubState, endpoint: str, folder: Path, **client: Any) -> Iterator[Publisher]:
     """Yield a publisher whose Hub is at `endpoint`."""
-    settings = {"token": TOKEN} | client
+    settings: dict[str, Any] = {"token": TOKEN} | client
     with client_pointed_at(endpoint, folder / "home", **settings):
         yield Publisher(state, folder / "scratch")
 
