@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from lyra_data.generation.keys import EXTENSION_FINGERPRINT
+from lyra_data.generation.teachers.base import GUARDRAIL_KEY
 from lyra_data.models.codecs.latent_spaces import NORMALISED_COSMOS
 from lyra_data.sharing.licences.known import recognise_licence
 from lyra_data.sharing.licences.models import COSMOS_TOKENIZER, GEN3C, T5, known_model
@@ -21,7 +22,7 @@ Role = Literal["source", "text to image", "annotator", "depth", "teacher", "text
 NOT_STATED = "not stated"
 _MODELS_OF_KINDS = {"gen3c": GEN3C, "cosmos": COSMOS_TOKENIZER, NORMALISED_COSMOS: COSMOS_TOKENIZER}
 _HAS_PROMPT = "use_prompt True"
-"""In the fingerprint of the teacher gen3c where it reads prompts, with T5."""
+"""The words in the fingerprint of the teacher gen3c that say that it reads prompts, with T5."""
 
 _ESTIMATOR = re.compile(
     r"(?:moge-v\d+-level\d+(?:-half)?(?:-reference)?|transformers-far[^-]+-view[^-]+)-(?P<model>.+)"
@@ -30,6 +31,16 @@ _ESTIMATOR = re.compile(
 
 TABLE = "the table of known models"
 ROW = "its row"
+
+FACTS = frozenset(
+    {
+        *("source_kind", "source_licence", "source_citation", "source_url", "source_model"),
+        *("source_annotator", "source_vipe_pipeline", "source_depth_estimator"),
+        *("converted_from", "teacher", "teacher_fingerprint", "codec", "codec_fingerprint"),
+        *(EXTENSION_FINGERPRINT, GUARDRAIL_KEY),
+    }
+)
+"""Keys of a view's provenance that say what it depends on."""
 
 
 @dataclass(frozen=True, order=True)

@@ -225,7 +225,7 @@ _ALIASES = {
     "middlebury-stereo-data": MIDDLEBURY,
 }
 _MIDDLEBURY_WORDS = "Middlebury stereo data;"
-"""How the built-in picture `motorcycle` begins its licence (sources/motorcycle.py)."""
+"""The beginning of the licence of the built-in picture `motorcycle` (sources/motorcycle.py)."""
 
 
 def recognise_licence(words: str) -> Licence | None:

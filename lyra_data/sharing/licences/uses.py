@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from lyra_data.dataset.reading.reader import SceneDataset
 from lyra_data.engine.documents import parse_json
 from lyra_data.engine.errors import InputError
-from lyra_data.sharing.licences.dependencies import Dependency, dependencies_of
+from lyra_data.sharing.licences.dependencies import FACTS, Dependency, dependencies_of
 from lyra_data.sharing.licences.known import require_licence
 
 MOST_NAMED = 5
@@ -57,15 +57,29 @@ class Use:
 
 
 def read_view_rows(dataset: SceneDataset) -> Iterator[ViewRow]:
-    """Read the provenance of every view, scene by scene.
+    """Read what every view was made of, scene by scene.
 
     Raises:
         CorruptDataError: bytes have changed.
     """
+    keeper = FactsKeeper()
     for entry in dataset.scenes:
         for row in dataset[entry.scene_id].stored.rows("preview", ["provenance"]):
-            provenance = parse_json(row["provenance"])
-            yield ViewRow(entry.scene_id, row["view_index"], provenance)
+            facts = keeper.facts_of(row["provenance"])
+            yield ViewRow(entry.scene_id, row["view_index"], facts)
+
+
+class FactsKeeper:
+    """Keeps the facts of rows that matter here once for all rows that have the same."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[tuple[str, str], ...], Mapping[str, str]] = {}
+
+    def facts_of(self, provenance: str) -> Mapping[str, str]:
+        """Return those FACTS that the provenance of a row, as it is stored, states."""
+        stated = parse_json(provenance)
+        facts = {name: stated[name] for name in sorted(FACTS & stated.keys())}
+        return self._kept.setdefault(tuple(facts.items()), facts)
 
 
 def count_uses(rows: Iterable[ViewRow], stated: Statements | None = None) -> tuple[Use, ...]:
