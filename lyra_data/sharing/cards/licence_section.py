@@ -58,10 +58,9 @@ def licence_section(
         noun: the thing that is published: dataset, model, scene.
     """
     lines = ["## Licences", "", _chosen(licence, noun), ""]
-    lines += table(
-        ["needed for it", "name", "licence", "for profit", "known from", "views"],
-        [_row(use) for use in uses],
-    )
+    titles = ["needed for it", "name", "licence", "for profit", "known from", "views"]
+    columns = len(titles) if noun == "dataset" else -1
+    lines += table(titles[:columns], [_row(use)[:columns] for use in uses])
     credits_ = dict.fromkeys(use.dependency.credit for use in uses if use.dependency.credit)
     if credits_:
         lines += ["Whom the sources ask to name:", ""]

@@ -39,6 +39,8 @@ Rule = Literal[
 CANDIDATES = ("CC-BY-4.0", "CC-BY-SA-4.0", "CC-BY-NC-4.0", "CC-BY-NC-SA-4.0", RESEARCH_ONLY)
 """Licences that are proposed for data, those with the fewest limits first."""
 
+CANDIDATES_OF_MODELS = ("Apache-2.0", "CC-BY-NC-4.0", RESEARCH_ONLY)
+
 
 @dataclass(frozen=True)
 class Conflict:
@@ -73,38 +75,58 @@ def conflicts(
     return conflicts_of(count_uses(rows, stated), chosen)
 
 
-def conflicts_of(uses: Sequence[Use], chosen: Licence) -> tuple[Conflict, ...]:
+def conflicts_of(
+    uses: Sequence[Use], chosen: Licence, *, holds_copies: bool = True
+) -> tuple[Conflict, ...]:
     """Return what stands against publishing under the chosen licence; `uses` are all of them.
 
-    A dataset with all rights reserved grants nobody anything, so nothing stands against it; who
-    publishes one keeps its repository private.
+    What has all rights reserved grants nobody anything, so nothing stands against it; who publishes
+    it keeps its repository private.
+
+    Args:
+        holds_copies: it holds changed copies of its sources, as datasets and scenes do. A model
+            that was trained on them does not: of its sources, too, the limits alone count.
     """
     num_scenes = len({scene for use in uses for scene in use.scene_ids})
     found = []
     for use in uses:
-        broken = _broken_rule(use.dependency, chosen)
+        broken = _broken_rule(use.dependency, chosen, holds_copies)
         if broken is not None:
             rule, problem = broken
             known = LICENCES.get(use.dependency.licence)
-            remedies = _remedies(rule, use, uses, num_scenes)
+            others = () if rule == "unknown" else (uses, [use])
+            fitting = (derived_licence(some, holds_copies=holds_copies) for some in others)
+            remedies = _remedies(rule, use, next(filter(None, fitting), None), num_scenes)
             found.append(Conflict(rule, use, known.title if known else "", problem, remedies))
     return tuple(found)
 
 
-def derived_licence(uses: Sequence[Use]) -> Licence | None:
-    """Return the first of CANDIDATES that nothing stands against; None where there is none."""
-    return _first_fitting([use.dependency for use in uses])
+def derived_licence(uses: Sequence[Use], *, holds_copies: bool = True) -> Licence | None:
+    """Return the licence with the fewest limits that nothing stands against; None: there is none.
+
+    Args:
+        holds_copies: as `conflicts_of`.
+    """
+    for name in CANDIDATES if holds_copies else CANDIDATES_OF_MODELS:
+        chosen = LICENCES[name]
+        if not any(_broken_rule(use.dependency, chosen, holds_copies) for use in uses):
+            return chosen
+    return None
 
 
 def rows_in_words(use: Use) -> str:
     """Return which rows have a dependency: the first few, and how many there are."""
+    if not use.num_views:
+        return "all of it"
     scenes, views = len(use.scene_ids), use.num_views
     counted = f"{views} view{'s' * (views != 1)} of {scenes} scene{'s' * (scenes != 1)}"
     rest = ", ..." if views > MOST_NAMED else ""
     return f"{counted}: {', '.join(use.first_views)}{rest}"
 
 
-def _broken_rule(needed: Dependency, chosen: Licence) -> tuple[Rule, str] | None:
+def _broken_rule(
+    needed: Dependency, chosen: Licence, holds_copies: bool
+) -> tuple[Rule, str] | None:
     """Return the first rule that a dependency breaks under a licence, and the problem in words."""
     if chosen.is_private:
         return None
@@ -120,7 +142,8 @@ def _broken_rule(needed: Dependency, chosen: Licence) -> tuple[Rule, str] | None
             "non-commercial",
             f"{licence.title} forbids profit, {chosen.title} allows it",
         )
-    return _broken_by_copies(licence, chosen) if needed.role == "source" else None
+    is_copied = holds_copies and needed.role == "source"
+    return _broken_by_copies(licence, chosen) if is_copied else None
 
 
 def _broken_by_copies(licence: Licence, chosen: Licence) -> tuple[Rule, str] | None:
@@ -141,38 +164,26 @@ def _continues(chosen: Licence, licence: Licence) -> bool:
     return chosen.family == licence.family and chosen.version >= licence.version
 
 
-def _remedies(rule: Rule, use: Use, uses: Sequence[Use], num_scenes: int) -> tuple[str, ...]:
+def _remedies(rule: Rule, use: Use, other: Licence | None, num_scenes: int) -> tuple[str, ...]:
     """Return another licence, the command that leaves the rows out, and the line of params."""
-    named, remedies = use.dependency, []
-    if rule != "unknown":
-        other = derived_licence(uses) or _first_fitting([named])
-        if other is not None:
-            remedies.append(f"publish under another licence: {other.identifier}")
-    remedies.append(_leave_out(use, num_scenes))
+    named = use.dependency
+    change = [] if other is None else [f"publish under another licence: {other.identifier}"]
     is_source = named.role == "source"
-    key = (
-        f"{SOURCES_KEY}: {{SCENE: LICENCE}}"
-        if is_source
-        else f"{MODELS_KEY}: {{{named.name}: LICENCE}}"
-    )
+    licence = "LICENCE" if rule == "unknown" else PERMISSION
+    key = f"{SOURCES_KEY}: {{SCENE: {licence}}}"
+    if not is_source:
+        key = f"{MODELS_KEY}: {{{named.name}: {licence}}}"
     what = f"state the licence of the {'source' if is_source else 'model'}, if you know it"
     if rule != "unknown":
         what = f"state `{PERMISSION}`, if its owner allows you this"
-        key = key.replace("LICENCE", PERMISSION)
-    return (*remedies, f"{what}, in params.yaml under {key}")
-
-
-def _first_fitting(needed: Sequence[Dependency]) -> Licence | None:
-    """Return the first of CANDIDATES that all dependencies go with; None where there is none."""
-    for name in CANDIDATES:
-        if not any(_broken_rule(one, LICENCES[name]) for one in needed):
-            return LICENCES[name]
-    return None
+    return (*change, _leave_out(use, num_scenes), f"{what}, in params.yaml under {key}")
 
 
 def _leave_out(use: Use, num_scenes: int) -> str:
     """Return the command that leaves the rows out."""
     named = use.dependency
+    if not use.scene_ids:
+        return "make it without"
     if len(use.scene_ids) == num_scenes:
         return "leave these scenes out: no other is left, so make the dataset of other sources"
     column = {"source": "licence", "teacher": "teacher"}.get(named.role)

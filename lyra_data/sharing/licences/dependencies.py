@@ -7,9 +7,9 @@ follows from what the source stated, from the table of models, or from what the 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 from lyra_data.generation.keys import EXTENSION_FINGERPRINT
 from lyra_data.generation.teachers.base import GUARDRAIL_KEY
@@ -17,7 +17,18 @@ from lyra_data.models.codecs.latent_spaces import NORMALISED_COSMOS
 from lyra_data.sharing.licences.known import recognise_licence
 from lyra_data.sharing.licences.models import COSMOS_TOKENIZER, GEN3C, T5, known_model
 
-Role = Literal["source", "text to image", "annotator", "depth", "teacher", "text encoder", "codec"]
+Role = Literal[
+    "source",
+    "text to image",
+    "annotator",
+    "depth",
+    "teacher",
+    "text encoder",
+    "codec",
+    "first weights",
+    "decoder",
+]
+ROLES: Sequence[str] = get_args(Role)
 
 NOT_STATED = "not stated"
 _MODELS_OF_KINDS = {"gen3c": GEN3C, "cosmos": COSMOS_TOKENIZER, NORMALISED_COSMOS: COSMOS_TOKENIZER}
@@ -100,18 +111,20 @@ def _annotation(provenance: Mapping[str, str]) -> list[Dependency]:
     """Return the models that made the picture, its poses and its depth."""
     named = []
     if provenance.get("source_kind") == "prompt":
-        named.append(_model("text to image", provenance.get("source_model", NOT_STATED)))
+        named.append(model_dependency("text to image", provenance.get("source_model", NOT_STATED)))
     annotator = provenance.get("source_annotator", "")
     if annotator.startswith("colmap-") or provenance.get("source_kind") == "colmap":
-        named.append(_model("annotator", "colmap"))
+        named.append(model_dependency("annotator", "colmap"))
     if annotator.startswith("vipe-") or provenance.get("source_kind") == "vipe":
         # Each of its pipelines runs other networks for depth, with licences of their own.
-        named.append(_model("annotator", "vipe", provenance.get("source_vipe_pipeline", "")))
+        named.append(
+            model_dependency("annotator", "vipe", provenance.get("source_vipe_pipeline", ""))
+        )
     estimators = (provenance.get("source_depth_estimator"), provenance.get(EXTENSION_FINGERPRINT))
     for fingerprint in dict.fromkeys(filter(None, estimators)):
         if fingerprint != "given":
             match = _ESTIMATOR.fullmatch(fingerprint)
-            named.append(_model("depth", match["model"] if match else fingerprint))
+            named.append(model_dependency("depth", match["model"] if match else fingerprint))
     return named
 
 
@@ -121,15 +134,19 @@ def _generation(provenance: Mapping[str, str]) -> list[Dependency]:
     teacher = provenance.get("teacher", NOT_STATED)
     if not (provenance.get("converted_from") and teacher == NOT_STATED):
         fingerprint = provenance.get("teacher_fingerprint", "")
-        named.append(replace(_model("teacher", teacher, _weights(fingerprint)), words=teacher))
+        named.append(
+            replace(model_dependency("teacher", teacher, _weights(fingerprint)), words=teacher)
+        )
         if teacher == "gen3c" and _HAS_PROMPT in fingerprint:
-            named.append(_model("text encoder", T5))
+            named.append(model_dependency("text encoder", T5))
     codec = provenance.get("codec", NOT_STATED)
-    named.append(_model("codec", codec, _weights(provenance.get("codec_fingerprint", ""))))
+    named.append(
+        model_dependency("codec", codec, _weights(provenance.get("codec_fingerprint", "")))
+    )
     return named
 
 
-def _model(role: Role, identity: str, revision: str = "") -> Dependency:
+def model_dependency(role: Role, identity: str, revision: str = "") -> Dependency:
     """Return the dependency on a model: OWNER/NAME@COMMIT, or the name of a kind."""
     name, _, commit = identity.partition("@")
     name = _MODELS_OF_KINDS.get(name, name)

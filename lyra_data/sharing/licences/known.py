@@ -35,7 +35,7 @@ _HUB_CREATIVE_COMMONS = {
     *("cc-by-nc-nd-3.0", "cc-by-nc-nd-4.0"),
     *("cc-by-nc-sa-2.0", "cc-by-nc-sa-3.0", "cc-by-nc-sa-4.0"),
 }
-"""Those of the Hub's list of licences, as its documentation has it (repositories-licenses)."""
+"""The spellings in the Hub's list of licences (its documentation: repositories-licenses)."""
 
 
 def _creative_commons() -> Iterator[Licence]:

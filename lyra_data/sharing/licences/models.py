@@ -54,7 +54,7 @@ MODELS: Mapping[str, KnownModel] = {
     "black-forest-labs/FLUX.1-dev": KnownModel(FLUX_NON_COMMERCIAL, "its model card"),
     "black-forest-labs/FLUX.1-schnell": KnownModel("Apache-2.0", "its model card"),
 }
-"""By the repository on the Hub, or by the name of a kind that has no weights."""
+"""Keys are repositories on the Hub, and names of kinds that have no weights."""
 
 _BY_SPELLING = {name.lower(): model for name, model in MODELS.items()}
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
 from lyra_data.dataset.reading.reader import SceneDataset
 from lyra_data.engine.documents import parse_json
 from lyra_data.engine.errors import InputError
-from lyra_data.sharing.licences.dependencies import FACTS, Dependency, dependencies_of
+from lyra_data.sharing.licences.dependencies import FACTS, ROLES, Dependency, dependencies_of
 from lyra_data.sharing.licences.known import require_licence
 
 MOST_NAMED = 5
@@ -82,8 +82,15 @@ class FactsKeeper:
         return self._kept.setdefault(tuple(facts.items()), facts)
 
 
-def count_uses(rows: Iterable[ViewRow], stated: Statements | None = None) -> tuple[Use, ...]:
+def count_uses(
+    rows: Iterable[ViewRow],
+    stated: Statements | None = None,
+    besides: Sequence[Dependency] = (),
+) -> tuple[Use, ...]:
     """Return every dependency of the rows with the rows that have it, sources first.
+
+    Args:
+        besides: dependencies that no row names: of a model, the weights that it began with.
 
     Raises:
         InputError: a licence that is stated is not known here, or fits no scene or no model.
@@ -94,26 +101,34 @@ def count_uses(rows: Iterable[ViewRow], stated: Statements | None = None) -> tup
     views: dict[Dependency, list[str]] = {}
     counts: dict[Dependency, int] = {}
     used: set[tuple[str, str]] = set()
+
+    def licensed(dependency: Dependency, scene_id: str) -> Dependency:
+        key = _statement(dependency, scene_id, stated)
+        if key is None:
+            return dependency
+        used.add(key)
+        return replace(dependency, licence=licences[key], known_from=STATED)
+
+    for dependency in besides:
+        scenes[licensed(dependency, "")] = {}
     for row in rows:
-        for dependency in dependencies_of(row.provenance):
-            key = _statement(dependency, row.scene_id, stated)
-            if key is not None:
-                used.add(key)
-                dependency = replace(dependency, licence=licences[key], known_from=STATED)
+        for needed in dependencies_of(row.provenance):
+            dependency = licensed(needed, row.scene_id)
             scenes.setdefault(dependency, {})[row.scene_id] = None
             counts[dependency] = counts.get(dependency, 0) + 1
             named = views.setdefault(dependency, [])
             if len(named) < MOST_NAMED:
                 named.append(f"{row.scene_id}/{row.view_index}")
     for section, name in licences.keys() - used:
-        noun = "scene" if section == SOURCES_KEY else "model that the rows name"
+        noun = "scene" if section == SOURCES_KEY else "model that took part"
         raise InputError(
             f"a licence is stated for {name!r}, which fits no {noun}",
             where=section,
             fix="correct the name, or leave the line out",
         )
     return tuple(
-        Use(one, tuple(scenes[one]), counts[one], tuple(views[one])) for one in _ordered(scenes)
+        Use(one, tuple(scenes[one]), counts.get(one, 0), tuple(views.get(one, ())))
+        for one in _ordered(scenes)
     )
 
 
@@ -140,8 +155,5 @@ def _statement(dependency: Dependency, scene_id: str, stated: Statements) -> tup
     return None if name is None else (section, name)
 
 
-_ROLES = ("source", "text to image", "annotator", "depth", "teacher", "text encoder", "codec")
-
-
 def _ordered(dependencies: Iterable[Dependency]) -> list[Dependency]:
-    return sorted(dependencies, key=lambda one: (_ROLES.index(one.role), one))
+    return sorted(dependencies, key=lambda one: (ROLES.index(one.role), one))
