@@ -223,6 +223,32 @@ def test_a_card_says_what_stands_against_its_licence_and_what_is_not_known(folde
     assert "- teacher exact: its licence is not known" in text
 
 
+def test_a_model_s_own_terms_its_notice_and_its_guardrail_are_told(tmp_path):
+    made = {
+        "teacher": "gen3c",
+        "teacher_fingerprint": "gen3c-2 weights-00ff, use_prompt True",
+        "codec": "cosmos",
+        "guardrail": "off",
+    }
+    views = [replace(view, provenance=view.provenance | made) for view in exact_scene("a")]
+    write_dataset(views, tmp_path / "data", splits=None, scenes_per_shard=1, provenance={})
+    text = card_of(tmp_path / "data", stated=None).text
+    assert "**Built on NVIDIA Cosmos.**" in text
+    assert "3 views by gen3c: its guardrail was off" in text
+    assert "| teacher | nvidia/GEN3C-Cosmos-7B at weights-00ff | NVIDIA Open Model License" in text
+    assert "| text encoder | google-t5/t5-11b |" in text
+    assert "What stands against" not in text
+
+
+def test_converted_data_do_not_state_what_their_teacher_invented(tmp_path):
+    converted = {"converted_from": "lyra-1", "teacher": "not stated"}
+    views = [replace(view, provenance=view.provenance | converted) for view in exact_scene("a")]
+    write_dataset(views, tmp_path / "data", splits=None, scenes_per_shard=1, provenance={})
+    text = card_of(tmp_path / "data", stated=Statements({"a": "CC-BY-4.0"})).text
+    assert "| 128x96 | not stated |" in text
+    assert "Creative Commons Attribution 4.0 (`CC-BY-4.0`) | yes | stated by the publisher" in text
+
+
 def test_a_token_in_a_prompt_keeps_a_card_from_being_written(tmp_path):
     views = [
         replace(view, provenance=view.provenance | {"prompt": "hf_" + "x" * 34})

@@ -174,7 +174,7 @@ def test_a_conflict_says_which_rows_and_what_would_settle_it():
     text = str(conflicts(rows(*[{**PHOTO, "source_licence": "not stated"}] * 9, PHOTO), FREE)[0])
     assert "18 views of 9 scenes: scene0/0, scene0/1, scene1/0, scene1/1, scene2/0, ..." in text
     assert """lyra-data filter DATASET OUT --where 'licence != '"'"'not stated'"'"''""" in text
-    assert "publish.source_licences: {SCENE: LICENCE}" in text
+    assert "publish.source_licences: {scene0: LICENCE, ...}" in text
 
     text = str(conflicts(rows(PHOTO, {**PHOTO, **DEPTH_PRO}), FREE)[0])
     assert "publish under another licence: research-only" in text

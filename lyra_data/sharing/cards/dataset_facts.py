@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lyra_data.dataset.format.manifest import Manifest
+from lyra_data.dataset.format.manifest import Manifest, SceneEntry
 from lyra_data.dataset.reading.reader import SceneDataset
 from lyra_data.dataset.summary import DatasetSummary, summarise_dataset
 from lyra_data.engine.progress import silent
@@ -16,6 +16,7 @@ from lyra_data.sharing.cards.made_by import MadeBy
 from lyra_data.sharing.licences.guardrail import GuardrailState, guardrail_states
 from lyra_data.sharing.licences.licence import Licence
 from lyra_data.sharing.licences.uses import FactsKeeper, Statements, Use, ViewRow, count_uses
+from lyra_data.views.fields import Row
 
 _COLUMNS = [
     *("provenance", "caption", "licence", "known_fraction", "depth_scale"),
@@ -28,7 +29,8 @@ class SceneFacts:
     """One line of the table of scenes.
 
     Attributes:
-        known_fraction: mean share of pixels that came from the source, over its views.
+        known_fraction: mean share of pixels that came from the source, over its views; None: the
+            data were converted, and do not state it.
         caption: of the first view; "".
         licence: what its row says of the source's; "".
     """
@@ -39,7 +41,7 @@ class SceneFacts:
     num_frames: int
     height: int
     width: int
-    known_fraction: float
+    known_fraction: float | None
     caption: str
     licence: str
 
@@ -102,24 +104,12 @@ def read_dataset_facts(
     scenes, rows, num_up_to_scale = [], [], 0
     for entry in dataset.scenes:
         views = dataset[entry.scene_id].stored.rows("preview", _COLUMNS)
-        first = views[0]
-        scenes.append(
-            SceneFacts(
-                entry.scene_id,
-                entry.split,
-                len(views),
-                first["num_frames"],
-                first["height"],
-                first["width"],
-                sum(view["known_fraction"] for view in views) / len(views),
-                first["caption"] or "",
-                first["licence"],
-            )
-        )
+        facts = [keeper.facts_of(view["provenance"]) for view in views]
+        scenes.append(_scene_facts(entry, views, is_converted="converted_from" in facts[0]))
         num_up_to_scale += sum(view["depth_scale"] != "metric" for view in views)
         rows += [
-            ViewRow(entry.scene_id, view["view_index"], keeper.facts_of(view["provenance"]))
-            for view in views
+            ViewRow(entry.scene_id, view["view_index"], of_view)
+            for view, of_view in zip(views, facts, strict=True)
         ]
     return DatasetFacts(
         licence=licence,
@@ -134,6 +124,22 @@ def read_dataset_facts(
         num_up_to_scale=num_up_to_scale,
         stored_bytes=_stored_bytes(dataset),
         made_by=made_by,
+    )
+
+
+def _scene_facts(entry: SceneEntry, views: Sequence[Row], *, is_converted: bool) -> SceneFacts:
+    first = views[0]
+    known = sum(view["known_fraction"] for view in views) / len(views)
+    return SceneFacts(
+        entry.scene_id,
+        entry.split,
+        len(views),
+        first["num_frames"],
+        first["height"],
+        first["width"],
+        None if is_converted else known,
+        first["caption"] or "",
+        first["licence"],
     )
 
 

@@ -75,7 +75,7 @@ def describe_content(facts: DatasetFacts) -> list[str]:
             scene.num_views,
             scene.num_frames,
             f"{scene.width}x{scene.height}",
-            f"{100 * scene.known_fraction:.1f} %",
+            _share(scene.known_fraction),
             plain(scene.caption, 120),
             plain(scene.licence, 80),
         ]
@@ -88,6 +88,10 @@ def describe_content(facts: DatasetFacts) -> list[str]:
         lines += [f"And {rest:,} more: the config `preview` has a row a view.", ""]
     known = "known: share of pixels that came from the source, not from the teacher."
     return [*lines, known, ""]
+
+
+def _share(fraction: float | None) -> str:
+    return "not stated" if fraction is None else f"{100 * fraction:.1f} %"
 
 
 def _parts(parts: Mapping[str, Part]) -> list[list[object]]:
@@ -214,7 +218,7 @@ def describe_limits(facts: DatasetFacts) -> list[str]:
     if set(facts.teachers) - {"warp"}:
         names = ", ".join(plain(name) for name in facts.teachers if name != "warp")
         limits.append(
-            f"Teacher {names}: what the source does not show was invented, and may be wrong or "
+            f"Teachers ({names}): what the source does not show was invented, and may be wrong or "
             "differ from view to view; the mask `filled` says where."
         )
     if encoding.get("rgb") not in ("lossless", "original"):

@@ -48,7 +48,8 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str
     cells = [[_cell(value) for value in row] for row in rows]
     if not cells:
         return []
-    is_number = [all(_is_number(row[column]) for row in cells) for column in range(len(headings))]
+    columns = [[row[column] for row in cells] for column in range(len(headings))]
+    is_number = [any(column) and all(map(_is_number, column)) for column in columns]
     rule = ["---:" if number else "---" for number in is_number]
     lines = [list(headings), rule, *cells]
     return [*(f"| {' | '.join(line)} |" for line in lines), ""]

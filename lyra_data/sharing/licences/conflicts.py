@@ -132,8 +132,8 @@ def _broken_rule(
         return None
     licence = LICENCES.get(needed.licence)
     if licence is None:
-        said = needed.words or "nothing"
-        more = f"; its row says {said!r}" if needed.role == "source" else ""
+        said = repr(needed.words) if needed.words else "nothing"
+        more = f"; its row says {said}" if needed.role == "source" else ""
         return "unknown", f"its licence is not known{more}"
     if licence.research_only and not chosen.research_only:
         return "research-only", f"{licence.title} is for research alone, {chosen.title} is not"
@@ -170,8 +170,11 @@ def _remedies(rule: Rule, use: Use, other: Licence | None, num_scenes: int) -> t
     change = [] if other is None else [f"publish under another licence: {other.identifier}"]
     is_source = named.role == "source"
     licence = "LICENCE" if rule == "unknown" else PERMISSION
-    key = f"{SOURCES_KEY}: {{SCENE: {licence}}}"
-    if not is_source:
+    if is_source:
+        scenes = '"*"' if len(use.scene_ids) == num_scenes else use.scene_ids[0]
+        rest = ", ..." if 1 < len(use.scene_ids) < num_scenes else ""
+        key = f"{SOURCES_KEY}: {{{scenes}: {licence}{rest}}}"
+    else:
         key = f"{MODELS_KEY}: {{{named.name}: {licence}}}"
     what = f"state the licence of the {'source' if is_source else 'model'}, if you know it"
     if rule != "unknown":
