@@ -23,7 +23,7 @@ from lyra_data.engine.failures import Failure
 from lyra_data.engine.progress import silent
 from lyra_data.scene.view import View
 from lyra_data.sharing.cards.card import Card
-from lyra_data.sharing.cards.dataset_card import dataset_card, size_category
+from lyra_data.sharing.cards.dataset_card import dataset_card, dataset_card_text, size_category
 from lyra_data.sharing.cards.dataset_facts import read_dataset_facts
 from lyra_data.sharing.cards.dataset_sections import describe_quality
 from lyra_data.sharing.cards.made_by import MadeBy, read_made_by
@@ -238,6 +238,20 @@ def test_a_model_s_own_terms_its_notice_and_its_guardrail_are_told(tmp_path):
     assert "| teacher | nvidia/GEN3C-Cosmos-7B at weights-00ff | NVIDIA Open Model License" in text
     assert "| text encoder | google-t5/t5-11b |" in text
     assert "What stands against" not in text
+
+
+def test_a_card_of_many_sources_lists_the_first_and_counts_the_others(folder):
+    options: dict[str, Any] = {"licence": None, "repository": None, "version": None}
+    facts = read_dataset_facts(folder, made_by=MadeBy(), **options)
+    uses = tuple(
+        replace(use, dependency=replace(use.dependency, credit=f"credit {number}"))
+        for number in range(70)
+        for use in facts.uses[:1]
+    )
+    scenes = facts.scenes[:1] * 70
+    text = dataset_card_text(replace(facts, uses=uses, scenes=scenes))
+    assert text.count("credit 4") == 11, "4 and 40 to 49"
+    assert text.count("And 20 more.") == 2 and "And 20 more: the config" in text
 
 
 def test_converted_data_do_not_state_what_their_teacher_invented(tmp_path):

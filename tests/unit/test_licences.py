@@ -15,8 +15,13 @@ from lyra_data.dataset.writing.writer import write_dataset
 from lyra_data.engine.errors import InputError
 from lyra_data.generation.teachers.gen3c import Gen3CTeacher, Gen3CTeacherParams
 from lyra_data.models.weights.catalogue import CATALOGUE
-from lyra_data.sharing.licences.conflicts import conflicts, conflicts_of, derived_licence
-from lyra_data.sharing.licences.dependencies import dependencies_of
+from lyra_data.sharing.licences.conflicts import (
+    conflicts,
+    conflicts_of,
+    derived_licence,
+    describe_conflicts,
+)
+from lyra_data.sharing.licences.dependencies import dependencies_of, model_dependency
 from lyra_data.sharing.licences.guardrail import guardrail_states
 from lyra_data.sharing.licences.known import (
     LICENCES,
@@ -237,6 +242,31 @@ def test_converted_data_are_licensed_as_a_whole_and_their_teacher_needs_no_other
     (found,) = conflicts(rows(converted), FREE)
     assert found.use.dependency.name == "converted from lyra-1"
     assert conflicts(rows(converted), FREE, Statements({"*": "CC-BY-4.0"})) == ()
+
+
+def test_a_message_describes_the_first_conflicts_and_counts_the_others():
+    many = rows(*({**PHOTO, "source_licence": f"mine {number}"} for number in range(30)))
+    found = conflicts(many, FREE)
+    text = describe_conflicts(found)
+    assert len(found) == 30
+    assert text.count("its licence is not known") == 10 and "and 20 more like these" in text
+
+
+def test_a_model_is_no_copy_of_what_it_was_trained_on_but_shares_its_limits():
+    alike = count_uses(rows({**PHOTO, "source_licence": "CC-BY-SA-4.0"}))
+    assert conflicts_of(alike, LICENCES["MIT"]) != ()
+    assert conflicts_of(alike, LICENCES["MIT"], holds_copies=False) == ()
+    assert identifier_of(derived_licence(alike, holds_copies=False)) == "Apache-2.0"
+    limited = count_uses(rows({**PHOTO, "source_licence": "CC-BY-NC-SA-4.0"}))
+    assert identifier_of(derived_licence(limited, holds_copies=False)) == "CC-BY-NC-4.0"
+
+
+def test_what_was_made_with_weights_that_no_row_names_depends_on_them_too():
+    weights = model_dependency("first weights", "weights 0123")
+    (found,) = conflicts_of(count_uses(rows(PHOTO), None, [weights]), FREE)
+    assert "all of it" in str(found) and "make it without" in str(found)
+    stated = Statements(models={"weights 0123": "MIT"})
+    assert conflicts_of(count_uses(rows(PHOTO), stated, [weights]), FREE) == ()
 
 
 def test_uses_of_a_thousand_scenes_name_the_first_and_count_all():

@@ -16,7 +16,7 @@ from lyra_data.sharing.cards.markdown import code_block, figure, plain, table
 from lyra_data.views.dropped import DroppedView
 
 MOST_SCENES = 50
-"""Lines of the table of scenes; the rest is counted."""
+"""Lines of the tables of scenes and of camera paths; the rest is counted."""
 
 MOST_LISTED = 20
 """Dropped views, and failures, that are listed; the rest is counted."""
@@ -67,7 +67,10 @@ def describe_content(facts: DatasetFacts) -> list[str]:
     headings = ["scenes", "views", "frames", "seconds"]
     lines = ["## What is in it", ""]
     lines += table(["split", *headings], _parts(summary.splits))
-    lines += table(["camera path", *headings], _parts(summary.paths))
+    paths = _parts(summary.paths)
+    lines += table(["camera path", *headings], paths[:MOST_SCENES])
+    if len(paths) > MOST_SCENES:
+        lines += [f"And {len(paths) - MOST_SCENES} more camera paths.", ""]
     rows = [
         [
             plain(scene.scene_id),

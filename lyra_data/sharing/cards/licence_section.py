@@ -13,6 +13,9 @@ from lyra_data.sharing.licences.licence import OTHER, Licence
 from lyra_data.sharing.licences.uses import Use
 
 LICENCE_FILE = "LICENSE"
+MOST_LISTED = 50
+"""Lines of a list: a dataset of many sources may have a licence for each of them."""
+
 _COSMOS_NOTICE = "Built on NVIDIA Cosmos"
 
 
@@ -57,38 +60,45 @@ def licence_section(
     Args:
         noun: the thing that is published: dataset, model, scene.
     """
-    lines = ["## Licences", "", _chosen(licence, noun), ""]
     titles = ["needed for it", "name", "licence", "for profit", "known from", "views"]
     columns = len(titles) if noun == "dataset" else -1
-    lines += table(titles[:columns], [_row(use)[:columns] for use in uses])
-    credits_ = dict.fromkeys(use.dependency.credit for use in uses if use.dependency.credit)
-    if credits_:
-        lines += ["Whom the sources ask to name:", ""]
-        lines += [*(f"- {plain(credit, 500)}" for credit in credits_), ""]
-    outputs = dict.fromkeys(
-        use.dependency.licence for use in uses if use.dependency.role != "source"
+    credit = dict.fromkeys(use.dependency.credit for use in uses if use.dependency.credit)
+    terms = _terms_of_outputs(uses)
+    lines = ["## Licences", "", _chosen(licence, noun), ""]
+    lines += table(titles[:columns], [_row(use)[:columns] for use in uses[:MOST_LISTED]])
+    lines += _rest(len(uses))
+    lines += _listed("Whom the sources ask to name:", [plain(one, 500) for one in credit])
+    lines += _listed(
+        "What the models' licences say of what the models make:",
+        [f"{one.title}: {one.outputs}" for one in terms],
     )
-    told = [LICENCES[name] for name in outputs if name and LICENCES[name].outputs]
-    if told:
-        lines += ["What the models' licences say of what the models make:", ""]
-        lines += [*(f"- {one.title}: {one.outputs}" for one in told), ""]
-    if any("cosmos" in one.outputs.lower() for one in told):
+    if any(_COSMOS_NOTICE in one.outputs for one in terms):
         lines += [f"**{_COSMOS_NOTICE}.**", ""]
-    if guardrails:
-        lines += ["Guardrails of teachers:", ""]
-        lines += [*(f"- {plain(state)}" for state in guardrails), ""]
+    lines += _listed("Guardrails of teachers:", [plain(state) for state in guardrails])
     if licence is not None:
-        open_ones = conflicts_of(uses, licence)
-        if open_ones:
-            lines += ["What stands against this licence:", ""]
-            lines += [
-                *(
-                    f"- {plain(one.use.dependency.title)}: {plain(one.problem)}"
-                    for one in open_ones
-                ),
-                "",
-            ]
+        found = conflicts_of(uses, licence, holds_copies=noun != "model")
+        problems = [f"{plain(one.use.dependency.title)}: {plain(one.problem)}" for one in found]
+        lines += _listed("What stands against this licence:", problems)
     return lines
+
+
+def _terms_of_outputs(uses: Sequence[Use]) -> list[Licence]:
+    """Return the licences of models that say something of what the models make."""
+    needed = (use.dependency for use in uses if use.dependency.role != "source")
+    names = dict.fromkeys(one.licence for one in needed if one.licence)
+    return [LICENCES[name] for name in names if LICENCES[name].outputs]
+
+
+def _listed(heading: str, items: Sequence[str]) -> list[str]:
+    """Return a heading and a list; nothing where there is nothing to list."""
+    if not items:
+        return []
+    lines = [heading, "", *(f"- {item}" for item in items[:MOST_LISTED]), ""]
+    return lines + _rest(len(items))
+
+
+def _rest(count: int) -> list[str]:
+    return [f"And {count - MOST_LISTED} more.", ""] if count > MOST_LISTED else []
 
 
 def _chosen(licence: Licence | None, noun: str) -> str:

@@ -36,6 +36,9 @@ Rule = Literal[
     "attribution",
 ]
 
+MOST_DESCRIBED = 10
+"""Conflicts that one message describes."""
+
 CANDIDATES = ("CC-BY-4.0", "CC-BY-SA-4.0", "CC-BY-NC-4.0", "CC-BY-NC-SA-4.0", RESEARCH_ONLY)
 """Licences that are proposed for data, those with the fewest limits first."""
 
@@ -112,6 +115,14 @@ def derived_licence(uses: Sequence[Use], *, holds_copies: bool = True) -> Licenc
         if not any(_broken_rule(use.dependency, chosen, holds_copies) for use in uses):
             return chosen
     return None
+
+
+def describe_conflicts(found: Sequence[Conflict]) -> str:
+    """Return the first MOST_DESCRIBED conflicts in words, and how many there are besides."""
+    lines = [str(one) for one in found[:MOST_DESCRIBED]]
+    if len(found) > MOST_DESCRIBED:
+        lines.append(f"and {len(found) - MOST_DESCRIBED} more like these")
+    return "\n".join(lines)
 
 
 def rows_in_words(use: Use) -> str:
