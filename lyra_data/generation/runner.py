@@ -5,6 +5,7 @@ Models are loaded where views are made, and only when one is to be made.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,10 +21,13 @@ from lyra_data.generation import assembly, worker
 from lyra_data.generation.keys import KeyMaker
 from lyra_data.generation.params import GenerateParams
 from lyra_data.generation.plan import Plan, read_clip_facts
+from lyra_data.generation.teachers import TEACHERS
 from lyra_data.generation.user_paths import read_user_paths
 from lyra_data.generation.view_making import ViewMaker
 from lyra_data.generation.worker import GenerationSetup, MakerClass, failed_views
 from lyra_data.views.dropped import DroppedView, record_dropped
+
+log = logging.getLogger(__name__)
 
 HOPELESS = 20
 """New failures after which a run gives up if nothing at all went well."""
@@ -85,6 +89,7 @@ def generate_views(
     crew = crew or Crew()
     # Components name their weights without loading them, wherever they will run.
     fingerprints = maker(params, Placement("cpu", root=crew.root)).fingerprints
+    _warn_of_guardrail(params)
     user_paths = read_user_paths(params.trajectories, crew.root)
     plan = Plan(read_clip_facts(clips), params, seed, KeyMaker(params, fingerprints), user_paths)
     setup = GenerationSetup(params, clips, scratch, retry_failed, maker)
@@ -102,6 +107,18 @@ def generate_views(
                 remove_leftovers(scratch / stage)
     progress.finish()
     return done
+
+
+def _warn_of_guardrail(params: GenerateParams) -> None:
+    """Say, once a run, that a model's guardrail does not watch what is made."""
+    teacher = TEACHERS.create(params.teacher, where="generate.teacher")
+    if teacher.spec.guardrail == "off":
+        log.warning(
+            "teacher %s is released with a guardrail, which lyra-data does not run: nothing looks "
+            "at prompts and frames. Each view's provenance and the dataset's card say so; its "
+            "licence asks for a guardrail of your own",
+            teacher.name,
+        )
 
 
 def _make_views(

@@ -18,7 +18,12 @@ from lyra_data.generation.params import GenerateParams
 from lyra_data.generation.quality.measuring import measure_view
 from lyra_data.generation.rollout import CacheRollout
 from lyra_data.generation.teachers import TEACHERS
-from lyra_data.generation.teachers.base import Teacher, TeacherInput, TeacherOutput
+from lyra_data.generation.teachers.base import (
+    GUARDRAIL_KEY,
+    Teacher,
+    TeacherInput,
+    TeacherOutput,
+)
 from lyra_data.generation.trajectories import create_trajectory, median_centre_depth
 from lyra_data.generation.unknown_pixels import (
     spelt_out_shares,
@@ -169,9 +174,11 @@ class ViewMaker:
                 "camera_path_fingerprint": path.fingerprint,
                 "camera_path_unknown": spelt_out_shares(unknown_shares(known[:, None])),
             }
+        guardrail = self.teacher.spec.guardrail
         return {
             **{f"source_{key}": value for key, value in sorted(source.items())},
             **self.fingerprints,
+            **({GUARDRAIL_KEY: guardrail} if guardrail else {}),
             **({"prompt": clip.prompt} if clip.prompt else {}),
             "clip_frames": str(clip_frames),
             **of_path,

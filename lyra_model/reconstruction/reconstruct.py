@@ -36,6 +36,9 @@ DEPTH_VIDEO = "depth.mp4"
 FORMAT = 1
 """The version of report.json."""
 
+MADE_BY = ("teacher", "guardrail", "codec", "prompt", "extension", "converted_from")
+"""The beginnings of the facts of a view's provenance that report.json repeats, with its source."""
+
 
 def reconstruct_scene(
     reconstructor: Reconstructor,
@@ -191,7 +194,7 @@ def _report(
         "made_by": {
             name: value
             for name, value in sorted(first.provenance.items())
-            if name.startswith(("teacher", "codec", "prompt"))
+            if name.startswith(MADE_BY)
         },
         "frames_read": _pooled([moment.facts["frames_read"] for moment in moments]),
         "held_out": _pooled([moment.facts["held_out"] for moment in moments]),

@@ -1,41 +1,90 @@
-"""Write the card: README.md of a dataset, with configs for `load_dataset` and the Hub's viewer."""
+"""Write the plain card of a new dataset: README.md, with configs for `load_dataset` and the viewer.
+
+A published dataset has a card that says more (`lyra_data/sharing/cards`); its configs and its lists
+of columns are these.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
 
 from lyra_data.dataset.format.encoding import Encoding
 from lyra_data.dataset.format.layout import FORMAT_VERSION, MODALITIES, columns_of
 from lyra_data.dataset.format.manifest import SceneEntry, ShardEntry
+
+ORDER_IN_WORDS = (
+    "A row is a view and a row group is a scene, in the same order in every config; splits",
+    "keep the views of one photo or video together. `meta/manifest.json` names every file",
+    "with its sha256, `meta/index` every blob with its place and hashes.",
+)
 
 
 def card_text(
     shards: Sequence[ShardEntry], scenes: Sequence[SceneEntry], encoding: Encoding
 ) -> str:
     """Return the text of the card of a dataset of these shards."""
-    splits = sorted({shard.split for shard in shards})
     num_views = sum(len(scene.view_indices) for scene in scenes)
-    kinds = ", ".join(f"{name} {kind}" for name, kind in encoding.as_json().items())
-    lines = ["---", "configs:"]
-    for modality in MODALITIES:
-        lines.append(f"- config_name: {modality}")
-        lines += ["  default: true"] * (modality == "preview")
-        lines.append("  data_files:")
-        for split in splits:
-            lines += [f"  - split: {split}", f"    path: data/{modality}/{split}-*.parquet"]
-    lines += [
-        "---",
-        "",
+    lines = [
+        *front_matter({"configs": configs_of(shards)}),
         "# Views of scenes, made by lyra-data",
         "",
-        f"{_counted(len(scenes), 'scene')}, {_counted(num_views, 'view')}. "
-        f"Format version {FORMAT_VERSION}; {kinds}.",
+        f"{counted(len(scenes), 'scene')}, {counted(num_views, 'view')}. "
+        f"{describe_format(encoding.as_json())}",
         "",
-        "A row is a view and a row group is a scene, in the same order in every config; splits",
-        "keep the views of one photo or video together. `meta/manifest.json` names every file",
-        "with its sha256, `meta/index` every blob with its place and hashes.",
+        *ORDER_IN_WORDS,
         "",
     ]
+    return "\n".join([*lines, *describe_columns(shards)])
+
+
+def front_matter(values: Mapping[str, Any]) -> list[str]:
+    """Return the lines of a card's metadata, whatever the texts in it hold, and a blank one."""
+    text = yaml.safe_dump(
+        dict(values), sort_keys=False, allow_unicode=True, default_flow_style=False, width=1000
+    )
+    return ["---", *text.splitlines(), "---", ""]
+
+
+def configs_of(shards: Sequence[ShardEntry]) -> list[dict[str, Any]]:
+    """Return a config for each modality, with the files of its splits; preview is the default."""
+    splits = sorted({shard.split for shard in shards})
+    return [
+        {
+            "config_name": modality,
+            **({"default": True} if modality == "preview" else {}),
+            "data_files": [
+                {"split": hub_split(split), "path": f"data/{modality}/{_pattern(split, splits)}"}
+                for split in splits
+            ],
+        }
+        for modality in MODALITIES
+    ]
+
+
+def hub_split(split: str) -> str:
+    """Return the name of a split as `load_dataset` takes it: letters, digits, "_" and "."."""
+    return re.sub(r"\W+", "_", split.replace("-", "_").replace(".", "_"))
+
+
+def _pattern(split: str, splits: Sequence[str]) -> str:
+    """Return the pattern of a split's shards alone; train-* would fit train-small's too."""
+    is_prefix = any(other.startswith(f"{split}-") for other in splits)
+    return f"{split}-?????-of-?????.parquet" if is_prefix else f"{split}-*.parquet"
+
+
+def describe_format(encoding: Mapping[str, str]) -> str:
+    """Return the version of the format and the encodings, in words."""
+    kinds = ", ".join(f"{name} {kind}" for name, kind in encoding.items())
+    return f"Format version {FORMAT_VERSION}; {kinds}."
+
+
+def describe_columns(shards: Sequence[ShardEntry]) -> list[str]:
+    """Return a section for each modality: its size, and a table of its columns."""
+    lines = []
     for modality in MODALITIES:
         size = sum(shard.size for shard in shards if shard.modality == modality)
         lines += [
@@ -49,8 +98,9 @@ def card_text(
             for column in columns_of(modality)
         ]
         lines.append("")
-    return "\n".join(lines)
+    return lines
 
 
-def _counted(count: int, noun: str) -> str:
+def counted(count: int, noun: str) -> str:
+    """Return e.g. "1 scene" or "2 scenes"."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

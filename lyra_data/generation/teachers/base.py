@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
@@ -12,6 +12,9 @@ from torch import Tensor
 from lyra_data.cache3d.cache import CacheRender
 from lyra_data.engine.placement import Placement
 from lyra_data.scene.cameras import Cameras
+
+GUARDRAIL_KEY = "guardrail"
+"""Key of a view's provenance: the state of its teacher's guardrail; absent where it has none."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,8 @@ class TeacherSpec:
             made. None: any number at once.
         max_buffers: how many warped sources it can look at per frame.
         latent_space: name of the codec whose latents it returns, or None: frames only.
+        guardrail: "off" of a model that is released with a guardrail, which does not run here;
+            None: it has none.
     """
 
     size_multiple: int
@@ -32,6 +37,7 @@ class TeacherSpec:
     segment_frames: int | None
     max_buffers: int
     latent_space: str | None
+    guardrail: Literal["off"] | None = None
 
 
 NextSegment = Callable[[Float[Tensor, "3 height width"]], CacheRender]

@@ -83,6 +83,7 @@ class Gen3CTeacher:
             segment_frames=self.params.segment_frames,
             max_buffers=2,
             latent_space="cosmos",
+            guardrail="off",
         )
 
     def run_on(self, placement: Placement) -> None:

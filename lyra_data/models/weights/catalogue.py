@@ -77,8 +77,8 @@ CATALOGUE: dict[str, Release] = {
     "depth-pro": Release(
         repository="apple/DepthPro-hf",
         purpose="depth of single images, in metres",
-        licence="not known here",
-        licence_source="shown by pull",
+        licence="Apple Machine Learning Research Model License (research alone)",
+        licence_source="its model card, 2025-02-28",
         excluded=_OTHER_FRAMEWORKS,
     ),
 }
