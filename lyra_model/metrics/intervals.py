@@ -54,6 +54,11 @@ class Interval:
             return False
         return self.low > 0 or self.high < 0
 
+    def __neg__(self) -> Interval:
+        """Return the interval of the opposite difference."""
+        low, high = (None if end is None else -end for end in (self.high, self.low))
+        return Interval(-self.mean, low, high, self.num)
+
 
 def bootstrap_interval(
     values: Sequence[float] | Float[np.ndarray, " scene"],
