@@ -12,7 +12,7 @@ from lyra_model.batches.data_checks import open_split
 from lyra_model.evaluation.evaluate import Folders, evaluate_dataset
 from lyra_model.evaluation.evaluator import EvaluateParams
 from lyra_model.evaluation.report.summary import summary_lines
-from lyra_model.evaluation.results import findings
+from lyra_model.evaluation.verdicts import findings
 from lyra_model.phases.phase_params import require_phase
 from lyra_model.phases.train_params import TrainParams
 from stages.durations import describe_durations

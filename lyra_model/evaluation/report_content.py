@@ -19,7 +19,7 @@ from lyra_data.scene.pixel_values import bytes_from_unit
 from lyra_data.scene.view import View
 from lyra_data.views.dropped import DroppedView
 from lyra_model.evaluation.report import content
-from lyra_model.evaluation.results import METHOD_TITLES, findings
+from lyra_model.evaluation.results import METHOD_TITLES
 from lyra_model.evaluation.scene_evaluation import (
     DECODER,
     FITTED,
@@ -29,6 +29,7 @@ from lyra_model.evaluation.scene_evaluation import (
 )
 from lyra_model.evaluation.scene_result import SceneResult, ScoresByMethod
 from lyra_model.evaluation.scoring import FrameScores
+from lyra_model.evaluation.verdicts import findings
 from lyra_model.phases.checkpoints import Checkpoint
 from lyra_model.rendering.base import RenderingParams
 

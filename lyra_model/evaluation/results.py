@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from lyra_model.evaluation.scene_evaluation import COPIED, DECODER, FIRST_PHASE, FITTED, WARPED
 from lyra_model.evaluation.scene_result import SceneResult, ScoresByMethod
 from lyra_model.evaluation.scoring import pool
+from lyra_model.evaluation.uncertainty import rounded, uncertainty_of
 from lyra_model.phases.checkpoints import Checkpoint
 
 METHOD_TITLES = {
@@ -20,12 +20,6 @@ METHOD_TITLES = {
     WARPED: "nearest input frame, warped",
     FITTED: "Gaussians fitted to this scene",
 }
-IN_WORDS = {
-    FIRST_PHASE: "its own first phase",
-    COPIED: "the copied nearest frame",
-    WARPED: "the depth warp",
-    FITTED: "per-scene optimisation",
-}
 
 
 def results_as_json(
@@ -34,9 +28,10 @@ def results_as_json(
     """Return every figure: over all scenes, for each split and scene, and its provenance."""
     return {
         **_over_split(scenes),
+        "uncertainty": uncertainty_of(scenes),
         "splits": {
-            split: _over_split([scene for scene in scenes if splits[scene.scene_id] == split])
-            for split in dict.fromkeys(splits.values())
+            split: {**_over_split(judged), "uncertainty": uncertainty_of(judged)}
+            for split, judged in _by_split(scenes, splits).items()
         },
         "scenes": {
             scene.scene_id: {
@@ -47,6 +42,15 @@ def results_as_json(
             for scene in scenes
         },
         "provenance": provenance,
+    }
+
+
+def _by_split(
+    scenes: Sequence[SceneResult], splits: Mapping[str, str]
+) -> dict[str, list[SceneResult]]:
+    return {
+        split: [scene for scene in scenes if splits[scene.scene_id] == split]
+        for split in dict.fromkeys(splits.values())
     }
 
 
@@ -80,39 +84,7 @@ def _summary(methods: ScoresByMethod) -> dict[str, dict[str, float | int | None]
 
 
 def _plain(value: float | int) -> float | int | None:
-    """Return a figure with six significant digits; None for infinity and NaN, unknown to JSON."""
-    if isinstance(value, int):
-        return value
-    return float(f"{value:.6g}") if math.isfinite(value) else None
-
-
-def findings(results: Mapping[str, Any]) -> list[str]:
-    """Return verdicts in words: who wins, by how much, also where that is not the decoder."""
-    sentences = []
-    for key, what in (
-        ("held_out_frames", "On held-out frames"),
-        ("real_photos", "On the real photo"),
-    ):
-        scores = {m: v["psnr_db"] for m, v in results[key].items() if v["psnr_db"] is not None}
-        if DECODER not in scores:
-            continue
-        sentences += [
-            _verdict(what, scores[DECODER] - scores[other], other)
-            for other in (COPIED, FIRST_PHASE, WARPED, FITTED)
-            if other in scores
-        ]
-    if results["held_out_frames"]:
-        sentences.append(
-            "The depth warp made the generated frames in the first place and is given the depth "
-            "maps, which the decoder never sees: on held-out frames it is close to an upper bound."
-        )
-    return sentences
-
-
-def _verdict(what: str, difference: float, other: str) -> str:
-    if difference > 0:
-        return f"{what} the decoder beats {IN_WORDS[other]} by {difference:.2f} dB."
-    return f"{what} {IN_WORDS[other]} is still {-difference:.2f} dB better than the decoder."
+    return value if isinstance(value, int) else rounded(value)
 
 
 def write_training_curve(checkpoints: Mapping[str, Checkpoint], path: Path) -> None:

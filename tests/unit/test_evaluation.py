@@ -10,7 +10,7 @@ import torch
 
 from lyra_model.batches.targets import Targets
 from lyra_model.evaluation.baselines import Prediction
-from lyra_model.evaluation.results import findings, results_as_json, write_held_out_curve
+from lyra_model.evaluation.results import results_as_json, write_held_out_curve
 from lyra_model.evaluation.scene_result import SceneResult, ViewFacts
 from lyra_model.evaluation.scoring import pool, score
 from tests.factories import HEIGHT, WIDTH, make_targets
@@ -65,17 +65,6 @@ def test_scenes_are_pooled_frame_by_frame():
     assert both.psnr_db.total_pixels == 2 * one.psnr_db.total_pixels
 
 
-def test_findings_say_who_wins_and_who_does_not():
-    results = results_as_json([make_result(ERRORS)], SPLITS, {})
-    sentences = findings(results)
-    assert any("beats the copied nearest frame by" in sentence for sentence in sentences)
-    assert any("the depth warp is still" in sentence for sentence in sentences)
-    assert any("per-scene optimisation is still" in sentence for sentence in sentences)
-    worse = results_as_json([make_result({**ERRORS, "decoder": 0.5})], SPLITS, {})
-    assert any("the copied nearest frame is still" in sentence for sentence in findings(worse))
-    assert not any("real photo" in sentence for sentence in sentences)
-
-
 def test_scenes_that_were_trained_on_are_told_apart_from_those_that_were_not():
     trained, kept = make_result(ERRORS), make_result({**ERRORS, "decoder": 0.4})
     kept = dataclasses.replace(kept, scene_id="kept")
@@ -101,12 +90,6 @@ def test_the_held_out_curve_counts_frames_from_the_last_one_read(tmp_path):
     rows = list(csv.DictReader((tmp_path / "curve.csv").open()))
     assert [int(row["frames_past_input"]) for row in rows] == [2, 3]
     assert set(rows[0]) == {"frames_past_input", *ERRORS}
-
-
-def test_without_a_first_phase_of_its_own_no_verdict_on_one_is_given():
-    alone = {method: error for method, error in ERRORS.items() if method != "first_phase"}
-    sentences = findings(results_as_json([make_result(alone)], SPLITS, {}))
-    assert not any("first phase" in sentence for sentence in sentences)
 
 
 def test_known_pixels_are_scored_apart_from_invented_ones():
