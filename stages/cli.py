@@ -32,6 +32,7 @@ from stages.verbs.dedup import dedup_scenes
 from stages.verbs.export import export
 from stages.verbs.inspection import inspect
 from stages.verbs.project_commands import init, run
+from stages.verbs.publish import publish
 from stages.verbs.reconstruct import reconstruct
 from stages.verbs.stats import stats
 from stages.verbs.view import view
@@ -228,14 +229,15 @@ def evaluate(
     """Measure the decoder on held-out frames and real photos, and write the report.
 
     Reads params.yaml: **evaluate**, and all results of the stages before. Writes
-    reports/evaluation.json, reports/curves/*.csv, reports/report.html (the first scene's) and, for
-    every scene, reports/scenes/SCENE/report.html and gaussians.ply.
+    reports/evaluation.json, reports/curves/*.csv, reports/report.html (the first scene's) and, for every scene,
+    reports/scenes/SCENE/report.html and gaussians.ply.
     PSNR is in dB, SSIM and depth errors (mean absolute relative) have no unit.
     """
     run_stage("evaluate", params, json_output, device=device)
 
 
 app.command("reconstruct")(reconstruct)
+app.command("publish")(publish)
 
 
 @app.command()

@@ -46,7 +46,7 @@ def run_evaluate(
             reports=workspace.reports,
             scratch=workspace.scratch,
         ),
-        params_hashes=hash_sections(params_file),
+        params_hashes=hash_sections(params_file, until="evaluate"),
         placement=Placement.asked_for(device, "none", workspace.root),
         progress=progress,
     )

@@ -12,7 +12,7 @@ from lyra_data.engine.errors import ParamsError
 from lyra_data.engine.foreign_files import require_regular_file
 from lyra_data.engine.hashing import content_key
 from lyra_data.engine.params import Params, suggestion
-from stages.workspace import STAGES
+from stages.workspace import SECTIONS
 
 Section = TypeVar("Section", bound=Params)
 
@@ -41,7 +41,7 @@ def load_yaml(params_file: Path) -> dict[str, Any]:
         ) from None
     if not isinstance(values, dict):
         raise ParamsError("holds no sections", where=where, fix="start from the repository's own")
-    known = ["seed", *STAGES]
+    known = ["seed", *SECTIONS]
     for name in values:
         if name not in known:
             raise ParamsError(f"unknown key {name}", where=where, fix=suggestion(str(name), known))
@@ -58,15 +58,27 @@ def load_section(
     """One validated section.
 
     Args:
-        changes: keys that get other values than they have in the file.
+        changes: keys that get other values than they have in the file; of a mapping, those of its
+            keys that are named.
 
     Raises:
         ParamsError: a key is unknown or missing, or a value impossible.
     """
     values = load_yaml(params_file)
     if changes and isinstance(values.get(name), dict):
-        values[name] = {**values[name], **changes}
+        values[name] = _changed(values[name], changes)
     return _section(values, name, section, params_file)
+
+
+def _changed(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values with changes at any depth."""
+    changed = dict(values)
+    for key, new in changes.items():
+        old = changed.get(key)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            new = _changed(old, new)
+        changed[key] = new
+    return changed
 
 
 def load_seed(params_file: Path) -> int:
@@ -91,10 +103,12 @@ def _seed(values: dict[str, Any], params_file: Path) -> int:
     return seed
 
 
-def hash_sections(params_file: Path) -> dict[str, str]:
-    """The hash of every section's values as they stand in the file, by name."""
+def hash_sections(params_file: Path, *, until: str) -> dict[str, str]:
+    """The hash of the values of seed and of every section up to `until`, by name: what stands
+    behind a stage's result, and no more."""
     values = load_yaml(params_file)
-    return {name: content_key(values[name]) for name in values}
+    names = ("seed", *SECTIONS[: SECTIONS.index(until) + 1])
+    return {name: content_key(values[name]) for name in names if name in values}
 
 
 def check_all(params_file: Path) -> None:
@@ -106,7 +120,7 @@ def check_all(params_file: Path) -> None:
     values = load_yaml(params_file)
     _seed(values, params_file)
     # By name: a static import would make every stage depend on the code of all others.
-    modules = {stage: importlib.import_module(f"stages.{stage}") for stage in STAGES}
+    modules = {stage: importlib.import_module(f"stages.{stage}") for stage in SECTIONS}
     sections = {
         stage: _section(values, stage, module.SECTION, params_file)
         for stage, module in modules.items()

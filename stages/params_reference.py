@@ -21,7 +21,7 @@ from lyra_data.models.codecs import CODECS
 from lyra_data.models.depth import DEPTH_ESTIMATORS
 from lyra_data.sources import SOURCES
 from stages.params import load_seed
-from stages.workspace import STAGES
+from stages.workspace import SECTIONS
 
 Row = tuple[str, str, str, str]
 
@@ -44,7 +44,7 @@ LIMITS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<", "multiple_of": "multiple
 def params_rows(values: Mapping[str, Any]) -> Iterator[Row]:
     """Yield a row for every key, whether `values`, all of params.yaml, uses its kind or not."""
     yield "seed", str(values["seed"]), "int, >= 0", str(load_seed.__doc__).partition("\n")[0]
-    for stage in STAGES:
+    for stage in SECTIONS:
         section = importlib.import_module(f"stages.{stage}").SECTION
         yield from _rows(stage, section, {"": values[stage]})
 

@@ -80,6 +80,7 @@ def packaged_files() -> dict[Path, str]:
     return {
         FOLDER / f"{DEMO}.yaml": (REPOSITORY / "params.yaml").read_text(encoding="utf-8"),
         PROJECT_FILES / "pipeline.yaml": "\n".join([note, *kept]) + "\n",
+        PROJECT_FILES / "publish.yaml": (REPOSITORY / "publish/dvc.yaml").read_text("utf-8"),
         PROJECT_FILES / "dvcignore": (REPOSITORY / ".dvcignore").read_text(encoding="utf-8"),
         PROJECT_FILES / "random_weights.md": start.read_text(encoding="utf-8"),
     }

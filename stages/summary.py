@@ -48,6 +48,15 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'s' if count != 1 else ''}"
 
 
+def size_text(num_bytes: int) -> str:
+    """Return a size in words: "12 bytes", "3.4 MB"."""
+    units = ("bytes", "kB", "MB", "GB", "TB")
+    size, unit = float(num_bytes), 0
+    while size >= 1000 and unit < len(units) - 1:
+        size, unit = size / 1000, unit + 1
+    return f"{size:.0f} {units[unit]}" if unit == 0 else f"{size:.1f} {units[unit]}"
+
+
 def _finite(value: Any) -> Any:
     """Return the value with null for NaN and infinity, which JSON readers refuse."""
     if isinstance(value, float):

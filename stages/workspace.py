@@ -10,6 +10,13 @@ from lyra_data.engine.errors import StageOrderError
 STAGES = ("annotate", "generate", "package", "train", "evaluate", "reconstruct")
 """Stages in the order they run. Module, params section, dvc.yaml stage and verb share the name."""
 
+PUBLISH = "publish"
+"""The stage that sends results away. It has a dvc.yaml of its own, publish/dvc.yaml, so that
+neither `dvc repro` nor `lyra-data run` publishes anything."""
+
+SECTIONS = (*STAGES, PUBLISH)
+"""Sections of params.yaml, beside seed."""
+
 
 @dataclass(frozen=True)
 class Workspace:
@@ -51,6 +58,11 @@ class Workspace:
     def scenes(self) -> Path:
         """reconstruct's result: one folder per scene."""
         return self.root / "outputs" / "scenes"
+
+    @property
+    def receipts(self) -> Path:
+        """publish's results: what was published, one file a kind."""
+        return self.root / PUBLISH
 
     @property
     def scratch(self) -> Path:

@@ -37,10 +37,21 @@ def commit_of(folder: Path) -> str:
     """Return what `engine_commit` does, of the engine whose packages lie in `folder`."""
     if _git(folder, "ls-files", "--error-unmatch", "lyra_data/__init__.py") is None:
         return UNKNOWN
+    return _commit(folder, *PACKAGES)
+
+
+def project_commit(root: Path) -> str:
+    """Return the commit of a user's project; "-dirty" is added where a file that git tracks was
+    changed since. "unknown" outside of git, and before the first commit.
+    """
+    return _commit(root, ".")
+
+
+def _commit(folder: Path, *paths: str) -> str:
     commit = _git(folder, "rev-parse", "HEAD")
     if commit is None:
         return UNKNOWN
-    changes = _git(folder, "status", "--porcelain", "--untracked-files=no", "--", *PACKAGES)
+    changes = _git(folder, "status", "--porcelain", "--untracked-files=no", "--", *paths)
     return f"{commit}-dirty" if changes else commit
 
 

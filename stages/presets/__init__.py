@@ -22,7 +22,8 @@ annotator also solves videos where params.yaml names `given`, which solves nothi
 
 PROJECT_FILES = FOLDER / "project"
 """Folder of what every project begins with, besides params.yaml. Its dvc.yaml is called
-pipeline.yaml here, for DVC reads every dvc.yaml below the folder it works in."""
+pipeline.yaml here, and its publish/dvc.yaml publish.yaml: DVC reads every dvc.yaml below the folder
+it works in."""
 
 
 def preset_names() -> list[str]:

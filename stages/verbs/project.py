@@ -33,7 +33,7 @@ from stages.summary import Summary, counted
 from stages.verbs.project_inputs import bring_in
 from stages.verbs.project_pictures import estimated_depth, only_pictures, with_files_beside
 from stages.verbs.project_record import INPUTS, write_record
-from stages.workspace import STAGES, Workspace
+from stages.workspace import PUBLISH, STAGES, Workspace
 
 SOURCES_BLOCK = re.compile(r"^  sources:\n(?:    .*\n)+", re.MULTILINE)
 
@@ -119,6 +119,8 @@ def write_project(
     (made / INPUTS).mkdir(exist_ok=True)
     (made / "params.yaml").write_text(text, encoding="utf-8")
     shutil.copyfile(PROJECT_FILES / "pipeline.yaml", made / "dvc.yaml")
+    (made / PUBLISH).mkdir()
+    shutil.copyfile(PROJECT_FILES / "publish.yaml", made / PUBLISH / "dvc.yaml")
     shutil.copyfile(PROJECT_FILES / "dvcignore", made / ".dvcignore")
     start = made / "outputs" / "models" / "random_weights"
     start.mkdir(parents=True)

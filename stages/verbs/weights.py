@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -213,25 +212,18 @@ def _pull(
     from lyra_data.hub.download import files_to_fetch, require_space
     from lyra_data.models.weights.catalogue import find_release
     from lyra_data.models.weights.pulling import list_release, pull_weights
+    from stages.verbs.consent import require_consent
 
     release = find_release(name)
     listing = list_release(release, revision)
     files = files_to_fetch(listing, folder)
     show_listing(listing, files, folder, to_stderr=json_output)
     require_space(files, folder)
-    if files and not yes:
-        _ask()
+    if files:
+        require_consent(
+            yes,
+            question="Fetch these files, and accept their licence?",
+            refusal="nothing was fetched: nobody is there to confirm size and licence above",
+        )
     manifest = pull_weights(listing, files, folder, progress=progress)
     return summary_of_weights("pull", folder, manifest, fetched=[file.name for file in files])
-
-
-def _ask() -> None:
-    from lyra_data.engine.errors import InputError
-
-    if not sys.stdin.isatty():
-        raise InputError(
-            "nothing was fetched: nobody is there to confirm the size and the licence above",
-            fix="run the same command with --yes",
-        )
-    if not typer.confirm("Fetch these files, and accept their licence?", err=True):
-        raise typer.Exit(1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stages.summary import Summary, counted
+from stages.summary import Summary, counted, size_text
 
 if TYPE_CHECKING:
     from lyra_data.hub.listing import Listing, RemoteFile
@@ -87,11 +87,3 @@ def summary_of_weights(verb: str, folder: Path, manifest: Manifest, **facts: Any
         },
         tuple(f"note: {note}" for note in notes),
     )
-
-
-def size_text(num_bytes: int) -> str:
-    units = ("bytes", "kB", "MB", "GB", "TB")
-    size, unit = float(num_bytes), 0
-    while size >= 1000 and unit < len(units) - 1:
-        size, unit = size / 1000, unit + 1
-    return f"{size:.0f} {units[unit]}" if unit == 0 else f"{size:.1f} {units[unit]}"

@@ -19,7 +19,7 @@ from lyra_data.engine.imports import imports_of
 from lyra_data.engine.registry import Registry
 from stages.cli import app
 from stages.code_dependencies import with_code_dependencies
-from stages.workspace import STAGES
+from stages.workspace import SECTIONS, STAGES
 from tests.goldens import REPOSITORY
 from tests.warm_processes import PRELOADED
 
@@ -38,10 +38,10 @@ def load_yaml(name: str) -> dict:
 def test_stage_modules_params_sections_dvc_stages_and_verbs_share_their_names():
     params = load_yaml("params.yaml")
     verbs = [command.name or command.callback.__name__ for command in app.registered_commands]
-    assert list(params)[1:] == list(STAGES)
+    assert list(params)[1:] == list(SECTIONS)
     assert list(load_yaml("dvc.yaml")["stages"]) == list(STAGES)
-    assert verbs[: len(STAGES)] == list(STAGES)
-    for stage in STAGES:
+    assert verbs[: len(SECTIONS)] == list(SECTIONS)
+    for stage in SECTIONS:
         module = importlib.import_module(f"stages.{stage}")
         assert hasattr(module, f"run_{stage}")
         assert module.SECTION.__name__ == f"{stage.capitalize()}Params"

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from lyra_data.engine.errors import ParamsError
 from lyra_data.engine.params import Params, suggestion
 from stages.params import check_all, load_yaml
-from stages.workspace import STAGES
+from stages.workspace import SECTIONS
 from tests.goldens import REPOSITORY
 
 
@@ -166,7 +166,7 @@ def test_a_suggestion_is_made_only_for_what_looks_alike() -> None:
 )
 def test_every_preset_is_a_whole_and_valid_params_file(preset) -> None:
     check_all(preset)
-    assert list(load_yaml(preset)) == ["seed", *STAGES]
+    assert list(load_yaml(preset)) == ["seed", *SECTIONS]
 
 
 def test_a_key_that_stands_twice_is_refused_with_both_lines(tmp_path):

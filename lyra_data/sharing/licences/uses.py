@@ -35,10 +35,13 @@ class Statements:
     Attributes:
         sources: licence by scene, or by a pattern of scenes ("holiday*"); the first that fits.
         models: licence by the name of a model, as conflicts name it ("vipe", "OWNER/NAME").
+        must_fit: which of the two may hold nothing that fits none of the rows. What a project
+            states is of its dataset, its models and its scenes: of one of them some fits nothing.
     """
 
     sources: Mapping[str, str] = field(default_factory=dict)
     models: Mapping[str, str] = field(default_factory=dict)
+    must_fit: tuple[str, ...] = (SOURCES_KEY, MODELS_KEY)
 
 
 @dataclass(frozen=True)
@@ -119,7 +122,9 @@ def count_uses(
             named = views.setdefault(dependency, [])
             if len(named) < MOST_NAMED:
                 named.append(f"{row.scene_id}/{row.view_index}")
-    for section, name in licences.keys() - used:
+    for section, name in sorted(licences.keys() - used):
+        if section not in stated.must_fit:
+            continue
         noun = "scene" if section == SOURCES_KEY else "model that took part"
         raise InputError(
             f"a licence is stated for {name!r}, which fits no {noun}",
