@@ -52,4 +52,4 @@ docs: install  ## write docs/params.md, docs/schema.md and the code in dvc.yaml
 
 clean:  ## remove results and scratch, keep .venv
 	git clean -qfdX outputs reports .work
-	rm -f reports/evaluation.json
+	rm -f reports/evaluation.json reports/metrics.json

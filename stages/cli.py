@@ -30,6 +30,7 @@ from stages.verbs.convert import convert
 from stages.verbs.dataset_editing import filter_views, merge_datasets, split_scenes
 from stages.verbs.dedup import dedup_scenes
 from stages.verbs.export import export
+from stages.verbs.gate import gate
 from stages.verbs.inspection import inspect
 from stages.verbs.project_commands import init, run
 from stages.verbs.publish import publish
@@ -229,7 +230,8 @@ def evaluate(
     """Measure the decoder on held-out frames and real photos, and write the report.
 
     Reads params.yaml: **evaluate**, and all results of the stages before. Writes
-    reports/evaluation.json, reports/curves/*.csv, reports/report.html (the first scene's) and, for every scene,
+    reports/metrics.json (a few figures), reports/evaluation.json (all, and what they are of),
+    reports/curves/*.csv, reports/report.html (the first scene's) and, for every scene,
     reports/scenes/SCENE/report.html and gaussians.ply.
     PSNR is in dB, SSIM and depth errors (mean absolute relative) have no unit.
     """
@@ -292,6 +294,7 @@ app.command("split")(split_scenes)
 app.command("merge")(merge_datasets)
 app.command("dedup")(dedup_scenes)
 app.command("convert")(convert)
+app.command("gate")(gate)
 
 
 def _checked(params_file: Path) -> Any:

@@ -17,7 +17,11 @@ from lyra_data.engine.atomic import (
 from lyra_model.evaluation.finished_scenes import GAUSSIANS_FILE, PAGE_FILE
 from lyra_model.evaluation.report.page import complete_page
 from lyra_model.evaluation.report_content import shared_content
-from lyra_model.evaluation.results import write_held_out_curve, write_training_curve
+from lyra_model.evaluation.results import (
+    headline_figures,
+    write_held_out_curve,
+    write_training_curve,
+)
 from lyra_model.evaluation.scene_result import SceneResult
 from lyra_model.phases.checkpoints import Checkpoint
 
@@ -43,6 +47,7 @@ def write_reports(
         folder_atomically(folder / "scenes") as pages,
         write_atomically(folder / "report.html") as first_report,
         write_atomically(folder / "evaluation.json") as figures,
+        write_atomically(folder / "metrics.json") as headline,
     ):
         write_training_curve(checkpoints, curves / "training.csv")
         write_held_out_curve(scenes, curves / "held_out.csv")
@@ -56,7 +61,9 @@ def write_reports(
         first = scenes[0].scene_id
         first_report.write_bytes((pages / first / "report.html").read_bytes())
         figures.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+        few = headline_figures(results)
+        headline.write_text(json.dumps(few, indent=2) + "\n", encoding="utf-8")
         for written in (curves, pages):
             flush_all_to_disk(written)
-        for file in (first_report, figures):
+        for file in (first_report, figures, headline):
             flush_to_disk(file)

@@ -54,6 +54,32 @@ def _by_split(
     }
 
 
+def headline_figures(results: Mapping[str, Any]) -> dict[str, float | int | None]:
+    """Return the few figures that a run is compared by, flat: a row of them fits a terminal.
+
+    Returns:
+        "psnr_db", "ssim", "abs_rel" of the decoder on held-out frames; "over_copy_db" and
+        "over_warp_db": its PSNR less that of those baselines; "photo_psnr_db" on real photos, None
+        without any; "scenes": how many were judged.
+    """
+    held_out, real = results["held_out_frames"], results["real_photos"]
+    decoder = held_out.get(DECODER, {})
+
+    def ahead_of(method: str) -> float | None:
+        pair = decoder.get("psnr_db"), held_out.get(method, {}).get("psnr_db")
+        return None if None in pair else _plain(pair[0] - pair[1])
+
+    return {
+        "psnr_db": decoder.get("psnr_db"),
+        "ssim": decoder.get("ssim"),
+        "abs_rel": decoder.get("depth_abs_rel"),
+        "over_copy_db": ahead_of(COPIED),
+        "over_warp_db": ahead_of(WARPED),
+        "photo_psnr_db": real.get(DECODER, {}).get("psnr_db"),
+        "scenes": len(results["scenes"]),
+    }
+
+
 def pool_scenes(scenes: Sequence[SceneResult]) -> tuple[ScoresByMethod, ScoresByMethod]:
     """Return the scores of all scenes by method: on held-out frames, and on real photos."""
     return (

@@ -1,0 +1,120 @@
+"""gate: regressions beyond the noise, and evaluations that must not be compared."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from stages.cli import app
+
+SCENES = 12
+COUNTS = {"num_pixels": 100, "num_known_pixels": 90, "num_depth_pixels": 80}
+
+
+def evaluation(psnr_db: list[float], *, ssim: float = 0.8, error: float = 0.1) -> dict[str, Any]:
+    scenes = {}
+    for number, value in enumerate(psnr_db):
+        depth = {"depth_abs_rel": error, "depth_within_delta": 0.9}
+        decoder = {"psnr_db": value, "psnr_known_db": value, "ssim": ssim, **depth, **COUNTS}
+        scenes[f"scene_{number}"] = {
+            "held_out_frames": {"decoder": decoder, "copied": decoder},
+            "real_photos": {},
+        }
+    dataset = {"dataset_hash": "d" * 64, "codec_fingerprint": "dct-1"}
+    return {
+        "scenes": scenes,
+        "provenance": {"params_hashes": {"evaluate": "e" * 64}, "dataset": dataset},
+    }
+
+
+@pytest.fixture
+def compare(tmp_path):
+    def run(now: Any, before: Any, *options: str) -> Any:
+        for name, value in (("now", now), ("before", before)):
+            (tmp_path / f"{name}.json").write_text(
+                value if isinstance(value, str) else json.dumps(value)
+            )
+        arguments = [str(tmp_path / "now.json"), "--baseline", str(tmp_path / "before.json")]
+        return CliRunner().invoke(app, ["gate", *arguments, "--json", *options])
+
+    return run
+
+
+BEFORE = [20.0 + number for number in range(SCENES)]
+
+
+def test_an_evaluation_passes_its_own_gate(compare):
+    answer = compare(evaluation(BEFORE), evaluation(BEFORE))
+    assert answer.exit_code == 0, answer.output
+    assert json.loads(answer.stdout)["regressions"] == []
+
+
+def test_a_fall_of_every_scene_is_a_regression_and_exits_with_1(compare):
+    fallen = evaluation([value - 0.2 for value in BEFORE])
+    answer = compare(fallen, evaluation(BEFORE))
+    assert answer.exit_code == 1
+    assert json.loads(answer.stdout)["regressions"] == ["psnr_db (held_out_frames)"]
+
+
+def test_a_rise_is_none_and_neither_is_a_fall_within_the_noise(compare):
+    assert compare(evaluation([v + 1 for v in BEFORE]), evaluation(BEFORE)).exit_code == 0
+    fallen = evaluation([value - 0.2 for value in BEFORE])
+    assert compare(fallen, evaluation(BEFORE), "--noise-db", "0.3").exit_code == 0
+
+
+def test_a_fall_of_the_mean_that_scenes_do_not_agree_on_is_none(compare):
+    """Two scenes fell by much, the others rose: the interval of the difference holds 0."""
+    mixed = [v + (0.5 if number > 1 else -4.0) for number, v in enumerate(BEFORE)]
+    assert sum(mixed) < sum(BEFORE)
+    answer = compare(evaluation(mixed), evaluation(BEFORE))
+    assert answer.exit_code == 0, answer.output
+
+
+def test_of_one_scene_the_noise_alone_decides(compare):
+    assert compare(evaluation([19.9]), evaluation([20.0])).exit_code == 1
+    assert compare(evaluation([19.96]), evaluation([20.0])).exit_code == 0
+
+
+def test_a_larger_depth_error_is_a_regression(compare):
+    answer = compare(evaluation(BEFORE, error=0.12), evaluation(BEFORE, error=0.1))
+    assert json.loads(answer.stdout)["regressions"] == ["depth_abs_rel (held_out_frames)"]
+
+
+def test_evaluations_that_judge_something_else_are_refused(compare):
+    other = evaluation(BEFORE)
+    other["provenance"]["dataset"]["dataset_hash"] = "f" * 64
+    answer = compare(evaluation(BEFORE), other)
+    assert answer.exit_code == 2
+    assert "dataset (ffffffffffff before, dddddddddddd now)" in answer.output
+    assert compare(evaluation(BEFORE), other, "--other-data").exit_code == 0
+
+    params = evaluation(BEFORE)
+    params["provenance"]["params_hashes"]["evaluate"] = "a" * 64
+    answer = compare(evaluation(BEFORE), params, "--other-data")
+    assert answer.exit_code == 2 and "params of evaluate" in answer.output
+
+    answer = compare(evaluation(BEFORE[:-1]), evaluation(BEFORE))
+    assert answer.exit_code == 2 and "the first 'scene_11'" in answer.output
+
+    fewer = copy.deepcopy(evaluation(BEFORE))
+    fewer["scenes"]["scene_3"]["held_out_frames"]["decoder"]["num_pixels"] = 7
+    answer = compare(fewer, evaluation(BEFORE))
+    assert answer.exit_code == 2 and "scene 'scene_3' (held_out_frames)" in answer.output
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"scenes": {}}', '{"scenes": {"a": 1}}'])
+def test_what_is_no_evaluation_is_refused(compare, text):
+    for pair in ((text, evaluation(BEFORE)), (evaluation(BEFORE), text)):
+        answer = compare(*pair)
+        assert answer.exit_code == 2 and "not a readable evaluation" in answer.output
+
+
+def test_a_baseline_that_is_not_there_is_named(tmp_path):
+    file = tmp_path / "now.json"
+    file.write_text(json.dumps(evaluation(BEFORE)))
+    answer = CliRunner().invoke(app, ["gate", str(file), "--baseline", str(tmp_path / "none")])
+    assert answer.exit_code == 2 and "no such file" in answer.output
