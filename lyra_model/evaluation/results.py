@@ -54,29 +54,33 @@ def _by_split(
     }
 
 
-def headline_figures(results: Mapping[str, Any]) -> dict[str, float | int | None]:
-    """Return the few figures that a run is compared by, flat: a row of them fits a terminal.
+def headline_figures(results: Mapping[str, Any]) -> dict[str, float | None]:
+    """Return the few figures that a run is compared by: `dvc metrics show` prints one row of them
+    in 80 columns, so names are short and digits few.
 
     Returns:
-        "psnr_db", "ssim", "abs_rel" of the decoder on held-out frames; "over_copy_db" and
-        "over_warp_db": its PSNR less that of those baselines; "photo_psnr_db" on real photos, None
-        without any; "scenes": how many were judged.
+        "psnr" (dB), "ssim" and "abs_rel" of the decoder on held-out frames; "vs_copy" and
+        "vs_warp": its PSNR less that of those baselines, dB; "photo": its PSNR on real photos, dB.
+        None where a figure was not measured.
     """
     held_out, real = results["held_out_frames"], results["real_photos"]
     decoder = held_out.get(DECODER, {})
 
     def ahead_of(method: str) -> float | None:
         pair = decoder.get("psnr_db"), held_out.get(method, {}).get("psnr_db")
-        return None if None in pair else _plain(pair[0] - pair[1])
+        return None if None in pair else pair[0] - pair[1]
 
+    figures = {
+        "psnr": (decoder.get("psnr_db"), 2),
+        "ssim": (decoder.get("ssim"), 4),
+        "abs_rel": (decoder.get("depth_abs_rel"), 4),
+        "vs_copy": (ahead_of(COPIED), 2),
+        "vs_warp": (ahead_of(WARPED), 2),
+        "photo": (real.get(DECODER, {}).get("psnr_db"), 2),
+    }
     return {
-        "psnr_db": decoder.get("psnr_db"),
-        "ssim": decoder.get("ssim"),
-        "abs_rel": decoder.get("depth_abs_rel"),
-        "over_copy_db": ahead_of(COPIED),
-        "over_warp_db": ahead_of(WARPED),
-        "photo_psnr_db": real.get(DECODER, {}).get("psnr_db"),
-        "scenes": len(results["scenes"]),
+        name: None if value is None else round(value, digits)
+        for name, (value, digits) in figures.items()
     }
 
 
