@@ -159,6 +159,12 @@ def _refused(error: HfHubHTTPError, page: str) -> UploadError:
 
 
 def _by_message(message: str, page: str) -> UploadError:
+    if re.search(r"(?i)(discussion|pull request)s? (is|are) (disabled|turned off)", message):
+        return UploadError(
+            "the repository takes no pull requests, which many files need",
+            where=page,
+            fix="turn on discussions and pull requests in its settings, then publish again",
+        )
     if _is_about_space(message):
         return UploadError(
             f"the space that your account has on the Hub is used up{_quoted(message)}",
