@@ -174,6 +174,12 @@ class HubRepository:
         )
         return [(commit.commit_id, commit.title) for commit in commits]
 
+    def check_card(self, text: str) -> None:
+        """Raise UploadError where the Hub would refuse a README.md for its header."""
+        self.client.call(
+            lambda api: api._validate_yaml(content=text, repo_type=self.client.repository_type)
+        )
+
     def send_objects(self, additions: Sequence[CommitOperationAdd], revision: str) -> None:
         """Send the contents that the Hub's store does not hold yet; nothing refers to them before
         a commit does."""

@@ -71,15 +71,17 @@ def _translated(cause: Exception, page: str) -> UploadError | None:
         return UploadError("you are not logged in", where=page, fix=LOGIN)
     if isinstance(cause, HFValidationError):
         return UploadError(scrubbed(str(cause)), where=page, fix="correct the name")
-    refusal = _refusal(cause)
-    if refusal is not None:
-        return _refused(refusal, page)
     message = str(cause)
+    refusal = _refusal(cause)
+    if refusal is not None and not message.startswith("Invalid metadata"):
+        return _refused(refusal, page)
     if isinstance(cause, ValueError) and "LFS batch API returned errors" in message:
         return _by_message(message.partition("\n")[2], page)
     if isinstance(cause, ValueError):  # a card's header that is refused, an answer out of shape
         return UploadError(
-            scrubbed(message.strip()), where=page, fix=f"correct what it names; then {AGAIN}"
+            f"the Hub does not take this{_quoted(message)}",
+            where=page,
+            fix=f"correct what it names; then {AGAIN}",
         )
     return None
 
@@ -157,6 +159,12 @@ def _refused(error: HfHubHTTPError, page: str) -> UploadError:
 
 
 def _by_message(message: str, page: str) -> UploadError:
+    if re.search(r"(?i)(discussion|pull request)s? (is|are) (disabled|turned off)", message):
+        return UploadError(
+            "the repository takes no pull requests, which many files need",
+            where=page,
+            fix="turn on discussions and pull requests in its settings, then publish again",
+        )
     if _is_about_space(message):
         return UploadError(
             f"the space that your account has on the Hub is used up{_quoted(message)}",

@@ -23,6 +23,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lyra_data.sharing.publishing.changes import FILES_A_COMMIT
 from tests.hub.publications import CARD, KEY, NAME, many_files
 from tests.hub.server import TOKEN, HubState, client_pointed_at, running_hub
 
@@ -75,33 +76,47 @@ class Figures:
     seconds: float = 0.0
 
 
-def drill(
-    way: str, folder: Path, *, kills: int, num_files: int, seed: int = 0, wait_seconds: float = 3.0
-) -> Figures:
-    """Publish versions until so many runs were killed, and the last version to its end.
+@dataclass(frozen=True)
+class Drill:
+    """What is drilled.
 
-    Args:
+    Attributes:
         way: "lfs" or "xet".
+        kills: after which the version under way is published to its end.
         wait_seconds: each child is killed within this time at random; or it is whole before.
+        files_a_commit: fewer make more commits, and meet the limit of an hour.
     """
-    draw = random.Random(f"{seed} {way}")
-    state = HubState(seed=seed)
+
+    way: str
+    kills: int
+    num_files: int
+    seed: int = 0
+    wait_seconds: float = 5.0
+    files_a_commit: int = FILES_A_COMMIT
+
+
+def drill(settings: Drill, folder: Path) -> Figures:
+    """Publish versions until so many runs were killed, and the last version to its end."""
+    draw = random.Random(f"{settings.seed} {settings.way}")
+    state = HubState(seed=settings.seed)
     state.clock.run_at(SPEED)
-    for kind, settings in FAULTS:
-        state.faults.add(kind, times=None, **settings)
-    for kind, settings in OF_STEPS:
-        state.faults.add(kind, STEPS, times=None, **settings)
-    figures, begin = Figures(way), time.monotonic()
+    for kind, how in FAULTS:
+        state.faults.add(kind, times=None, **how)
+    for kind, how in OF_STEPS:
+        state.faults.add(kind, STEPS, times=None, **how)
+    figures, begin = Figures(settings.way), time.monotonic()
     versions: list[dict[str, bytes]] = []
     with running_hub(state) as endpoint:
-        while figures.kills < kills:
-            versions.append(_version(len(versions), num_files))
+        while figures.kills < settings.kills:
+            versions.append(_version(len(versions), settings.num_files))
             _write(versions[-1], folder / "files")
             tag = f"v{len(versions)}"
             is_whole = False
             while not is_whole:
-                seconds = draw.uniform(0.0, wait_seconds) if figures.kills < kills else None
-                is_whole = _run(state, endpoint, folder, tag, way, seconds, figures)
+                seconds = draw.uniform(0.0, settings.wait_seconds)
+                if figures.kills == settings.kills:
+                    seconds = None
+                is_whole = _run(state, endpoint, folder, tag, settings, seconds, figures)
     _count(state, versions, figures)
     figures.seconds = time.monotonic() - begin
     return figures
@@ -124,7 +139,7 @@ def _run(
     endpoint: str,
     folder: Path,
     tag: str,
-    way: str,
+    settings: Drill,
     seconds: float | None,
     figures: Figures,
 ) -> bool:
@@ -132,7 +147,7 @@ def _run(
     clock = state.clock
     child = multiprocessing.get_context("forkserver").Process(
         target=publish_here,
-        args=(endpoint, folder, tag, way, (clock._start, clock._real_start, clock.speed)),
+        args=(endpoint, folder, tag, settings, (clock._start, clock._real_start, clock.speed)),
     )
     child.start()
     child.join(seconds)
@@ -147,19 +162,20 @@ def _run(
 
 
 def publish_here(
-    endpoint: str, folder: Path, tag: str, way: str, clock: tuple[float, float, float]
+    endpoint: str, folder: Path, tag: str, settings: Drill, clock: tuple[float, float, float]
 ) -> None:
     """Be a child: publish what lies in the folder."""
     from lyra_data.engine.errors import LyraError
     from lyra_data.hub.retries import Clock
-    from lyra_data.sharing.publishing import Publication, files_of_folder, publish
+    from lyra_data.sharing.publishing import Publication, changes, files_of_folder, publish
     from lyra_data.sharing.publishing.hash_cache import HashCache
 
     start, real_start, speed = clock
     scratch = folder / "scratch"
-    settings = {"HF_XET_CACHE": str(folder / "home" / "xet"), "HF_HOME": str(folder / "home")}
-    os.environ.update(settings)
-    with client_pointed_at(endpoint, folder / "home", token=TOKEN, xet=way == "xet"):
+    home, is_xet = folder / "home", settings.way == "xet"
+    os.environ.update({"HF_XET_CACHE": str(home / "xet"), "HF_HOME": str(home)})
+    changes.FILES_A_COMMIT = settings.files_a_commit
+    with client_pointed_at(endpoint, home, token=TOKEN, xet=is_xet):
         hashes = HashCache(scratch / "hashes.jsonl")
         publication = Publication(
             repository=NAME,
@@ -222,7 +238,8 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=1000)
     parser.add_argument("--way", choices=("lfs", "xet"))
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--wait", type=float, default=3.0, help="a run is killed within, seconds")
+    parser.add_argument("--wait", type=float, default=5.0, help="a run is killed within, seconds")
+    parser.add_argument("--files-a-commit", type=int, default=FILES_A_COMMIT)
     options = parser.parse_args()
     multiprocessing.set_forkserver_preload(
         ["tests.hub.publications", "lyra_data.sharing.publishing.hash_cache"]
@@ -230,14 +247,15 @@ def main() -> None:
     ways = [options.way] if options.way else ["lfs", "xet"]
     for way in ways:
         with tempfile.TemporaryDirectory() as folder:
-            figures = drill(
+            settings = Drill(
                 way,
-                Path(folder),
                 kills=options.kills // len(ways),
                 num_files=options.files,
                 seed=options.seed,
                 wait_seconds=options.wait,
+                files_a_commit=options.files_a_commit,
             )
+            figures = drill(settings, Path(folder))
         for name, value in vars(figures).items():
             sys.stdout.write(f"{name:28} {dict(value) if name == 'faults' else value}\n")
         sys.stdout.write("\n")

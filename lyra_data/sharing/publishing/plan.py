@@ -150,7 +150,7 @@ def _counts(
     if not changes:
         return 0, asking + pages + ending
     parts = batches(changes)
-    calls = 1 + sum(2 * _num_groups(part) + 1 for part in parts)  # and the card's header is checked
+    calls = 2 + sum(2 * _num_groups(part) + 1 for part in parts)  # the card is checked twice
     if len(parts) == 1:
         return 1, asking + pages + calls + ending
     # Looked for, made and read; its head and files twice; its commits, main; read, merged, read.

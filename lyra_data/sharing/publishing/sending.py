@@ -55,6 +55,15 @@ class Sender:
                 if isinstance(addition.path_or_fileobj, CountedReader):
                     addition.path_or_fileobj.close()
 
+    def check_card(self, changes: Changes) -> None:
+        """Raise UploadError where the Hub would refuse the card, before anything is sent."""
+        for file in changes.pending:
+            if file.path == "README.md":
+                content = (
+                    file.source if isinstance(file.source, bytes) else file.source.read_bytes()
+                )
+                self._repository.check_card(content.decode(errors="replace"))
+
     def _title(self, batch: Changes) -> str:
         return f"{self._publication.message} ({batch.key[:8]}) {self._publication.mark}"
 

@@ -141,6 +141,7 @@ class _Run:
         if not changes:
             return refs.main
         sender = Sender(self.publication, self.repository, self.bar)
+        sender.check_card(changes)
         if len(batches(changes)) == 1:
             self.bar.start(changes.size)
             return publish_by_one_commit(

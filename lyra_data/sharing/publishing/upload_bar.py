@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import threading
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -101,15 +102,16 @@ def bars_of_the_client(bar: UploadBar) -> Iterator[None]:
             return
 
     _xet_progress_reporting.XetUploadProgressReporter = Reporter  # type: ignore[misc]
-    if is_xet_available():
-        enable_progress_bars()  # else the Xet client reports nothing
-    else:
-        disable_progress_bars()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # HF_HUB_DISABLE_PROGRESS_BARS decides, where it is set
+        if is_xet_available():
+            enable_progress_bars()  # else the Xet client reports nothing
+        else:
+            disable_progress_bars()
     try:
         yield
     finally:
         _xet_progress_reporting.XetUploadProgressReporter = former  # type: ignore[misc]
-        if was_disabled:
-            disable_progress_bars()
-        else:
-            enable_progress_bars()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            (disable_progress_bars if was_disabled else enable_progress_bars)()
