@@ -32,6 +32,7 @@ from stages.verbs.dedup import dedup_scenes
 from stages.verbs.export import export
 from stages.verbs.gate import gate
 from stages.verbs.inspection import inspect
+from stages.verbs.params_commands import check_params, estimate
 from stages.verbs.project_commands import init, run
 from stages.verbs.publish import publish
 from stages.verbs.reconstruct import reconstruct
@@ -242,46 +243,8 @@ app.command("reconstruct")(reconstruct)
 app.command("publish")(publish)
 
 
-@app.command()
-def estimate(
-    params: ParamsOption = Path("params.yaml"),
-    images: Annotated[
-        int | None, typer.Option(help="Simulate so many images instead of outputs/clips.", min=0)
-    ] = None,
-    videos: Annotated[
-        int | None, typer.Option(help="Simulate so many videos instead of outputs/clips.", min=0)
-    ] = None,
-    json_output: JsonOption = False,
-    workers: WorkersOption = None,
-    device: DeviceOption = None,
-) -> None:
-    """Estimate views, time, disk and memory of generate. Runs nothing.
-
-    Reads params.yaml: **generate** and **seed**, outputs/clips, and what finished views took
-    (.work/generate). Every figure says whether it was measured on this machine or published.
-    """
-    options = {"images": images, "videos": videos, "workers": workers, "device": device}
-
-    def work(_: Any) -> Any:
-        from stages.verbs.estimate import run_estimate
-
-        return run_estimate(params, **options)
-
-    _guarded(work, json_output)
-
-
-@app.command("check-params")
-def check_params(
-    params: ParamsOption = Path("params.yaml"), json_output: JsonOption = False
-) -> None:
-    """Check every section of params.yaml without running anything.
-
-    Each stage checks all of params.yaml before it works. `dvc repro` starts only the stages whose
-    own keys changed: run this first after editing, and a misspelt key is found wherever it stands.
-    """
-    _guarded(lambda _: _checked(params), json_output)
-
-
+app.command("estimate")(estimate)
+app.command("check-params")(check_params)
 app.command("init")(init)
 app.command("run")(run)
 app.command("check")(check)
@@ -295,16 +258,6 @@ app.command("merge")(merge_datasets)
 app.command("dedup")(dedup_scenes)
 app.command("convert")(convert)
 app.command("gate")(gate)
-
-
-def _checked(params_file: Path) -> Any:
-    from stages.generate import SECTION, check_camera_paths
-    from stages.params import check_all, load_section
-    from stages.summary import Summary
-
-    check_all(params_file)
-    check_camera_paths(load_section(params_file, "generate", SECTION), params_file.parent)
-    return Summary("check-params", f"{params_file} is valid")
 
 
 def main() -> None:

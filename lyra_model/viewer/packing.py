@@ -88,7 +88,7 @@ def compressed(packed: PackedGaussians) -> PackedGaussians:
     for name, dtype in _DTYPES.items():
         values = np.frombuffer(base64.b64decode(getattr(packed, name)), dtype)
         rounded = _rounded(values, _STEPS[name])
-        planes = rounded.view(np.uint8).reshape(len(rounded), -1).T
+        planes = rounded.view(np.uint8).reshape(len(rounded), rounded.itemsize).T
         stream = zlib.compress(np.ascontiguousarray(planes).tobytes(), level=6)
         fields[name] = base64.b64encode(stream).decode("ascii")
     widths = {name: np.dtype(dtype).itemsize for name, dtype in _DTYPES.items()}
@@ -102,7 +102,8 @@ def unpacked(packed: PackedGaussians) -> Gaussians:
         data = base64.b64decode(getattr(packed, name))
         if packed.planes is not None:
             planes = np.frombuffer(zlib.decompress(data), np.uint8)
-            data = planes.reshape(packed.planes[name], -1).T.tobytes()
+            width = packed.planes[name]
+            data = planes.reshape(width, len(planes) // width).T.tobytes()
         arrays[name] = np.frombuffer(data, "<f4" if name == "means" else dtype)
     low, high = packed.scale_log_range
     scales = np.exp(low + arrays["scales"].astype(np.float64) / 65535 * (high - low))

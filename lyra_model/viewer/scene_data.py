@@ -10,8 +10,8 @@ from markupsafe import Markup
 from torch import Tensor
 
 from lyra_data.scene.cameras import Cameras
-from lyra_model.gaussians import quaternion_from_matrix
 from lyra_model.rendering.base import RenderingParams
+from lyra_model.viewer.camera_marks import CameraMarks, marks_data, pose_rows
 from lyra_model.viewer.packing import PackedGaussians
 
 _SCREEN_WIDENING = 0.3  # pixel^2 of the training picture, see lyra_model.rendering.base
@@ -44,6 +44,7 @@ class ViewerScene:
         unit: of lengths, "m" or "units".
         home_name: the start's name, e.g. "source camera".
         moments_per_second: speed of time in a moving scene.
+        marks: cameras and their frames to draw among the Gaussians.
         fill: 0: the window shows the whole picture of `camera`; 1: the picture fills the window.
     """
 
@@ -56,6 +57,12 @@ class ViewerScene:
     home_name: str = "source camera"
     moments_per_second: float = 12.0
     fill: float = 0.0
+    marks: CameraMarks | None = None
+
+    @property
+    def num_steps(self) -> int:
+        """Return the number of places of the slider of time."""
+        return len(self.moments) if self.marks is None else len(self.marks.frame_numbers)
 
 
 def viewer_data(scene: ViewerScene) -> dict[str, Any]:
@@ -64,14 +71,15 @@ def viewer_data(scene: ViewerScene) -> dict[str, Any]:
     fx, fy, cx, cy = camera.intrinsics[0].tolist()
     return {
         "moments": [asdict(packed) for packed in scene.moments],
+        "steps": scene.num_steps,
         "moments_per_second": scene.moments_per_second,
         "camera": {
             **{"fx": fx, "fy": fy, "cx": cx, "cy": cy},
             **{"width": camera.width, "height": camera.height},
         },
-        "source_pose": _poses(camera)[0],
+        "source_pose": pose_rows(camera)[0],
         "paths": [
-            {"name": path.name, "poses": _poses(path.cameras), "moments": path.moments}
+            {"name": path.name, "poses": pose_rows(path.cameras), "moments": path.moments}
             for path in scene.paths
         ],
         "pivot_depth": scene.pivot_depth,
@@ -83,6 +91,7 @@ def viewer_data(scene: ViewerScene) -> dict[str, Any]:
         "widening": _SCREEN_WIDENING,
         "fill": scene.fill,
         "sway": _SWAY_ANGLE,
+        "marks": None if scene.marks is None else marks_data(scene.marks),
     }
 
 
@@ -98,12 +107,3 @@ def median_depth(means: Tensor, camera: Cameras) -> float:
     depths = means.detach().cpu().double() @ world_to_camera[2, :3] + world_to_camera[2, 3]
     in_front = depths[depths > 0]
     return float(in_front.median()) if len(in_front) else 1.0
-
-
-def _poses(cameras: Cameras) -> list[list[float]]:
-    """Return a row a frame: quaternion (w, x, y, z) camera to world, then the position."""
-    transforms = cameras.camera_to_world.detach().cpu().double()
-    return [
-        [round(float(v), 6) for v in (*quaternion_from_matrix(pose[:3, :3]), *pose[:3, 3])]
-        for pose in transforms
-    ]

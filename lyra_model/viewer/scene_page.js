@@ -13,10 +13,14 @@ async function startPage() {
     f: (viewer) => viewer.toggleFullScreen(),
     h: () => figure.classList.toggle("bare"),
     "?": () => help.showModal(),
-    " ": (viewer) => (data.moments.length > 1 ? viewer.toggleTime() : viewer.toggleSway()),
+    p: (viewer) => viewer.marks?.toggle("points"),
+    c: (viewer) => viewer.marks?.toggle("cameras"),
+    i: (viewer) => viewer.marks?.toggle("frames"),
+    t: (viewer) => viewer.marks?.toggle("paths"),
+    " ": (viewer) => (data.steps > 1 ? viewer.toggleTime() : viewer.toggleSway()),
   };
   figure.classList.toggle("bare", wishes.has("bare"));
-  figure.classList.toggle("moving-scene", data.moments.length > 1);
+  figure.classList.toggle("moving-scene", data.steps > 1);
   try {
     const moments = await Promise.all(data.moments.map((packed) => inflateGaussians(packed).then(decodeGaussians)));
     for (const packed of data.moments) packed.means = packed.scales = packed.rotations = packed.rgba = null;

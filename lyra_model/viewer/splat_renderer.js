@@ -66,7 +66,8 @@ void main() {
   deviation = corner * reach;
   vec2 offset = axis * sqrt(major) * deviation.x + vec2(-axis.y, axis.x) * sqrt(minor) * deviation.y;
   vec2 pixel = focal * p.xy / p.z + intrinsics.zw + offset;
-  gl_Position = vec4(2.0 * pixel.x / viewport.x - 1.0, 1.0 - 2.0 * pixel.y / viewport.y, 0.0, 1.0);
+  float depth = 1.0 - 1.99 * near / p.z; // matters only where depth is kept
+  gl_Position = vec4(2.0 * pixel.x / viewport.x - 1.0, 1.0 - 2.0 * pixel.y / viewport.y, depth, 1.0);
 }`;
 
 const FRAGMENT_SHADER = `#version 300 es
@@ -83,21 +84,24 @@ void main() {
 
 class SplatRenderer {
   // `clouds`: the Gaussians of every moment. `fill`: 0 shows the whole training picture, with what
-  // lies around it; 1 fills the canvas with it. Throws where WebGL 2 is missing.
-  constructor(canvas, clouds, { near, far, widening, fill = 0 }, onOrder) {
+  // lies around it; 1 fills the canvas with it. `marks`: are drawn later, and hidden behind
+  // Gaussians. Throws where WebGL 2 is missing.
+  constructor(canvas, clouds, { near, far, widening, fill = 0, marks = null }, onOrder) {
     const gl = canvas.getContext("webgl2", {
       alpha: false, antialias: false, preserveDrawingBuffer: true, powerPreference: "high-performance",
     });
     if (!gl) throw new Error("WebGL 2 is not available");
     Object.assign(this, { gl, canvas, near, far, widening, fill });
-    this.program = linkProgram(gl);
-    gl.useProgram(this.program);
+    this.solid = Boolean(marks);
+    this.hidden = false; // whether nothing but the background is drawn
+    this.program = linkProgram(gl, VERTEX_SHADER, FRAGMENT_SHADER);
     this.uniforms = new Map();
     this.moments = clouds.map((cloud) => this.#upload(cloud));
     this.#makeSquares();
     this.#makeOrderTexture(Math.max(...clouds.map((cloud) => cloud.count)));
     gl.enable(gl.BLEND);
     gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
+    if (this.solid) gl.enable(gl.DEPTH_TEST);
     this.drawn = null; // the order on the graphics card: { moment, forward, count }
     this.keeper = new OrderKeeper(clouds, (order, moment, forward) => {
       this.#uploadOrder(order);
@@ -113,6 +117,21 @@ class SplatRenderer {
     return Math.min(across, along) ** (1 - fill) * Math.max(across, along) ** fill;
   }
 
+  // What projects the world into the canvas, for a shader's uniforms.
+  projection(pose, camera) {
+    const { canvas, near } = this;
+    const scale = this.scaleOf(camera);
+    const left = (canvas.width - scale * camera.width) / 2;
+    const top = (canvas.height - scale * camera.height) / 2;
+    return {
+      scale, near,
+      worldToCamera: rotationMatrix(pose.rotation), // its columns, row by row
+      origin: [0, 1, 2].map((axis) => -dot(axisOf(pose, axis), pose.position)),
+      intrinsics: [scale * camera.fx, scale * camera.fy, scale * camera.cx + left, scale * camera.cy + top],
+      viewport: [canvas.width, canvas.height],
+    };
+  }
+
   // Draws a moment; returns whether in the right order. If not, `onOrder` follows.
   // `camera`: fx, fy, cx, cy, width, height of the training picture, which is fitted into the canvas.
   draw(moment, pose, camera, background) {
@@ -120,22 +139,20 @@ class SplatRenderer {
     const forward = axisOf(pose, 2);
     const inOrder = this.drawn?.moment === moment && dot(forward, this.drawn.forward) > 1 - 1e-12;
     if (!inOrder) this.keeper.ask(moment, forward);
-    const rows = rotationMatrix(pose.rotation); // columns of world-to-camera, row by row
-    const origin = [0, 1, 2].map((axis) => -dot(axisOf(pose, axis), pose.position));
-    const scale = this.scaleOf(camera);
-    const left = (canvas.width - scale * camera.width) / 2;
-    const top = (canvas.height - scale * camera.height) / 2;
+    const { worldToCamera, origin, intrinsics, viewport, scale } = this.projection(pose, camera);
     gl.viewport(0, 0, canvas.width, canvas.height);
     gl.clearColor(...background, 1);
-    gl.clear(gl.COLOR_BUFFER_BIT);
+    gl.clear(gl.COLOR_BUFFER_BIT | (this.solid ? gl.DEPTH_BUFFER_BIT : 0));
     // The moment before is shown until the order of this one is known.
     if (!this.drawn) return false;
+    if (this.hidden || !this.drawn.count) return inOrder;
+    gl.useProgram(this.program);
+    if (this.solid) gl.depthFunc(gl.ALWAYS); // farthest first: the nearest stays
     this.#bind(this.moments[this.drawn.moment]);
-    gl.uniformMatrix3fv(this.#uniform("worldToCamera"), false, rows);
+    gl.uniformMatrix3fv(this.#uniform("worldToCamera"), false, worldToCamera);
     gl.uniform3fv(this.#uniform("origin"), origin);
-    gl.uniform4f(this.#uniform("intrinsics"), scale * camera.fx, scale * camera.fy,
-      scale * camera.cx + left, scale * camera.cy + top);
-    gl.uniform2f(this.#uniform("viewport"), canvas.width, canvas.height);
+    gl.uniform4fv(this.#uniform("intrinsics"), intrinsics);
+    gl.uniform2fv(this.#uniform("viewport"), viewport);
     gl.uniform1f(this.#uniform("widening"), this.widening * scale * scale);
     gl.uniform1f(this.#uniform("near"), this.near);
     gl.uniform1f(this.#uniform("far"), this.far);
@@ -223,9 +240,9 @@ class SplatRenderer {
   }
 }
 
-function linkProgram(gl) {
+function linkProgram(gl, vertexShader, fragmentShader) {
   const program = gl.createProgram();
-  for (const [kind, source] of [[gl.VERTEX_SHADER, VERTEX_SHADER], [gl.FRAGMENT_SHADER, FRAGMENT_SHADER]]) {
+  for (const [kind, source] of [[gl.VERTEX_SHADER, vertexShader], [gl.FRAGMENT_SHADER, fragmentShader]]) {
     const shader = gl.createShader(kind);
     gl.shaderSource(shader, source);
     gl.compileShader(shader);

@@ -15,13 +15,15 @@ class Viewer {
     this.status = figure.querySelector("[data-status]");
     this.slider = figure.querySelector("[data-time]");
     this.camera = new OrbitCamera(poseFrom(data.source_pose), data.pivot_depth);
-    this.motion = new Motion(this.camera, data, moments.length);
+    this.motion = new Motion(this.camera, data, data.steps ?? moments.length);
     this.background = data.background;
     this.visible = true;
     this.held = false; // by a pointer
     this.detail = 1;
     this.frameTime = 16;
+    this.numClouds = moments.length; // one for all steps, or one for each
     this.renderer = new SplatRenderer(this.canvas, moments, data, () => this.redraw());
+    this.marks = data.marks ? new CameraMarks(this, data.marks) : null;
     this.#listen(wheelNeedsFocus);
     this.#resize();
   }
@@ -35,8 +37,11 @@ class Viewer {
       const { motion, camera, data } = this;
       motion.advance(now);
       this.#adaptDetail(now);
-      const inOrder = this.renderer.draw(motion.moment, camera.pose, data.camera, this.background);
-      this.figure.dataset.settled = String(inOrder && !motion.isMoving && this.detail === 1);
+      const cloud = Math.min(motion.moment, this.numClouds - 1);
+      const inOrder = this.renderer.draw(cloud, camera.pose, data.camera, this.background);
+      this.marks?.draw(motion.moment, camera.pose, data.camera);
+      const complete = inOrder && (this.marks?.ready ?? true);
+      this.figure.dataset.settled = String(complete && !motion.isMoving && this.detail === 1);
       this.#describe();
       if (this.visible && motion.isMoving) this.redraw();
     });

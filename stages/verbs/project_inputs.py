@@ -1,15 +1,20 @@
-"""Inputs of a project: which files belong to one, brought in by links, and compared by content."""
+"""Inputs of a project: which files belong to one, brought in, and compared by content."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from lyra_data.engine.atomic import is_partial, link_or_copy
 from lyra_data.engine.errors import InputError
 from lyra_data.engine.foreign_files import require_regular_file
 from lyra_data.engine.hashing import content_key, sha256_of_file
+
+COPIED_BYTES = 64 * 2**20
+"""Inputs of up to so many bytes are copied, so that whoever edits the original in place does not
+change what a project was made of; larger ones are linked, for they may be many gigabytes."""
 
 RECORD = "lyra-project.json"
 """Folder, in a project's own, of what the project was made of."""
@@ -28,19 +33,29 @@ def files_below(folder: Path) -> dict[str, Path]:
 
 
 def bring_in(path: Path, target: Path) -> None:
-    """Link an input's file, or every file of its folder, to `target`; copy where links are refused.
+    """Copy an input's file, or every file of its folder, to `target`; link a large input's.
+
+    Where links are refused, all is copied.
 
     Raises:
         InputError: as `files_below`.
     """
     if not path.is_dir():
         require_regular_file(path)
-        link_or_copy(path, target)
+        _taker([path])(path, target)
         return
+    files = files_below(path)
+    take = _taker(files.values())
     target.mkdir()
-    for name, file in files_below(path).items():
+    for name, file in files.items():
         (target / name).parent.mkdir(parents=True, exist_ok=True)
-        link_or_copy(file, target / name)
+        take(file, target / name)
+
+
+def _taker(files: Iterable[Path]) -> Callable[[Path, Path], object]:
+    """Return what brings an input's files in: a copy, or a link where they are large together."""
+    is_large = sum(file.stat().st_size for file in files) > COPIED_BYTES
+    return link_or_copy if is_large else shutil.copyfile
 
 
 def hash_of_input(path: Path) -> str:

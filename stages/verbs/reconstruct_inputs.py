@@ -71,6 +71,8 @@ def reconstruct_inputs(request: Request, *, progress: Progress = silent, **optio
     """
     if request.output is not None:
         _require_replaceable(request.output)
+    if "method" in request.changes:  # before anything is made
+        _require_read(request, request.changes["method"])
     project = project_of(
         request.inputs,
         prompt=request.prompt,
@@ -81,6 +83,7 @@ def reconstruct_inputs(request: Request, *, progress: Progress = silent, **optio
     )
     workspace = Workspace(project.folder.resolve())
     changes = _changes(request, project)
+    _require_read(request, changes.get("method", project.section["method"]))
     params = ReconstructParams.parse({**project.section, **changes}, where="reconstruct")
     check_video(params, workspace.root)
     shape = shape_of(project)
@@ -164,6 +167,29 @@ def _changes(request: Request, project: SceneProject) -> dict[str, Any]:
             )
         section["weights"] = str(folder.absolute())
     return section
+
+
+def _require_read(request: Request, method: str) -> None:
+    """Refuse options that a method does not read.
+
+    Raises:
+        InputError: one is given.
+    """
+    of_others = {
+        "--steps": (request.steps, "fit"),
+        "--refine": (request.changes.get("refine_steps"), "decoder"),
+        "--weights": (request.changes.get("weights"), "decoder"),
+    }
+    for option, (value, reader) in of_others.items():
+        if value is None or method == reader:
+            continue
+        instead = ", or give --refine STEPS, which a decoder's Gaussians are fitted by"
+        hint = instead if (option, method) == ("--steps", "decoder") else ""
+        raise InputError(
+            f"method {method} does not read it",
+            where=option,
+            fix=f"leave it out{hint}, or take --method {reader}",
+        )
 
 
 def _require_replaceable(output: Path) -> None:

@@ -13,7 +13,7 @@ from lyra_data.dataset.reading.reader import SceneDataset
 from lyra_data.engine.atomic import link_or_copy
 from lyra_data.engine.errors import InputError
 from lyra_data.engine.hashing import content_key
-from lyra_data.sources.detection import source_params_of
+from lyra_data.sources.detection import source_params_of_all
 from lyra_data.sources.prompt import prompt_scene
 from lyra_data.views.store import (
     VIEW_FILE,
@@ -30,7 +30,7 @@ from stages.verbs.lyra_scene import convert_scene, is_lyra_layout
 from stages.verbs.origin_projects import project_from
 from stages.verbs.project import with_depth_model, write_project
 from stages.verbs.project_choice import made_project, project_name
-from stages.verbs.scene_size import scene_size
+from stages.verbs.scene_size import scene_size, shared_size
 
 BUILT_IN = ("motorcycle",)
 """Sources that need no file."""
@@ -105,8 +105,8 @@ def project_of(
     paths = [Path(name) for name in inputs]
 
     def size() -> tuple[int, int]:
-        source = source_params_of(paths[0].absolute())[0]
-        return scene_size(source, pixels, Path())
+        sources = source_params_of_all([path.absolute() for path in paths])
+        return shared_size(sources, pixels, Path())
 
     made = made_project(folder, paths, preset, size=size, max_frames=max_frames)
     if pixels is not None:

@@ -1,4 +1,4 @@
-"""view: a PLY of Gaussians in a browser, or as one HTML file. No DVC stage."""
+"""view: Gaussians, a clip or a dataset's scene in a browser, or as one HTML file. No DVC stage."""
 
 from __future__ import annotations
 
@@ -18,13 +18,17 @@ if TYPE_CHECKING:
     from stages.summary import Summary
 
 PAGE_NAME = "scene.html"
+SPLATS_NAME = "scene.ply"
 
 
 def view(
     scene: Annotated[
-        Path,
+        str,
         typer.Argument(
-            metavar="SCENE", help="A PLY of Gaussians, of any tool.", show_default=False
+            metavar="FILE|SCENE|CLIP|DATASET",
+            help="A PLY of Gaussians, of any tool, or a folder of outputs/scenes; a folder of "
+            "outputs/clips; or a dataset, near or afar, DATASET#SCENE (else its first scene).",
+            show_default=False,
         ),
     ],
     html: Annotated[
@@ -41,7 +45,10 @@ def view(
     ] = True,
     json_output: JsonOption = False,
 ) -> None:
-    """Show a scene of Gaussians in a browser, to turn, move and zoom.
+    """Show Gaussians, a clip or a dataset's scene in a browser, to turn, move and zoom.
+
+    Of a clip or a dataset's scene: the points whose depth is known, the cameras with their frames,
+    the ways that they went, and a slider of time. At most 16 moments and 400,000 points are shown.
 
     The page is one file that needs no network. Without --html it is served to this machine alone,
     until Ctrl-C; on a machine afar, forward the port (ssh -L) or write the file and take it home.
@@ -66,26 +73,52 @@ def view(
     guarded(work, json_output)
 
 
-def write_page_of(scene: Path, target: Path) -> WrittenPage:
-    """Write the page of a PLY.
+def write_page_of(scene: str, target: Path) -> WrittenPage:
+    """Write the page of a PLY, a folder that holds scene.ply, a clip, or a scene of a dataset.
 
     Raises:
-        InputError: no PLY of Gaussians, or an empty one.
+        InputError: it is nothing of these, or an empty one.
+        CorruptDataError: a file of it is missing, cut or altered.
         StorageError: the file cannot be written.
     """
+    from lyra_data.dataset.checks import is_dataset
+    from lyra_model.reconstruction.observed import observed_page
+    from lyra_model.viewer.scene_page import write_scene_page
+    from stages.verbs.inspect_splats import is_splat_file
+    from stages.verbs.observed_inputs import observed_clip, observed_scene
+
+    if is_splat_file(scene):
+        return _write_page_of_splats(Path(scene), target)
+    if is_dataset(scene.partition("#")[0]):
+        return write_scene_page(target, observed_page(observed_scene(scene)))
+    if (Path(scene) / SPLATS_NAME).is_file():
+        return _write_page_of_splats(Path(scene) / SPLATS_NAME, target)
+    _require_folder(Path(scene))
+    return write_scene_page(target, observed_page(observed_clip(Path(scene))))
+
+
+def _require_folder(path: Path) -> None:
     from lyra_data.engine.errors import InputError
+
+    if path.is_dir():
+        return
+    raise InputError(
+        "this is no PLY of Gaussians, clip or dataset"
+        if path.exists()
+        else "there is no such file",
+        where=str(path),
+        fix="name a .ply, a folder of outputs/clips, or a dataset",
+    )
+
+
+def _write_page_of_splats(scene: Path, target: Path) -> WrittenPage:
+    """Write the page of a PLY; raises as `write_page_of`."""
     from lyra_model.export.ply import read_splat_file
     from lyra_model.viewer.scene_page import write_scene_page
     from lyra_model.viewer.splat_page import page_of_gaussians
     from stages.verbs.convert_splats import title_of
-    from stages.verbs.inspect_splats import is_splat_file, require_some
+    from stages.verbs.inspect_splats import require_some
 
-    if not is_splat_file(scene):
-        raise InputError(
-            "this is no PLY of Gaussians",
-            where=str(scene),
-            fix="name a .ply; for a clip or a dataset: lyra-data inspect",
-        )
     file = read_splat_file(scene)
     require_some(file, scene)
     page = page_of_gaussians(
@@ -127,17 +160,18 @@ def _serve(folder: Path, port: int, open_browser: bool, progress: Any) -> str:
     return address
 
 
-def _summary(scene: Path, target: Path | str, written: WrittenPage) -> Summary:
+def _summary(scene: str, target: Path | str, written: WrittenPage) -> Summary:
     from stages.summary import Summary
 
     facts = {
-        "scene": str(scene),
+        "scene": scene,
         "page": str(target),
         "num_gaussians": written.num_gaussians,
         "num_available": written.num_available,
         "num_bytes": written.num_bytes,
     }
+    noun = "point" if written.shows_cameras else "Gaussian"
     of_all = "" if written.num_gaussians == written.num_available else " most visible"
     size = f"{written.num_bytes / 1e6:.2f} MB"
-    headline = f"{scene}: the {counted(written.num_gaussians, f'{of_all} Gaussian'.strip())}"
+    headline = f"{scene}: the {counted(written.num_gaussians, f'{of_all} {noun}'.strip())}"
     return Summary("view", f"{headline} in {target} ({size})", facts)

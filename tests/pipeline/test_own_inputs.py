@@ -28,7 +28,7 @@ from stages.running import run_timed
 from stages.verbs.annotate_inputs import run_annotate_inputs
 from stages.verbs.project import init_project, run_project
 from stages.verbs.project_choice import made_project, project_name
-from stages.verbs.project_inputs import files_below, same_content
+from stages.verbs.project_inputs import bring_in, files_below, same_content
 from stages.verbs.project_record import read_record
 from stages.workspace import STAGES
 from tests.goldens import REPOSITORY
@@ -335,6 +335,30 @@ def test_the_same_content_from_elsewhere_is_the_same_input(two_scenes: tuple[Pat
     assert made_project(None, [Path("copied/scene")], None) == folder
     (Path("copied/scene") / "one_more.txt").write_text("")
     assert made_project(None, [Path("copied/scene")], None) == Path("runs/scene_2")
+
+
+def test_an_edit_in_place_changes_no_project_that_was_made_before(
+    two_scenes: tuple[Path, Path],
+) -> None:
+    a, _ = two_scenes
+    folder = made_project(None, [a], None)
+    held = sha256_of_files(folder / "inputs" / "scene")
+    (a / "notes.txt").write_text("edited")
+    assert sha256_of_files(folder / "inputs" / "scene") == held
+    assert made_project(None, [a], None) == Path("runs/scene_2")  # it is another input now
+
+
+@pytest.mark.parametrize(("limit", "linked"), [(7, False), (6, True)])
+def test_large_inputs_are_linked(
+    limit: int, linked: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stages.verbs.project_inputs.COPIED_BYTES", limit)
+    (tmp_path / "film").mkdir()
+    (tmp_path / "film" / "a.bin").write_bytes(b"1234")
+    (tmp_path / "film" / "b.bin").write_bytes(b"567")
+    bring_in(tmp_path / "film", tmp_path / "held")
+    assert (tmp_path / "held" / "b.bin").samefile(tmp_path / "film" / "b.bin") == linked
+    assert (tmp_path / "held" / "a.bin").read_bytes() == b"1234"
 
 
 def test_another_preset_gets_a_project_of_its_own(two_scenes: tuple[Path, Path]) -> None:

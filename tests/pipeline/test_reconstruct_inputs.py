@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from lyra_data.engine.errors import InputError, ParamsError
@@ -16,19 +17,20 @@ from stages.generate import run_generate
 from stages.verbs.origin_projects import ORIGIN
 from stages.verbs.reconstruct_inputs import Request, reconstruct_inputs
 from stages.verbs.scene_inputs import project_of
-from stages.verbs.scene_size import fitted_size, scene_size
+from stages.verbs.scene_size import fitted_size, scene_size, shared_size
 from tests.pipeline.project import HEIGHT, WIDTH, Project, write_source
 
 FILES = ["cameras.json", "depth.mp4", "report.json", "scene.html", "scene.ply", "video.mp4"]
 
 
 def request(*inputs: str | Path, **changes: Any) -> Request:
+    fits = changes.get("changes", {}).get("method", "fit") == "fit"
     values: dict[str, Any] = {
         "inputs": tuple(map(str, inputs)),
         "prompt": None,
         "output": None,
         "changes": {"frames_per_view": 2},
-        "steps": 2,
+        "steps": 2 if fits else None,
         "pixels": HEIGHT * WIDTH,
         "render_path": None,
         "max_frames": None,
@@ -122,6 +124,14 @@ def test_a_dry_run_tells_stages_and_memory_and_makes_no_scene(
         ((), {"prompt": "  "}, "is empty"),
         (("house",), {"changes": {"method": "decoder", "weights": "no"}}, "no such folder"),
         (("house",), {"changes": {"method": "decoder"}}, "needs weights"),
+        (("house",), {"steps": 3, "changes": {"method": "unproject"}}, "unproject does not read"),
+        (("house",), {"changes": {"refine_steps": 3}}, "method fit does not read"),
+        (("house",), {"changes": {"method": "fit", "weights": "x"}}, "method fit does not read"),
+        (
+            ("house",),
+            {"steps": 3, "changes": {"method": "decoder", "weights": "x"}},
+            "method decoder does not read",
+        ),
         (("house",), {"max_bytes": 2**20}, "at the least"),
         (("house",), {"max_frames": 5}, "none of the inputs is a video"),
         (("house",), {"render_path": "circle"}, "there is no camera path"),
@@ -203,3 +213,19 @@ def test_a_source_is_read_for_its_size(tmp_path: Path) -> None:
     source = {"name": "files", "folder": "wall", "scene_id": "wall"}
     assert scene_size(source, None, tmp_path) == (HEIGHT, WIDTH)
     assert scene_size({"name": "motorcycle"}, None, tmp_path) == (256, 384)
+
+
+def test_inputs_of_another_shape_are_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    sources = []
+    for name, (height, width) in {"a": (96, 144), "b": (64, 96), "c": (144, 96)}.items():
+        Image.new("RGB", (width, height), "white").save(tmp_path / f"{name}.png")
+        sources.append({"name": "picture", "path": f"{name}.png", "scene_id": name})
+    (tmp_path / "d.png").write_bytes(b"no picture")
+    sources.append({"name": "picture", "path": "d.png", "scene_id": "d"})
+    assert shared_size(sources, None, tmp_path) == (96, 144)
+    assert "; c (96x144 by itself): cut to it" in caplog.text
+    caplog.clear()
+    assert shared_size(sources[:2], None, tmp_path) == (96, 144)
+    assert "cut to it" not in caplog.text

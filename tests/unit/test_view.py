@@ -39,7 +39,7 @@ def test_a_ply_becomes_one_file(tmp_path: Path) -> None:
 def test_what_is_no_scene_is_refused(tmp_path: Path) -> None:
     empty = tmp_path / "empty.ply"
     write_ply(random_gaussians(0), empty)
-    for path, reason in ((tmp_path, "no PLY of Gaussians"), (empty, "an empty scene")):
+    for path, reason in ((tmp_path, "no clip lies here"), (empty, "an empty scene")):
         code, output = run(str(path), "--html", str(tmp_path / "page.html"))
         assert code == 2 and reason in " ".join(output.split())
     assert not (tmp_path / "page.html").exists()
