@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from lyra_data.dataset.files.byte_ranges import MissingFileError, Range, too_short
+from lyra_data.dataset.files.hub_system import hub_system
 from lyra_data.dataset.files.sparse_file import SparseFile
 from lyra_data.engine.atomic import write_atomically
 from lyra_data.engine.errors import InputError
@@ -115,12 +116,9 @@ class RemoteFiles:
 
     def _connected(self) -> tuple[Any, str]:
         if self._process != os.getpid():
-            import fsspec
-
             uri = self.uri if self.revision is None else _at_revision(self.uri, self.revision)
             try:
-                options = {} if uri.startswith("memory://") else {"skip_instance_cache": True}
-                self._system = fsspec.core.url_to_fs(uri, **options)
+                self._system = hub_system(uri) or _fsspec_system(uri)
             except (ImportError, ValueError) as error:
                 raise InputError(
                     f"cannot be read: {error}",
@@ -191,6 +189,13 @@ class _Ahead:
             for part, coming in taken.items()
             if coming.exception() is None
         }
+
+
+def _fsspec_system(uri: str) -> tuple[Any, str]:
+    import fsspec
+
+    options = {} if uri.startswith("memory://") else {"skip_instance_cache": True}
+    return fsspec.core.url_to_fs(uri, **options)
 
 
 def joined(ranges: Sequence[Range]) -> list[Range]:
