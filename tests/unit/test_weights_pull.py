@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from lyra_data.engine.errors import CorruptDataError
 from lyra_data.models.weights.manifest import FileRecord, Manifest
 from lyra_data.models.weights.verify import verify_weights
 from tests.goldens import REPOSITORY
-from tests.hub.server import COMMIT, TOKEN, HubState, Repository, running_hub
+from tests.hub.server import TOKEN, HubState, client_environment, running_hub
 
 MOGE = "Ruicheng/moge-vitl"
 WEIGHTS = bytes(range(256)) * 50_000
@@ -36,20 +35,12 @@ class Pull:
 
     def start(self, *options: str, **environment: str) -> subprocess.Popen[str]:
         """HF_ENDPOINT is read when the client is imported, so a child is needed."""
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "HUGGING"))}
-        settings = {
-            "HF_ENDPOINT": self.endpoint,
-            "HF_HOME": str(self.folder / "hf_home"),
-            "LYRA_WEIGHTS": str(self.folder / "weights"),
-            "HF_HUB_DISABLE_XET": "1",
-            "HF_HUB_DISABLE_TELEMETRY": "1",
-            "PYTHONPATH": str(REPOSITORY),
-            "COLUMNS": "80",
-        }
+        settings = client_environment(self.endpoint, self.folder / "hf_home")
+        settings["LYRA_WEIGHTS"] = str(self.folder / "weights")
         return subprocess.Popen(
             [sys.executable, "-m", "stages.cli", "weights", "pull", *options],
             cwd=self.folder,
-            env=inherited | settings | environment,
+            env=settings | environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -68,8 +59,8 @@ class Pull:
 
 @pytest.fixture
 def pull(tmp_path: Path) -> Iterator[Pull]:
-    files = {"model.pt": WEIGHTS, "config.json": b'{"a": 1}', ".gitattributes": b"x"}
-    state = HubState({MOGE: Repository(files, CARD)})
+    state = HubState()
+    state.add(MOGE, {"model.pt": WEIGHTS, "config.json": b'{"a": 1}'}, card=CARD)
     with running_hub(state) as endpoint:
         yield Pull(endpoint, tmp_path, state)
 
@@ -84,7 +75,7 @@ def test_size_and_licence_are_shown_and_nothing_is_fetched_without_consent(pull)
     assert "a-licence (https://example.org/it)" in text
     assert "12.8 MB  model.pt" in text
     assert "--yes" in text
-    assert pull.state.served == []
+    assert pull.state.records.served == []
     assert not pull.file("").exists()
 
 
@@ -96,39 +87,39 @@ def test_files_arrive_whole_with_a_manifest_that_verify_accepts(pull):
     assert pull.file("config.json").read_bytes() == b'{"a": 1}'
     assert names_in(pull.file("")) == ["config.json", "model.pt", "weights.json"]
     facts = json.loads(pull.file("weights.json").read_text())["facts"]
-    assert (facts["repository"], facts["revision"]) == (MOGE, COMMIT)
+    assert (facts["repository"], facts["revision"]) == (MOGE, pull.state.repositories[MOGE].head)
     command = [sys.executable, "-m", "stages.cli", "weights", "verify", str(pull.file(""))]
     assert subprocess.run(command, cwd=REPOSITORY, capture_output=True).returncode == 0
 
 
 def test_the_token_goes_to_no_other_host(pull):
     assert pull("moge", "--yes", HF_TOKEN=TOKEN)[0] == 0
-    assert pull.state.served
-    assert pull.state.tokens_elsewhere == []
+    assert pull.state.records.served
+    assert pull.state.records.tokens_elsewhere == []
 
 
 def test_whole_files_are_not_fetched_again(pull):
     assert pull("moge", "--yes")[0] == 0
     pull.file("config.json").write_bytes(b"changed!")
-    fetched = len(pull.state.served)
+    fetched = len(pull.state.records.served)
     code, text = pull("moge", "--yes")
     assert code == 0
     assert "model.pt  is there, whole" in text
-    assert len(pull.state.served) == fetched
+    assert len(pull.state.records.served) == fetched
     assert pull.file("config.json").read_bytes() == b'{"a": 1}'
 
 
 def test_a_download_that_was_cut_goes_on_where_it_stopped(pull):
-    pull.state.cut_after = 11_000_000
+    pull.state.faults.cut_after = 11_000_000
     code, text = pull("moge", "--yes")
     assert code == 2
     assert "503" in text and "same command again" in text
     assert not pull.file("model.pt").exists()
-    pull.state.cut_after = None
-    pull.state.is_cut.clear()
+    pull.state.faults.cut_after = None
+    pull.state.faults.is_cut.clear()
     code, text = pull("moge", "--yes")
     assert code == 0, text
-    assert pull.state.served == [
+    assert pull.state.records.served == [
         ("model.pt", 0, 11_000_000),
         ("model.pt", CHUNK, len(WEIGHTS) - CHUNK),
     ]
@@ -136,25 +127,25 @@ def test_a_download_that_was_cut_goes_on_where_it_stopped(pull):
 
 
 def test_a_killed_download_goes_on_where_it_stopped(pull):
-    pull.state.cut_after, pull.state.stall = 11_000_000, True
+    pull.state.faults.cut_after, pull.state.faults.stall = 11_000_000, True
     child = pull.start("moge", "--yes")
-    assert pull.state.is_cut.wait(60)
+    assert pull.state.faults.is_cut.wait(60)
     unfinished = pull.file(".unfinished")
     while not any(path.stat().st_size == CHUNK for path in unfinished.glob("model.pt*")):
         assert child.poll() is None
     child.send_signal(signal.SIGKILL)
     child.communicate()
-    pull.state.cut_after, pull.state.stall = None, False
-    pull.state.is_cut.clear()
+    pull.state.faults.cut_after, pull.state.faults.stall = None, False
+    pull.state.faults.is_cut.clear()
     assert pull("moge", "--yes")[0] == 0
-    assert pull.state.served[-1][1] == CHUNK
+    assert pull.state.records.served[-1][1] == CHUNK
     assert pull.file("model.pt").read_bytes() == WEIGHTS
 
 
 def test_two_pulls_into_one_folder_do_not_mix(pull):
-    pull.state.cut_after, pull.state.stall = 11_000_000, True
+    pull.state.faults.cut_after, pull.state.faults.stall = 11_000_000, True
     child = pull.start("moge", "--yes")
-    assert pull.state.is_cut.wait(60)
+    assert pull.state.faults.is_cut.wait(60)
     code, text = pull("moge", "--yes")
     child.kill()
     child.communicate()
@@ -163,23 +154,23 @@ def test_two_pulls_into_one_folder_do_not_mix(pull):
 
 
 def test_bytes_that_arrive_altered_are_refused(pull):
-    pull.state.alter = True
+    pull.state.faults.alter = True
     code, text = pull("moge", "--yes")
     assert code == 2
     assert "model.pt arrived altered" in text
     assert not pull.file("model.pt").exists()
-    pull.state.alter = False
+    pull.state.faults.alter = False
     assert pull("moge", "--yes")[0] == 0
 
 
 def test_an_answer_without_end_is_cut_at_the_size_that_the_listing_states(pull):
-    pull.state.endless = True
+    pull.state.faults.endless = True
     code, text = pull("moge", "--yes")
     assert code == 2
     assert f"model.pt is longer than the {len(WEIGHTS)} bytes" in " ".join(text.split())
     assert not pull.file("model.pt").exists()
-    assert sum(size for _, _, size in pull.state.served) < len(WEIGHTS) + 6 * CHUNK
-    pull.state.endless = False
+    assert sum(size for _, _, size in pull.state.records.served) < len(WEIGHTS) + 6 * CHUNK
+    pull.state.faults.endless = False
     assert pull("moge", "--yes")[0] == 0
 
 
@@ -198,7 +189,7 @@ def test_a_listing_that_leads_outside_the_folder_is_refused(pull, stated):
     code, text = pull("moge", "--yes")
     assert code == 2
     assert "names a file outside the folder" in text and "nothing was fetched" in text
-    assert pull.state.served == []
+    assert pull.state.records.served == []
     assert not list(pull.folder.rglob("*escaped*")) and not pull.file("").exists()
 
 
@@ -268,7 +259,7 @@ def test_a_hub_that_cannot_be_reached_is_told(pull):
 
 def test_files_of_other_frameworks_are_left_out(pull):
     files = {"config.json": b"{}", "pytorch_model.bin": WEIGHTS, "tf_model.h5": WEIGHTS}
-    pull.state.repositories["google-t5/t5-11b"] = Repository(files, {"license": "apache-2.0"})
+    pull.state.add("google-t5/t5-11b", files, card={"license": "apache-2.0"})
     code, text = pull("t5", "--yes", "--output", "t5")
     assert code == 0, text
     assert "apache-2.0" in text
