@@ -21,12 +21,13 @@ from lyra_data.dataset.editing.opened import OpenedDataset
 from lyra_data.dataset.format.layout import layout_hash
 from lyra_data.dataset.format.manifest import MANIFEST_PATH, Manifest, SceneEntry, parse_manifest
 from lyra_data.dataset.reading.chosen_views import size_of_views, table_of_views
-from lyra_data.engine.errors import InputError
+from lyra_data.engine.errors import CorruptDataError, InputError
 from lyra_data.engine.hashing import content_key
 from lyra_data.engine.locks import held_lock
 from lyra_data.engine.progress import Progress
 from lyra_data.engine.scratch import ScratchStore
 from lyra_data.hub.download import require_free_space
+from lyra_data.hub.errors import AGAIN
 from lyra_data.hub.listing import Listing
 from lyra_data.sharing.pulling.choice import PartChoice
 from lyra_data.sharing.pulling.repositories import PullName
@@ -209,7 +210,15 @@ class PulledScene(CopiedScene):
 
     def fetch(self, modality: str) -> None:
         """Fetch one modality, check it and keep it."""
-        table = table_of_views(self.stored(), modality, self.views)
+        try:
+            table = table_of_views(self.stored(), modality, self.views)
+        except CorruptDataError as error:
+            raise CorruptDataError(
+                error.what,
+                where=error.where,
+                fix=f"{AGAIN}; if the same bytes are wrong again, the repository holds other "
+                "bytes than were published: pull another tag, and tell its owner",
+            ) from error
         with (
             self._store.put(self._key(modality)) as folder,
             pa.OSFile(str(folder / TABLE), "wb") as file,
