@@ -74,6 +74,60 @@ def pull_dataset_part(
     return Summary("pull", headline, _facts(made, target, part_of), tuple(details))
 
 
+def pull_released_scenes(
+    name: PullName, listing: Listing, choice: PartChoice, options: PullOptions, progress: Any
+) -> Summary:
+    """Pull scenes out of the tars of a release in Lyra's layout, converted and repaired.
+
+    Raises:
+        InputError: nothing fits the choice, a clip cannot be read, or nobody has agreed.
+        DownloadError, StorageError: the Hub or the disk refuses.
+    """
+    from lyra_data.clips.formats.export_folders import require_free
+    from lyra_data.hub.ranges import HubRanges
+    from lyra_data.sharing.pulling.dataset_part import existing_part
+    from lyra_data.sharing.pulling.released_part import pull_scenes
+    from lyra_data.sharing.pulling.released_scenes import choose_scenes, require_choosable
+    from lyra_data.sharing.pulling.tar_index import index_folder
+    from stages.verbs.convert import conversion_details, conversion_facts
+
+    target = options.output or Path(name.short)
+    require_choosable(choice, listing)
+    part_of = {
+        "repository": listing.repository,
+        "tag": name.tag,
+        "revision": listing.revision,
+        "licence": listing.licence,
+        "choice": choice.as_json(),
+    }
+    existing = existing_part(target, part_of)
+    if existing is not None:
+        headline = f"{target} holds this part already; nothing was fetched"
+        return Summary("pull", headline, _facts(existing, target, part_of))
+    require_free(target)
+    ranges = HubRanges(listing.repository, listing.repository_type, listing.revision)
+    chosen = choose_scenes(listing, ranges, choice, index_folder(), progress=progress)
+    num_bytes = sum(scene.num_bytes for scene in chosen)
+    num_clips = sum(len(scene.clips) for scene in chosen)
+    counts = f"{counted(len(chosen), 'scene')}, {counted(num_clips, 'clip')}"
+    tars = sorted({tar for scene in chosen for tar in scene.tars})
+    lines = [
+        f"{counts} out of {', '.join(tars[:3])}{', ...' * (len(tars) > 3)}",
+        f"{size_text(num_bytes)} to fetch, of {size_text(listing.size)}; they become a dataset in "
+        f"{target}, and twice its size is needed on the disk until it is whole",
+    ]
+    show_choice(listing, lines, to_stderr=options.json_output)
+    if options.dry_run:
+        facts = {**part_of, "output": str(target), "num_bytes_to_fetch": num_bytes}
+        facts |= {"scenes": [scene.scene_id for scene in chosen], "num_clips": num_clips}
+        return Summary("pull", f"{counts}: nothing was fetched", facts)
+    require_consent(options.yes)
+    manifest, report = pull_scenes(listing, ranges, chosen, target, part_of, progress=progress)
+    facts = _facts(manifest, target, part_of) | conversion_facts(report)
+    facts |= {"num_bytes_fetched": ranges.num_bytes}
+    return Summary("pull", f"{counts} in {target}", facts, conversion_details(report))
+
+
 def show_choice(listing: Listing, lines: list[str], *, to_stderr: bool) -> None:
     """Print what would be fetched of a repository, and its licence."""
     from rich.text import Text

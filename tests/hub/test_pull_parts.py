@@ -102,9 +102,7 @@ def needed_bytes(dataset: Path, views: dict[str, list[int]], modalities) -> int:
     for scene_id, chosen in views.items():
         for modality in modalities:
             blobs = opened[scene_id].stored.blobs(modality)
-            total += sum(
-                blob.table.ends[-1] for (view, _), blob in blobs.items() if view in chosen
-            )
+            total += sum(blob.table.ends[-1] for (view, _), blob in blobs.items() if view in chosen)
     return total
 
 

@@ -96,7 +96,7 @@ def existing_part(target: Path, part_of: Mapping[str, Any]) -> Manifest | None:
         return None
     manifest = parse_manifest(path.read_bytes(), str(path))
     stated = dict(manifest.provenance.get("part_of") or {})
-    same = ("repository", "revision", "dataset_hash", "choice")
+    same = set(part_of) - {"tag", "licence"}
     return manifest if all(stated.get(key) == part_of[key] for key in same) else None
 
 
