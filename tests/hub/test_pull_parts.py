@@ -140,11 +140,24 @@ def test_only_the_modalities_that_are_named_come_and_the_part_is_sound(pull: Pul
     assert "config_name: rgb" in card and "config_name: latent" not in card
 
 
-@pytest.mark.parametrize("verb", ["check", "stats", "inspect"])
-def test_verbs_take_a_part_without_latents_and_depth(pull: Pull, verb: str) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("check",), 0, "0 errors"),
+        (("stats",), 0, "3 views"),
+        (("filter", "--trajectory", "up", "OUT"), 0, "1 view (of 1 and 3)"),
+        (("inspect",), 2, "it has no depth: it is a part of a dataset, pulled without"),
+        (("convert", "OUT"), 2, "it has no"),
+    ],
+)
+def test_verbs_take_a_part_without_latents_and_depth(pull, arguments, code, words) -> None:
     assert pull.into("part", SCENES, "--scenes", "1", "--modalities", "rgb")[0] == 0
-    done = CliRunner().invoke(app, [verb, str(pull.folder / "part")], env={"COLUMNS": "80"})
-    assert done.exit_code == 0, (done.output, done.exception)
+    verb, *rest = arguments
+    rest = [str(pull.folder / "out") if one == "OUT" else one for one in rest]
+    command = [verb, str(pull.folder / "part"), *rest]
+    done = CliRunner().invoke(app, command, env={"COLUMNS": "200"})
+    assert done.exit_code == code, (done.output, done.exception)
+    assert words in done.output
 
 
 def test_parts_of_other_modalities_are_not_merged(pull: Pull) -> None:
