@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from lyra_data.dataset.files.byte_ranges import MissingFileError, Range, too_short
-from lyra_data.dataset.files.hub_system import hub_system
+from lyra_data.dataset.files.hub_system import HubSystem, hub_system
 from lyra_data.dataset.files.sparse_file import SparseFile
 from lyra_data.engine.atomic import write_atomically
 from lyra_data.engine.errors import InputError
@@ -51,6 +51,12 @@ class RemoteFiles:
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_process": -1, "_system": None}
+
+    def keep_unfinished(self, folder: Path) -> None:
+        """Keep bytes of the Hub's files as they arrive, until the range they are of is whole."""
+        system = self._connected()[0]
+        if isinstance(system, HubSystem):
+            system.ranges.unfinished = folder
 
     def read(self, ranges: Sequence[Range]) -> list[bytes]:
         self._connected()
