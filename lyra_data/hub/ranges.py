@@ -37,7 +37,7 @@ LEAST_KEPT = 256 * 1024
 EXPIRED = (401, 403, 404, 410)
 """Answers of a storage whose address was given for some time only."""
 
-AT_ONCE = 4
+AT_ONCE = 8
 """Ranges that are fetched at the same time."""
 
 

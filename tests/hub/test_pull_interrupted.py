@@ -63,7 +63,7 @@ def test_a_pull_that_is_killed_again_and_again_fetches_little_twice(pull: Pull, 
     for _ in range(3):
         child = started(pull, "--output", "got", *options)
         served = pull.bytes_of("data/")
-        wait_until(lambda: pull.bytes_of("data/") > served + 700_000)  # noqa: B023
+        wait_until(lambda: pull.bytes_of("data/") > served + 400_000)  # noqa: B023
         time.sleep(0.05)  # what was asked for arrives, or not
         child.kill()
         child.communicate()

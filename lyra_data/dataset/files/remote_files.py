@@ -8,27 +8,36 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from lyra_data.dataset.files.byte_ranges import MissingFileError, Range, too_short
-from lyra_data.dataset.files.hub_system import HubSystem, hub_system
+from lyra_data.dataset.files.fsspec_folder import FsspecFolder
 from lyra_data.dataset.files.sparse_file import SparseFile
 from lyra_data.engine.atomic import write_atomically
 from lyra_data.engine.errors import InputError
 from lyra_data.engine.hashing import content_key
 
+if TYPE_CHECKING:
+    from lyra_data.hub.folder import HubFolder
+
 JOINED_GAP = 64 * 1024
 """Bytes between two ranges of a file up to which they are asked for together."""
+
+JOINED_SHARE = 0.2
+"""Bytes between ranges that may be fetched with them, as a part of those that are needed."""
 
 MAX_AHEAD = 256
 """Joined ranges that are fetched ahead and not read yet; beyond, the oldest are given up."""
 
 
 class RemoteFiles:
-    """Files anywhere else, through fsspec; a connection is made anew in every process.
+    """Files anywhere else: on the Hub at one commit, or where fsspec reads.
+
+    A connection is made anew in every process, to the same commit.
 
     Attributes:
         num_requests, num_bytes: requests made and bytes received since it was opened, in this
@@ -42,7 +51,8 @@ class RemoteFiles:
         self.cache_dir = None if cache_dir is None else Path(cache_dir)
         self.num_requests = self.num_bytes = 0
         self._process = -1
-        self._system: Any = None
+        self._folder: FsspecFolder | HubFolder | None = None
+        self._commit: str | None = None
         self._ahead = _Ahead()
         if revision is not None and not uri.startswith("hf://"):
             raise InputError(
@@ -50,13 +60,18 @@ class RemoteFiles:
             )
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_process": -1, "_system": None}
+        return {**self.__dict__, "_process": -1, "_folder": None, "_commit": self.commit}
+
+    @property
+    def commit(self) -> str | None:
+        """Return the commit that files of the Hub are read at; None where it is not known yet."""
+        return self._commit if self._folder is None else self._folder.commit or self._commit
 
     def keep_unfinished(self, folder: Path) -> None:
         """Keep bytes of the Hub's files as they arrive, until the range they are of is whole."""
-        system = self._connected()[0]
-        if isinstance(system, HubSystem):
-            system.ranges.unfinished = folder
+        opened = self._connected()
+        if not isinstance(opened, FsspecFolder):
+            opened.keep_unfinished(folder)
 
     def read(self, ranges: Sequence[Range]) -> list[bytes]:
         self._connected()
@@ -66,10 +81,10 @@ class RemoteFiles:
         return [_cut_out(part, held) for part in ranges]
 
     def read_whole(self, file: str) -> bytes:
-        system, root = self._connected()
+        folder = self._connected()
         with _remote_errors(self.address(file)):
             self.num_requests += 1
-            data = system.cat_file(f"{root}/{file}")
+            data = folder.read_whole(file)
         self.num_bytes += len(data)
         return data
 
@@ -78,10 +93,10 @@ class RemoteFiles:
         self._ahead.begin(joined(ranges), self._fetch)
 
     def size(self, file: str) -> int:
-        system, root = self._connected()
+        folder = self._connected()
         with _remote_errors(self.address(file)):
             self.num_requests += 1
-            return int(system.info(f"{root}/{file}")["size"])
+            return folder.size(file)
 
     def list_files(self, folder: str) -> list[str]:  # noqa: ARG002
         """Return nothing: a server need not say which files it has."""
@@ -102,14 +117,9 @@ class RemoteFiles:
         missing = [part for part in parts if part not in held]
         if not missing:
             return held
-        system, root = self._connected()
+        folder = self._connected()
         with _remote_errors(self.uri):
-            fetched = system.cat_ranges(
-                [f"{root}/{part.file}" for part in missing],
-                [part.begin for part in missing],
-                [part.end for part in missing],
-                on_error="raise",
-            )
+            fetched = folder.read_ranges([(part.file, part.begin, part.end) for part in missing])
         with self._ahead.lock:
             self.num_requests += len(missing)
             self.num_bytes += sum(map(len, fetched))
@@ -120,21 +130,23 @@ class RemoteFiles:
             self._keep(part, held[part])
         return held
 
-    def _connected(self) -> tuple[Any, str]:
-        if self._process != os.getpid():
-            uri = self.uri if self.revision is None else _at_revision(self.uri, self.revision)
-            try:
-                self._system = hub_system(uri) or _fsspec_system(uri)
-            except (ImportError, ValueError) as error:
-                raise InputError(
-                    f"cannot be read: {error}",
-                    where=self.uri,
-                    fix="give a folder, or http(s)://, hf://datasets/OWNER/NAME or s3:// "
-                    "(`pip install s3fs`)",
-                ) from None
+    def _connected(self) -> FsspecFolder | HubFolder:
+        if self._folder is None or self._process != os.getpid():
+            self._commit = self.commit
+            self._folder = self._opened()
             self._ahead = _Ahead()  # threads do not live on in a fork
             self._process = os.getpid()
-        return self._system
+        return self._folder
+
+    def _opened(self) -> FsspecFolder | HubFolder:
+        uri = self.uri if self.revision is None else _at_revision(self.uri, self.revision)
+        if uri.startswith("hf://"):
+            from lyra_data.hub.folder import HubAddress, HubFolder
+
+            address = HubAddress.parse(uri)
+            if address is not None:
+                return HubFolder(address, self._commit)
+        return FsspecFolder(uri)
 
     def _cached(self, part: Range) -> bytes | None:
         path = self._cache_file(part)
@@ -152,7 +164,8 @@ class RemoteFiles:
     def _cache_file(self, part: Range) -> Path | None:
         if self.cache_dir is None:
             return None
-        key = content_key([self.uri, self.revision, part.file, part.begin, part.end])
+        revision = self.commit or self.revision
+        key = content_key([self.uri, revision, part.file, part.begin, part.end])
         return self.cache_dir / key[:2] / key
 
 
@@ -197,23 +210,40 @@ class _Ahead:
         }
 
 
-def _fsspec_system(uri: str) -> tuple[Any, str]:
-    import fsspec
-
-    options = {} if uri.startswith("memory://") else {"skip_instance_cache": True}
-    return fsspec.core.url_to_fs(uri, **options)
-
-
 def joined(ranges: Sequence[Range]) -> list[Range]:
-    """Return fewer and larger ranges that cover the given ones, in order."""
-    covering: list[Range] = []
+    """Return fewer and larger ranges that cover the given ones, in order.
+
+    The smallest gaps are fetched too, as many as `JOINED_GAP` and `JOINED_SHARE` allow: a request
+    takes longer than some KB, and a sample should cost little more than its own bytes.
+    """
+    parts: list[Range] = []
     for part in sorted(set(ranges)):
-        last = covering[-1] if covering else None
-        if last and last.file == part.file and part.begin <= last.end + JOINED_GAP:
-            covering[-1] = Range(last.file, last.begin, max(last.end, part.end))
+        last = parts[-1] if parts else None
+        if last and last.file == part.file and part.begin <= last.end:
+            parts[-1] = Range(last.file, last.begin, max(last.end, part.end))
+        else:
+            parts.append(part)
+    allowed = JOINED_SHARE * sum(part.end - part.begin for part in parts)
+    bridged = set()
+    for gap, number in sorted(_gaps(parts)):
+        allowed -= gap
+        if gap > JOINED_GAP or allowed < 0:
+            break
+        bridged.add(number)
+    covering: list[Range] = []
+    for number, part in enumerate(parts):
+        if number in bridged:
+            covering[-1] = Range(part.file, covering[-1].begin, part.end)
         else:
             covering.append(part)
     return covering
+
+
+def _gaps(parts: Sequence[Range]) -> Iterator[tuple[int, int]]:
+    """Return the bytes between a part and the one before it in the same file, and its number."""
+    for number, (last, part) in enumerate(pairwise(parts), 1):
+        if last.file == part.file:
+            yield part.begin - last.end, number
 
 
 def _within(part: Range, whole: Range) -> bool:

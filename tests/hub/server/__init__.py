@@ -37,6 +37,9 @@ and `resent` (bytes and times by content hash), `served` and `range_requests` (l
 `bytes_served` by (key, file) and `total_served(key)`, `tokens_elsewhere`,
 `most_commits_an_hour()`, `most_calls_in_five_minutes()`, `clear()`.
 
+Xet mode needs nothing: a client with hf_xet and without HF_HUB_DISABLE_XET (`xet=True`) uploads
+xorbs and shards, which the server unpacks, checks against SHA-256, and serves by ranges.
+
 The server is one thread's: a test may read everything at any time, and change settings between
 requests. A draft pull request must be opened (`change_discussion_status`) before it is merged.
 """

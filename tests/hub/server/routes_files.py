@@ -28,4 +28,9 @@ async def resolve(hub: HubState, request: Request, at: At) -> Response:
     stated["X-Linked-ETag"] = f'"{entry.sha256}"'
     stated["X-Linked-Size"] = str(entry.size)
     stated["Location"] = storage.address(hub, repository, entry.sha256, at["path"])
+    xet_hash = hub.contents.xet_hashes.get(entry.sha256)
+    if xet_hash is not None:
+        api = f"{hub.endpoint}/api/{repository.kind}s/{repository.name}"
+        stated["X-Xet-Hash"] = xet_hash
+        stated["Link"] = f'<{api}/xet-read-token/{commit.oid}>; rel="xet-auth"'
     return Response(status_code=302, headers=stated)

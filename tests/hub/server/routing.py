@@ -17,6 +17,7 @@ from tests.hub.server import (
     routes_refs,
     routes_repositories,
     storage,
+    xet,
 )
 from tests.hub.server.refusals import RefusalError
 from tests.hub.server.state import HubState
@@ -62,6 +63,13 @@ ROUTES: list[tuple[str, str, Handler]] = [
     ("PUT", "/lfs/part/{sha256}/{number}", storage.upload_part),
     ("POST", "/lfs/complete/{sha256}", storage.complete),
     ("POST", "/lfs/verify", storage.verify),
+    ("GET", f"{REPOSITORY}/xet-{{scope}}-token/{{revision...}}", xet.tell_token),
+    ("POST", "/cas/v1/xorbs/default/{hash}", xet.take_xorb),
+    ("POST", "/cas/v1/shards", xet.take_shard),
+    ("POST", "/cas/v1/telemetry", xet.take_telemetry),
+    ("GET", "/cas/v1/reconstructions/{hash}", xet.tell_parts),
+    ("GET", "/cas/v1/chunks/{prefix_of_chunks}/{hash}", xet.tell_chunk),
+    ("GET", "/xorbs/{hash}", xet.send_xorb),
     ("GET", "/large/{sha256}/{repository}/{path...}", storage.download),
 ]
 

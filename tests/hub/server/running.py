@@ -90,10 +90,12 @@ def client_pointed_at(
 ) -> Iterator[None]:
     """Point the huggingface_hub of this process at a Hub, with a home and a token of its own."""
     from huggingface_hub import HfFileSystem, constants, hf_api
+    from huggingface_hub.utils import disable_progress_bars, enable_progress_bars
 
     environment: Mapping[str, str] = {"HF_TOKEN": token} if token is not None else {}
     address = endpoint + "/{repo_id}/resolve/{revision}/{filename}"
     HfFileSystem.clear_instance_cache()
+    disable_progress_bars()
     with (
         mock.patch.dict(os.environ, environment),
         mock.patch.multiple(
@@ -112,4 +114,5 @@ def client_pointed_at(
         if token is None:
             os.environ.pop("HF_TOKEN", None)
         yield
+    enable_progress_bars()
     HfFileSystem.clear_instance_cache()

@@ -100,6 +100,7 @@ class HubState:
         self.multipart_from: int = 5 * 2**30
         self.part_bytes: int = 16 * 2**20
         self.parts: dict[str, dict[int, bytes]] = {}
+        self.xet: Any = None
         self.failures: list[Exception] = []
         self.endpoint = ""
 

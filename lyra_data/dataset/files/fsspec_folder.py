@@ -1,0 +1,48 @@
+"""Read parts of files through fsspec, wherever one of its file systems reaches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lyra_data.engine.errors import InputError
+
+
+class FsspecFolder:
+    """The files below a URI.
+
+    Raises:
+        InputError: fsspec does not know such a URI.
+    """
+
+    commit = None
+
+    def __init__(self, uri: str) -> None:
+        import fsspec
+
+        try:
+            options = {} if uri.startswith("memory://") else {"skip_instance_cache": True}
+            self._system, self._root = fsspec.core.url_to_fs(uri, **options)
+        except (ImportError, ValueError) as error:
+            raise InputError(
+                f"cannot be read: {error}",
+                where=uri,
+                fix="give a folder, or http(s)://, hf://datasets/OWNER/NAME or s3:// "
+                "(`pip install s3fs`)",
+            ) from None
+
+    def read_whole(self, file: str) -> bytes:
+        """Return a small file."""
+        return self._system.cat_file(f"{self._root}/{file}")
+
+    def read_ranges(self, parts: Sequence[tuple[str, int, int]]) -> list[bytes]:
+        """Return bytes of files, given as (name, first byte, end)."""
+        return self._system.cat_ranges(
+            [f"{self._root}/{file}" for file, _, _ in parts],
+            [begin for _, begin, _ in parts],
+            [end for _, _, end in parts],
+            on_error="raise",
+        )
+
+    def size(self, file: str) -> int:
+        """Return the size of a file in bytes."""
+        return int(self._system.info(f"{self._root}/{file}")["size"])
