@@ -36,6 +36,7 @@ from stages.verbs.inspection import inspect
 from stages.verbs.params_commands import check_params, estimate
 from stages.verbs.project_commands import init, run
 from stages.verbs.publish import publish
+from stages.verbs.pull import pull
 from stages.verbs.reconstruct import reconstruct
 from stages.verbs.stats import stats
 from stages.verbs.view import view
@@ -259,6 +260,7 @@ app.command("merge")(merge_datasets)
 app.command("dedup")(dedup_scenes)
 app.command("diff")(diff)
 app.command("convert")(convert)
+app.command("pull")(pull)
 app.command("gate")(gate)
 
 

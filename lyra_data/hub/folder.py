@@ -5,18 +5,17 @@ from __future__ import annotations
 import errno
 import re
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url
-from huggingface_hub.errors import HfHubHTTPError, RemoteEntryNotFoundError
+from huggingface_hub.errors import RemoteEntryNotFoundError
 from huggingface_hub.utils import build_hf_headers, hf_raise_for_status, http_backoff
 
 from lyra_data.hub.errors import PATHS, hub_errors
-
-REQUESTS_AT_ONCE = 8
+from lyra_data.hub.ranges import HubRanges
 
 _ADDRESS = re.compile(
     r"hf://(?P<kind>datasets/|spaces/|)(?P<repository>[^/@]+/[^/@]+)"
@@ -64,6 +63,12 @@ class HubFolder:
 
     def __init__(self, address: HubAddress, commit: str | None = None) -> None:
         self.address, self.commit = address, commit
+        self._ranges: HubRanges | None = None
+        self._unfinished: Path | None = None
+
+    def keep_unfinished(self, folder: Path) -> None:
+        """Keep the bytes of long ranges in `folder` as they arrive, until they are whole."""
+        self._unfinished, self._ranges = folder, None
 
     def read_whole(self, file: str) -> bytes:
         """Return a small file.
@@ -72,58 +77,46 @@ class HubFolder:
             FileNotFoundError: there is none of that name.
             DownloadError: the Hub refuses or cannot be reached.
         """
-        return self._get(file, {}).content
+        return self._get(file).content
 
     def read_ranges(self, parts: Sequence[tuple[str, int, int]]) -> list[bytes]:
         """Return bytes of files, given as (name, first byte, end), by requests made at once.
 
-        Less comes back where a file is shorter. Raises as `read_whole`, and:
-            ValueError: the server sends other bytes than those.
+        Less comes back where a file is shorter. Raises as `read_whole`.
         """
         if not parts:
             return []
         if self.commit is None:
-            first, *rest = parts
-            return [self._read_range(first), *self.read_ranges(rest)]
-        with ThreadPoolExecutor(min(len(parts), REQUESTS_AT_ONCE)) as threads:
-            return list(threads.map(self._read_range, parts))
+            self.size(parts[0][0])  # its answer says which commit it is of
+        address, revision = self.address, self.commit or self.address.revision
+        if self._ranges is None or self._ranges.revision != revision:
+            self._ranges = HubRanges(address.repository, address.repository_type, revision)
+            self._ranges.unfinished = self._unfinished
+        return self._ranges.read_all([(self._path(file), begin, end) for file, begin, end in parts])
 
     def size(self, file: str) -> int:
         """Return the size of a file in bytes; raises as `read_whole`."""
         with self._errors():
             try:
-                size = get_hf_file_metadata(self._url(file), headers={}).size
+                facts = get_hf_file_metadata(self._url(file), headers={})
             except RemoteEntryNotFoundError:
                 raise _missing(file) from None
-        assert size is not None, "the Hub states the size of every file"
-        return size
+        assert facts.size is not None, "the Hub states the size of every file"
+        self.commit = self.commit or facts.commit_hash
+        return facts.size
 
-    def _read_range(self, part: tuple[str, int, int]) -> bytes:
-        file, begin, end = part
-        try:
-            answer = self._get(file, {"Range": f"bytes={begin}-{end - 1}"})
-        except _BeyondEndError:
-            return b""
-        if answer.status_code != 206:
-            raise ValueError(f"the server sends all of {file}, not the bytes that were asked for")
-        return answer.content
-
-    def _get(self, file: str, headers: dict[str, str]) -> Any:
+    def _get(self, file: str) -> Any:
         with self._errors():
             try:
                 answer = http_backoff(
                     "GET",
                     self._url(file),
-                    headers=build_hf_headers() | headers,
+                    headers=build_hf_headers(),
                     timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT,
                 )
                 hf_raise_for_status(answer)
             except RemoteEntryNotFoundError:
                 raise _missing(file) from None
-            except HfHubHTTPError as error:
-                if error.response.status_code == 416:
-                    raise _BeyondEndError from None
-                raise
         if self.commit is None:
             answers = [*answer.history, answer]
             name = constants.HUGGINGFACE_HEADER_X_REPO_COMMIT
@@ -134,18 +127,17 @@ class HubFolder:
         address = self.address
         return hf_hub_url(
             address.repository,
-            f"{address.folder}/{file}" if address.folder else file,
+            self._path(file),
             repo_type=address.repository_type,
             revision=self.commit or address.revision,
         )
 
+    def _path(self, file: str) -> str:
+        return f"{self.address.folder}/{file}" if self.address.folder else file
+
     def _errors(self) -> Any:
         address = self.address
         return hub_errors(address.repository, address.revision, address.repository_type)
-
-
-class _BeyondEndError(Exception):
-    """The range begins behind the file's end."""
 
 
 def _missing(file: str) -> FileNotFoundError:

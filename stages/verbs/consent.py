@@ -6,10 +6,11 @@ import sys
 
 import typer
 
-from lyra_data.engine.errors import InputError
+FETCH = "Fetch these files, and accept their licence?"
+NOT_FETCHED = "nothing was fetched: nobody is there to confirm the size and the licence above"
 
 
-def require_consent(yes: bool, *, question: str, refusal: str) -> None:
+def require_consent(yes: bool, *, question: str = FETCH, refusal: str = NOT_FETCHED) -> None:
     """Go on if `yes`, or if whoever sits at the terminal agrees; a no ends with exit code 1.
 
     Args:
@@ -18,6 +19,8 @@ def require_consent(yes: bool, *, question: str, refusal: str) -> None:
     Raises:
         InputError: nobody is there to answer.
     """
+    from lyra_data.engine.errors import InputError
+
     if yes:
         return
     if not sys.stdin.isatty():

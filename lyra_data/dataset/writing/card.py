@@ -49,6 +49,12 @@ def front_matter(values: Mapping[str, Any]) -> list[str]:
     return ["---", *text.splitlines(), "---", ""]
 
 
+def modalities_of(shards: Sequence[ShardEntry]) -> list[str]:
+    """Return the modalities that are there: a part of a dataset may lack some."""
+    existing = {shard.modality for shard in shards}
+    return [name for name in MODALITIES if name in existing]
+
+
 def configs_of(shards: Sequence[ShardEntry]) -> list[dict[str, Any]]:
     """Return a config for each modality, with the files of its splits; preview is the default."""
     splits = sorted({shard.split for shard in shards})
@@ -61,7 +67,7 @@ def configs_of(shards: Sequence[ShardEntry]) -> list[dict[str, Any]]:
                 for split in splits
             ],
         }
-        for modality in MODALITIES
+        for modality in modalities_of(shards)
     ]
 
 
@@ -85,7 +91,7 @@ def describe_format(encoding: Mapping[str, str]) -> str:
 def describe_columns(shards: Sequence[ShardEntry]) -> list[str]:
     """Return a section for each modality: its size, and a table of its columns."""
     lines = []
-    for modality in MODALITIES:
+    for modality in modalities_of(shards):
         size = sum(shard.size for shard in shards if shard.modality == modality)
         lines += [
             f"## {modality} ({size / 1e6:.1f} MB)",

@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lyra_data.dataset.format.layout import MODALITIES
 from lyra_data.dataset.format.manifest import CARD_PATH, MANIFEST_PATH, FileEntry, Manifest
 from lyra_data.dataset.pictures.dataset_sheet import dataset_sheet_png
 from lyra_data.dataset.reading.reader import SceneDataset
@@ -18,6 +17,7 @@ from lyra_data.dataset.writing.card import (
     describe_format,
     front_matter,
     hub_split,
+    modalities_of,
 )
 from lyra_data.engine.hashing import sha256_of_bytes
 from lyra_data.sharing.cards.card import (
@@ -138,7 +138,7 @@ def dataset_metadata(facts: DatasetFacts) -> dict[str, Any]:
         "size_categories": [size_category(facts.num_views)],
         "tags": list(TAGS),
         "configs": configs_of(manifest.shards),
-        "dataset_info": [_info(facts, modality) for modality in MODALITIES],
+        "dataset_info": [_info(facts, name) for name in modalities_of(facts.manifest.shards)],
     }
 
 
