@@ -29,7 +29,7 @@ from lyra_model.evaluation.scene_evaluation import (
 )
 from lyra_model.evaluation.scene_result import SceneResult, ScoresByMethod
 from lyra_model.evaluation.scoring import FrameScores
-from lyra_model.evaluation.verdicts import findings
+from lyra_model.evaluation.verdicts import findings, headline
 from lyra_model.phases.checkpoints import Checkpoint
 from lyra_model.rendering.base import RenderingParams
 
@@ -114,6 +114,8 @@ def shared_content(results: Mapping[str, Any], scene: SceneResult) -> content.Sh
         ("Machine", _machine()),
     ]
     return content.SharedContent(
+        verdict=headline(results),
+        num_scenes=len(results["scenes"]),
         findings=tuple(findings(results)),
         provenance=tuple(_group(title, facts) for title, facts in groups),
     )

@@ -30,7 +30,13 @@ from lyra_model.evaluation.report import numbers
 from lyra_model.evaluation.report.content import SceneContent, SharedContent, TrajectoryResult
 from lyra_model.evaluation.report.figures import camera_paths, curves, pictures
 from lyra_model.evaluation.report.quality import quality_table
-from lyra_model.evaluation.report.standings import COLUMNS, best_of, headline, notes_of
+from lyra_model.evaluation.report.standings import (
+    COLUMN_TITLES,
+    COLUMNS,
+    best_of,
+    headline,
+    notes_of,
+)
 from lyra_model.evaluation.report.viewer_scene import length_unit, report_viewer_data
 from lyra_model.viewer.scene_data import as_script
 from lyra_model.viewer.scripts import viewer_scripts
@@ -40,6 +46,7 @@ OWN_SCRIPTS = ("start_viewer.js", "enlarge.js")
 
 STYLE = "report.css"
 PAGE, FINDINGS, PROVENANCE = "report.html.j2", "findings.html.j2", "provenance.html.j2"
+VIEWER = "viewer.html.j2"
 
 MARKS = {FINDINGS: "<!-- findings of all scenes -->", PROVENANCE: "<!-- provenance -->"}
 """Lines of a page that `complete_page` replaces, by the template of what stands there. No text of
@@ -77,6 +84,7 @@ def render_scene(content: SceneContent) -> str:
         psnr_chart=_psnr_chart(content),
         cards=[headline(content.methods, column) for column in COLUMNS],
         columns=COLUMNS,
+        titles=COLUMN_TITLES,
         best=best_of(content.methods),
         notes=notes_of(content.methods),
         quality=quality_table(content),
@@ -94,7 +102,7 @@ def complete_page(page: str, shared: SharedContent) -> str:
 
 def page_fingerprint() -> str:
     """Return a hash of the templates, the style sheet and the scripts that make a page."""
-    names = (PAGE, FINDINGS, PROVENANCE, STYLE, *OWN_SCRIPTS)
+    names = (PAGE, VIEWER, FINDINGS, PROVENANCE, STYLE, *OWN_SCRIPTS)
     files = {name: sha256_of_bytes(_file(name).encode()) for name in names}
     return content_key({**files, "viewer": sha256_of_bytes(viewer_scripts().encode())})
 

@@ -49,6 +49,14 @@ class QualityTable:
     rows: tuple[tuple[TrajectoryResult, tuple[Cell, ...]], ...]
 
     @property
+    def labels(self) -> list[str]:
+        """Return each column's whole title, for where columns are no columns."""
+        return [
+            f"{column.group}: {column.title}{f' ({column.unit})' if column.unit else ''}"
+            for column in self.columns
+        ]
+
+    @property
     def num_near(self) -> int:
         return sum(cell.standing != "" for _, cells in self.rows for cell in cells)
 
