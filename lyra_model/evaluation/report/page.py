@@ -23,7 +23,6 @@ from lyra_data.media.colour_maps import (
     ERROR_MAP,
     Limits,
     colour_depth,
-    colour_error,
     depth_limits,
 )
 from lyra_model.evaluation.report import numbers
@@ -57,8 +56,6 @@ FILM_FRAMES = 6
 
 _FILM_WIDTH = 280  # pixels: twice what a wide window shows
 _PHOTO_WIDTH = 800
-_STRIPES_PER_ROW = 80  # pictures are scaled to one width: so hatching looks alike at every size
-_SMALLEST_STRIPES = 4  # pixels
 
 
 def render_scene(content: SceneContent) -> str:
@@ -66,13 +63,13 @@ def render_scene(content: SceneContent) -> str:
     paths = camera_paths.paths_from_source(
         [trajectory.cameras for trajectory in content.trajectories], content.scene.source_camera
     )
-    template = _environment().get_template(PAGE)
+    template = page_environment().get_template(PAGE)
     return template.render(
         content=content,
         findings_mark=Markup(MARKS[FINDINGS]),
         provenance_mark=Markup(MARKS[PROVENANCE]),
-        style=_embedded(STYLE),
-        script=Markup("\n").join([viewer_scripts(), *map(_embedded, OWN_SCRIPTS)]),
+        style=embedded_file(STYLE),
+        script=Markup("\n").join([viewer_scripts(), *map(embedded_file, OWN_SCRIPTS)]),
         viewer=report_viewer_data(content),
         unit=length_unit(content),
         depth_limits=depth_limits(_known_depths(content)),
@@ -93,7 +90,7 @@ def render_scene(content: SceneContent) -> str:
 
 def complete_page(page: str, shared: SharedContent) -> str:
     """Return a page of `render_scene` with the findings and the provenance in their places."""
-    environment = _environment()
+    environment = page_environment()
     for name, mark in MARKS.items():
         before, after = page.split(f"{mark}\n")
         page = before + environment.get_template(name).render(content=shared) + after
@@ -116,7 +113,7 @@ def _known_depths(content: SceneContent) -> Tensor:
     return torch.cat(maps)
 
 
-def _environment() -> jinja2.Environment:
+def page_environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("lyra_model.evaluation.report", "."),
         autoescape=True,
@@ -124,13 +121,19 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for write in (numbers.decibels, numbers.ratio, numbers.percent, numbers.count):
+    for write in (
+        numbers.decibels,
+        numbers.signed_decibels,
+        numbers.ratio,
+        numbers.percent,
+        numbers.count,
+    ):
         environment.filters[write.__name__] = write
     environment.filters["as_script"] = as_script
     environment.globals.update(
         photo=lambda image: pictures.photo_uri(image, width=_PHOTO_WIDTH),
         film_photo=lambda image: pictures.photo_uri(image, width=_FILM_WIDTH),
-        error_map=_error_map,
+        error_map=pictures.error_uri,
         depth_map=_depth_map,
         draw_path=camera_paths.draw_path,
         depth_gradient=pictures.css_gradient(DEPTH_MAP, backwards=True),
@@ -139,28 +142,16 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def _error_map(image: Tensor, truth: Tensor, counted: Tensor | None = None) -> str:
-    """Return the picture of an error as a data URI."""
-    judged = None if counted is None else counted.cpu().numpy()
-    period = _hatch_period(image)
-    drawn = colour_error(image.cpu().numpy(), truth.cpu().numpy(), judged, hatch_period=period)
-    return pictures.chart_uri(drawn)
-
-
 def _depth_map(depth: Tensor, known: Tensor, limits: Limits) -> str:
     """Return the picture of a depth map as a data URI."""
-    values, period = depth.detach().cpu().numpy(), _hatch_period(depth)
+    values, period = depth.detach().cpu().numpy(), pictures.hatch_period(depth)
     return pictures.chart_uri(
         colour_depth(values, known.cpu().numpy(), limits, hatch_period=period)
     )
 
 
-def _hatch_period(picture: Tensor) -> int:
-    return max(_SMALLEST_STRIPES, picture.shape[-1] // _STRIPES_PER_ROW)
-
-
 @lru_cache
-def _embedded(name: str) -> Markup:
+def embedded_file(name: str) -> Markup:
     """Return a style sheet or script of this package, as it stands in its file."""
     return Markup(_file(name))
 
