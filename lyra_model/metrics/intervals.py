@@ -157,7 +157,7 @@ def _counts_in_pieces(
         left -= count
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=1)
 def _counts_kept(
     num: int, num_resamples: int, seed: int
 ) -> tuple[Float[np.ndarray, "resample scene"], ...]:

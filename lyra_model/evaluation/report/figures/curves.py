@@ -144,6 +144,7 @@ def _grid(x: _Axis, y: _Axis) -> str:
         f'<text x="{x(value):.1f}" y="{HEIGHT - BOTTOM + 16}" '
         f'text-anchor="middle">{value:.0f}</text>'
         for value in round_ticks(x.low, x.high, logarithmic=False)
+        if value == round(value)
     ]
     return "".join(across + below)
 
