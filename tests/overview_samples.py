@@ -36,7 +36,9 @@ def make_scenes(num: int) -> list[SceneResult]:
             "copied": copied,
             "warped": copied + 8,
         }
-        quality = {"known_fraction": 0.9, "cache_psnr_db": 21.0 if index % 4 == 0 else 35.0}
+        quality: dict[str, float | None] = {"known_fraction": 0.9, "cache_psnr_db": 35.0}
+        if index % 4 == 0:
+            quality["cache_psnr_db"] = 21.0
         name = f"scene_{index:03}"
         scenes.append(
             SceneResult(

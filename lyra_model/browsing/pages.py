@@ -142,7 +142,7 @@ def render_scene_page(
 def _ranges(views: Sequence[ViewCard]) -> list[NumberRange]:
     ranges = []
     for index, name in enumerate(NUMBER_NAMES):
-        known = [view.numbers[index] for view in views if view.numbers[index] is not None]
+        known = [value for view in views if (value := view.numbers[index]) is not None]
         low, high = (min(known), max(known)) if known else (None, None)
         number = NUMBERS.get(name)
         if number is None:

@@ -76,13 +76,6 @@ def test_every_view_has_a_video_of_its_layers_and_a_strip(written: WrittenPages)
         assert page.stat().st_size < 2_000_000
 
 
-def test_the_same_dataset_gives_the_same_bytes(
-    dataset: SceneDataset, written: WrittenPages, tmp_path: Path
-) -> None:
-    again = browse_dataset(dataset, tmp_path / "out", scenes=None, progress=silent)
-    assert sha256_of_files(again.index.parent) == sha256_of_files(written.index.parent)
-
-
 def test_filters_leave_the_views_that_fulfil_all_of_them(
     browser: Page, written: WrittenPages
 ) -> None:
@@ -189,8 +182,8 @@ def test_a_catalogue_of_many_views_is_dealt_out_to_pages_under_2_mb() -> None:
     assert 'href="page_3.html"' in text and "600 scenes, 3600 views" in text
 
 
-def test_frames_of_one_view_are_held_at_a_time_and_poses_of_one_scene(
-    dataset: SceneDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_one_view_is_held_at_a_time_and_the_same_scene_gives_the_same_bytes(
+    dataset: SceneDataset, written: WrittenPages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alive: list[int] = []
     past: list[weakref.ref[Any]] = []
@@ -207,9 +200,15 @@ def test_frames_of_one_view_are_held_at_a_time_and_poses_of_one_scene(
     deal = pages.catalogue_pages
     monkeypatch.setattr(scene_files, "read_frames", read_and_count)
     monkeypatch.setattr(browse, "catalogue_pages", lambda cards: kept.extend(cards) or deal(cards))
-    browse_dataset(dataset, tmp_path / "out", scenes=None, progress=silent)
-    assert alive == [0] * 6
+    browse_dataset(dataset, tmp_path / "out", scenes=["a"], progress=silent)
+    assert alive == [0] * 3
     assert all(view.poses == [] for card in kept for view in card.views)
+    first, again = (
+        sha256_of_files(folder / "scenes" / "a")
+        for folder in (written.index.parent, tmp_path / "out")
+    )
+    del first["index.html"], again["index.html"]  # that of two scenes names the next one
+    assert first == again
 
 
 def test_a_folder_that_holds_something_and_an_unknown_scene_are_refused(
@@ -221,5 +220,3 @@ def test_a_folder_that_holds_something_and_an_unknown_scene_are_refused(
     with pytest.raises(InputError, match="no scene 'c'"):
         browse_dataset(dataset, tmp_path / "out", scenes=["c"], progress=silent)
     assert not (tmp_path / "out").exists()
-    one = browse_dataset(dataset, tmp_path / "one", scenes=["b"], progress=silent)
-    assert (one.num_scenes, one.num_views) == (1, 3)
