@@ -25,6 +25,7 @@ from stages.options import (
 from stages.running import guarded as _guarded
 from stages.running import run_stage, run_timed
 from stages.usage import JsonErrors
+from stages.verbs.browse import browse
 from stages.verbs.check import check
 from stages.verbs.convert import convert
 from stages.verbs.dataset_editing import filter_views, merge_datasets, split_scenes
@@ -252,6 +253,7 @@ app.command("run")(run)
 app.command("check")(check)
 app.command("inspect")(inspect)
 app.command("view")(view)
+app.command("browse")(browse)
 app.command("export")(export)
 app.command("stats")(stats)
 app.command("filter")(filter_views)

@@ -26,7 +26,9 @@ from lyra_data.scene.view import View
 from lyra_model.batches.data_checks import codec_of, in_space_of
 from lyra_model.batches.resizing import resize_frames
 from lyra_model.evaluation.evaluator import EvaluateParams, Evaluator
+from lyra_model.evaluation.filter_effects import QualityFilters
 from lyra_model.evaluation.finished_scenes import JudgedScene, SceneKeys, dropped_of
+from lyra_model.evaluation.previews import ScenePreview
 from lyra_model.evaluation.provenance import evaluation_provenance
 from lyra_model.evaluation.report.content import MethodScores
 from lyra_model.evaluation.report.page import render_scene
@@ -131,7 +133,8 @@ def evaluate_dataset(
         {scene.scene_id: scene.split for scene in dataset.scenes},
         evaluation_provenance(dataset, checkpoints, scenes, params_hashes),
     )
-    write_reports(items, scenes, results, checkpoints, folders.reports)
+    filters = QualityFilters(quality_limits, dataset.manifest.dropped)
+    write_reports(items, scenes, results, checkpoints, filters, folders.reports)
     return results, method_rows(*pool_scenes(scenes))
 
 
@@ -193,7 +196,8 @@ class SceneJudge:
             rendering=self.evaluator.rendering,
         )
         result = SceneResult.of(evaluation, views, codec_psnrs_db)
-        return JudgedScene(result, render_scene(content), evaluation.gaussians)
+        preview = ScenePreview.of(evaluation, clip, views)
+        return JudgedScene(result, render_scene(content), evaluation.gaussians, preview)
 
 
 def _codec_psnr_db(codec: LatentCodec, view: View) -> float:

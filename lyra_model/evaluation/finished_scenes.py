@@ -17,6 +17,7 @@ from lyra_data.dataset.format.manifest import Manifest
 from lyra_data.engine.hashing import content_key
 from lyra_data.engine.provenance import code_fingerprint
 from lyra_data.views.dropped import DroppedView
+from lyra_model.evaluation.previews import ScenePreview
 from lyra_model.evaluation.report.page import page_fingerprint
 from lyra_model.evaluation.scene_result import SceneResult
 from lyra_model.export.ply import write_ply
@@ -36,12 +37,14 @@ class JudgedScene:
     result: SceneResult
     page: str
     gaussians: Gaussians
+    preview: ScenePreview
 
     def write(self, item: Path) -> None:
         """Write the scene's files into an empty folder."""
         self.result.write(item)
         (item / PAGE_FILE).write_text(self.page, encoding="utf-8")
         write_ply(self.gaussians, item / GAUSSIANS_FILE)
+        self.preview.write(item)
 
 
 class SceneKeys:

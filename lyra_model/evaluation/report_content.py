@@ -29,7 +29,7 @@ from lyra_model.evaluation.scene_evaluation import (
 )
 from lyra_model.evaluation.scene_result import SceneResult, ScoresByMethod
 from lyra_model.evaluation.scoring import FrameScores
-from lyra_model.evaluation.verdicts import findings
+from lyra_model.evaluation.verdicts import findings, headline
 from lyra_model.phases.checkpoints import Checkpoint
 from lyra_model.rendering.base import RenderingParams
 
@@ -94,7 +94,7 @@ def scene_content(
         quality_limits=quality_limits,
         dropped=tuple(dropped),
         real_photo=_real_photo(evaluation.real, held_out, clip),
-        training=_training(checkpoints),
+        training=training_phases(checkpoints),
         methods=method_rows(
             evaluation.held_out.scores, evaluation.real.scores if evaluation.real else {}
         ),
@@ -104,19 +104,36 @@ def scene_content(
 
 def shared_content(results: Mapping[str, Any], scene: SceneResult) -> content.SharedContent:
     """Return what the page of a scene says of the whole evaluation."""
+    return content.SharedContent(
+        verdict=headline(results),
+        num_scenes=len(results["scenes"]),
+        findings=tuple(findings(results)),
+        provenance=provenance_groups(results, scene),
+    )
+
+
+def provenance_groups(
+    results: Mapping[str, Any], scene: SceneResult | None
+) -> tuple[content.ProvenanceGroup, ...]:
+    """Return the origins of all figures; of a scene, with its seeds, source and makers."""
     provenance = dict(results["provenance"])
-    own = {view.name for view in scene.views}
-    seeds = provenance["trajectory_seeds"].items()
-    provenance["trajectory_seeds"] = {name: seed for name, seed in seeds if name in own}
+    own = {view.name for view in scene.views} if scene else set()
+    seeds = {name: seed for name, seed in provenance.pop("trajectory_seeds").items() if name in own}
     groups = [
         *((title.replace("_", " ").capitalize(), facts) for title, facts in provenance.items()),
-        *scene.origins.items(),
+        *([("Trajectory seeds", seeds), *scene.origins.items()] if scene else []),
+        ("Intervals", _interval_facts(results)),
         ("Machine", _machine()),
     ]
-    return content.SharedContent(
-        findings=tuple(findings(results)),
-        provenance=tuple(_group(title, facts) for title, facts in groups),
-    )
+    return tuple(_group(title, facts) for title, facts in groups)
+
+
+def _interval_facts(results: Mapping[str, Any]) -> dict[str, Any]:
+    uncertainty = results["uncertainty"]
+    return {
+        "method": "expanded percentile bootstrap over scenes",
+        **{name: uncertainty[name] for name in ("level", "num_resamples", "seed")},
+    }
 
 
 def method_rows(held_out: ScoresByMethod, real: ScoresByMethod) -> tuple[content.MethodScores, ...]:
@@ -216,7 +233,8 @@ def _score(scores: FrameScores, *, first_only: bool = False) -> content.Score:
     )
 
 
-def _training(checkpoints: Mapping[str, Checkpoint]) -> tuple[content.TrainingPhase, ...]:
+def training_phases(checkpoints: Mapping[str, Checkpoint]) -> tuple[content.TrainingPhase, ...]:
+    """Return the recorded course of every phase, steps counted over all of them."""
     phases, before = [], 0
     for name, checkpoint in checkpoints.items():
         settings = checkpoint.config["phase"]

@@ -130,18 +130,31 @@ def write_training_curve(checkpoints: Mapping[str, Checkpoint], path: Path) -> N
             before += len(checkpoint.history)
 
 
-def write_held_out_curve(scenes: Sequence[SceneResult], path: Path) -> None:
-    """Write the mean PSNR of every method, a row for every distance from the last frame read."""
-    methods = list(scenes[0].held_out)
-    table: dict[int, dict[str, list[float]]] = {}
+def mean_by_distance(
+    scenes: Sequence[SceneResult],
+) -> dict[str, tuple[list[int], list[float]]]:
+    """Return the mean PSNR of every method by distance of a frame from the last frame read."""
+    table: dict[str, dict[int, list[float]]] = {method: {} for method in scenes[0].held_out}
     for scene in scenes:
-        for method in methods:
+        for method, by_distance in table.items():
             values = scene.held_out[method].psnr_db.values.tolist()
             for distance, value in zip(scene.frames_past_input, values, strict=True):
-                table.setdefault(distance, {}).setdefault(method, []).append(value)
+                by_distance.setdefault(distance, []).append(value)
+    return {
+        method: (
+            sorted(by_distance),
+            [sum(by_distance[d]) / len(by_distance[d]) for d in sorted(by_distance)],
+        )
+        for method, by_distance in table.items()
+    }
+
+
+def write_held_out_curve(scenes: Sequence[SceneResult], path: Path) -> None:
+    """Write the mean PSNR of every method, a row for every distance from the last frame read."""
+    means = mean_by_distance(scenes)
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["frames_past_input", *methods])
-        for distance, row in sorted(table.items()):
-            means = (sum(row[method]) / len(row[method]) for method in methods)
-            writer.writerow([distance, *(f"{mean:.4f}" for mean in means)])
+        writer.writerow(["frames_past_input", *means])
+        distances = next(iter(means.values()))[0]
+        for row, distance in enumerate(distances):
+            writer.writerow([distance, *(f"{values[row]:.4f}" for _, values in means.values())])

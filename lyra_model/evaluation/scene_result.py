@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import torch
 from lyra_data.engine.documents import build_from_json
 from lyra_data.engine.names import checked_name
 from lyra_data.scene.view import View
-from lyra_model.evaluation.scene_evaluation import SceneEvaluation
+from lyra_model.evaluation.scene_evaluation import DECODER, SceneEvaluation
 from lyra_model.evaluation.scoring import FrameScores
 from lyra_model.metrics.scores import Scores
 
@@ -35,17 +35,26 @@ class ViewFacts:
         name: scene, trajectory and, where it is so, that its motion is reversed.
         seed: derived seed of its distance.
         codec_psnr_db: how well the codec reproduces its frames.
+        quality: what was measured of it when it was made, by name; None: not measurable.
+        decoder_psnr_db: mean of the judged decoder on its counted frames; None: none is counted.
     """
 
     name: str
     seed: str
     codec_psnr_db: float
+    quality: dict[str, float | None] = field(default_factory=dict)
+    decoder_psnr_db: float | None = None
 
     @staticmethod
-    def of(view: View, codec_psnr_db: float) -> ViewFacts:
+    def of(view: View, codec_psnr_db: float, decoder_psnr_db: float | None) -> ViewFacts:
         direction = " reversed" if view.motion_reversed else ""
-        name = f"{view.scene_id}/{view.trajectory}{direction}"
-        return ViewFacts(name, view.provenance["distance_seed"], codec_psnr_db)
+        return ViewFacts(
+            name=f"{view.scene_id}/{view.trajectory}{direction}",
+            seed=view.provenance["distance_seed"],
+            codec_psnr_db=codec_psnr_db,
+            quality={"known_fraction": view.known_fraction, **asdict(view.quality)},
+            decoder_psnr_db=decoder_psnr_db,
+        )
 
 
 @dataclass(frozen=True)
@@ -81,7 +90,9 @@ class SceneResult:
             frames_past_input=[frame - last_read for _, frame in evaluation.held_out.labels],
             real=None if evaluation.real is None else evaluation.real.scores,
             num_gaussians=len(evaluation.gaussians),
-            views=list(map(ViewFacts.of, views, codec_psnrs_db)),
+            views=list(
+                map(ViewFacts.of, views, codec_psnrs_db, _psnrs_of_views(evaluation, views))
+            ),
             origins=_origins(views[0].provenance),
         )
 
@@ -118,6 +129,19 @@ class SceneResult:
                 "views": [ViewFacts(**view) for view in values["views"]],
             }
         )
+
+
+def _psnrs_of_views(evaluation: SceneEvaluation, views: list[View]) -> list[float | None]:
+    """Return the judged decoder's mean PSNR on every view's counted frames."""
+    held_out = evaluation.held_out
+    values = held_out.scores[DECODER].psnr_db.values.tolist()
+    by_view: dict[int, list[float]] = {}
+    for (view, _), value in zip(held_out.labels, values, strict=True):
+        by_view.setdefault(view, []).append(value)
+    return [
+        sum(by_view[view]) / len(by_view[view]) if view in by_view else None
+        for view in range(len(views))
+    ]
 
 
 def _origins(provenance: Mapping[str, str]) -> dict[str, dict[str, str]]:

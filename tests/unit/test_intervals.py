@@ -59,7 +59,7 @@ def test_the_same_seed_gives_the_same_interval_and_another_one_nearly_the_same()
 
 def test_draws_in_pieces_are_those_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     at_once = bootstrap_interval(scores(9), seed=0, num_resamples=500)
-    monkeypatch.setattr(intervals, "_MOST_DRAWN_AT_ONCE", 64)
+    monkeypatch.setattr(intervals, "_MOST_KEPT", 64)
     assert bootstrap_interval(scores(9), seed=0, num_resamples=500) == at_once
 
 

@@ -252,7 +252,11 @@ class SharedContent:
     Attributes:
         findings: verdict sentences, stated plainly also where a baseline wins.
         provenance: of the whole evaluation, and of the page's own scene.
+        verdict: the evaluation in one sentence; "" where there is none.
+        num_scenes: of the evaluation.
     """
 
     findings: tuple[str, ...]
     provenance: tuple[ProvenanceGroup, ...]
+    verdict: str = ""
+    num_scenes: int = 1

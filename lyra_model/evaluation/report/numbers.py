@@ -12,6 +12,14 @@ def decibels(value: float | None) -> str:
     return _fixed(value, 2)
 
 
+def signed_decibels(value: float | None) -> str:
+    """Return a difference of PSNR with its sign and two decimals, without its unit."""
+    text = _fixed(value, 2)
+    if value is None or math.isnan(value):
+        return text
+    return f"+{text}" if value >= 0 else text.replace("-", "\N{MINUS SIGN}")
+
+
 def ratio(value: float | None) -> str:
     """Return SSIM or a relative error with three decimals."""
     return _fixed(value, 3)

@@ -23,14 +23,19 @@ from lyra_data.media.colour_maps import (
     ERROR_MAP,
     Limits,
     colour_depth,
-    colour_error,
     depth_limits,
 )
 from lyra_model.evaluation.report import numbers
 from lyra_model.evaluation.report.content import SceneContent, SharedContent, TrajectoryResult
 from lyra_model.evaluation.report.figures import camera_paths, curves, pictures
 from lyra_model.evaluation.report.quality import quality_table
-from lyra_model.evaluation.report.standings import COLUMNS, best_of, headline, notes_of
+from lyra_model.evaluation.report.standings import (
+    COLUMN_TITLES,
+    COLUMNS,
+    best_of,
+    headline,
+    notes_of,
+)
 from lyra_model.evaluation.report.viewer_scene import length_unit, report_viewer_data
 from lyra_model.viewer.scene_data import as_script
 from lyra_model.viewer.scripts import viewer_scripts
@@ -40,6 +45,7 @@ OWN_SCRIPTS = ("start_viewer.js", "enlarge.js")
 
 STYLE = "report.css"
 PAGE, FINDINGS, PROVENANCE = "report.html.j2", "findings.html.j2", "provenance.html.j2"
+VIEWER = "viewer.html.j2"
 
 MARKS = {FINDINGS: "<!-- findings of all scenes -->", PROVENANCE: "<!-- provenance -->"}
 """Lines of a page that `complete_page` replaces, by the template of what stands there. No text of
@@ -50,8 +56,6 @@ FILM_FRAMES = 6
 
 _FILM_WIDTH = 280  # pixels: twice what a wide window shows
 _PHOTO_WIDTH = 800
-_STRIPES_PER_ROW = 80  # pictures are scaled to one width: so hatching looks alike at every size
-_SMALLEST_STRIPES = 4  # pixels
 
 
 def render_scene(content: SceneContent) -> str:
@@ -59,13 +63,13 @@ def render_scene(content: SceneContent) -> str:
     paths = camera_paths.paths_from_source(
         [trajectory.cameras for trajectory in content.trajectories], content.scene.source_camera
     )
-    template = _environment().get_template(PAGE)
+    template = page_environment().get_template(PAGE)
     return template.render(
         content=content,
         findings_mark=Markup(MARKS[FINDINGS]),
         provenance_mark=Markup(MARKS[PROVENANCE]),
-        style=_embedded(STYLE),
-        script=Markup("\n").join([viewer_scripts(), *map(_embedded, OWN_SCRIPTS)]),
+        style=embedded_file(STYLE),
+        script=Markup("\n").join([viewer_scripts(), *map(embedded_file, OWN_SCRIPTS)]),
         viewer=report_viewer_data(content),
         unit=length_unit(content),
         depth_limits=depth_limits(_known_depths(content)),
@@ -77,6 +81,7 @@ def render_scene(content: SceneContent) -> str:
         psnr_chart=_psnr_chart(content),
         cards=[headline(content.methods, column) for column in COLUMNS],
         columns=COLUMNS,
+        titles=COLUMN_TITLES,
         best=best_of(content.methods),
         notes=notes_of(content.methods),
         quality=quality_table(content),
@@ -85,7 +90,7 @@ def render_scene(content: SceneContent) -> str:
 
 def complete_page(page: str, shared: SharedContent) -> str:
     """Return a page of `render_scene` with the findings and the provenance in their places."""
-    environment = _environment()
+    environment = page_environment()
     for name, mark in MARKS.items():
         before, after = page.split(f"{mark}\n")
         page = before + environment.get_template(name).render(content=shared) + after
@@ -94,7 +99,7 @@ def complete_page(page: str, shared: SharedContent) -> str:
 
 def page_fingerprint() -> str:
     """Return a hash of the templates, the style sheet and the scripts that make a page."""
-    names = (PAGE, FINDINGS, PROVENANCE, STYLE, *OWN_SCRIPTS)
+    names = (PAGE, VIEWER, FINDINGS, PROVENANCE, STYLE, *OWN_SCRIPTS)
     files = {name: sha256_of_bytes(_file(name).encode()) for name in names}
     return content_key({**files, "viewer": sha256_of_bytes(viewer_scripts().encode())})
 
@@ -108,7 +113,7 @@ def _known_depths(content: SceneContent) -> Tensor:
     return torch.cat(maps)
 
 
-def _environment() -> jinja2.Environment:
+def page_environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("lyra_model.evaluation.report", "."),
         autoescape=True,
@@ -116,13 +121,19 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for write in (numbers.decibels, numbers.ratio, numbers.percent, numbers.count):
+    for write in (
+        numbers.decibels,
+        numbers.signed_decibels,
+        numbers.ratio,
+        numbers.percent,
+        numbers.count,
+    ):
         environment.filters[write.__name__] = write
     environment.filters["as_script"] = as_script
     environment.globals.update(
         photo=lambda image: pictures.photo_uri(image, width=_PHOTO_WIDTH),
         film_photo=lambda image: pictures.photo_uri(image, width=_FILM_WIDTH),
-        error_map=_error_map,
+        error_map=pictures.error_uri,
         depth_map=_depth_map,
         draw_path=camera_paths.draw_path,
         depth_gradient=pictures.css_gradient(DEPTH_MAP, backwards=True),
@@ -131,28 +142,16 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def _error_map(image: Tensor, truth: Tensor, counted: Tensor | None = None) -> str:
-    """Return the picture of an error as a data URI."""
-    judged = None if counted is None else counted.cpu().numpy()
-    period = _hatch_period(image)
-    drawn = colour_error(image.cpu().numpy(), truth.cpu().numpy(), judged, hatch_period=period)
-    return pictures.chart_uri(drawn)
-
-
 def _depth_map(depth: Tensor, known: Tensor, limits: Limits) -> str:
     """Return the picture of a depth map as a data URI."""
-    values, period = depth.detach().cpu().numpy(), _hatch_period(depth)
+    values, period = depth.detach().cpu().numpy(), pictures.hatch_period(depth)
     return pictures.chart_uri(
         colour_depth(values, known.cpu().numpy(), limits, hatch_period=period)
     )
 
 
-def _hatch_period(picture: Tensor) -> int:
-    return max(_SMALLEST_STRIPES, picture.shape[-1] // _STRIPES_PER_ROW)
-
-
 @lru_cache
-def _embedded(name: str) -> Markup:
+def embedded_file(name: str) -> Markup:
     """Return a style sheet or script of this package, as it stands in its file."""
     return Markup(_file(name))
 

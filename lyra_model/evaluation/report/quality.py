@@ -49,6 +49,14 @@ class QualityTable:
     rows: tuple[tuple[TrajectoryResult, tuple[Cell, ...]], ...]
 
     @property
+    def labels(self) -> list[str]:
+        """Return each column's whole title, for where columns are no columns."""
+        return [
+            f"{column.group}: {column.title}{f' ({column.unit})' if column.unit else ''}"
+            for column in self.columns
+        ]
+
+    @property
     def num_near(self) -> int:
         return sum(cell.standing != "" for _, cells in self.rows for cell in cells)
 
@@ -71,13 +79,14 @@ def quality_table(content: SceneContent) -> QualityTable:
 def _cell(column: Number, trajectory: TrajectoryResult, limits: Mapping[str, float | None]) -> Cell:
     of = trajectory if column is KNOWN_SHARE else trajectory.quality
     value = getattr(of, column.name)
-    return Cell(_written(column, value), _standing(column, value, limits))
+    return Cell(_written(column, value), standing_of(limits, column.name, value))
 
 
-def _standing(column: Number, value: float | None, limits: Mapping[str, float | None]) -> Standing:
+def standing_of(limits: Mapping[str, float | None], name: str, value: float | None) -> Standing:
+    """Return whether a number is near a limit of its own, beyond it, or neither."""
     if value is None:
         return ""
-    lowest, highest = (limits.get(f"{bound}_{column.name}") for bound in ("min", "max"))
+    lowest, highest = (limits.get(f"{bound}_{name}") for bound in ("min", "max"))
     if lowest is not None and value < lowest * (1 + NEAR):
         return "beyond" if value < lowest else "near"
     if highest is not None and abs(value) > highest * (1 - NEAR):

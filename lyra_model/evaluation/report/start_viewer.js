@@ -1,11 +1,12 @@
 // The report's viewer: it tours the camera paths until a reader touches it.
 
-function startViewer() {
+async function startViewer() {
   const figure = document.getElementById("viewer");
   if (!figure) return;
   const data = JSON.parse(document.getElementById("viewer-data").textContent);
   try {
-    const viewer = new Viewer(figure, data, data.moments.map(decodeGaussians), { wheelNeedsFocus: true });
+    const moments = await Promise.all(data.moments.map((packed) => inflateGaussians(packed).then(decodeGaussians)));
+    const viewer = new Viewer(figure, data, moments, { wheelNeedsFocus: true });
     if (!prefersStillness()) setTimeout(() => viewer.startTour(), 1200);
   } catch (error) {
     figure.classList.add("unavailable");

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from lyra_model.evaluation.report.content import SceneContent
-from lyra_model.viewer.packing import pack_gaussians
+from lyra_model.viewer.packing import compressed, pack_gaussians
 from lyra_model.viewer.scene_data import ViewerPath, ViewerScene, median_depth, viewer_data
+
+MAX_GAUSSIANS = 40_000
+"""They take about 1 MB of a page, which with its pictures stays under 2 MB."""
 
 
 def report_viewer_data(content: SceneContent) -> dict[str, Any]:
@@ -14,7 +17,7 @@ def report_viewer_data(content: SceneContent) -> dict[str, Any]:
     scene = content.scene
     return viewer_data(
         ViewerScene(
-            moments=(pack_gaussians(scene.gaussians),),
+            moments=(compressed(pack_gaussians(scene.gaussians, at_most=MAX_GAUSSIANS)),),
             camera=scene.source_camera,
             pivot_depth=median_depth(scene.gaussians.means, scene.source_camera),
             paths=tuple(

@@ -46,11 +46,19 @@ class _Axis:
 
 
 def draw_curves(
-    curves: list[Curve], *, y_label: str, description: str, logarithmic: bool = False
+    curves: list[Curve],
+    *,
+    y_label: str,
+    description: str,
+    logarithmic: bool = False,
+    x_label: str = "training step",
+    titles_in_chart: bool = True,
 ) -> Markup:
     """Draw curves over training steps.
 
     Args:
+        x_label: quantity and unit, written under the axis.
+        titles_in_chart: each curve's name stands where it starts.
         y_label: quantity and unit, written above the axis.
         description: text for a reader who cannot see the picture.
         logarithmic: values must then be positive; others are not drawn.
@@ -62,11 +70,13 @@ def draw_curves(
     x = _Axis(0, max(1, *(float(c.steps.max()) for c in curves)), LEFT, WIDTH - RIGHT)
     low, high = _value_range(curves, logarithmic=logarithmic)
     y = _Axis(low, high, HEIGHT - BOTTOM, TOP, logarithmic)
-    body = [_grid(x, y), *(_curve(curve, x, y, i % NUM_COLOURS) for i, curve in enumerate(curves))]
+    body = [_grid(x, y)]
+    for index, curve in enumerate(curves):
+        body.append(_curve(curve, x, y, index % NUM_COLOURS, with_title=titles_in_chart))
     body.append(f'<text class="axis" x="{LEFT}" y="12">{escape(y_label)}</text>')
     body.append(
         f'<text class="axis" x="{(LEFT + WIDTH - RIGHT) / 2:.0f}" y="{HEIGHT - 4}" '
-        'text-anchor="middle">training step</text>'
+        f'text-anchor="middle">{escape(x_label)}</text>'
     )
     return Markup(
         f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
@@ -96,19 +106,21 @@ def _value_range(curves: list[Curve], *, logarithmic: bool) -> tuple[float, floa
     return low - margin, high + margin
 
 
-def _curve(curve: Curve, x: _Axis, y: _Axis, colour: int) -> str:
+def _curve(curve: Curve, x: _Axis, y: _Axis, colour: int, *, with_title: bool) -> str:
     window = max(1, round(_SMOOTHING_SHARE * len(curve.values)))
     values = np.log(curve.values) if y.logarithmic else curve.values
     smooth = running_mean(values, window)
     smooth = np.exp(smooth) if y.logarithmic else smooth
     start = x(float(curve.steps[0]))
+    title = (
+        f'<line class="phase" x1="{start:.1f}" x2="{start:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>'
+        f'<text class="phase-name" x="{start + 6:.1f}" y="{TOP + 11}">{escape(curve.name)}</text>'
+    )
     return (
         f'<g class="series-{colour}">'
-        f'<line class="phase" x1="{start:.1f}" x2="{start:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>'
         f'<polyline class="raw" points="{_points(curve.steps, curve.values, x, y)}"/>'
         f'<polyline class="smooth" points="{_points(curve.steps, smooth, x, y)}"/>'
-        f'<text class="phase-name" x="{start + 6:.1f}" y="{TOP + 11}">{escape(curve.name)}</text>'
-        "</g>"
+        f"{title if with_title else ''}</g>"
     )
 
 
@@ -132,6 +144,7 @@ def _grid(x: _Axis, y: _Axis) -> str:
         f'<text x="{x(value):.1f}" y="{HEIGHT - BOTTOM + 16}" '
         f'text-anchor="middle">{value:.0f}</text>'
         for value in round_ticks(x.low, x.high, logarithmic=False)
+        if value == round(value)
     ]
     return "".join(across + below)
 

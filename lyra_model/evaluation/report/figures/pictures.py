@@ -7,28 +7,58 @@ import io
 
 import numpy as np
 from einops import rearrange
-from jaxtyping import UInt8
+from jaxtyping import Bool, UInt8
 from PIL import Image
 from torch import Tensor
 
-from lyra_data.media.colour_maps import Picture, colour_levels
+from lyra_data.media.colour_maps import Picture, colour_error, colour_levels
 
 QUALITY = 82
 """WebP quality: its errors stay far under those the report shows, at a third of PNG's size."""
 
+_STRIPES_PER_ROW = 80  # pictures are scaled to one width: so hatching looks alike at every size
+_SMALLEST_STRIPES = 4  # pixels
+
 
 def photo_uri(image: UInt8[Tensor, "3 height width"], *, width: int) -> str:
     """Return a photograph as a data URI, made smaller to `width` pixels where it is wider."""
+    return _uri(_photo(image, width))
+
+
+def photo_bytes(image: UInt8[Tensor, "3 height width"], *, width: int) -> bytes:
+    """Return a photograph as a WebP file, made smaller to `width` pixels where it is wider."""
+    return _webp(_photo(image, width))
+
+
+def _photo(image: UInt8[Tensor, "3 height width"], width: int) -> Image.Image:
     picture = Image.fromarray(rearrange(image, "c h w -> h w c").cpu().numpy())
     if picture.width > width:
         height = max(1, round(picture.height * width / picture.width))
         picture = picture.resize((width, height), Image.Resampling.LANCZOS)
-    return _uri(picture)
+    return picture
 
 
 def chart_uri(image: Picture) -> str:
     """Return a false-colour map as a data URI, at its own size."""
     return _uri(Image.fromarray(image))
+
+
+def error_uri(
+    image: UInt8[Tensor, "3 height width"],
+    truth: UInt8[Tensor, "3 height width"],
+    counted: Bool[Tensor, "height width"] | None = None,
+) -> str:
+    """Return the map of an error as a data URI; hatched where nothing is counted."""
+    judged = None if counted is None else counted.cpu().numpy()
+    period = hatch_period(image)
+    return chart_uri(
+        colour_error(image.cpu().numpy(), truth.cpu().numpy(), judged, hatch_period=period)
+    )
+
+
+def hatch_period(picture: Tensor) -> int:
+    """Return the distance of hatching's stripes, in pixels of this picture."""
+    return max(_SMALLEST_STRIPES, picture.shape[-1] // _STRIPES_PER_ROW)
 
 
 def css_gradient(colour_map: int, *, backwards: bool, num_stops: int = 12) -> str:
@@ -40,6 +70,10 @@ def css_gradient(colour_map: int, *, backwards: bool, num_stops: int = 12) -> st
 
 
 def _uri(picture: Image.Image) -> str:
+    return "data:image/webp;base64," + base64.b64encode(_webp(picture)).decode("ascii")
+
+
+def _webp(picture: Image.Image) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, "WEBP", quality=QUALITY, method=4)
-    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+    return buffer.getvalue()
