@@ -191,11 +191,7 @@ def _report(
             for name, value in sorted(first.provenance.items())
             if name.startswith("source_")
         },
-        "made_by": {
-            name: value
-            for name, value in sorted(first.provenance.items())
-            if name.startswith(MADE_BY)
-        },
+        "made_by": facts_of_making(first.provenance),
         "frames_read": _pooled([moment.facts["frames_read"] for moment in moments]),
         "held_out": _pooled([moment.facts["held_out"] for moment in moments]),
         "real_photos": _real_photos(reconstructor, scene, moments),
@@ -211,6 +207,11 @@ def _report(
             "device": reconstructor.device.type,
         },
     }
+
+
+def facts_of_making(provenance: Mapping[str, str]) -> dict[str, str]:
+    """Return those facts of a view's provenance that say which models made it, and how watched."""
+    return {name: value for name, value in sorted(provenance.items()) if name.startswith(MADE_BY)}
 
 
 def _pooled(facts: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -95,6 +95,7 @@ def test_numbers_stand_on_the_right_and_unknown_ones_are_empty():
         "AKIA" + "A" * 16,
         "ghp_" + "b" * 36,
         "https://user:secret@example.org/data",
+        "https\\://secret\\@example.org/data",
     ],
 )
 def test_a_card_with_a_token_is_refused_and_the_token_is_not_repeated(secret):

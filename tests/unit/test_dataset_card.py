@@ -125,6 +125,24 @@ def test_load_dataset_streams_the_default_config(published):
     assert (row["scene_id"], row["trajectory"]) == ("b", "right")
 
 
+def test_a_split_whose_name_begins_as_another_s_keeps_its_own_rows(tmp_path):
+    write_dataset(
+        [*exact_scene("a"), *exact_scene("b")[:2]],
+        tmp_path / "data",
+        splits={"a": "train", "b": "train-small"},
+        scenes_per_shard=1,
+        provenance={},
+    )
+    for text in ((tmp_path / "data" / "README.md").read_text(), card_of(tmp_path / "data").text):
+        (tmp_path / "data" / "README.md").write_text(text)
+        splits = load_dataset(str(tmp_path / "data"), "camera", cache_dir=str(tmp_path / "cache"))
+        assert {name: split.num_rows for name, split in splits.items()} == {
+            "train": 3,
+            "train_small": 2,
+        }
+        shutil.rmtree(tmp_path / "cache")
+
+
 def blocks(text: str) -> list[str]:
     return [token.content for token in MarkdownIt().parse(text) if token.info == "python"]
 

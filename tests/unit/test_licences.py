@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import shlex
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 from typer.testing import CliRunner
@@ -16,6 +17,7 @@ from lyra_data.engine.errors import InputError
 from lyra_data.generation.teachers.gen3c import Gen3CTeacher, Gen3CTeacherParams
 from lyra_data.models.weights.catalogue import CATALOGUE
 from lyra_data.sharing.licences.conflicts import (
+    Rule,
     conflicts,
     conflicts_of,
     derived_licence,
@@ -297,3 +299,20 @@ def test_the_teacher_that_is_released_with_a_guardrail_states_that_it_is_off():
 
 def test_nothing_stands_against_an_empty_list_of_uses():
     assert conflicts_of((), FREE) == ()
+
+
+def test_the_page_lists_every_licence_and_model_of_the_tables_and_no_other():
+    page = (Path(__file__).parents[2] / "docs" / "licences.md").read_text(encoding="utf-8")
+    named = [
+        f"| `{one.identifier}` | {one.title} | {one.redistribution} | {one.commercial} | "
+        f"{'yes' if one.research_only else 'no'} | {one.attribution} |"
+        for one in LICENCES.values()
+        if not one.is_spdx
+    ]
+    models = [f"| `{name}` | {one.licence} | {one.read_in} |" for name, one in MODELS.items()]
+    tables = page.partition("## Licences that are known")[2]
+    lines = [line for line in tables.splitlines() if line.startswith("| `")]
+    assert lines == [*named, *models]
+    for one in LICENCES.values():
+        assert (one.identifier if not one.is_spdx else one.family) in page
+    assert all(f"`{rule}`" in page for rule in get_args(Rule))

@@ -19,6 +19,7 @@ from lyra_model.gaussians import Gaussians
 from lyra_model.reconstruction.moments import moment_indices
 from lyra_model.reconstruction.params import ReconstructParams
 from lyra_model.reconstruction.quality import hole_share, reach
+from lyra_model.reconstruction.reconstruct import facts_of_making
 from lyra_model.reconstruction.scene_source import (
     SceneSource,
     observations_at,
@@ -193,6 +194,17 @@ def test_between_two_frames_a_camera_is_half_way() -> None:
     centres = filmed.centres
     assert torch.allclose(between.centres[0], (centres[0] + centres[1]) / 2)
     assert torch.allclose(between.camera_to_world[1], filmed.camera_to_world[2], atol=1e-6)
+
+
+def test_a_report_names_the_models_that_made_the_views_and_the_state_of_a_guardrail() -> None:
+    made = {
+        "codec": "cosmos",
+        "extension_depth_fingerprint": "moge-1",
+        "guardrail": "off",
+        "teacher": "gen3c",
+        "teacher_fingerprint": "gen3c-2",
+    }
+    assert facts_of_making({**made, "clip_frames": "1", "source_kind": "picture"}) == made
 
 
 def test_a_decoder_needs_weights(params: ReconstructParams) -> None:

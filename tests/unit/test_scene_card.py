@@ -118,6 +118,12 @@ def test_a_decoder_that_made_the_scene_is_something_it_depends_on(scene):
     assert picture_of_decoded(scene).startswith(b"\x89PNG")
 
 
+def test_the_state_of_a_guardrail_is_told(scene):
+    scene_of(scene, made_by={"teacher": "gen3c", "codec": "cosmos", "guardrail": "off"})
+    text = card_of(scene).text
+    assert "gen3c: its guardrail was off" in text and "**Built on NVIDIA Cosmos.**" in text
+
+
 def test_a_model_is_not_shown_by_a_scene_that_no_decoder_made(scene):
     with pytest.raises(InputError, match="'fit' made this scene"):
         picture_of_decoded(scene)

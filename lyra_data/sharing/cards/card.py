@@ -14,9 +14,9 @@ CARD_FOLDER = "card"
 
 _SECRETS = re.compile(
     r"\bhf_[A-Za-z0-9]{20,}|\bapi_org_[A-Za-z0-9]{20,}|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"
-    r"|\bgh[pousr]_[A-Za-z0-9]{30,}|://[^/\s:@]+:[^/\s:@]+@"
+    r"|\bgh[pousr]_[A-Za-z0-9]{30,}|://[^/\s@]+@"
 )
-"""Tokens of the Hub, of Amazon and of GitHub, and addresses with a password."""
+"""Tokens of the Hub, of Amazon and of GitHub, and addresses with a user or a password."""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from lyra_data.sharing.licences.known import (
 
 _COSMOS_README = "README of github.com/nvidia-cosmos/cosmos-predict1, commit 0fb5d5d"
 _DEPTH_ANYTHING = "README of github.com/DepthAnything/Depth-Anything-V2, commit 049f021"
+_FLUX = "README of github.com/black-forest-labs/flux"
 _OURS = "LICENSE of lyra-data; it has no weights"
 
 
@@ -40,7 +41,7 @@ T5 = "google-t5/t5-11b"
 MODELS: Mapping[str, KnownModel] = {
     "warp": KnownModel("Apache-2.0", _OURS),
     "dct": KnownModel("Apache-2.0", _OURS),
-    "colmap": KnownModel("BSD-3-Clause", "COPYING.txt of github.com/colmap/colmap"),
+    "colmap": KnownModel("BSD-3-Clause", "COPYING.txt of pycolmap 4.2.1"),
     GEN3C: KnownModel(NVIDIA_OPEN_MODEL, "its model card; first release 2025-06-10"),
     COSMOS_TOKENIZER: KnownModel(NVIDIA_OPEN_MODEL, _COSMOS_README),
     "nvidia/Lyra": KnownModel(NVIDIA_OPEN_MODEL, "its model card, undated copy"),
@@ -51,8 +52,8 @@ MODELS: Mapping[str, KnownModel] = {
     "depth-anything/Depth-Anything-V2-Small-hf": KnownModel("Apache-2.0", _DEPTH_ANYTHING),
     "depth-anything/Depth-Anything-V2-Base-hf": KnownModel("CC-BY-NC-4.0", _DEPTH_ANYTHING),
     "depth-anything/Depth-Anything-V2-Large-hf": KnownModel("CC-BY-NC-4.0", _DEPTH_ANYTHING),
-    "black-forest-labs/FLUX.1-dev": KnownModel(FLUX_NON_COMMERCIAL, "its model card"),
-    "black-forest-labs/FLUX.1-schnell": KnownModel("Apache-2.0", "its model card"),
+    "black-forest-labs/FLUX.1-dev": KnownModel(FLUX_NON_COMMERCIAL, _FLUX),
+    "black-forest-labs/FLUX.1-schnell": KnownModel("Apache-2.0", _FLUX),
 }
 """Keys are repositories on the Hub, and names of kinds that have no weights."""
 
