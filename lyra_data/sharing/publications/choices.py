@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 from lyra_data.engine.errors import InputError, ParamsError
+from lyra_data.engine.provenance import project_commit
 from lyra_data.sharing.cards.card import Card
+from lyra_data.sharing.cards.made_by import MadeBy
 from lyra_data.sharing.kinds import Kind
-from lyra_data.sharing.licences.conflicts import conflicts_of, derived_licence
+from lyra_data.sharing.licences.conflicts import (
+    conflicts_of,
+    derived_licence,
+    describe_conflicts,
+)
 from lyra_data.sharing.licences.known import require_licence
 from lyra_data.sharing.licences.licence import ALL_RIGHTS_RESERVED, Licence
 from lyra_data.sharing.licences.uses import SOURCES_KEY, Statements, Use
@@ -17,13 +24,11 @@ from lyra_data.sharing.publishing import PublishedFile, file_of_bytes
 from lyra_data.sharing.publishing.hash_cache import HashCache
 
 CARD = "README.md"
-MOST_CONFLICTS = 5
-"""Conflicts of licences that a message describes; the rest is counted."""
 
 
 def hash_cache(scratch: Path) -> HashCache:
     """Return the hashes of files that earlier calls found."""
-    return HashCache(scratch / "publish" / "hashes")
+    return HashCache(scratch / "publish" / "hashes.jsonl")
 
 
 def statements_of(params: PublishParams, kind: Kind) -> Statements:
@@ -38,6 +43,21 @@ def with_card(files: Iterable[PublishedFile], card: Card) -> tuple[PublishedFile
     brought = {CARD: card.text.encode(), **card.files}
     kept = [file for file in files if file.path not in brought]
     return (*kept, *(file_of_bytes(path, content) for path, content in brought.items()))
+
+
+def project_facts(root: Path, folder: Path, made_by: MadeBy) -> dict[str, Any]:
+    """Return what ties a result to the history of the project at `root`.
+
+    Returns:
+        "project_commit": of git, see `project_commit`; "dvc_lock": the hash that dvc.lock states of
+            the output that the folder is or lies in, None where it knows none.
+    """
+    name = "."
+    if folder.resolve().is_relative_to(root.resolve()):
+        name = folder.resolve().relative_to(root.resolve()).as_posix()
+    names = (name, *(parent.as_posix() for parent in PurePosixPath(name).parents))
+    locked = next((made_by.outs[one] for one in names if one in made_by.outs), None)
+    return {"project_commit": project_commit(root), "dvc_lock": locked}
 
 
 def required_repository(repository: str | None, kind: Kind) -> str:
@@ -71,8 +91,9 @@ def required_licence(
             that is to see the result.
     """
     where = f"publish.{kind.value}.licence"
+    holds_copies = kind is not Kind.model
     if name is None:
-        fitting = derived_licence(uses)
+        fitting = derived_licence(uses, holds_copies=holds_copies)
         goes = f"{fitting.identifier if fitting else ALL_RIGHTS_RESERVED} goes with everything"
         kept = "" if fitting else ", in a private repository"
         raise ParamsError(
@@ -81,13 +102,11 @@ def required_licence(
             fix=f"give --licence, or write it in params.yaml; {goes} that this was made of{kept}",
         )
     licence = require_licence(name, where=where)
-    against = conflicts_of(uses, licence)
+    against = conflicts_of(uses, licence, holds_copies=holds_copies)
     if against:
-        texts = [str(conflict) for conflict in against[:MOST_CONFLICTS]]
-        rest = [f"and {len(against) - len(texts)} more"] if len(against) > len(texts) else []
-        lines = "\n".join([*texts, *rest])
         raise InputError(
-            f"{licence.identifier} does not go with what this was made of:\n{lines}",
+            f"{licence.identifier} does not go with what this was made of:\n"
+            + describe_conflicts(against),
             where=where,
             fix="do one of what is proposed for each",
         )

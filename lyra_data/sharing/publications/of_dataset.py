@@ -8,13 +8,13 @@ from lyra_data.dataset.format.manifest import CARD_PATH, FETCH_OR_PACKAGE_AGAIN,
 from lyra_data.dataset.reading.reader import SceneDataset
 from lyra_data.engine.errors import CorruptDataError
 from lyra_data.sharing.cards.dataset_card import dataset_card
-from lyra_data.sharing.cards.made_by import read_made_by
+from lyra_data.sharing.cards.made_by import DATASET_STAGES, read_made_by
 from lyra_data.sharing.kinds import Kind
 from lyra_data.sharing.licences.uses import count_uses, read_view_rows
 from lyra_data.sharing.params import PublishParams
-from lyra_data.sharing.project_facts import project_facts
 from lyra_data.sharing.publications.choices import (
     hash_cache,
+    project_facts,
     required_licence,
     required_repository,
     statements_of,
@@ -44,12 +44,13 @@ def publication_of_dataset(
     dataset, stated = SceneDataset(folder), statements_of(params, kind)
     uses = count_uses(read_view_rows(dataset), stated)
     licence = required_licence(wanted.licence, uses, kind, is_private=params.private)
+    made_by = read_made_by(root, DATASET_STAGES)
     card = dataset_card(
         folder,
         licence=licence.identifier,
         repository=repository,
         version=params.version,
-        made_by=read_made_by(root),
+        made_by=made_by,
         stated=stated,
     )
     return Publication(
@@ -62,7 +63,7 @@ def publication_of_dataset(
         private=params.private,
         facts={
             "dataset_hash": dataset.manifest.dataset_hash,
-            **project_facts(root, folder),
+            **project_facts(root, folder, made_by),
         },
     )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from lyra_data.dataset.format.manifest import MANIFEST_PATH
 from lyra_data.engine.documents import read_json_object
 from lyra_data.engine.errors import InputError
-from lyra_data.sharing.cards.made_by import read_made_by
+from lyra_data.sharing.cards.made_by import MODEL_STAGES, read_made_by
 from lyra_data.sharing.cards.model_card import model_card
 from lyra_data.sharing.cards.model_facts import (
     CONFIG,
@@ -20,9 +20,9 @@ from lyra_data.sharing.cards.model_facts import (
 )
 from lyra_data.sharing.kinds import Kind
 from lyra_data.sharing.params import PublishParams
-from lyra_data.sharing.project_facts import project_facts
 from lyra_data.sharing.publications.choices import (
     hash_cache,
+    project_facts,
     required_licence,
     required_repository,
     statements_of,
@@ -52,12 +52,13 @@ def publication_of_model(
     kind, wanted = Kind.model, params.model
     repository = required_repository(wanted.repository, kind)
     config, data = read_config(folder), _training_data(folder, root)
+    made_by = read_made_by(root, MODEL_STAGES)
     options = {
         "repository": repository,
         "version": params.version,
         "data": data,
         "evaluation": _evaluation_of(config["weights_sha256"], root),
-        "made_by": read_made_by(root),
+        "made_by": made_by,
         "stated": statements_of(params, kind),
     }
     facts = read_model_facts(folder, licence=None, **options)
@@ -83,7 +84,7 @@ def publication_of_model(
         facts={
             "weights_sha256": config["weights_sha256"],
             "dataset_hash": config.get("dataset_hash"),
-            **project_facts(root, folder),
+            **project_facts(root, folder, made_by),
         },
     )
 

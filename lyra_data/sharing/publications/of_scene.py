@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
-from lyra_data.sharing.cards.made_by import read_made_by
+from lyra_data.sharing.cards.card import require_no_secret
+from lyra_data.sharing.cards.made_by import SCENE_STAGES, read_made_by
 from lyra_data.sharing.cards.scene_card import scene_card
-from lyra_data.sharing.cards.scene_facts import read_reconstruction
+from lyra_data.sharing.cards.scene_facts import REPORT, decoder_name, read_reconstruction
 from lyra_data.sharing.kinds import Kind
 from lyra_data.sharing.params import PublishParams
-from lyra_data.sharing.project_facts import project_facts
 from lyra_data.sharing.publications.choices import (
     hash_cache,
+    project_facts,
     required_licence,
     required_repository,
     statements_of,
     with_card,
 )
-from lyra_data.sharing.publishing import Publication, files_of_folder
+from lyra_data.sharing.publishing import (
+    Publication,
+    PublishedFile,
+    file_of_bytes,
+    files_of_folder,
+)
 
 
 def publication_of_scene(
@@ -37,22 +44,39 @@ def publication_of_scene(
     """
     kind, wanted = Kind.scene, params.scene
     repository = required_repository(wanted.repository, kind)
+    made_by = read_made_by(root, SCENE_STAGES)
     options = {
         "repository": repository,
         "version": params.version,
-        "made_by": read_made_by(root),
+        "made_by": made_by,
         "stated": statements_of(params, kind),
     }
     facts = read_reconstruction(folder, licence=None, **options)
     licence = required_licence(wanted.licence, facts.uses, kind, is_private=params.private)
+    files = files_of_folder(folder, sha256_of=hash_cache(scratch).sha256)
     card = scene_card(folder, licence=licence.identifier, **options)
     return Publication(
         repository,
         kind.repository_type,
         params.version,
-        with_card(files_of_folder(folder, sha256_of=hash_cache(scratch).sha256), card),
+        with_card((*(file for file in files if file.path != REPORT), _report_of(folder)), card),
         licence.identifier,
         f"Scene {params.version}",
         private=params.private,
-        facts={"scene_id": facts.scene_id, **project_facts(root, folder)},
+        facts={"scene_id": facts.scene_id, **project_facts(root, folder, made_by)},
     )
+
+
+def _report_of(folder: Path) -> PublishedFile:
+    """Return the scene's report, without the folders of this disk that its weights lie in.
+
+    Raises:
+        InputError: it holds a token or a password.
+    """
+    text = (folder / REPORT).read_text(encoding="utf-8")
+    settings = json.loads(text)["settings"]["reconstruct"]
+    weights = settings.get("weights")
+    if isinstance(weights, str) and Path(weights).is_absolute():
+        text = text.replace(json.dumps(weights), json.dumps(decoder_name(weights)))
+    require_no_secret(text, where=str(folder / REPORT))
+    return file_of_bytes(REPORT, text.encode())
