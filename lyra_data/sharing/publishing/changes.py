@@ -1,4 +1,4 @@
-"""What a publication changes in a repository, and how it is cut into commits."""
+"""Changes that a publication makes in a repository, cut into commits."""
 
 from __future__ import annotations
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from lyra_data.hub.errors import UploadError
 from lyra_data.hub.listing import RemoteFile
-from lyra_data.hub.repository import MAIN, HubRepository, StaleParentError
+from lyra_data.hub.repository import MAIN, HubRepository
+from lyra_data.hub.repository_facts import StaleParentError
 from lyra_data.sharing.publishing.changes import Changes, changes_against, refuse_touched
 from lyra_data.sharing.publishing.publication import Publication
 from lyra_data.sharing.publishing.sending import Sender

@@ -21,7 +21,7 @@ from lyra_data.sharing.publishing.verify import differences_at_tag
 
 UNREACHED_PATIENCE_SECONDS = 5.0
 ENTRIES_A_PAGE = 1000
-"""Of a listing of files."""
+"""Entries in one answer of a listing of files."""
 
 State = Literal["new", "changed", "there"]
 
@@ -41,7 +41,7 @@ class PlannedFile:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a publication would do.
+    """The steps of a publication that has not begun.
 
     Attributes:
         unknown_because: why the Hub could not be asked; then all files count as new. Else None.

@@ -12,7 +12,8 @@ from pathlib import Path
 from lyra_data.engine.atomic import write_atomically
 from lyra_data.engine.documents import parse_json
 from lyra_data.hub.errors import UploadError
-from lyra_data.hub.repository import MAIN, HubRepository, PullRequest, StaleParentError
+from lyra_data.hub.repository import MAIN, HubRepository
+from lyra_data.hub.repository_facts import PullRequest, StaleParentError
 from lyra_data.sharing.publishing.changes import batches, changes_against, refuse_touched
 from lyra_data.sharing.publishing.publication import Publication
 from lyra_data.sharing.publishing.sending import Sender

@@ -35,7 +35,7 @@ class ReceiptFile:
 
 @dataclass(frozen=True)
 class Receipt:
-    """What a publication became.
+    """The outcome of a publication.
 
     Attributes:
         commit: that the tag stands for.

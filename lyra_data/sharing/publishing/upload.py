@@ -13,7 +13,8 @@ from lyra_data.engine.progress import Progress, silent
 from lyra_data.hub.client import HubClient
 from lyra_data.hub.errors import UploadError
 from lyra_data.hub.limits import CallRecord
-from lyra_data.hub.repository import Account, HubRepository, Refs
+from lyra_data.hub.repository import HubRepository
+from lyra_data.hub.repository_facts import Account, Refs
 from lyra_data.hub.retries import UNREACHED_PATIENCE_SECONDS, Clock, Retries
 from lyra_data.hub.upload_errors import WRITE_TOKEN
 from lyra_data.sharing.publishing.changes import batches, changes_against
