@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 import yaml
 from torch import Tensor
 
@@ -18,7 +19,7 @@ from lyra_data.engine.placement import Placement
 from lyra_data.generation.jobs import plan_jobs
 from lyra_data.generation.params import GenerateParams
 from lyra_data.generation.teachers.base import TeacherInput
-from lyra_data.generation.teachers.warp import WarpTeacher, WarpTeacherParams
+from lyra_data.generation.teachers.warp import WarpTeacher, WarpTeacherParams, fill_from
 from lyra_data.generation.view_making import ViewMaker
 from lyra_data.scene.cameras import Cameras
 from lyra_data.scene.clip import Clip
@@ -121,12 +122,12 @@ def video_frames(project: Path) -> Iterator[Case]:
         )
         others = [one for one in range(0, len(clip), 4) if abs(one - frame) >= STEP]
         nearest_first = sorted(others, key=lambda one: abs(one - frame))
-        shown, there = np.zeros_like(case.picture), np.zeros_like(case.holes)
+        frames = signed_from_bytes(clip.frames[[frame]])
+        known = torch.from_numpy(~case.holes)[None].clone()
         for other in nearest_first:
-            seen = Cache3D.from_clip(clip.taking([other]), cache).render(camera)
-            new = seen.known[0, 0].numpy() & ~there
-            shown[new] = _pixels(bytes_from_signed(seen.frames[0, 0]))[new]
-            there |= new
+            fill_from(Cache3D.from_clip(clip.taking([other]), cache).render(camera), frames, known)
+        shown = _pixels(bytes_from_signed(frames[0]))
+        there = known[0].numpy()
         yield Case(case.name, case.picture, case.holes, case.depth, (shown, there))
 
 

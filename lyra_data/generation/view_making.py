@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from einops import rearrange
 from jaxtyping import Bool
@@ -14,6 +16,7 @@ from lyra_data.engine.placement import Placement
 from lyra_data.engine.provenance import engine_version
 from lyra_data.generation.jobs import Job
 from lyra_data.generation.keys import EXTENSION_FINGERPRINT
+from lyra_data.generation.other_moments import other_moments
 from lyra_data.generation.params import GenerateParams
 from lyra_data.generation.quality.measuring import measure_view
 from lyra_data.generation.rollout import CacheRollout
@@ -106,6 +109,9 @@ class ViewMaker:
                 prompt=moving.prompt,
                 seed=job.teacher_seed,
                 next_segment=rollout.next if rollout.num_segments > 1 else None,
+                other_moments=partial(other_moments, moving, cameras, self.params.cache)
+                if moving.is_dynamic
+                else None,
             )
         )
         depth = rollout.depth

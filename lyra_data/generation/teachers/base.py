@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol, runtime_checkable
 
@@ -44,6 +44,10 @@ NextSegment = Callable[[Float[Tensor, "3 height width"]], CacheRender]
 """The last frame made so far, [-1, 1] -> the cache, extended by it, in the next segment's cameras,
 of which the first is that frame's own."""
 
+OtherMoments = Callable[[int], Iterator[CacheRender]]
+"""A number of moments -> what each of these other moments of a video shows in the whole trajectory,
+one buffer at a time, the nearest in time first."""
+
 
 @dataclass(frozen=True)
 class TeacherInput:
@@ -56,6 +60,7 @@ class TeacherInput:
         known: True where the cache covers the pixel.
         depth: z depth of what the cache shows, 0 where `known` is False.
         cameras: the whole trajectory.
+        other_moments: gives what other moments of a video show; None: of a still image.
         next_segment: gives what is shown of the next segment; called once for each but the first.
         fps: frames per second.
         prompt: text, or "".
@@ -71,6 +76,7 @@ class TeacherInput:
     prompt: str
     seed: int
     next_segment: NextSegment | None = None
+    other_moments: OtherMoments | None = None
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,12 @@ from lyra_data.scene.pixel_values import bytes_from_signed
 
 METHODS = {"telea": cv2.INPAINT_TELEA, "navier_stokes": cv2.INPAINT_NS}
 
+_LEAST_OVERLAP = 0.02
+"""Share of a picture that two moments have to show both, or their exposures are not compared."""
+
+_MOST_GAIN = 1.5  # between two exposures of one video
+_DARK = 0.1  # of 2: what is darker says little of an exposure
+
 
 class WarpTeacherParams(Params):
     """The way holes are filled.
@@ -34,16 +40,19 @@ class WarpTeacherParams(Params):
     Attributes:
         inpainting: OpenCV's fast marching (Telea 2004) or Navier-Stokes (Bertalmio 2001).
         radius_pixels: neighbourhood that a filled pixel is made from, in pixels.
+        other_moments: of a video, so many other moments show what stands still in the holes,
+            before anything is inpainted; 0: none.
     """
 
     name: Literal["warp"]
     inpainting: Literal["telea", "navier_stokes"]
     radius_pixels: float = Field(gt=0, le=32)
+    other_moments: int = Field(default=0, ge=0, le=64)
 
 
 class WarpTeacher:
-    """Three layers, each used where those before it have a hole: the cache, the source picture's
-    pixels of unknown depth, inpainting."""
+    """Layers, each used where those before it have a hole: the cache, other moments of a video if
+    asked for, the source picture's pixels of unknown depth, inpainting."""
 
     name: ClassVar[str] = "warp"
     Params = WarpTeacherParams
@@ -71,9 +80,10 @@ class WarpTeacher:
     @property
     def fingerprint(self) -> str:
         settings = self.params
+        others = f", {settings.other_moments} other moments" if settings.other_moments else ""
         return (
             f"warp-1, OpenCV {cv2.__version__} {settings.inpainting}, "
-            f"radius {settings.radius_pixels:g}"
+            f"radius {settings.radius_pixels:g}{others}"
         )
 
     def generate(self, request: TeacherInput) -> TeacherOutput:
@@ -88,6 +98,9 @@ class WarpTeacher:
         frames[0] = torch.where(known[0], frames[0], request.image)
         known[0] = True
         filled = ~known
+        if self.params.other_moments and request.other_moments is not None:
+            for moment in request.other_moments(self.params.other_moments):
+                fill_from(moment, frames, known)
 
         if bool(lost.any()) and not bool(lost.all()):
             guess, reached = _carry(request.image, render.depth[0, 0], lost, request.cameras)
@@ -123,6 +136,33 @@ class WarpTeacher:
         with ThreadPoolExecutor(torch.get_num_threads()) as pool:
             list(pool.map(fill, to_fill))
         return pixels
+
+
+def fill_from(
+    moment: CacheRender,
+    frames: Float[Tensor, "frame 3 height width"],
+    known: Bool[Tensor, "frame height width"],
+) -> None:
+    """Fill holes with what another moment shows there, as bright as the frames are where both are
+    known. Changes `frames` and `known`.
+
+    Args:
+        moment: one buffer.
+        frames: [-1, 1].
+    """
+    shown, there = moment.frames[:, 0], moment.known[:, 0]
+    for frame in range(len(frames)):
+        new = there[frame] & ~known[frame]
+        if not bool(new.any()):
+            continue
+        both = there[frame] & known[frame]
+        gain = 1.0
+        if float(both.float().mean()) >= _LEAST_OVERLAP:
+            wanted, given = ((one[frame][:, both] + 1).mean(dim=0) for one in (frames, shown))
+            ratio = float(((wanted + _DARK) / (given + _DARK)).median())
+            gain = min(max(ratio, 1 / _MOST_GAIN), _MOST_GAIN)
+        frames[frame][:, new] = ((shown[frame][:, new] + 1) * gain - 1).clamp(max=1)
+        known[frame] |= new
 
 
 def _carry(
