@@ -32,6 +32,7 @@ from stages.verbs.dedup import dedup_scenes
 from stages.verbs.export import export
 from stages.verbs.inspection import inspect
 from stages.verbs.project_commands import init, run
+from stages.verbs.pull import pull
 from stages.verbs.reconstruct import reconstruct
 from stages.verbs.stats import stats
 from stages.verbs.view import view
@@ -290,6 +291,7 @@ app.command("split")(split_scenes)
 app.command("merge")(merge_datasets)
 app.command("dedup")(dedup_scenes)
 app.command("convert")(convert)
+app.command("pull")(pull)
 
 
 def _checked(params_file: Path) -> Any:

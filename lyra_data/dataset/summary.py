@@ -13,7 +13,7 @@ import numpy as np
 
 from lyra_data.dataset.checks import sampled_views
 from lyra_data.dataset.format.channel_statistics import ChannelStatistics
-from lyra_data.dataset.format.layout import FORMAT_VERSION, MODALITIES
+from lyra_data.dataset.format.layout import FORMAT_VERSION
 from lyra_data.dataset.format.manifest import Manifest
 from lyra_data.dataset.reading.reader import SceneDataset
 from lyra_data.dataset.reading.scene_reader import SceneReader
@@ -128,7 +128,8 @@ def summarise_dataset(uri: Path | str, *, sample: int | None, progress: Progress
     """
     dataset = SceneDataset(uri)
     manifest = dataset.manifest
-    chosen = sampled_views(manifest, sample)
+    has_depth = {"depth", "mask"} <= set(manifest.modalities)
+    chosen = sampled_views(manifest, sample) if has_depth else set()
     rows: list[Row] = []
     depths: dict[str, list[float]] = {}
     progress.start("Reading", len(manifest.scenes), "scenes")
@@ -143,7 +144,9 @@ def summarise_dataset(uri: Path | str, *, sample: int | None, progress: Progress
         progress.advance(note=entry.scene_id)
     progress.finish()
     names = ["known_fraction", "depth_valid_fraction", "movement_distance", "seconds", *NUMBERS]
-    sizes: dict[str, int] = dict.fromkeys(MODALITIES, 0)
+    if "depth" not in manifest.modalities:
+        names.remove("depth_valid_fraction")
+    sizes: dict[str, int] = dict.fromkeys(manifest.modalities, 0)
     for shard in manifest.shards:
         sizes[shard.modality] += shard.size
     sizes["meta"] = sum(entry.size for entry in manifest.files) + len(manifest.text())
@@ -164,7 +167,9 @@ def summarise_dataset(uri: Path | str, *, sample: int | None, progress: Progress
 
 def _rows(scene: SceneReader) -> list[Row]:
     preview = scene.stored.rows("preview", _COLUMNS)
-    depth = scene.stored.rows("depth", ["depth_valid_fraction"])
+    depth: list[Row] = [{} for _ in preview]  # a part of a dataset may have none
+    if "depth" in scene.stored.files.modalities:
+        depth = scene.stored.rows("depth", ["depth_valid_fraction"])
     return [
         {**row, **more, "split": scene.entry.split, "seconds": row["num_frames"] / row["fps"]}
         for row, more in zip(preview, depth, strict=True)

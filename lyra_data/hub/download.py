@@ -41,7 +41,11 @@ def bytes_to_fetch(files: list[RemoteFile], folder: Path) -> int:
 
 def require_space(files: list[RemoteFile], folder: Path) -> None:
     """Raise StorageError where the disk has less space than what is to be fetched."""
-    needed = bytes_to_fetch(files, folder)
+    require_free_space(bytes_to_fetch(files, folder), folder)
+
+
+def require_free_space(needed: int, folder: Path) -> None:
+    """Raise StorageError where the disk of `folder` has less than `needed` bytes left."""
     existing = next(path for path in (folder, *folder.absolute().parents) if path.is_dir())
     free = shutil.disk_usage(existing).free
     if free < needed:

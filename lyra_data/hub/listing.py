@@ -10,6 +10,7 @@ from typing import Any
 from lyra_data.engine.names import stays_inside
 from lyra_data.hub.errors import DownloadError, hub_errors, repository_page
 
+NOT_STATED = "not stated in the card's data: read the repository's page"
 NEVER_FETCHED = (".gitattributes", ".gitignore")
 
 
@@ -116,7 +117,7 @@ def _licence(card: Any) -> str:
     stated = {} if card is None else card.to_dict()
     name = stated.get("license_name") or stated.get("license")
     if not name:
-        return "not stated in the card's data: read the repository's page"
+        return NOT_STATED
     words = ", ".join(name) if isinstance(name, list) else str(name)
     link = stated.get("license_link")
     return f"{words} ({link})" if link else words

@@ -14,6 +14,7 @@ from stages.summary import counted
 from stages.verbs.convert_kinds import Latents, Layout, Repair
 
 if TYPE_CHECKING:
+    from lyra_data.dataset.convert.from_lyra import Converted
     from stages.summary import Summary
 
 
@@ -178,6 +179,35 @@ def _from_lyra(
             opened, output, settings, scratch=scratch, progress=progress
         )
     num_views = sum(report.poses.values())
+    facts = {
+        "source": str(source),
+        "output": str(output),
+        "to": "lyra-data",
+        "num_scenes": len(manifest.scenes),
+        "num_views": num_views,
+        "num_bytes": _size(output),
+        "dataset_hash": manifest.dataset_hash,
+        **conversion_facts(report),
+    }
+    headline = _headline(num_views, len(manifest.scenes), output)
+    details = conversion_details(report)
+    return Summary("convert", f"{headline} ({_size(output) / 1e6:.1f} MB)", facts, details)
+
+
+def conversion_facts(report: Converted) -> dict[str, Any]:
+    """Return what a conversion from Lyra's layout met, as plain values."""
+    return {
+        "poses": dict(report.poses),
+        "views_with_flipped_poses": report.flagged,
+        "views_with_rounded_latents": report.inexact_latents,
+        "views_without_depth": report.without_depth,
+        "dropped": [view.as_json() for view in report.dropped],
+    }
+
+
+def conversion_details(report: Converted) -> tuple[str, ...]:
+    """Return what a conversion from Lyra's layout met, in lines."""
+    num_views = sum(report.poses.values())
     details = [
         f"poses {kind} in {report.poses[kind]} of {counted(num_views, 'view')}"
         for kind in ("backwards", "repaired", "unknown")
@@ -199,22 +229,7 @@ def _from_lyra(
     if report.dropped:
         clips = counted(len(report.dropped), "clip")
         details.append(f"{clips} could not be read, first {report.dropped[0]}")
-    facts = {
-        "source": str(source),
-        "output": str(output),
-        "to": "lyra-data",
-        "num_scenes": len(manifest.scenes),
-        "num_views": num_views,
-        "num_bytes": _size(output),
-        "dataset_hash": manifest.dataset_hash,
-        "poses": dict(report.poses),
-        "views_with_flipped_poses": report.flagged,
-        "views_with_rounded_latents": report.inexact_latents,
-        "views_without_depth": report.without_depth,
-        "dropped": [view.as_json() for view in report.dropped],
-    }
-    headline = _headline(num_views, len(manifest.scenes), output)
-    return Summary("convert", f"{headline} ({_size(output) / 1e6:.1f} MB)", facts, tuple(details))
+    return tuple(details)
 
 
 def _headline(num_views: int, num_scenes: int, output: Path) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +12,7 @@ from lyra_data.models import places
 from lyra_data.models.places import PROJECT_FOLDER, find_weights, weights_folder
 from stages.options import JsonOption
 from stages.running import guarded
+from stages.verbs.consent import require_consent
 from stages.verbs.weights_texts import list_releases, show_listing, summary_of_weights
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def pull(
     stopped, inside a file too; whole files are not fetched again.
     """
     guarded(
-        lambda progress: _pull(
+        lambda progress: pull_release(
             name,
             output or weights_folder() / places.DOWNLOADS / name,
             revision,
@@ -207,31 +207,36 @@ def verify(
     guarded(work, json_output)
 
 
-def _pull(
-    name: str, folder: Path, revision: str | None, yes: bool, json_output: bool, progress: Any
+def pull_release(
+    name: str,
+    folder: Path,
+    revision: str | None,
+    yes: bool,
+    json_output: bool,
+    progress: Any,
+    *,
+    dry_run: bool = False,
 ) -> Summary:
+    """Fetch a release of the catalogue into a folder, after showing what it holds.
+
+    Raises:
+        InputError: the name is unknown, or nobody has agreed.
+        DownloadError, StorageError: the Hub or the disk refuses.
+    """
     from lyra_data.hub.download import files_to_fetch, require_space
     from lyra_data.models.weights.catalogue import find_release
     from lyra_data.models.weights.pulling import list_release, pull_weights
+    from stages.summary import Summary
 
     release = find_release(name)
     listing = list_release(release, revision)
     files = files_to_fetch(listing, folder)
     show_listing(listing, files, folder, to_stderr=json_output)
+    if dry_run:
+        facts = {"folder": str(folder), "revision": listing.revision, "size": listing.size}
+        return Summary("pull", f"{listing.repository}: nothing was fetched", facts)
     require_space(files, folder)
-    if files and not yes:
-        _ask()
+    if files:
+        require_consent(yes)
     manifest = pull_weights(listing, files, folder, progress=progress)
     return summary_of_weights("pull", folder, manifest, fetched=[file.name for file in files])
-
-
-def _ask() -> None:
-    from lyra_data.engine.errors import InputError
-
-    if not sys.stdin.isatty():
-        raise InputError(
-            "nothing was fetched: nobody is there to confirm the size and the licence above",
-            fix="run the same command with --yes",
-        )
-    if not typer.confirm("Fetch these files, and accept their licence?", err=True):
-        raise typer.Exit(1)

@@ -29,14 +29,13 @@ from lyra_data.dataset.checks.rules import DATASET_RULES
 from lyra_data.dataset.checks.totals import Totals
 from lyra_data.dataset.checks.views import PIXELS, check_cameras, check_view
 from lyra_data.dataset.format.encoding import Encoding
-from lyra_data.dataset.format.layout import MODALITIES
 from lyra_data.dataset.format.manifest import MANIFEST_PATH, Manifest
 from lyra_data.dataset.reading.dataset_files import DatasetFiles
 from lyra_data.dataset.reading.scene_reader import SceneReader
 from lyra_data.engine.errors import CorruptDataError
 from lyra_data.engine.findings import Severity, worst_severity
 from lyra_data.engine.progress import Progress
-from lyra_data.views.fields import Row
+from lyra_data.views.fields import FIELD_BY_NAME, Row
 
 ViewName = tuple[str, int]
 """scene_id and view_index."""
@@ -105,7 +104,7 @@ def check_dataset(uri: Path | str, *, sample: int | None, progress: Progress) ->
         findings += check_shards(files)
     if not any(finding.severity == "error" for finding in findings):
         findings += _check_scenes(files, chosen, progress)
-        num_looked_at = len(chosen)
+        num_looked_at = len(chosen) if _has_pixels(files) else 0
     ordered = tuple(DATASET_RULES.sort(findings))
     return CheckedDataset(str(uri), len(manifest.scenes), num_views, num_looked_at, ordered)
 
@@ -150,26 +149,28 @@ def _check_views(
 ) -> Iterator[DatasetFinding]:
     encoding = Encoding(**files.manifest.encoding)  # type: ignore[arg-type]
     channels = len(files.manifest.latent_channels)
+    modalities = files.modalities
     blobs = {
-        key: blob for modality in MODALITIES for key, blob in scene.stored.blobs(modality).items()
+        key: blob for modality in modalities for key, blob in scene.stored.blobs(modality).items()
     }
     sound = []
     for row in rows:
         view = row["view_index"]
-        findings = check_row(row, blobs, encoding, channels=channels)
+        findings = check_row(row, blobs, encoding, channels=channels, modalities=modalities)
         yield from findings
         if not findings:
             sound.append(row)
-            (latents,) = scene.read_fields(["latents"], view_indices=[view])
-            yield from check_latents(row, latents["latents"].numpy())
-            if (scene.scene_id, view) in chosen:
+            if "latent" in modalities:
+                (latents,) = scene.read_fields(["latents"], view_indices=[view])
+                yield from check_latents(row, latents["latents"].numpy())
+            if (scene.scene_id, view) in chosen and _has_pixels(files):
                 (values,) = scene.read_fields(PIXELS, view_indices=[view])
                 yield from check_view(row, values)
                 del values  # before the next view is decoded
-            else:
+            elif "camera" in modalities:
                 yield from check_cameras(row)
         progress.advance(note=f"{scene.scene_id}, view {view}")
-    for forward, backward in partners(sound):
+    for forward, backward in partners(sound) if _has_pixels(files) else ():
         pair = [forward["view_index"], backward["view_index"]]
         frames = forward["num_frames"]
         same_size = all(forward[key] == backward[key] for key in ("num_frames", "height", "width"))
@@ -178,3 +179,9 @@ def _check_views(
                 COMPARED_FIELDS, view_indices=pair, frames=compared_frames(frames)
             )
             yield from check_directions(backward, one, other, frames)
+
+
+def _has_pixels(files: DatasetFiles) -> bool:
+    """Return whether it has all that frames and depth are checked by."""
+    needed = {FIELD_BY_NAME[field].modality for field in (*PIXELS, *COMPARED_FIELDS)}
+    return needed <= set(files.modalities)

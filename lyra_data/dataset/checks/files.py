@@ -10,7 +10,6 @@ import pyarrow.parquet as pq
 from lyra_data.dataset.checks.locations import DatasetFinding, fault_finding, file_finding
 from lyra_data.dataset.files.byte_ranges import ByteRanges, Range
 from lyra_data.dataset.format.blob_index import BlobIndex
-from lyra_data.dataset.format.layout import MODALITIES
 from lyra_data.dataset.format.manifest import FileEntry, ShardEntry
 from lyra_data.dataset.reading.dataset_files import DatasetFiles
 from lyra_data.dataset.reading.plain_columns import footer_range, parse_footer
@@ -38,7 +37,7 @@ def check_files(files: DatasetFiles, progress: Progress) -> Iterator[DatasetFind
     for entry in manifest.files:
         yield from _check_whole(ranges, entry)
         progress.advance(note=entry.path)
-    indexes = {modality: _readable_index(files, modality) for modality in MODALITIES}
+    indexes = {modality: _readable_index(files, modality) for modality in manifest.modalities}
     for shard in manifest.shards:
         yield from _check_shard(ranges, shard, indexes[shard.modality])
         progress.advance(note=shard.modality)

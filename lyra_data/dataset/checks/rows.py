@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from lyra_data.dataset.checks.locations import (
@@ -13,7 +14,6 @@ from lyra_data.dataset.checks.locations import (
 from lyra_data.dataset.format.blob_index import BlobEntries
 from lyra_data.dataset.format.encoding import Encoding
 from lyra_data.dataset.format.layout import (
-    MODALITIES,
     NESTED_BYTES_LIMIT,
     arrow_schema,
     offsets_name,
@@ -91,13 +91,13 @@ def _check_size(group: Any, scene_id: str, path: str) -> list[DatasetFinding]:
 
 
 def scene_rows(scene: StoredScene) -> list[Row]:
-    """Read what the plain columns of all modalities state of a scene, a row a view.
+    """Read what the plain columns of its modalities state of a scene, a row a view.
 
     Raises:
         CorruptDataError: bytes have changed, or are another scene's.
     """
     rows: list[Row] = [{} for _ in scene.entry.view_indices]
-    for modality in MODALITIES:
+    for modality in scene.files.modalities:
         columns = [*_STATED.get(modality, ()), *offsets_columns(modality)]
         for row, more in zip(rows, scene.rows(modality, columns), strict=True):
             row.update(more)
@@ -105,13 +105,14 @@ def scene_rows(scene: StoredScene) -> list[Row]:
 
 
 def check_row(
-    row: Row, blobs: BlobEntries, encoding: Encoding, *, channels: int
+    row: Row, blobs: BlobEntries, encoding: Encoding, *, channels: int, modalities: Sequence[str]
 ) -> list[DatasetFinding]:
     """Check one view: numbers of frames, sizes, encodings and axes by its columns and the index.
 
     Args:
         blobs: of all modalities.
         channels: of the dataset's latents.
+        modalities: those that the dataset has.
     """
     scene, view_index = row["scene_id"], row["view_index"]
     frames, height, width = row["num_frames"], row["height"], row["width"]
@@ -120,17 +121,19 @@ def check_row(
     def add(rule: str, message: str) -> None:
         findings.append(view_finding(rule, message, scene=scene, view_index=view_index))
 
+    cameras = ("camera_to_world", "intrinsics") if "camera" in modalities else ()
     counts = {
-        "camera_to_world": len(row["camera_to_world"]),
-        "intrinsics": len(row["intrinsics"]),
+        **{name: len(row[name]) for name in cameras},
         **{
             name: len(row[name]) - 1
-            for modality in MODALITIES
+            for modality in modalities
             for name in offsets_columns(modality)
         },
     }
     wrong = [f"{name} has {count}" for name, count in counts.items() if count != frames]
     for field, codec in encoding.codecs.items():
+        if FIELD_BY_NAME[field].modality not in modalities:
+            continue
         table = blobs[view_index, field].table
         if table.codec != codec:
             add("encodings", f"{field} is {table.codec or 'not named'}, the dataset {codec}")
@@ -141,6 +144,8 @@ def check_row(
         add("frame-counts", f"{', '.join(wrong)}; preview states {size}")
     if frames % TEMPORAL_FACTOR != 1:
         add("frame-counts", f"{frames} frames, though latents stand for 8k+1 frames alone")
+        return findings
+    if "latent" not in modalities:
         return findings
     shape = (
         channels,

@@ -29,8 +29,10 @@ class Totals:
         Args:
             thumbnails: the first frames as small PNGs, a view each.
         """
-        latents, colours = latent_sums_of(rows), rgb_sums_of(rows)
-        self._latents = latents if self._latents is None else add_sums([self._latents, latents])
+        colours = rgb_sums_of(rows)
+        if "latent_mean" in rows[0]:  # a part of a dataset may have no latents
+            latents = latent_sums_of(rows)
+            self._latents = latents if self._latents is None else add_sums([self._latents, latents])
         self._colours = colours if self._colours is None else add_sums([self._colours, colours])
         pictures = {f"picture {sha256_of_bytes(data)[:16]}" for data in thumbnails}
         for name in {f"source {row['source_id']}" for row in rows} | pictures:

@@ -6,14 +6,14 @@ import contextlib
 import json
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lyra_data.dataset.convert.lyra_clip import POSES_KEY, ClipSettings, encode_clip
 from lyra_data.dataset.convert.lyra_layout import is_reversed, trajectory_of
-from lyra_data.dataset.convert.lyra_source import LyraScene, LyraSource, as_files
+from lyra_data.dataset.convert.lyra_source import LyraScene, LyraScenes
 from lyra_data.dataset.format.encoding import EncodedView, Encoding
 from lyra_data.dataset.format.layout import layout_hash
 from lyra_data.dataset.format.manifest import Manifest
@@ -85,17 +85,19 @@ class Converted:
 
 
 def convert_from_lyra(
-    source: LyraSource,
+    source: LyraScenes,
     output: Path,
     settings: FromLyraSettings,
     *,
     scratch: Path,
     progress: Progress,
+    part_of: Mapping[str, Any] | None = None,
 ) -> tuple[Manifest, Converted]:
     """Write the dataset `output`; a killed run goes on with the scene it was at.
 
     Args:
         scratch: folder where finished scenes are kept until the dataset is whole.
+        part_of: of scenes that were pulled, what they are part of, for the manifest.
 
     Raises:
         InputError: a clip cannot be read, and is not to be skipped, or none can.
@@ -103,21 +105,22 @@ def convert_from_lyra(
     """
     store = ScratchStore(scratch, STAGE)
     total = Converted()
-    provenance = {
+    provenance: dict[str, Any] = {
         "engine_commit": engine_commit(),
         "engine_version": engine_version(),
         "converted_from": "lyra-1",
         "repair": "flipped-poses" if settings.clips.repair_poses else "none",
+        **({} if part_of is None else {"part_of": dict(part_of)}),
     }
     progress.start("Converting", source.num_clips, "clips")
 
     def scenes() -> Iterator[PackedScene]:
         for scene in source.scenes():
-            key = _key(scene, settings)
+            key = _key(scene, source.facts, settings)
             finished = store.get(key)
             if finished is None:
                 with store.put(key) as item:
-                    _pack(scene, settings, progress, item)
+                    _pack(source, scene, settings, progress, item)
                 finished = store.folder / key
             else:
                 progress.advance(len(scene.clips), note=scene.scene_id)
@@ -155,14 +158,20 @@ def convert_from_lyra(
     return manifest, total
 
 
-def _pack(scene: LyraScene, settings: FromLyraSettings, progress: Progress, item: Path) -> None:
+def _pack(
+    source: LyraScenes,
+    scene: LyraScene,
+    settings: FromLyraSettings,
+    progress: Progress,
+    item: Path,
+) -> None:
     converted = Converted()
 
     def views() -> Iterator[EncodedView]:
         for clip in scene.clips:
-            facts = {"lyra_name": scene.name, "lyra_root": scene.root}
+            facts = {"lyra_name": scene.name, "lyra_root": scene.root, **source.facts}
             try:
-                with as_files(clip, scene.name) as files:
+                with source.files_of(scene, clip) as files:
                     view = encode_clip(files, scene.scene_id, clip.index, facts, settings.clips)
             except InputError as error:
                 if not settings.skip_broken:
@@ -201,7 +210,7 @@ def _dropped(scene: LyraScene, index: int, error: InputError) -> DroppedView:
     return DroppedView(scene.scene_id, index, trajectory_of(index), is_reversed(index), (reason,))
 
 
-def _key(scene: LyraScene, settings: FromLyraSettings) -> str:
+def _key(scene: LyraScene, facts: Mapping[str, str], settings: FromLyraSettings) -> str:
     """Return the key of what a converted scene depends on: its files, and the settings."""
     parts = [
         [clip.index, part, str(stored.container.resolve()), stored.offset, stored.size,
@@ -213,6 +222,7 @@ def _key(scene: LyraScene, settings: FromLyraSettings) -> str:
         [
             scene.root,
             scene.name,
+            dict(facts),
             parts,
             asdict(settings.clips),
             settings.skip_broken,

@@ -10,9 +10,10 @@ import os
 import re
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Protocol
 
 from lyra_data.dataset.convert.lyra_layout import NUM_FOLDERS, SUFFIXES, ClipPart, part_of
 from lyra_data.dataset.convert.tar_members import tar_members
@@ -55,6 +56,10 @@ class StoredPart:
     changed: int
 
 
+ClipFiles = Mapping[str, Path]
+"""The parts of a clip as files, by name."""
+
+
 @dataclass(frozen=True)
 class LyraClip:
     """One clip of a scene: the folder it lies in, and its parts by name."""
@@ -77,6 +82,35 @@ class LyraScene:
     name: str
     scene_id: str
     clips: tuple[LyraClip, ...]
+
+
+class LyraScenes(Protocol):
+    """The promise of whatever holds scenes in Lyra's layout.
+
+    Attributes:
+        facts: what the provenance of every view says of the source.
+    """
+
+    @property
+    def path(self) -> Path | str: ...
+
+    @property
+    def facts(self) -> Mapping[str, str]: ...
+
+    @property
+    def num_clips(self) -> int: ...
+
+    def scenes(self) -> Iterator[LyraScene]:
+        """Yield all scenes, one after another."""
+        ...
+
+    def files_of(self, scene: LyraScene, clip: LyraClip) -> AbstractContextManager[ClipFiles]:
+        """Give the parts of a clip as files for as long as the block lasts.
+
+        Raises:
+            InputError: they cannot be read.
+        """
+        ...
 
 
 class LyraSource:
@@ -131,6 +165,15 @@ class LyraSource:
                     clips.append(LyraClip(number, by_name))
             if clips:
                 yield LyraScene(root, name, scene_id_of(root, name, shared), tuple(clips))
+
+    def files_of(self, scene: LyraScene, clip: LyraClip) -> AbstractContextManager[ClipFiles]:
+        """Give the parts of a clip as files, as `as_files` does."""
+        return as_files(clip, scene.name)
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """Return what the provenance of every view says of the source: nothing is known."""
+        return {}
 
     def keep(self, scene: LyraScene) -> None:
         """Forget all other scenes."""
@@ -232,7 +275,7 @@ def _is_new(folder: Path, visited: set[tuple[int, int]]) -> bool:
 
 
 @contextmanager
-def as_files(clip: LyraClip, name: str) -> Iterator[Mapping[str, Path]]:
+def as_files(clip: LyraClip, name: str) -> Iterator[ClipFiles]:
     """Give the parts of a clip as files: those in a tar are copied for as long as this lasts.
 
     An error that names a copy is raised with the tar's name instead.
@@ -250,13 +293,20 @@ def as_files(clip: LyraClip, name: str) -> Iterator[Mapping[str, Path]]:
             _copy(stored, path)
             files[part] = path
             copies[str(path)] = f"{stored.container}: {clip.index}/{part}/{name}{SUFFIXES[part]}"
-        try:
+        with named_as_origins(copies):
             yield files
-        except LyraError as error:
-            where = error.where or ""
-            for copy, origin in copies.items():
-                where = where.replace(copy, origin)
-            raise type(error)(error.what, where=where, fix=error.fix) from error
+
+
+@contextmanager
+def named_as_origins(origins: Mapping[str, str]) -> Iterator[None]:
+    """Raise errors that name a copy with the name of what it is a copy of."""
+    try:
+        yield
+    except LyraError as error:
+        where = error.where or ""
+        for copy, origin in origins.items():
+            where = where.replace(copy, origin)
+        raise type(error)(error.what, where=where, fix=error.fix) from error
 
 
 def _copy(stored: StoredPart, path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from lyra_data.engine.errors import InputError
 from lyra_data.engine.foreign_files import file_at_fault
@@ -20,12 +20,16 @@ KINDS = {
 }
 
 
+FIX = "copy it again; unpack a compressed one first (gunzip FILE.tar.gz)"
+
+
 class TarMember(NamedTuple):
-    """A plain file: its path in the tar, and where its bytes begin."""
+    """A plain file: its path in the tar, where its bytes begin, and where the next header does."""
 
     path: PurePosixPath
     offset: int
     size: int
+    next_header: int
 
 
 def tar_members(path: Path) -> Iterator[TarMember]:
@@ -35,22 +39,40 @@ def tar_members(path: Path) -> Iterator[TarMember]:
         InputError: it is no tar, is compressed or cut, or has a member that is a link or a device
             or that leads out of the folder it is unpacked in.
     """
-    fix = "copy it again; unpack a compressed one first (gunzip FILE.tar.gz)"
-    with readable(path), file_at_fault(path, kind="uncompressed tar", fix=fix):
+    with readable(path), file_at_fault(path, kind="uncompressed tar", fix=FIX):
         num_bytes = path.stat().st_size
-        with tarfile.open(path, "r:") as opened:
-            archive: Any = opened
-            for info in archive:
-                member = PurePosixPath(info.name)
-                _check(info, member, path)
-                if not 0 <= info.size <= num_bytes - info.offset_data:
-                    raise ValueError(f"it is cut, or {info.name!r} does not have {info.size} bytes")
-                if not info.isdir():
-                    yield TarMember(member, info.offset_data, info.size)
-                archive.members = []  # tarfile would remember all of them
+        with path.open("rb") as file:
+            yield from members_in(file, num_bytes, str(path))
 
 
-def _check(info: tarfile.TarInfo, member: PurePosixPath, path: Path) -> None:
+def members_in(
+    file: BinaryIO, num_bytes: int, where: str, *, begin: int = 0
+) -> Iterator[TarMember]:
+    """Yield every plain file of an opened tar, from the header at `begin` on.
+
+    Args:
+        file: is read at headers alone.
+        num_bytes: of the whole tar.
+        where: what messages call it.
+
+    Raises:
+        InputError: a member is a link or a device, or leads out of the folder.
+        ValueError, tarfile.TarError: it is no tar, or cut.
+    """
+    file.seek(begin)
+    with tarfile.open(fileobj=file, mode="r:") as opened:
+        archive: Any = opened
+        for info in archive:
+            member = PurePosixPath(info.name)
+            _check(info, member, where)
+            if not 0 <= info.size <= num_bytes - info.offset_data:
+                raise ValueError(f"it is cut, or {info.name!r} does not have {info.size} bytes")
+            if not info.isdir():
+                yield TarMember(member, info.offset_data, info.size, archive.offset)
+            archive.members = []  # tarfile would remember all of them
+
+
+def _check(info: tarfile.TarInfo, member: PurePosixPath, where: str) -> None:
     what = KINDS.get(info.type)
     if what is None and not info.isdir() and (not info.isreg() or info.issparse()):
         what = "no plain file"
@@ -61,7 +83,7 @@ def _check(info: tarfile.TarInfo, member: PurePosixPath, path: Path) -> None:
     if what is not None:
         raise InputError(
             f"member {info.name!r} is {what}",
-            where=str(path),
+            where=where,
             fix="give the tar as it was released; nothing of this one is read",
         )
 

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from lyra_data.clips.formats.export_folders import require_free
 from lyra_data.dataset.editing.opened import OpenedDataset
 from lyra_data.dataset.format.encoding import Encoding
-from lyra_data.dataset.format.layout import MODALITIES, VIDEO_TYPE
+from lyra_data.dataset.format.layout import VIDEO_TYPE
 from lyra_data.dataset.format.manifest import Manifest, SceneEntry
+from lyra_data.dataset.reading.chosen_views import table_of_views
 from lyra_data.dataset.reading.stored_scene import StoredScene
 from lyra_data.dataset.writing.packed_scene import (
     LATENT_SUMS,
@@ -27,6 +27,7 @@ from lyra_data.engine.errors import InputError
 from lyra_data.engine.progress import Progress
 from lyra_data.engine.provenance import engine_commit, engine_version
 from lyra_data.views.dropped import DroppedView
+from lyra_data.views.fields import Row
 
 
 class CopiedScene:
@@ -57,18 +58,26 @@ class CopiedScene:
 
     def packed(self) -> PackedScene:
         """Return its rows; each modality is read when it is written, and checked."""
-        stored, kept = self.stored(), self.views
-        latent = stored.rows("latent", LATENT_SUMS)
-        preview = stored.rows("preview", RGB_SUMS)
+        stored, modalities = self.stored(), self.dataset.modalities
+        has_latents = "latent" in modalities
         return PackedScene(
             self.scene_id,
             self.views,
             self.dataset.manifest.codec,
-            latent_sums_of(row for row in latent if row["view_index"] in kept),
-            rgb_sums_of(row for row in preview if row["view_index"] in kept),
+            latent_sums_of(self.rows("latent", LATENT_SUMS)) if has_latents else None,
+            rgb_sums_of(self.rows("preview", RGB_SUMS)),
             _Tables(self),
-            {modality: stored.cuts(modality, self.scene_id, self.views) for modality in MODALITIES},
+            {modality: stored.cuts(modality, self.scene_id, self.views) for modality in modalities},
         )
+
+    def rows(self, modality: str, columns: Sequence[str]) -> list[Row]:
+        """Read some plain columns of the views that are copied, a row a view."""
+        rows = self.stored().rows(modality, columns)
+        return [row for row in rows if row["view_index"] in self.views]
+
+    def table(self, modality: str) -> pa.Table:
+        """Read all columns of the views that are copied, under the name that they have now."""
+        return table_of_views(self.stored(), modality, self.views)
 
 
 def write_copies(
@@ -80,6 +89,7 @@ def write_copies(
     dropped: Sequence[DroppedView],
     scenes_per_shard: int,
     progress: Progress,
+    part_of: Mapping[str, Any] | None = None,
 ) -> Manifest:
     """Write scenes as the new dataset `target`; it appears whole or not at all.
 
@@ -88,7 +98,9 @@ def write_copies(
 
     Args:
         command: verb and options, for the manifest.
-        inputs: the datasets that the scenes are of; all of one encoding and codec.
+        inputs: the datasets that the scenes are of; all of one encoding and codec, and of the
+            same modalities.
+        part_of: of a part that was pulled, the dataset that it is part of.
 
     Raises:
         InputError: something stands at `target`, it lies in an input, or nothing is left.
@@ -118,9 +130,11 @@ def write_copies(
             "engine_version": engine_version(),
             "command": dict(command),
             "inputs": [dataset.as_input() for dataset in inputs],
+            **({} if part_of is None else {"part_of": dict(part_of)}),
         },
         encoding=encoding,
         dropped=dropped,
+        modalities=inputs[0].modalities,
     )
     progress.finish()
     return manifest
@@ -149,17 +163,14 @@ class _Tables(Mapping[str, pa.Table]):
         self._scene = scene
 
     def __iter__(self) -> Iterator[str]:
-        return iter(MODALITIES)
+        return iter(self._scene.dataset.modalities)
 
     def __len__(self) -> int:
-        return len(MODALITIES)
+        return len(self._scene.dataset.modalities)
 
     def __getitem__(self, modality: str) -> pa.Table:
         scene = self._scene
-        table = scene.stored().table(modality)
-        if scene.views != scene.entry.view_indices:
-            kept = pa.array(scene.views, pa.int32())
-            table = table.filter(pc.is_in(table["view_index"], kept))  # type: ignore[attr-defined]
+        table = scene.table(modality)
         if scene.scene_id != scene.entry.scene_id:
             table = _renamed(table, scene.entry.scene_id, scene.scene_id)
         return table

@@ -97,6 +97,12 @@ def _require_same_kind(first: OpenedDataset, other: OpenedDataset) -> None:
             where=other.uri,
             fix="generate one of them again with the other's codec, or keep them apart",
         )
+    if first.modalities != other.modalities:
+        raise InputError(
+            f"it has {', '.join(other.modalities)}; {first.uri} has {', '.join(first.modalities)}",
+            where=other.uri,
+            fix="pull both with the same --modalities",
+        )
     for key, kind in one.encoding.items():
         if two.encoding[key] != kind:
             raise InputError(

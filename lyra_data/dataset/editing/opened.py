@@ -14,7 +14,11 @@ from lyra_data.views.fields import Row
 
 
 class OpenedDataset:
-    """A dataset with all its modalities.
+    """A dataset with its modalities.
+
+    Args:
+        revision: tag, branch or commit, where `uri` is hf://.
+        modalities: those that are read; None: all that it has.
 
     Raises:
         StageOrderError: there is no such folder.
@@ -22,13 +26,24 @@ class OpenedDataset:
         InputError: the address cannot be read.
     """
 
-    def __init__(self, uri: Path | str) -> None:
-        self._dataset = SceneDataset(uri)
+    def __init__(
+        self,
+        uri: Path | str,
+        *,
+        revision: str | None = None,
+        modalities: Sequence[str] | None = None,
+    ) -> None:
+        self._dataset = SceneDataset(uri, revision=revision, modalities=modalities)
         self.uri, self.manifest = str(uri), self._dataset.manifest
 
     @property
     def scenes(self) -> tuple[SceneEntry, ...]:
         return self.manifest.scenes
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Return the modalities that are read."""
+        return self._dataset.files.modalities
 
     def stored(self, entry: SceneEntry) -> StoredScene:
         """Return a scene as it is stored."""

@@ -153,15 +153,15 @@ class BlobIndex:
         """
         if scene_id not in self._rows:
             raise ValueError(f"the index does not name scene {scene_id}")
-        if scene_id not in self._parsed:
+        parsed = self._parsed.get(scene_id)
+        if parsed is None:
             if len(self._parsed) > 64:  # a dataset may have a hundred thousand scenes
-                self._parsed.clear()
+                self._parsed.clear()  # another thread may do so at any moment
             start, end = self._rows[scene_id]
             rows = self._table.slice(start, end - start).to_pylist()
-            self._parsed[scene_id] = {
-                (row["view_index"], row["field"]): _entry(row) for row in rows
-            }
-        return self._parsed[scene_id]
+            parsed = {(row["view_index"], row["field"]): _entry(row) for row in rows}
+            self._parsed[scene_id] = parsed
+        return parsed
 
     def files(self) -> set[str]:
         """Return the files that blobs are said to lie in."""

@@ -45,7 +45,12 @@ class Column:
 
 def video_name(view: EncodedView) -> str:
     """Return the name that players show for a view's video."""
-    return f"{view.row['scene_id']}-{view.row['view_index']:03d}.mp4"
+    return video_name_of(view.row["scene_id"], view.row["view_index"])
+
+
+def video_name_of(scene_id: str, view_index: int) -> str:
+    """Return the name that players show for the video of this view."""
+    return f"{scene_id}-{view_index:03d}.mp4"
 
 
 def _provenance(view: EncodedView) -> dict[str, str]:

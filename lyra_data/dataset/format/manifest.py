@@ -86,7 +86,8 @@ class Manifest:
 
     Attributes:
         encoding: how frames, depth and latents are encoded, by params key.
-        latent_channels: statistics of the latents as the codec made them, one a channel.
+        latent_channels: statistics of the latents as the codec made them, one a channel; none in
+            a part of a dataset that has no latents.
         rgb_channels: of red, green and blue before they were encoded, in levels of 255.
         dropped: views that were made and kept out by the limits of params.yaml.
         provenance: what made the dataset: engine commit, params hash, ...; of one that was made of
@@ -122,6 +123,12 @@ class Manifest:
     def manifest_hash(self) -> str:
         """Return the hash of all that the manifest says, provenance included."""
         return content_key(self._content())
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Return the modalities that it has shards of; a part of a dataset may lack some."""
+        existing = {shard.modality for shard in self.shards}
+        return tuple(name for name in MODALITIES if name in existing)
 
     def files_of(self, modalities: Sequence[str]) -> list[FileEntry]:
         """Return the files that are no shards and no index of another modality."""

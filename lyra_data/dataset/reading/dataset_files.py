@@ -42,14 +42,14 @@ class DatasetFiles:
         latent_space: the one that latents are read in; None: the one that they are stored in.
 
     Raises:
-        InputError: there is no such modality.
+        InputError: there is no such modality, or none of it in this dataset.
     """
 
     def __init__(
-        self, ranges: ByteRanges, manifest: Manifest, modalities: Sequence[str] = MODALITIES
+        self, ranges: ByteRanges, manifest: Manifest, modalities: Sequence[str] | None = None
     ) -> None:
         self.ranges, self.manifest = ranges, manifest
-        self.modalities = tuple(modalities)
+        self.modalities = manifest.modalities if modalities is None else tuple(modalities)
         unknown = [name for name in self.modalities if name not in MODALITIES]
         if unknown:
             raise InputError(
@@ -57,6 +57,7 @@ class DatasetFiles:
                 where=self.uri,
                 fix=f"modalities: {', '.join(MODALITIES)}",
             )
+        self._require_present(self.modalities)
         self.plain = PlainColumns(ranges, manifest)
         self.codecs = Encoding(**manifest.encoding).codecs  # type: ignore[arg-type]
         self.counts = ReadingCounts()
@@ -68,7 +69,7 @@ class DatasetFiles:
         uri: Path | str,
         *,
         revision: str | None = None,
-        modalities: Sequence[str] = MODALITIES,
+        modalities: Sequence[str] | None = None,
         cache_dir: Path | None = None,
     ) -> DatasetFiles:
         """Open a dataset and read its manifest; arguments as `SceneDataset`'s.
@@ -103,6 +104,7 @@ class DatasetFiles:
             InputError: the dataset was opened without this modality.
             CorruptDataError: the index is missing or altered, or does not know the scene.
         """
+        self._require_present([modality])
         if modality not in self.modalities:
             raise InputError(
                 f"{modality} is read, but the dataset was opened without it",
@@ -112,6 +114,16 @@ class DatasetFiles:
         index = self.index(modality)
         with corruption_of(self.ranges.address(index_path(modality))):
             return index.entries(scene.scene_id)
+
+    def _require_present(self, modalities: Sequence[str]) -> None:
+        absent = [name for name in modalities if name not in self.manifest.modalities]
+        if absent:
+            raise InputError(
+                f"it has no {absent[0]}: it is a part of a dataset, pulled without",
+                where=self.uri,
+                fix=f"pull it again with --modalities {absent[0]} too, or read only "
+                f"{', '.join(self.manifest.modalities)}",
+            )
 
     def plain_columns(self, scene: SceneEntry, modality: str) -> BlobEntry:
         """Return the range of a scene's plain columns of one modality; raises as `blobs`."""

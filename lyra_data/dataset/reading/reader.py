@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from lyra_data.dataset.format.layout import MODALITIES
 from lyra_data.dataset.format.manifest import Codec, Manifest, SceneEntry
 from lyra_data.dataset.reading.counts import ReadingCounts
 from lyra_data.dataset.reading.dataset_files import DatasetFiles
@@ -30,7 +29,7 @@ class SceneDataset:
             s3://, hf://datasets/OWNER/NAME, or what else fsspec reads.
         revision: tag, branch or commit, where `uri` is hf://.
         split: only this split's scenes; None: all.
-        modalities: those that are read, and have to be there; None: all.
+        modalities: those that are read, and have to be there; None: all that it has.
         cache_dir: keeps what was read from afar; nothing is kept where it is None.
         verify: "index" checks the manifest and, in a folder, every file's size and footer at once,
             and every part when it is read; "full" checks every byte at once.
@@ -55,7 +54,7 @@ class SceneDataset:
         self.files = DatasetFiles.open(
             uri,
             revision=revision,
-            modalities=MODALITIES if modalities is None else modalities,
+            modalities=modalities,
             cache_dir=cache_dir,
         )
         check_sizes_and_footers(self.files)

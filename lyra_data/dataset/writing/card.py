@@ -14,10 +14,12 @@ def card_text(
 ) -> str:
     """Return the text of the card of a dataset of these shards."""
     splits = sorted({shard.split for shard in shards})
+    existing = {shard.modality for shard in shards}
+    modalities = [name for name in MODALITIES if name in existing]
     num_views = sum(len(scene.view_indices) for scene in scenes)
     kinds = ", ".join(f"{name} {kind}" for name, kind in encoding.as_json().items())
     lines = ["---", "configs:"]
-    for modality in MODALITIES:
+    for modality in modalities:
         lines.append(f"- config_name: {modality}")
         lines += ["  default: true"] * (modality == "preview")
         lines.append("  data_files:")
@@ -36,7 +38,7 @@ def card_text(
         "with its sha256, `meta/index` every blob with its place and hashes.",
         "",
     ]
-    for modality in MODALITIES:
+    for modality in modalities:
         size = sum(shard.size for shard in shards if shard.modality == modality)
         lines += [
             f"## {modality} ({size / 1e6:.1f} MB)",

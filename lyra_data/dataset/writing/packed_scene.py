@@ -44,19 +44,20 @@ class PackedScene:
     Attributes:
         tables, cuts: by modality; rows of `layout.arrow_schema` and of CUT_SCHEMA.
         codec: of the latents of all its views.
-        latent_sums, rgb_sums: as the rows state their views' statistics.
+        latent_sums, rgb_sums: as the rows state their views' statistics; no latents: None.
     """
 
     scene_id: str
     view_indices: tuple[int, ...]
     codec: Codec
-    latent_sums: ChannelSums
+    latent_sums: ChannelSums | None
     rgb_sums: ChannelSums
     tables: Mapping[str, pa.Table]
     cuts: Mapping[str, pa.Table]
 
     def write(self, folder: Path) -> None:
         """Write the scene as two files of `folder`: all tables, one behind the other, and facts."""
+        assert self.latent_sums is not None, "whole scenes alone are kept"
         ends = {}
         with pa.OSFile(str(folder / TABLES_FILE), "wb") as file:
             for name, tables in (("rows", self.tables), ("cuts", self.cuts)):

@@ -74,6 +74,7 @@ def assemble_dataset(
     provenance: Mapping[str, Any],
     encoding: Encoding,
     dropped: Sequence[DroppedView] = (),
+    modalities: Sequence[str] = MODALITIES,
 ) -> Manifest:
     """Write packed scenes as `folder`; it appears whole, with its manifest, or not at all.
 
@@ -83,6 +84,7 @@ def assemble_dataset(
         splits: scene_id -> split, as `splits.split_by_source` gives; None: everything is train.
         provenance: what made the dataset, for the manifest.
         dropped: views kept out of it, for the manifest.
+        modalities: those that the scenes have.
 
     Raises:
         StageOrderError: there is no scene at all.
@@ -93,24 +95,28 @@ def assemble_dataset(
     codec: Codec | None = None
     latents: ChannelSums | None = None
     colours: ChannelSums | None = None
-    with folder_atomically(folder) as temporary, _Shards(temporary, scenes_per_shard) as shards:
+    with (
+        folder_atomically(folder) as temporary,
+        _Shards(temporary, scenes_per_shard, modalities) as shards,
+    ):
         for scene in scenes:
             codec = require_same_codec(scene.codec, codec, scene.scene_id, scene.view_indices[0])
-            latents = _added(latents, scene.latent_sums)
+            if scene.latent_sums is not None:
+                latents = _added(latents, scene.latent_sums)
             colours = _added(colours, scene.rgb_sums)
             shards.add(scene, TRAIN if splits is None else splits[scene.scene_id])
             del scene  # before the next one is made
-        if codec is None or latents is None or colours is None:
+        if codec is None or colours is None:
             raise StageOrderError(
                 "there are no views to package", where=str(folder), fix="run `lyra-data generate`"
             )
         entries = shards.finish()
         (temporary / CARD_PATH).write_text(card_text(entries, shards.scenes, encoding), "utf-8")
-        files = [*map(index_path, MODALITIES), CARD_PATH.as_posix()]
+        files = [*map(index_path, modalities), CARD_PATH.as_posix()]
         manifest = Manifest(
             codec=codec,
             encoding=encoding.as_json(),
-            latent_channels=latents.statistics(),
+            latent_channels=() if latents is None else latents.statistics(),
             rgb_channels=colours.statistics(),
             shards=tuple(entries),
             files=tuple(_file_entry(temporary, path) for path in files),
@@ -130,8 +136,9 @@ def shard_path(modality: str, split: str, number: int, total: int) -> str:
 class _Shards:
     """The shards of all splits as they are written; how many there are is known at the end."""
 
-    def __init__(self, folder: Path, scenes_per_shard: int) -> None:
+    def __init__(self, folder: Path, scenes_per_shard: int, modalities: Sequence[str]) -> None:
         self.folder, self.scenes_per_shard = folder, scenes_per_shard
+        self.modalities = modalities
         self.scenes: list[SceneEntry] = []
         self._seen: set[str] = set()
         self._open: dict[str, dict[str, OpenShard]] = {}
@@ -139,7 +146,7 @@ class _Shards:
         self._num_rows: dict[str, list[int]] = {}
 
     def __enter__(self) -> _Shards:
-        for modality in MODALITIES:
+        for modality in self.modalities:
             (self.folder / "data" / modality).mkdir(parents=True)
             (self.folder / index_path(modality)).parent.mkdir(parents=True, exist_ok=True)
         return self
@@ -169,7 +176,7 @@ class _Shards:
         for split in list(self._open):
             self._finish_shards(split)
         entries = []
-        for modality in MODALITIES:
+        for modality in self.modalities:
             with pq.ParquetWriter(
                 self.folder / index_path(modality), INDEX_SCHEMA, compression="zstd"
             ) as index:
@@ -219,7 +226,7 @@ class _Shards:
             modality: OpenShard(
                 self._part(modality, split, number).with_suffix(".parquet"), modality
             )
-            for modality in MODALITIES
+            for modality in self.modalities
         }
         return self._open[split]
 

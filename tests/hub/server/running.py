@@ -21,7 +21,8 @@ from tests.hub.server.state import HubState
 @contextmanager
 def running_hub(state: HubState) -> Iterator[str]:
     """Serve `state` on a free port of 127.0.0.1; yields the endpoint's address."""
-    listening = socket.socket()
+    # With the protocol named, asyncio sends each answer at once, not after a delay of 40 ms.
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.bind(("127.0.0.1", 0))
     state.endpoint = f"http://127.0.0.1:{listening.getsockname()[1]}"

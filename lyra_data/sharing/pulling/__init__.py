@@ -1,0 +1,1 @@
+"""Pull datasets, parts of them, models and released scenes from the Hub."""

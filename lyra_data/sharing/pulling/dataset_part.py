@@ -1,0 +1,303 @@
+"""Pull a part of a dataset: its scenes are read by byte ranges, checked, and kept until all are
+there; then they are written as a dataset of its own.
+
+A scene's modality is what is kept: a killed pull fetches again at most those it was fetching.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from lyra_data.dataset.editing.copying import CopiedScene, require_target, write_copies
+from lyra_data.dataset.editing.opened import OpenedDataset
+from lyra_data.dataset.format.layout import layout_hash
+from lyra_data.dataset.format.manifest import MANIFEST_PATH, Manifest, SceneEntry, parse_manifest
+from lyra_data.dataset.reading.chosen_views import size_of_views, table_of_views
+from lyra_data.engine.errors import CorruptDataError, InputError
+from lyra_data.engine.hashing import content_key
+from lyra_data.engine.locks import held_lock
+from lyra_data.engine.progress import Progress
+from lyra_data.engine.scratch import ScratchStore
+from lyra_data.hub.download import require_free_space
+from lyra_data.hub.errors import AGAIN
+from lyra_data.hub.listing import Listing
+from lyra_data.sharing.pulling.choice import PartChoice
+from lyra_data.sharing.pulling.repositories import PullName
+from lyra_data.views.fields import Row
+
+SCRATCH = ".work"
+TABLE = "rows.arrow"
+AT_ONCE = 3
+"""Modalities of scenes that are fetched at the same time; so many are in memory."""
+
+
+@dataclass(frozen=True)
+class ChosenScene:
+    """Some views of a scene, and how many bytes are fetched for them."""
+
+    entry: SceneEntry
+    views: tuple[int, ...]
+    num_bytes: int
+
+
+@dataclass(frozen=True)
+class PartPlan:
+    """A part of a dataset that is to be pulled into a folder.
+
+    Attributes:
+        part_of: the dataset and the choice, as the part's manifest names them.
+    """
+
+    dataset: OpenedDataset
+    scenes: tuple[ChosenScene, ...]
+    target: Path
+    part_of: Mapping[str, Any]
+
+    @property
+    def num_bytes(self) -> int:
+        return sum(scene.num_bytes for scene in self.scenes)
+
+    @property
+    def num_views(self) -> int:
+        return sum(len(scene.views) for scene in self.scenes)
+
+
+def describe_part(
+    name: PullName, listing: Listing, manifest: Manifest, choice: PartChoice
+) -> dict[str, Any]:
+    """Return what a part is part of, for its manifest."""
+    return {
+        "repository": listing.repository,
+        "tag": name.tag,
+        "revision": listing.revision,
+        "licence": listing.licence,
+        "dataset_hash": manifest.dataset_hash,
+        "choice": choice.as_json(),
+    }
+
+
+def existing_part(target: Path, part_of: Mapping[str, Any]) -> Manifest | None:
+    """Return the manifest of a folder that holds exactly this part; None: it holds none, or
+    another.
+
+    Raises:
+        CorruptDataError: its manifest is altered.
+    """
+    path = target / MANIFEST_PATH
+    if not path.is_file():
+        return None
+    manifest = parse_manifest(path.read_bytes(), str(path))
+    stated = dict(manifest.provenance.get("part_of") or {})
+    same = set(part_of) - {"tag", "licence"}
+    return manifest if all(stated.get(key) == part_of[key] for key in same) else None
+
+
+def open_remote(listing: Listing, manifest: Manifest, choice: PartChoice) -> OpenedDataset:
+    """Open a dataset of the Hub at its exact commit, with the modalities that are pulled.
+
+    Raises:
+        InputError: the dataset lacks one of them.
+        DownloadError: the Hub refuses or cannot be reached.
+    """
+    modalities = None
+    if choice.modalities:
+        wanted = {"preview", *choice.modalities}
+        absent = sorted(wanted - set(manifest.modalities))
+        if absent:
+            raise InputError(
+                f"the dataset has no {absent[0]}",
+                where="--modalities",
+                fix=f"it has {', '.join(manifest.modalities)}",
+            )
+        modalities = [modality for modality in manifest.modalities if modality in wanted]
+    uri = f"hf://datasets/{listing.repository}"
+    return OpenedDataset(uri, revision=listing.revision, modalities=modalities)
+
+
+def plan_part(
+    dataset: OpenedDataset,
+    choice: PartChoice,
+    target: Path,
+    part_of: Mapping[str, Any],
+    *,
+    progress: Progress,
+) -> PartPlan:
+    """Return which views are to be fetched; only indexes and, for conditions, rows are read.
+
+    Raises:
+        InputError: a name fits nothing, no view is left, or something stands at `target`.
+        CorruptDataError, DownloadError: bytes have changed, or cannot be reached.
+    """
+    require_target(target, [dataset])
+    choice.require_fitting(entry.scene_id for entry in dataset.scenes)
+    choice.require_split({entry.split for entry in dataset.scenes})
+    chosen: list[ChosenScene] = []
+    paths: set[str] = set()
+    progress.start("Looking at", len(dataset.scenes), "scenes")
+    for scene in _fitting(dataset, choice, paths, progress):
+        if choice.max_bytes is not None:
+            total = sum(one.num_bytes for one in chosen) + scene.num_bytes
+            if total > choice.max_bytes:
+                _require_any(chosen, scene)
+                break
+        chosen.append(scene)
+        if len(chosen) == choice.num_scenes:
+            break
+    progress.finish()
+    if not chosen:
+        choice.require_trajectories(paths)
+        raise InputError(
+            "no view is left", where="lyra-data pull", fix="ask for less: nothing was fetched"
+        )
+    return PartPlan(dataset, tuple(chosen), target, part_of)
+
+
+def pull_part(plan: PartPlan, *, progress: Progress) -> Manifest:
+    """Fetch the views and write them as a dataset; a killed pull fetches only the rest.
+
+    Raises:
+        CorruptDataError: bytes have changed; nothing of that scene is kept.
+        DownloadError, StorageError: the Hub or the disk refuses; what was fetched is kept.
+        BusyError: another process pulls into this folder.
+    """
+    root = plan.target.resolve().parent / SCRATCH
+    store = ScratchStore(root, f"pull-{content_key([plan.target.name])[:12]}")
+    with held_lock(store.folder, "pull"):
+        scenes = [PulledScene(plan, scene, store) for scene in plan.scenes]
+        missing = [(scene, modality) for scene in scenes for modality in scene.missing()]
+        sizes = sum(scene.num_bytes for scene in plan.scenes)
+        rest = sizes * len(missing) // max(len(scenes) * len(plan.dataset.modalities), 1)
+        require_free_space(sizes + rest, plan.target)  # it is kept, and then written
+        _fetch(missing, progress)
+        names = {scene.entry.scene_id for scene in plan.scenes}
+        dataset = plan.dataset
+        manifest = write_copies(
+            scenes,
+            plan.target,
+            command={"verb": "pull", **plan.part_of["choice"]},
+            inputs=[dataset],
+            dropped=[view for view in dataset.manifest.dropped if view.scene_id in names],
+            scenes_per_shard=dataset.scenes_per_shard,
+            progress=progress,
+            part_of=plan.part_of,
+        )
+        shutil.rmtree(store.folder, ignore_errors=True)
+    with contextlib.suppress(OSError):  # others may keep work there
+        root.rmdir()
+    return manifest
+
+
+class PulledScene(CopiedScene):
+    """Views of a remote scene, each modality kept on the disk once its bytes were checked."""
+
+    def __init__(self, plan: PartPlan, scene: ChosenScene, store: ScratchStore) -> None:
+        super().__init__(plan.dataset, scene.entry, views=scene.views, split=scene.entry.split)
+        self._store = store
+        self._revision = [plan.part_of["repository"], plan.part_of["revision"]]
+        self._folders: dict[str, Path] = {}
+
+    def missing(self) -> list[str]:
+        """Return the modalities that are not there yet."""
+        return [name for name in self.dataset.modalities if self._kept(name) is None]
+
+    def fetch(self, modality: str) -> None:
+        """Fetch one modality, check it and keep it."""
+        try:
+            table = table_of_views(self.stored(), modality, self.views)
+        except CorruptDataError as error:
+            raise CorruptDataError(
+                error.what,
+                where=error.where,
+                fix=f"{AGAIN}; if the same bytes are wrong again, the repository holds other "
+                "bytes than were published: pull another tag, and tell its owner",
+            ) from error
+        with (
+            self._store.put(self._key(modality)) as folder,
+            pa.OSFile(str(folder / TABLE), "wb") as file,
+            pa.ipc.new_file(file, table.schema) as out,
+        ):
+            out.write_table(table)
+
+    def table(self, modality: str) -> pa.Table:
+        folder = self._kept(modality)
+        assert folder is not None, f"{self.scene_id}: {modality} was fetched"
+        return pa.ipc.open_file(pa.memory_map(str(folder / TABLE))).read_all()
+
+    def rows(self, modality: str, columns: Sequence[str]) -> list[Row]:
+        return self.table(modality).select(["view_index", *columns]).to_pylist()
+
+    def _kept(self, modality: str) -> Path | None:
+        if modality not in self._folders:
+            folder = self._store.get(self._key(modality))
+            if folder is None:
+                return None
+            self._folders[modality] = folder
+        return self._folders[modality]
+
+    def _key(self, modality: str) -> str:
+        return content_key(
+            [*self._revision, self.entry.scene_id, list(self.views), modality, layout_hash()]
+        )
+
+
+def _fetch(missing: Sequence[tuple[PulledScene, str]], progress: Progress) -> None:
+    """Fetch modalities of scenes, some at a time; the first error stops those not begun."""
+    progress.start("Fetching", len(missing), "parts of scenes")
+    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="pull") as threads:
+        coming = {
+            threads.submit(scene.fetch, modality): scene.scene_id for scene, modality in missing
+        }
+        try:
+            for one in as_completed(coming):
+                one.result()
+                progress.advance(note=coming[one])
+        except BaseException:
+            threads.shutdown(wait=False, cancel_futures=True)
+            raise
+    progress.finish()
+
+
+def _fitting(
+    dataset: OpenedDataset, choice: PartChoice, paths: set[str], progress: Progress
+) -> Iterator[ChosenScene]:
+    """Yield the scenes that fit, with their views that do; notes the camera paths in `paths`."""
+    columns = choice.columns
+    for entry in dataset.scenes:
+        progress.advance(note=entry.scene_id)
+        if not choice.names_scene(entry.scene_id):
+            continue
+        if choice.splits and entry.split not in choice.splits:
+            continue
+        views = entry.view_indices
+        if columns:
+            rows = dataset.preview(entry, sorted({*columns, "trajectory"}))
+            paths |= {row["trajectory"] for row in rows}
+            views = tuple(row["view_index"] for row in rows if _holds(row, entry, choice))
+        if views:
+            stored = dataset.stored(entry)
+            sizes = [size_of_views(stored, modality, views) for modality in dataset.modalities]
+            yield ChosenScene(entry, views, sum(sizes))
+
+
+def _holds(row: Row, entry: SceneEntry, choice: PartChoice) -> bool:
+    if choice.trajectories and row["trajectory"] not in choice.trajectories:
+        return False
+    values = {**row, "split": entry.split}
+    return all(condition.holds(values) for condition in choice.conditions)
+
+
+def _require_any(chosen: Sequence[ChosenScene], first: ChosenScene) -> None:
+    if not chosen:
+        raise InputError(
+            f"the first scene, {first.entry.scene_id}, has {first.num_bytes / 1e9:.3f} GB",
+            where="--max-gb",
+            fix="allow more, or leave views or modalities out (--trajectories, --modalities)",
+        )
