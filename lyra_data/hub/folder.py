@@ -1,20 +1,14 @@
-"""Read parts of a repository's files, at one commit, without fetching the files."""
+"""Read parts of the files below a folder of a repository, at one commit."""
 
 from __future__ import annotations
 
-import errno
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote
 
-from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url
-from huggingface_hub.errors import RemoteEntryNotFoundError
-from huggingface_hub.utils import build_hf_headers, hf_raise_for_status, http_backoff
-
-from lyra_data.hub.errors import PATHS, hub_errors
+from lyra_data.hub.errors import PATHS
 from lyra_data.hub.ranges import HubRanges
 
 _ADDRESS = re.compile(
@@ -53,92 +47,42 @@ class HubAddress:
             (match["folder"] or "").strip("/"),
         )
 
+    def path_of(self, file: str) -> str:
+        """Return where a file of the folder lies in the repository."""
+        return f"{self.folder}/{file}" if self.folder else file
+
 
 class HubFolder:
-    """The files below an address. What main means is settled by the first answer.
+    """The files below an address. What a branch means is settled by the first answer.
 
-    Attributes:
-        commit: that all files are read at; None before the first answer.
+    Every method raises DownloadError where the Hub refuses or cannot be reached, and
+    FileNotFoundError where there is no file of that name.
     """
 
     def __init__(self, address: HubAddress, commit: str | None = None) -> None:
-        self.address, self.commit = address, commit
-        self._ranges: HubRanges | None = None
-        self._unfinished: Path | None = None
+        self._address = address
+        self._ranges = HubRanges(
+            address.repository, address.repository_type, commit or address.revision
+        )
 
     def keep_unfinished(self, folder: Path) -> None:
         """Keep the bytes of long ranges in `folder` as they arrive, until they are whole."""
-        self._unfinished, self._ranges = folder, None
+        self._ranges.unfinished = folder
+
+    @property
+    def commit(self) -> str | None:
+        """Return the commit that all files are read at; None before the first answer."""
+        return self._ranges.commit
 
     def read_whole(self, file: str) -> bytes:
-        """Return a small file.
-
-        Raises:
-            FileNotFoundError: there is none of that name.
-            DownloadError: the Hub refuses or cannot be reached.
-        """
-        return self._get(file).content
+        """Return a small file."""
+        return self._ranges.read_whole(self._address.path_of(file))
 
     def read_ranges(self, parts: Sequence[tuple[str, int, int]]) -> list[bytes]:
-        """Return bytes of files, given as (name, first byte, end), by requests made at once.
-
-        Less comes back where a file is shorter. Raises as `read_whole`.
-        """
-        if not parts:
-            return []
-        if self.commit is None:
-            self.size(parts[0][0])  # its answer says which commit it is of
-        address, revision = self.address, self.commit or self.address.revision
-        if self._ranges is None or self._ranges.revision != revision:
-            self._ranges = HubRanges(address.repository, address.repository_type, revision)
-            self._ranges.unfinished = self._unfinished
-        return self._ranges.read_all([(self._path(file), begin, end) for file, begin, end in parts])
+        """Return bytes of files, given as (name, first byte, end); less where a file is shorter."""
+        path_of = self._address.path_of
+        return self._ranges.read_all([(path_of(file), begin, end) for file, begin, end in parts])
 
     def size(self, file: str) -> int:
-        """Return the size of a file in bytes; raises as `read_whole`."""
-        with self._errors():
-            try:
-                facts = get_hf_file_metadata(self._url(file), headers={})
-            except RemoteEntryNotFoundError:
-                raise _missing(file) from None
-        assert facts.size is not None, "the Hub states the size of every file"
-        self.commit = self.commit or facts.commit_hash
-        return facts.size
-
-    def _get(self, file: str) -> Any:
-        with self._errors():
-            try:
-                answer = http_backoff(
-                    "GET",
-                    self._url(file),
-                    headers=build_hf_headers(),
-                    timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT,
-                )
-                hf_raise_for_status(answer)
-            except RemoteEntryNotFoundError:
-                raise _missing(file) from None
-        if self.commit is None:
-            answers = [*answer.history, answer]
-            name = constants.HUGGINGFACE_HEADER_X_REPO_COMMIT
-            self.commit = next((it.headers[name] for it in answers if name in it.headers), None)
-        return answer
-
-    def _url(self, file: str) -> str:
-        address = self.address
-        return hf_hub_url(
-            address.repository,
-            self._path(file),
-            repo_type=address.repository_type,
-            revision=self.commit or address.revision,
-        )
-
-    def _path(self, file: str) -> str:
-        return f"{self.address.folder}/{file}" if self.address.folder else file
-
-    def _errors(self) -> Any:
-        address = self.address
-        return hub_errors(address.repository, address.revision, address.repository_type)
-
-
-def _missing(file: str) -> FileNotFoundError:
-    return FileNotFoundError(errno.ENOENT, "no such file", file)
+        """Return the size of a file in bytes."""
+        return self._ranges.size(self._address.path_of(file))

@@ -45,9 +45,10 @@ AT_ONCE = 8
 
 
 class HubRanges:
-    """The files of one repository at one revision; safe to read in threads.
+    """The files of one repository at one commit; safe to read in threads.
 
     Attributes:
+        commit: what the revision is; the first answer settles it, for a branch may move.
         num_requests, num_bytes: requests for bytes that were made, and bytes received.
         unfinished: folder where the bytes of a long range are kept as they arrive; a later process
             that reads the same range goes on from there. None: they are in memory alone.
@@ -55,6 +56,7 @@ class HubRanges:
 
     def __init__(self, repository: str, repository_type: str, revision: str | None) -> None:
         self.repository, self.repository_type, self.revision = repository, repository_type, revision
+        self.commit: str | None = None
         self.num_requests = self.num_bytes = 0
         self.unfinished: Path | None = None
         self._locations: dict[str, tuple[str, int]] = {}
@@ -166,12 +168,10 @@ class HubRanges:
         """Return where the bytes of a file lie, and how many there are."""
         if (known := self._locations.get(file)) is not None:
             return known
-        from huggingface_hub import get_hf_file_metadata, hf_hub_url
+        from huggingface_hub import get_hf_file_metadata
         from huggingface_hub.errors import RemoteEntryNotFoundError
 
-        url = hf_hub_url(
-            self.repository, file, repo_type=self.repository_type, revision=self.revision
-        )
+        url = self._url(file)
         with hub_errors(self.repository, self.revision, self.repository_type):
             try:
                 facts = get_hf_file_metadata(url, retry_on_errors=True)
@@ -179,8 +179,17 @@ class HubRanges:
                 raise _MissingEntryError(f"{file} is not in {self._page}") from error
         if facts.size is None:
             raise DownloadError(f"does not say how long {file} is", where=self._page, fix=AGAIN)
-        self._locations[file] = facts.location, facts.size
+        with self._lock:
+            self.commit = self.commit or facts.commit_hash
+        location = self._url(file) if facts.location == url else facts.location
+        self._locations[file] = location, facts.size
         return self._locations[file]
+
+    def _url(self, file: str) -> str:
+        from huggingface_hub import hf_hub_url
+
+        revision = self.commit or self.revision
+        return hf_hub_url(self.repository, file, repo_type=self.repository_type, revision=revision)
 
     @property
     def _page(self) -> str:

@@ -19,6 +19,7 @@ from lyra_model.decoder import DecoderParams, create_decoder
 from lyra_model.decoder.decoder import GaussianDecoder
 from lyra_model.decoder.inputs import prepare_inputs
 from lyra_model.gaussians import Gaussians
+from lyra_model.phases.checkpoint_locations import checkpoint_folder
 from lyra_model.phases.checkpoints import Checkpoint, load_checkpoint
 from lyra_model.phases.phase_params import PhaseParams
 from lyra_model.rendering.base import RenderingParams
@@ -122,27 +123,22 @@ class TrainedDecoder:
             )
 
 
-def load_decoder(folder: Path | str, *, device: str | None = None) -> TrainedDecoder:
+def load_decoder(location: Path | str, *, device: str | None = None) -> TrainedDecoder:
     """Return the decoder of a checkpoint, ready to run.
 
     Args:
-        folder: of a trained phase, e.g. outputs/models/demo, or what `lyra-data weights convert
-            lyra` made of released weights.
+        location: the folder of a trained phase, e.g. outputs/models/demo, or what `lyra-data
+            weights convert lyra` made of released weights; or a model of the Hub, "you/model",
+            "you/model@v1" or "hf://you/model@v1/folder", which is kept in the Hub's cache.
         device: as torch spells it; None: a GPU where there is one.
 
     Raises:
         InputError: there is no such folder.
+        DownloadError: the Hub does not have it, refuses it, or cannot be reached.
         CorruptDataError: a file in it is missing, cut, altered, or of another release.
         ExecutorError: this machine has no such device.
     """
-    path = Path(folder)
-    if not path.is_dir():
-        raise InputError(
-            "there is no such folder" if not path.exists() else "this is a file, not a checkpoint",
-            where=str(path),
-            fix="give a folder of outputs/models; released weights (lyra_static.pt) become one by "
-            "`lyra-data weights convert lyra`",
-        )
+    path = checkpoint_folder(location)
     checkpoint = load_checkpoint(path)
     placement = Placement.asked_for(device, "none", Path())
     try:

@@ -16,6 +16,7 @@ from lyra_data.models.codecs.base import LatentCodec
 from lyra_data.models.codecs.latent_spaces import COSMOS
 from lyra_data.models.places import find_weights
 from lyra_data.scene.cameras import Cameras
+from lyra_model.phases.checkpoint_locations import HUB, fetched_checkpoint
 from lyra_model.phases.phase_params import is_external, require_phase
 from lyra_model.phases.train_params import TrainParams
 from lyra_model.phases.trained_decoder import TrainedDecoder, load_decoder
@@ -101,7 +102,9 @@ def _codec_of(
 
 
 def _folder_of(name: str, train: TrainParams, root: Path, models: Path) -> Path:
-    """Return the folder of a phase, or of a checkpoint from elsewhere."""
+    """Return the folder of a phase, or of a checkpoint from elsewhere or the Hub."""
+    if name.startswith(HUB):
+        return fetched_checkpoint(name)
     if is_external(name) or (root / name).is_dir():
         return root / name
     phase = require_phase(name, train.phases, where="params.yaml: reconstruct.weights")

@@ -56,7 +56,8 @@ class ReconstructParams(Params):
             completed. "fit": these, optimised against the views' frames. "decoder": by a trained
             decoder.
         weights: the decoder's: a phase of train.phases, or a path to a checkpoint's folder;
-            relative paths start at the folder of params.yaml. null with another method.
+            relative paths start at the folder of params.yaml; or hf://OWNER/NAME@REVISION of the
+            Hub. null with another method.
         refine_steps: steps of fitting after the decoder; 0: none.
         held_out_frames: last frames of every view of a still scene, which are not read: they
             judge the result, and fitting keeps the state that is best on them.

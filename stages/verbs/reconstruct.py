@@ -58,7 +58,7 @@ def reconstruct(
         str | None,
         typer.Option(
             help="The decoder: a checkpoint's folder, e.g. outputs/models/demo or what `lyra-data "
-            "weights convert lyra` wrote.",
+            "weights convert lyra` wrote; or hf://OWNER/NAME[@REVISION] of the Hub.",
             show_default=False,
             rich_help_panel=OF_INPUTS,
         ),

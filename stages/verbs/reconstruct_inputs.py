@@ -14,6 +14,7 @@ from lyra_data.engine.atomic import folder_atomically, link_or_copy
 from lyra_data.engine.errors import InputError
 from lyra_data.engine.progress import Progress, silent
 from lyra_data.models.places import find_weights
+from lyra_model.phases.checkpoint_locations import HUB, fetched_checkpoint
 from lyra_model.reconstruction.assembly import check_video
 from lyra_model.reconstruction.memory_plan import SceneShape, peak_bytes, within
 from lyra_model.reconstruction.params import ReconstructParams
@@ -156,14 +157,17 @@ def _changes(request: Request, project: SceneProject) -> dict[str, Any]:
         name = request.render_path
         path = name if "." not in name and "/" not in name else str(Path(name).absolute())
         section["video"] = {**values["video"], "path": path}
-    if "weights" in section:
+    if section.get("weights", "").startswith(HUB):
+        if not request.dry_run:
+            section["weights"] = str(fetched_checkpoint(section["weights"]))
+    elif "weights" in section:
         folder = find_weights(section["weights"], Path())
         if not folder.is_dir():
             raise InputError(
                 "there is no such folder",
                 where=f"--weights {folder}",
                 fix="give a checkpoint's folder: outputs/models/PHASE of a project, or what "
-                "`lyra-data weights convert lyra` wrote",
+                "`lyra-data weights convert lyra` wrote; or hf://OWNER/NAME of the Hub",
             )
         section["weights"] = str(folder.absolute())
     return section
