@@ -30,6 +30,27 @@ def init(
     ] = None,
     preset: PresetOption = None,
     max_frames: MaxFramesOption = None,
+    remote: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Where `dvc push` takes its data: a folder, ssh://HOST/PATH, s3://BUCKET/PATH or "
+            "hf://buckets/NAMESPACE/NAME. A project that is there gets it too.",
+            show_default=False,
+        ),
+    ] = None,
+    endpoint_url: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="Server of s3:// that is not Amazon's.", show_default=False
+        ),
+    ] = None,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check", help="Write, read and remove a few bytes at --remote, as DVC will do."
+        ),
+    ] = False,
     json_output: JsonOption = False,
 ) -> None:
     """Make a project: a preset's params.yaml and dvc.yaml around inputs of your own.
@@ -38,13 +59,28 @@ def init(
 
     Writes FOLDER/params.yaml, FOLDER/dvc.yaml and FOLDER/inputs. Then `lyra-data run --project
     FOLDER` runs every stage, as does `dvc repro` in it once `dvc init` (with `--no-scm` outside
-    of git, `--subdir` inside) has been run there.
+    of git, `--subdir` inside) has been run there. With --remote it is a DVC project already; the
+    address stands in .dvc/config, and credentials never do.
     """
+    if remote is None and (endpoint_url is not None or check):
+        option = "--check" if endpoint_url is None else "--endpoint-url"
+        raise typer.BadParameter(f"{option} is for --remote, and none is given")
 
     def work(_: Any) -> Any:
         from stages.verbs.project import init_project
+        from stages.verbs.project_remote import both_summaries, set_remote
+        from stages.verbs.remote_address import parse_remote
 
-        return init_project(folder, inputs or [], preset=preset, max_frames=max_frames)
+        address = None if remote is None else parse_remote(remote, endpoint_url)
+        is_project = (folder / "params.yaml").is_file() and not inputs and preset is None
+        if address is not None and is_project:
+            return set_remote(folder, address, check=check)
+        made = init_project(folder, inputs or [], preset=preset, max_frames=max_frames)
+        return (
+            made
+            if address is None
+            else both_summaries(made, set_remote(folder, address, check=check))
+        )
 
     guarded(work, json_output)
 
