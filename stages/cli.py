@@ -29,6 +29,7 @@ from stages.verbs.check import check
 from stages.verbs.convert import convert
 from stages.verbs.dataset_editing import filter_views, merge_datasets, split_scenes
 from stages.verbs.dedup import dedup_scenes
+from stages.verbs.diff import diff
 from stages.verbs.export import export
 from stages.verbs.inspection import inspect
 from stages.verbs.project_commands import init, run
@@ -289,6 +290,7 @@ app.command("filter")(filter_views)
 app.command("split")(split_scenes)
 app.command("merge")(merge_datasets)
 app.command("dedup")(dedup_scenes)
+app.command("diff")(diff)
 app.command("convert")(convert)
 
 

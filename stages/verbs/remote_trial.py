@@ -48,7 +48,9 @@ def try_remote(folder: Path, name: str) -> None:
         files.pipe_file(target, content)
         data = files.cat_file(target)
         files.rm_file(target)
-    except _remote_errors() as error:
+    except Exception as error:
+        if not _is_of_remote(error):
+            raise
         raise _refusal(error, f"remote {name}") from error
     if data != content:
         raise InputError(
@@ -58,13 +60,11 @@ def try_remote(folder: Path, name: str) -> None:
         )
 
 
-def _remote_errors() -> tuple[type[Exception], ...]:
-    """Return what file systems of remotes raise; those of S3 alone where S3's is installed."""
-    try:
-        from botocore.exceptions import BotoCoreError, ClientError
-    except ImportError:
-        return (OSError,)
-    return OSError, BotoCoreError, ClientError
+def _is_of_remote(error: Exception) -> bool:
+    """Return whether a remote or its client raised this: an error of the system, or of S3's client,
+    which need not be installed."""
+    families = {family.__module__.partition(".")[0] for family in type(error).__mro__}
+    return isinstance(error, OSError) or bool(families & {"botocore", "aiobotocore"})
 
 
 def _refusal(error: BaseException, where: str) -> InputError:

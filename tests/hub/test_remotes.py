@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import fsspec
 import pytest
 import yaml
 from typer.testing import CliRunner
@@ -109,12 +110,10 @@ def assert_nothing_runs(clone: Clone) -> None:
 
 @pytest.fixture(scope="module")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    import s3fs
-
     with running_s3_server(tmp_path_factory.mktemp("s3")) as address:
         keys = {"key": s3_server.ACCESS_KEY, "secret": s3_server.SECRET_KEY}
         client = {"endpoint_url": address, "region_name": "us-east-1"}
-        s3fs.S3FileSystem(**keys, client_kwargs=client).mkdir("store")
+        fsspec.filesystem("s3", **keys, client_kwargs=client).mkdir("store")
         yield address
 
 
