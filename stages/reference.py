@@ -37,7 +37,8 @@ SCHEMA_HEAD = f"""{GENERATED}
 # The columns of the dataset
 
 Format version {FORMAT_VERSION}. `outputs/dataset/data` has a folder of Parquet files for every
-modality: a row is a view and a row group is a scene, in the same order in all of them.
+modality: a row is a view and a row group is a scene, in the same order in all of them; a scene of
+more than 256 MiB of one modality has several row groups (then the version is 3).
 `outputs/dataset/meta/manifest.json` names every file and every scene, with hashes, and every view
 that was dropped; `meta/index` has the place and the hashes of every blob. No column is null unless
 its encoding says so. Columns are declared in `lyra_data/views/fields.py` and dealt out in

@@ -13,7 +13,6 @@ import numpy as np
 
 from lyra_data.dataset.checks import sampled_views
 from lyra_data.dataset.format.channel_statistics import ChannelStatistics
-from lyra_data.dataset.format.layout import FORMAT_VERSION
 from lyra_data.dataset.format.manifest import Manifest
 from lyra_data.dataset.reading.reader import SceneDataset
 from lyra_data.dataset.reading.scene_reader import SceneReader
@@ -95,7 +94,7 @@ class DatasetSummary:
         views = max(self.whole.views, 1)
         return {
             "dataset": self.uri,
-            "format_version": FORMAT_VERSION,
+            "format_version": self.manifest.format_version,
             "dataset_hash": self.manifest.dataset_hash,
             "codec": asdict(self.manifest.codec),
             "encoding": self.manifest.encoding,

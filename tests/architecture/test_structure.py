@@ -290,7 +290,7 @@ def third_party_imports() -> dict[str, str]:
     }
 
 
-BROUGHT_BY = {"llvmlite": "numba", "tokenizers": "transformers"}
+BROUGHT_BY = {"dvc_data": "dvc", "llvmlite": "numba", "tokenizers": "transformers"}
 """Packages that come with a declared one, whose version must fit them."""
 
 

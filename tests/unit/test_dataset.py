@@ -283,7 +283,7 @@ def test_shards_that_changed_places_are_refused(folder: Path) -> None:
 
 def test_another_format_version_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(manifest_module, "FORMAT_VERSION", 999)
-    with pytest.raises(CorruptDataError, match=r"format version 2.*version 999"):
+    with pytest.raises(CorruptDataError, match=r"format version 2.*versions 999"):
         SceneDataset(folder)
 
 

@@ -404,7 +404,7 @@ def test_a_scene_whose_videos_other_programs_cannot_read_is_warned_of_and_found(
     monkeypatch.setattr("lyra_data.dataset.writing.shards.NESTED_BYTES_LIMIT", size)
     monkeypatch.setattr("lyra_data.dataset.checks.rows.NESTED_BYTES_LIMIT", size)
     folder = write(tmp_path / "data", exact_scene())
-    assert "scene a: its 3 views have" in caplog.text and "load_dataset cannot" in caplog.text
+    assert "scene a: 3 of its views have" in caplog.text and "load_dataset cannot" in caplog.text
     (finding,) = check_dataset(folder, sample=0, progress=silent).findings
     assert finding.rule == "row-group-size" and finding.severity == "warning"
     assert str(finding.location) == "scene a" and "of its 3 views has" in finding.message

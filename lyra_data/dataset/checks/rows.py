@@ -55,21 +55,22 @@ def check_shards(files: DatasetFiles) -> list[DatasetFinding]:
             for scene in files.manifest.scenes
             if (scene.split, scene.shard) == (shard.split, shard.number)
         ]
-        views = [len(scene.view_indices) for scene in scenes]
+        stated_groups = [(scene, rows) for scene in scenes for rows in scene.rows_of_groups]
+        views = [rows for _, rows in stated_groups]
         metadata = files.plain.footer(shard.path)
         groups = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
         stated = (shard.num_scenes, shard.num_rows)
-        if groups != views or (len(groups), sum(groups)) != stated:
+        if groups != views or (len(scenes), sum(groups)) != stated:
             message = (
                 f"{len(groups)} row groups with {sum(groups)} rows; the manifest states "
-                f"{shard.num_scenes} with {shard.num_rows}, and {len(views)} scenes with "
-                f"{sum(views)} views"
+                f"{shard.num_scenes} scenes with {shard.num_rows}, and names {len(scenes)} with "
+                f"{sum(views)} views in {len(views)} row groups"
             )
             findings.append(file_finding("row-counts", message, file=shard.path))
         if not metadata.schema.to_arrow_schema().equals(arrow_schema(shard.modality)):
             message = f"its columns are not those of {shard.modality}"
             findings.append(file_finding("row-counts", message, file=shard.path))
-        for number, scene in enumerate(scenes[: len(groups)]):
+        for number, (scene, _) in enumerate(stated_groups[: len(groups)]):
             findings += _check_size(metadata.row_group(number), scene.scene_id, shard.path)
     return findings
 

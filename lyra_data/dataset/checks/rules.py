@@ -90,10 +90,11 @@ _ALL = (
     _rule(
         "row-group-size",
         "warning",
-        f"videos and pictures of a scene below {NESTED_BYTES_LIMIT // 2**30} GiB",
+        f"videos and pictures of a row group below {NESTED_BYTES_LIMIT // 2**30} GiB",
         "lyra-data trains on the scene; pyarrow, pandas, `load_dataset` and `filter`, which copies "
         "it, cannot read a column of such size",
-        "package it again with losses (package.rgb: train), or with fewer views a scene",
+        "package it again: its views go to several row groups; where one view is so large, encode "
+        "it with losses (package.rgb: train)",
     ),
     _rule(
         "frame-counts",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from lyra_data.dataset.comparison.differences import NumberShift
-from lyra_data.dataset.comparison.scenes import PLAIN
+from lyra_data.dataset.comparison.scenes import same_plain_columns
 from lyra_data.dataset.comparison.sides import Side
 from lyra_data.dataset.summary import Quantiles
 from lyra_data.engine.progress import Progress
@@ -70,8 +70,7 @@ def _numbers(side: Side, scene_id: str) -> ViewNumbers:
 
 def _same_plain(a: Side, b: Side, scene_id: str) -> bool:
     return all(
-        a.stored(scene_id).blobs(modality)[PLAIN].hashes
-        == b.stored(scene_id).blobs(modality)[PLAIN].hashes
+        same_plain_columns(a.stored(scene_id), b.stored(scene_id), modality)
         for modality in ("preview", "depth")
     )
 

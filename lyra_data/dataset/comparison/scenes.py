@@ -13,11 +13,9 @@ from lyra_data.dataset.comparison.plain_values import (
     compared_columns,
     differs,
 )
-from lyra_data.dataset.format.blob_index import PLAIN_COLUMNS, BlobEntry
+from lyra_data.dataset.format.blob_index import BlobEntry
 from lyra_data.dataset.format.layout import MODALITIES, blob_columns
 from lyra_data.dataset.reading.stored_scene import StoredScene
-
-PLAIN = (-1, PLAIN_COLUMNS)
 
 
 def compare_scene(
@@ -57,6 +55,15 @@ def compare_scene(
     return None if is_equal else change
 
 
+def same_plain_columns(one: StoredScene, other: StoredScene, modality: str) -> bool:
+    """Return whether the plain columns have the same bytes; the same values may have others."""
+    first, second = (
+        [_content(group) for group in scene.files.plain_columns(scene.entry, modality)]
+        for scene in (one, other)
+    )
+    return first == second
+
+
 def _plain_changes(
     one: StoredScene,
     other: StoredScene,
@@ -64,8 +71,7 @@ def _plain_changes(
     both: list[int],
     view_provenance: Counter[str],
 ) -> Iterator[FieldChange]:
-    first, second = (scene.blobs(modality)[PLAIN] for scene in (one, other))
-    if not both or (first.table, first.hashes) == (second.table, second.hashes):
+    if not both or same_plain_columns(one, other, modality):
         return
     names = compared_columns(modality)
     rows, others = (

@@ -33,7 +33,8 @@ CUT_SCHEMA = pa.schema(
 """A row a blob: its row of the index without file, row group and offset."""
 
 PLAIN_COLUMNS = ""
-"""Stands in the column `field` for the plain columns of a scene, which are one range of bytes."""
+"""Stands in the column `field` for the plain columns of a row group, which are one range of bytes.
+"""
 
 INDEX_SCHEMA = pa.schema(
     [
@@ -43,7 +44,13 @@ INDEX_SCHEMA = pa.schema(
         *CUT_SCHEMA,
     ]
 )
-"""A row a blob and, before those of every scene, one for its plain columns (view_index -1)."""
+"""A row a blob and, before those of every row group, one for its plain columns. Its view_index is
+-1 in a scene's first row group, -2 in the second, and so on."""
+
+
+def plain_key(group: int) -> tuple[int, str]:
+    """Return the key of the plain columns of a scene's row group of that number, from 0."""
+    return -1 - group, PLAIN_COLUMNS
 
 
 def cut_row(
@@ -67,7 +74,7 @@ def cut_row(
 
 @dataclass(frozen=True)
 class BlobEntry:
-    """One blob, or the plain columns of one scene, as the index has it.
+    """One blob, or the plain columns of one row group, as the index has it.
 
     Attributes:
         offset: its first byte in the file.
@@ -136,7 +143,8 @@ class BlobIndex:
         if not table.schema.equals(INDEX_SCHEMA):
             raise ValueError("it does not have the columns of an index")
         self._table = table.combine_chunks()
-        is_plain = pc.equal(table["field"], PLAIN_COLUMNS)  # type: ignore[attr-defined]
+        first = pc.equal(table["view_index"], -1)  # type: ignore[attr-defined]
+        is_plain = pc.and_(first, pc.equal(table["field"], PLAIN_COLUMNS))  # type: ignore[attr-defined]
         starts = pc.indices_nonzero(is_plain).to_pylist()  # type: ignore[attr-defined]
         names = table["scene_id"].take(pa.array(starts, pa.int64())).to_pylist()
         ends = [*starts[1:], len(table)]
@@ -146,7 +154,7 @@ class BlobIndex:
         self._parsed: dict[str, BlobEntries] = {}
 
     def entries(self, scene_id: str) -> BlobEntries:
-        """Return the blobs of a scene; its plain columns are (-1, PLAIN_COLUMNS).
+        """Return the blobs of a scene; its plain columns have the keys `plain_key`.
 
         Raises:
             ValueError: the index does not know the scene.

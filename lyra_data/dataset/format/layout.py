@@ -27,6 +27,14 @@ NESTED_BYTES_LIMIT = 2**31
 `load_dataset` refuse it ("Nested data conversions not implemented for chunked array outputs").
 Columns that are no struct are read in pieces, whatever their size; so is everything by us."""
 
+SPLIT_FORMAT_VERSION = 3
+"""Version of a dataset in which a scene has several row groups. All else is as in FORMAT_VERSION,
+so both are read; a release that knows one row group a scene refuses this one by its number."""
+
+ROW_GROUP_BYTES = 256 * 2**20
+"""Bytes of the blobs of one modality in one row group, beyond which a scene's next view begins
+another one. The Hub's viewer takes 286 MiB, in which plain columns have to fit too."""
+
 MODALITIES = ("preview", "rgb", "latent", "depth", "camera", "mask")
 KEYS = ("scene_id", "view_index")
 

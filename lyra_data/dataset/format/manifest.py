@@ -10,7 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from lyra_data.dataset.format.channel_statistics import ChannelStatistics
-from lyra_data.dataset.format.layout import FORMAT_VERSION, MODALITIES, index_path, layout_hash
+from lyra_data.dataset.format.layout import (
+    FORMAT_VERSION,
+    MODALITIES,
+    SPLIT_FORMAT_VERSION,
+    index_path,
+    layout_hash,
+)
 from lyra_data.engine.atomic import write_atomically
 from lyra_data.engine.documents import parse_json
 from lyra_data.engine.errors import CorruptDataError
@@ -71,13 +77,52 @@ class ShardEntry:
 
 @dataclass(frozen=True)
 class SceneEntry:
-    """One scene: row group `row_group` of shard `shard` of its split, a row a view."""
+    """One scene: row groups of shard `shard` of its split, from `row_group` on, a row a view.
+
+    Attributes:
+        group_rows: rows of each of its row groups, the same in every modality; () where it has one
+            row group, as all but very large scenes have: then the manifest does not state it.
+    """
 
     scene_id: str
     split: str
     shard: int
     row_group: int
     view_indices: tuple[int, ...]
+    group_rows: tuple[int, ...] = ()
+
+    @property
+    def rows_of_groups(self) -> tuple[int, ...]:
+        """Return the rows of each row group, of one too."""
+        return self.group_rows or (len(self.view_indices),)
+
+    @property
+    def num_row_groups(self) -> int:
+        return len(self.rows_of_groups)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what the manifest states of it."""
+        content = dataclasses.asdict(self)
+        if not self.group_rows:
+            del content["group_rows"]
+        return content
+
+    @staticmethod
+    def from_json(entry: dict[str, Any]) -> SceneEntry:
+        """Return the scene that a manifest states.
+
+        Raises:
+            ValueError: its row groups do not hold its views.
+        """
+        names = ("view_indices", *(["group_rows"] if "group_rows" in entry else []))
+        scene = SceneEntry(**{**entry, **{name: tuple(entry[name]) for name in names}})
+        groups = scene.group_rows
+        are_counts = all(type(rows) is int and rows > 0 for rows in groups)
+        if "group_rows" in entry and (
+            len(groups) < 2 or not are_counts or sum(groups) != len(scene.view_indices)
+        ):
+            raise ValueError(f"row groups of {shortened(groups)} views in {scene.scene_id}")
+        return scene
 
 
 @dataclass(frozen=True)
@@ -103,6 +148,12 @@ class Manifest:
     scenes: tuple[SceneEntry, ...]
     dropped: tuple[DroppedView, ...]
     provenance: dict[str, Any]
+
+    @property
+    def format_version(self) -> int:
+        """Return the version of the files, which is another one where a scene is split."""
+        is_split = any(scene.group_rows for scene in self.scenes)
+        return SPLIT_FORMAT_VERSION if is_split else FORMAT_VERSION
 
     @property
     def dataset_hash(self) -> str:
@@ -153,9 +204,10 @@ class Manifest:
 
     def _content(self) -> dict[str, Any]:
         return {
-            "format_version": FORMAT_VERSION,
+            "format_version": self.format_version,
             "layout_hash": layout_hash(),
             **dataclasses.asdict(self),
+            "scenes": [scene.as_json() for scene in self.scenes],
         }
 
 
@@ -181,10 +233,11 @@ def parse_manifest(text: bytes, where: str) -> Manifest:
         layout = content.pop("schema_hash", None) or content.pop("layout_hash")
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise _altered(where, f"it cannot be read ({error})") from None
-    if (version, layout) != (FORMAT_VERSION, layout_hash()):
+    known = (FORMAT_VERSION, SPLIT_FORMAT_VERSION)
+    if version not in known or layout != layout_hash():
         raise CorruptDataError(
-            f"format version {version}, layout {str(layout)[:12]}; this release reads version "
-            f"{FORMAT_VERSION}, layout {layout_hash()[:12]}",
+            f"format version {version}, layout {str(layout)[:12]}; this release reads versions "
+            f"{' and '.join(map(str, known))}, layout {layout_hash()[:12]}",
             where=where,
             fix=f"{PACKAGE_AGAIN}, or use the release of lyra-data that wrote it",
         )
@@ -198,10 +251,7 @@ def parse_manifest(text: bytes, where: str) -> Manifest:
             rgb_channels=tuple(ChannelStatistics(**entry) for entry in content.pop("rgb_channels")),
             shards=tuple(ShardEntry(**entry) for entry in content.pop("shards")),
             files=tuple(FileEntry(**entry) for entry in content.pop("files")),
-            scenes=tuple(
-                SceneEntry(**{**entry, "view_indices": tuple(entry["view_indices"])})
-                for entry in content.pop("scenes")
-            ),
+            scenes=tuple(map(SceneEntry.from_json, content.pop("scenes"))),
             dropped=tuple(map(DroppedView.from_json, content.pop("dropped"))),
             provenance=content.pop("provenance"),
         )

@@ -10,7 +10,7 @@ import pyarrow as pa
 from lyra_data.dataset.files.byte_ranges import ByteRanges, MissingFileError, Range
 from lyra_data.dataset.files.corruption import altered, corruption_of
 from lyra_data.dataset.files.opening import open_ranges
-from lyra_data.dataset.format.blob_index import PLAIN_COLUMNS, BlobEntries, BlobEntry, BlobIndex
+from lyra_data.dataset.format.blob_index import BlobEntries, BlobEntry, BlobIndex, plain_key
 from lyra_data.dataset.format.encoding import Encoding
 from lyra_data.dataset.format.layout import MODALITIES, index_path
 from lyra_data.dataset.format.manifest import (
@@ -125,9 +125,22 @@ class DatasetFiles:
                 f"{', '.join(self.manifest.modalities)}",
             )
 
-    def plain_columns(self, scene: SceneEntry, modality: str) -> BlobEntry:
-        """Return the range of a scene's plain columns of one modality; raises as `blobs`."""
-        return self.blobs(scene, modality)[-1, PLAIN_COLUMNS]
+    def plain_columns(self, scene: SceneEntry, modality: str) -> list[BlobEntry]:
+        """Return the ranges of a scene's plain columns of one modality, one a row group; all are of
+        one file. Raises as `blobs`."""
+        blobs = self.blobs(scene, modality)
+        groups = [blobs.get(plain_key(number)) for number in range(scene.num_row_groups)]
+        known = [group for group in groups if group is not None]
+        if len(known) < len(groups) or len({group.file for group in known}) != 1:
+            raise altered(
+                self.ranges.address(index_path(modality)),
+                f"it does not say where the {len(groups)} row groups of {scene.scene_id} are",
+            )
+        return known
+
+    def file_of(self, scene: SceneEntry, modality: str) -> str:
+        """Return the file that holds a scene's rows of one modality; raises as `blobs`."""
+        return self.plain_columns(scene, modality)[0].file
 
     def read(self, ranges: Sequence[Range]) -> list[bytes]:
         """Return the bytes of every range, counted.

@@ -32,38 +32,48 @@ class PlainColumns:
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_footers": {}}  # Arrow's metadata is not pickled
 
-    def ranges(self, plain: BlobEntry) -> list[Range]:
-        """Return the bytes that `rows` needs: the columns, and the file's footer if it is new.
+    def ranges(self, plain: Sequence[BlobEntry]) -> list[Range]:
+        """Return the bytes that `rows` needs: the columns of every row group, and the file's footer
+        if it is new.
 
         Raises:
             CorruptDataError: the index names a file that the manifest does not.
         """
-        if plain.file in self._footers:
-            return plain.ranges([0])
-        return [*plain.ranges([0]), footer_range(self.shard(plain.file))]
+        columns = [part for group in plain for part in group.ranges([0])]
+        if plain[0].file in self._footers:
+            return columns
+        return [*columns, footer_range(self.shard(plain[0].file))]
 
     def rows(
-        self, scene: SceneEntry, plain: BlobEntry, columns: Iterable[str], data: Sequence[bytes]
+        self,
+        scene: SceneEntry,
+        plain: Sequence[BlobEntry],
+        columns: Iterable[str],
+        data: Sequence[bytes],
     ) -> list[Row]:
         """Return some plain columns of a scene, undecoded, a row a view.
 
         Args:
-            plain: the scene's plain columns of one modality, as the index has them.
+            plain: the scene's plain columns of one modality, as the index has them, one a row
+                group.
             columns: names; scene_id and view_index are always among the returned ones.
             data: the bytes of `ranges`, in their order.
 
         Raises:
             CorruptDataError: the bytes have changed, or are another scene's.
         """
-        shard, address = self.shard(plain.file), self._files.address(plain.file)
-        plain.check([0], data[:1], address)
+        shard, address = self.shard(plain[0].file), self._files.address(plain[0].file)
+        for group, piece in zip(plain, data, strict=False):  # the footer may follow
+            group.check([0], [piece], address)
         with corruption_of(address):
-            metadata = self._metadata(shard, data[1:])
+            metadata = self._metadata(shard, data[len(plain) :])
             # Metadata is given, so Parquet reads nothing but the pages of the columns.
-            source = pa.PythonFile(SparseFile(shard.size, [(plain.offset, data[0])]), mode="r")
+            known = [(group.offset, piece) for group, piece in zip(plain, data, strict=False)]
+            source = pa.PythonFile(SparseFile(shard.size, known), mode="r")
+            numbers = [group.row_group for group in plain]
             names = list(dict.fromkeys(("scene_id", "view_index", *columns)))
             with pq.ParquetFile(source, metadata=metadata, page_checksum_verification=True) as file:
-                table = file.read_row_group(plain.row_group, columns=names, use_threads=False)
+                table = file.read_row_groups(numbers, columns=names, use_threads=False)
             rows = table.to_pylist()
             require_scene(scene, rows)
         return rows

@@ -119,7 +119,7 @@ class ScenePlan:
         modality = FIELD_BY_NAME[name].modality
         entry = self._files.blobs(self._entry, modality).get((view_index, name))
         if entry is None or entry.table.codec != self._files.codecs[name]:
-            file = self._files.plain_columns(self._entry, modality).file
+            file = self._files.file_of(self._entry, modality)
             raise CorruptDataError(
                 f"the index and the manifest do not agree on how {name} is encoded",
                 where=self._files.ranges.address(file),
@@ -135,7 +135,7 @@ class ScenePlan:
 
     def _plain_value(self, row: Row, name: str, frames: Sequence[int] | None) -> Any:
         field = FIELD_BY_NAME[name]
-        file = self._files.plain_columns(self._entry, field.modality).file
+        file = self._files.file_of(self._entry, field.modality)
         with corruption_of(self._files.ranges.address(file)):
             value = row[name]
             if field.per_frame and frames is not None:

@@ -74,10 +74,13 @@ class StoredScene:
             InputError: its videos are too large for one column of Arrow.
         """
         plain = self.files.plain_columns(self.entry, modality)
-        address = self.files.ranges.address(plain.file)
+        address = self.files.ranges.address(plain[0].file)
         with corruption_of(address):
-            plain.check([0], self.files.read(plain.ranges([0])), address)
-            table = self._row_group(plain.file, plain.row_group, columns)
+            groups = []
+            for group in plain:
+                group.check([0], self.files.read(group.ranges([0])), address)
+                groups.append(self._row_group(group.file, group.row_group, columns))
+            table = pa.concat_tables(groups)
             names = [name for name in table.column_names if name in KEYS]
             require_scene(self.entry, table.select(names).to_pylist())
             _require_file_names(table)
@@ -142,8 +145,8 @@ def _require_readable(
                 f"{name} of scene {scene_id} has {chunk.total_uncompressed_size} bytes in one row "
                 "group; 2 GiB and more cannot be copied",
                 where=address,
-                fix="package it again with losses (package.rgb: train), or with fewer views a "
-                "scene; or leave the scene out (--scene)",
+                fix="package it again: its views go to several row groups, and with losses "
+                "(package.rgb: train) they are smaller; or leave the scene out (--scene)",
             )
 
 

@@ -29,6 +29,7 @@ from lyra_data.dataset.format.manifest import (
 from lyra_data.dataset.format.splits import TRAIN
 from lyra_data.dataset.writing.card import card_text
 from lyra_data.dataset.writing.packed_scene import PackedScene, pack_scene, require_same_codec
+from lyra_data.dataset.writing.row_groups import rows_of_groups
 from lyra_data.dataset.writing.shards import OpenShard
 from lyra_data.engine.atomic import folder_atomically
 from lyra_data.engine.errors import StageOrderError
@@ -144,6 +145,7 @@ class _Shards:
         self._open: dict[str, dict[str, OpenShard]] = {}
         self._num_scenes: dict[str, list[int]] = {}
         self._num_rows: dict[str, list[int]] = {}
+        self._num_groups: dict[str, int] = {}
 
     def __enter__(self) -> _Shards:
         for modality in self.modalities:
@@ -159,13 +161,20 @@ class _Shards:
         assert scene.scene_id not in self._seen, f"{scene.scene_id}: its views are not side by side"
         self._seen.add(scene.scene_id)
         group = self._open.get(split) or self._start(split)
+        groups = rows_of_groups(scene.view_indices, scene.cuts.values())
         for shard in group.values():
-            shard.add(scene)
-        number = len(self._num_scenes[split]) - 1
-        row_group = self._num_scenes[split][-1]
+            shard.add(scene, groups)
         self.scenes.append(
-            SceneEntry(scene.scene_id, split, number, row_group, tuple(scene.view_indices))
+            SceneEntry(
+                scene.scene_id,
+                split,
+                len(self._num_scenes[split]) - 1,
+                self._num_groups[split],
+                tuple(scene.view_indices),
+                groups if len(groups) > 1 else (),
+            )
         )
+        self._num_groups[split] += len(groups)
         self._num_scenes[split][-1] += 1
         self._num_rows[split][-1] += len(scene.view_indices)
         if self._num_scenes[split][-1] == self.scenes_per_shard:
@@ -222,6 +231,7 @@ class _Shards:
         number = len(self._num_scenes.setdefault(split, []))
         self._num_scenes[split].append(0)
         self._num_rows.setdefault(split, []).append(0)
+        self._num_groups[split] = 0
         self._open[split] = {
             modality: OpenShard(
                 self._part(modality, split, number).with_suffix(".parquet"), modality
