@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lyra_data.dataset.files.byte_ranges import MissingFileError
+from lyra_data.dataset.files.fsspec_folder import FsspecFolder
 from lyra_data.dataset.files.remote_files import RemoteFiles
 from lyra_data.engine.errors import InputError
 
@@ -20,11 +21,7 @@ class GitRevisionFiles(RemoteFiles):
 
     def __init__(self, folder: Path, revision: str) -> None:
         super().__init__(f"{folder}@{revision}", None, None)
-        self._folder, self._at = Path(folder).absolute(), revision
-        self._opened: Any = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "_opened": None}
+        self._path, self._at = Path(folder).absolute(), revision
 
     def read_whole(self, file: str) -> bytes:
         """Return a small file.
@@ -37,7 +34,7 @@ class GitRevisionFiles(RemoteFiles):
         try:
             return super().read_whole(file)
         except (MissingFileError, DataIndexDirError) as error:
-            system, root = self._connected()
+            system, root = _open(self._path, self._at, self.uri)
             if isinstance(error, MissingFileError) and not system.exists(root):
                 raise InputError(
                     "there is no such folder at this revision",
@@ -50,10 +47,8 @@ class GitRevisionFiles(RemoteFiles):
                 fix="fetch what commits name: dvc fetch --all-commits",
             ) from error
 
-    def _connected(self) -> tuple[Any, str]:
-        if self._opened is None:
-            self._opened = _open(self._folder, self._at, self.uri)
-        return self._opened
+    def _opened(self) -> FsspecFolder:
+        return FsspecFolder(*_open(self._path, self._at, self.uri))
 
 
 def _open(folder: Path, revision: str, uri: str) -> tuple[Any, str]:

@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from lyra_data.engine.errors import InputError
 
 
 class FsspecFolder:
-    """The files below a URI.
+    """The files below a folder of one of fsspec's file systems.
 
-    Raises:
-        InputError: fsspec does not know such a URI.
+    Args:
+        system: the file system.
+        root: the folder in it.
     """
 
     commit = None
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, system: Any, root: str) -> None:
+        self._system, self._root = system, root
+
+    @staticmethod
+    def at(uri: str) -> FsspecFolder:
+        """Return the folder at a URI.
+
+        Raises:
+            InputError: fsspec does not know such a URI.
+        """
         import fsspec
 
         try:
             options = {} if uri.startswith("memory://") else {"skip_instance_cache": True}
-            self._system, self._root = fsspec.core.url_to_fs(uri, **options)
+            return FsspecFolder(*fsspec.core.url_to_fs(uri, **options))
         except (ImportError, ValueError) as error:
             raise InputError(
                 f"cannot be read: {error}",

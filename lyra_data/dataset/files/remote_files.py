@@ -146,7 +146,7 @@ class RemoteFiles:
             address = HubAddress.parse(uri)
             if address is not None:
                 return HubFolder(address, self._commit)
-        return FsspecFolder(uri)
+        return FsspecFolder.at(uri)
 
     def _cached(self, part: Range) -> bytes | None:
         path = self._cache_file(part)
