@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import unquote
 
 from lyra_data.hub.errors import PATHS
@@ -68,6 +69,10 @@ class HubFolder:
     def commit(self) -> str | None:
         """Return the commit that all files are read at; None before the first answer."""
         return self._ranges.commit
+
+    def keep_unfinished(self, folder: Path) -> None:
+        """Keep the bytes of long ranges in `folder` as they arrive, until they are whole."""
+        self._ranges.unfinished = folder
 
     def read_whole(self, file: str) -> bytes:
         """Return a small file."""

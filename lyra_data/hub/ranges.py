@@ -8,10 +8,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
 from urllib.parse import urlparse
 
+from lyra_data.engine.atomic import storage_errors
+from lyra_data.engine.hashing import content_key
 from lyra_data.hub.errors import AGAIN, DownloadError, hub_errors, repository_page
 
 ATTEMPTS = 4
@@ -26,10 +31,13 @@ LONGEST_WAIT_SECONDS = 300.0
 BUSY = (408, 425, 429, 500, 502, 503, 504)
 """Answers after which the same request may succeed."""
 
+LEAST_KEPT = 256 * 1024
+"""Bytes of a range from which on it is kept as it arrives."""
+
 EXPIRED = (401, 403, 404, 410)
 """Answers of a storage whose address was given for some time only."""
 
-AT_ONCE = 4
+AT_ONCE = 8
 """Ranges that are fetched at the same time."""
 
 
@@ -39,12 +47,15 @@ class HubRanges:
     Attributes:
         commit: what the revision is; the first answer settles it, for a branch may move.
         num_requests, num_bytes: requests for bytes that were made, and bytes received.
+        unfinished: folder where the bytes of a long range are kept as they arrive; a later process
+            that reads the same range goes on from there. None: they are in memory alone.
     """
 
     def __init__(self, repository: str, repository_type: str, revision: str | None) -> None:
         self.repository, self.repository_type, self.revision = repository, repository_type, revision
         self.commit: str | None = None
         self.num_requests = self.num_bytes = 0
+        self.unfinished: Path | None = None
         self._locations: dict[str, tuple[str, int]] = {}
         self._lock = threading.Lock()
 
@@ -68,9 +79,15 @@ class HubRanges:
 
         Raises:
             DownloadError: the Hub refuses or cannot be reached.
+            StorageError: bytes cannot be kept.
         """
         end = min(end, self.size(file))
-        received = bytearray()
+        with self._kept(file, begin, end) as received:
+            self._read(file, begin, end, received)
+        return bytes(received)
+
+    def _read(self, file: str, begin: int, end: int, received: bytearray) -> None:
+        """Append what `received` lacks of a range."""
         failures, relocated = 0, False
         while begin + len(received) < end:
             before, wait = len(received), None
@@ -94,7 +111,23 @@ class HubRanges:
             if failures >= ATTEMPTS:
                 raise refusal
             time.sleep(FIRST_WAIT_SECONDS * 2 ** (failures - 1) if wait is None else wait)
-        return bytes(received)
+
+    @contextmanager
+    def _kept(self, file: str, begin: int, end: int) -> Iterator[bytearray]:
+        """Yield what takes the bytes of a range, with those that an earlier process has kept."""
+        if self.unfinished is None or end - begin < LEAST_KEPT:
+            yield bytearray()
+            return
+        path = self.unfinished / content_key(
+            [self.repository, self.repository_type, self.commit or self.revision, file, begin, end]
+        )
+        with storage_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("ab+") as opened:
+                opened.seek(0)
+                received = _KeptBytes(opened.read(end - begin), opened)
+                yield received
+            path.unlink()
 
     def _receive(
         self, location: str, begin: int, end: int, received: bytearray
@@ -118,7 +151,7 @@ class HubRanges:
             if response.status_code >= 400 or (response.status_code != 206 and first > 0):
                 return response.status_code, _retry_after(response.headers.get("Retry-After"))
             for piece in response.iter_bytes():
-                received += piece[: end - begin - len(received)]
+                received.extend(piece[: end - begin - len(received)])
                 with self._lock:
                     self.num_bytes += len(piece)
                 if begin + len(received) == end:  # a server that knows no ranges would go on
@@ -168,6 +201,18 @@ class HubRanges:
             where=self._page,
             fix=f"wait a little, then {AGAIN}",
         )
+
+
+class _KeptBytes(bytearray):
+    """Bytes that are written to a file as they come."""
+
+    def __init__(self, kept: bytes, file: BinaryIO) -> None:
+        super().__init__(kept)
+        self._file = file
+
+    def extend(self, data: Any) -> None:
+        super().extend(data)
+        self._file.write(data)
 
 
 class _MissingEntryError(FileNotFoundError):

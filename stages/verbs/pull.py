@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -10,6 +9,7 @@ import typer
 
 from stages.options import JsonOption
 from stages.running import guarded
+from stages.verbs.pull_options import PullOptions
 
 if TYPE_CHECKING:
     from lyra_data.hub.listing import Listing
@@ -18,16 +18,6 @@ if TYPE_CHECKING:
     from stages.summary import Summary
 
 PART = "A part of a dataset"
-
-
-@dataclass(frozen=True)
-class PullOptions:
-    """Options that every kind of pull has."""
-
-    output: Path | None
-    yes: bool
-    dry_run: bool
-    json_output: bool
 
 
 def pull(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from lyra_data.hub.listing import Listing
     from lyra_data.sharing.pulling.choice import PartChoice
     from lyra_data.sharing.pulling.repositories import PullName
-    from stages.verbs.pull import PullOptions
+    from stages.verbs.pull_options import PullOptions
 
 
 def pull_dataset_part(

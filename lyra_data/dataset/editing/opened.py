@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lyra_data.dataset.files.remote_files import RemoteFiles
 from lyra_data.dataset.format.layout import columns_of
 from lyra_data.dataset.format.manifest import Manifest, SceneEntry
 from lyra_data.dataset.reading.reader import SceneDataset
@@ -44,6 +45,11 @@ class OpenedDataset:
     def modalities(self) -> tuple[str, ...]:
         """Return the modalities that are read."""
         return self._dataset.files.modalities
+
+    def keep_unfinished(self, folder: Path) -> None:
+        """Keep bytes that arrive from afar, until the range they are of is whole."""
+        if isinstance(ranges := self._dataset.files.ranges, RemoteFiles):
+            ranges.keep_unfinished(folder)
 
     def stored(self, entry: SceneEntry) -> StoredScene:
         """Return a scene as it is stored."""

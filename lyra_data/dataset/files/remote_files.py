@@ -67,6 +67,12 @@ class RemoteFiles:
         """Return the commit that files of the Hub are read at; None where it is not known yet."""
         return self._commit if self._folder is None else self._folder.commit or self._commit
 
+    def keep_unfinished(self, folder: Path) -> None:
+        """Keep bytes of the Hub's files as they arrive, until the range they are of is whole."""
+        opened = self._connected()
+        if not isinstance(opened, FsspecFolder):
+            opened.keep_unfinished(folder)
+
     def read(self, ranges: Sequence[Range]) -> list[bytes]:
         self._connected()
         held = self._ahead.take(ranges)

@@ -26,7 +26,7 @@ from lyra_data.engine.hashing import content_key
 from lyra_data.engine.locks import held_lock
 from lyra_data.engine.progress import Progress
 from lyra_data.engine.scratch import ScratchStore
-from lyra_data.hub.download import require_free_space
+from lyra_data.hub.download import UNFINISHED, require_free_space
 from lyra_data.hub.errors import AGAIN
 from lyra_data.hub.listing import Listing
 from lyra_data.sharing.pulling.choice import PartChoice
@@ -171,6 +171,7 @@ def pull_part(plan: PartPlan, *, progress: Progress) -> Manifest:
     root = plan.target.resolve().parent / SCRATCH
     store = ScratchStore(root, f"pull-{content_key([plan.target.name])[:12]}")
     with held_lock(store.folder, "pull"):
+        plan.dataset.keep_unfinished(store.folder / UNFINISHED)
         scenes = [PulledScene(plan, scene, store) for scene in plan.scenes]
         missing = [(scene, modality) for scene in scenes for modality in scene.missing()]
         sizes = sum(scene.num_bytes for scene in plan.scenes)

@@ -14,7 +14,7 @@ from lyra_data.dataset.format.manifest import Manifest
 from lyra_data.engine.hashing import content_key
 from lyra_data.engine.locks import held_lock
 from lyra_data.engine.progress import Progress
-from lyra_data.hub.download import require_free_space
+from lyra_data.hub.download import UNFINISHED, require_free_space
 from lyra_data.hub.listing import Listing
 from lyra_data.hub.ranges import HubRanges
 from lyra_data.sharing.pulling.dataset_part import SCRATCH
@@ -48,6 +48,7 @@ def pull_scenes(
     )
     with held_lock(scratch, "pull"):
         require_free_space(2 * sum(scene.num_bytes for scene in chosen), target)
+        ranges.unfinished = scratch / UNFINISHED
         source = RemoteScenes(listing, ranges, chosen, scratch / "clips")
         manifest, report = convert_from_lyra(
             source, target, settings, scratch=scratch, progress=progress, part_of=part_of

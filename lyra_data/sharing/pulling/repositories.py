@@ -32,7 +32,7 @@ _NAME = re.compile(r"([A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+)(?:@(.+))?")
 
 @dataclass(frozen=True)
 class PullName:
-    """What is to be pulled, as it was written.
+    """A name of what is to be pulled, taken apart.
 
     Attributes:
         repository: OWNER/NAME; of released weights, too.
