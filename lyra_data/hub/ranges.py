@@ -31,6 +31,9 @@ LONGEST_WAIT_SECONDS = 300.0
 BUSY = (408, 425, 429, 500, 502, 503, 504)
 """Answers after which the same request may succeed."""
 
+MOST_SKIPPED = 16 * 2**20
+"""Bytes before a range that are thrown away, where a server sends a file from its beginning on."""
+
 LEAST_KEPT = 256 * 1024
 """Bytes of a range from which on it is kept as it arrives."""
 
@@ -148,10 +151,13 @@ class HubRanges:
             self.num_requests += 1
         timeout = constants.HF_HUB_DOWNLOAD_TIMEOUT
         with get_session().stream("GET", location, headers=headers, timeout=timeout) as response:
-            if response.status_code >= 400 or (response.status_code != 206 and first > 0):
-                return response.status_code, _retry_after(response.headers.get("Retry-After"))
+            status = response.status_code
+            if status >= 400 or (status != 206 and first > MOST_SKIPPED):
+                return status, _retry_after(response.headers.get("Retry-After"))
+            skipped = 0 if status == 206 else first
             for piece in response.iter_bytes():
-                received.extend(piece[: end - begin - len(received)])
+                received.extend(piece[skipped : skipped + end - begin - len(received)])
+                skipped = max(0, skipped - len(piece))
                 with self._lock:
                     self.num_bytes += len(piece)
                 if begin + len(received) == end:  # a server that knows no ranges would go on

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from huggingface_hub.utils import get_session
 
 from lyra_data.dataset.checks import check_dataset
 from lyra_data.dataset.writing.writer import write_dataset
@@ -149,3 +150,20 @@ def test_two_pulls_into_one_folder_do_not_mix(pull: Pull, monkeypatch) -> None:
     assert code == 2 and "pull is being done here already" in text
     assert pull.into("got", SCENES, "--scenes", "1")[0] == 0
     assert KEY in pull.state.repositories
+
+
+def test_a_server_without_ranges_is_read_from_the_beginning(pull: Pull, monkeypatch) -> None:
+    data = pull.state.files(KEY)["meta/index/rgb.parquet"]
+    with client_pointed_at(pull.endpoint, pull.folder / "home"):
+        read = ranges.HubRanges(SCENES, "dataset", "main")
+        stream = get_session().stream
+
+        def without_range(method: str, url: str, headers: dict[str, str], **options):
+            del headers["Range"]
+            return stream(method, url, headers=headers, **options)
+
+        monkeypatch.setattr(get_session(), "stream", without_range)
+        assert read.read("meta/index/rgb.parquet", 1000, 5000) == data[1000:5000]
+        monkeypatch.setattr(ranges, "MOST_SKIPPED", 999)
+        with pytest.raises(DownloadError, match="the answer is a whole file"):
+            read.read("meta/index/rgb.parquet", 1000, 5000)
