@@ -122,7 +122,7 @@ class HubRanges:
             yield bytearray()
             return
         path = self.unfinished / content_key(
-            [self.repository, self.repository_type, self.revision, file, begin, end]
+            [self.repository, self.repository_type, self.commit or self.revision, file, begin, end]
         )
         with storage_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from lyra_data.dataset.checks import check_dataset
+from lyra_data.dataset.reading.reader import SceneDataset
 from lyra_data.dataset.writing.writer import write_dataset
 from lyra_data.engine.progress import silent
 from lyra_data.hub import ranges
@@ -126,6 +127,16 @@ def test_bytes_that_arrive_altered_are_refused_and_fetched_anew(pull: Pull) -> N
     code, text = pull.into("got", SCENES)
     assert code == 2 and "arrived altered" in text
     assert pull.into("got", SCENES)[0] == 0
+
+
+@pytest.mark.parametrize("card", [b"# Edited on its page\n", b""])
+def test_a_card_that_was_edited_on_the_hub_spoils_no_dataset(pull: Pull, card: bytes) -> None:
+    pull.state.commit(pull.state.repositories[KEY], {"README.md": card})
+    code, text = pull.into("got", SCENES)
+    assert code == 0, text
+    assert (pull.folder / "got" / "README.md").read_bytes() == card
+    assert len(SceneDataset(pull.folder / "got", verify="full")) == 3
+    assert not check_dataset(pull.folder / "got", sample=0, progress=silent).findings
 
 
 def stranger(files: Mapping[str, bytes], path: str) -> dict[str, bytes]:

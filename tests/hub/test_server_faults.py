@@ -9,7 +9,7 @@ import pytest
 from huggingface_hub.errors import BadRequestError, HfHubHTTPError
 
 from tests.hub.conftest import KEY, NAME, ROWS, commit, status_of
-from tests.hub.server import HubState
+from tests.hub.server import HubState, running_hub
 
 
 def test_bytes_with_another_hash_are_refused(api, scenes):
@@ -126,3 +126,27 @@ def test_the_n_th_request_can_fail(api, scenes):
     api.dataset_info(NAME)
     assert status_of(lambda: api.dataset_info(NAME)) == 500
     api.dataset_info(NAME)
+
+
+def test_a_refusal_for_a_while_and_a_slow_answer_are_waited_for(api, scenes):
+    path = "GET /api/datasets/lab/scenes/tree"
+    scenes.faults.add("status", path, status=429, retry_after=1)
+    scenes.faults.add("slow", path, after=1, seconds=0.3)
+    names = [entry.path for entry in api.list_repo_tree(NAME, repo_type="dataset")]
+    assert names == [".gitattributes", "README.md", "data"]
+    refused, answered = (it for it in scenes.records.requests if "/tree/" in it.path)
+    assert (refused.status, answered.status) == (429, 200)
+    assert answered.time - refused.time >= 1 and answered.seconds >= 0.3
+
+
+def test_a_mistake_of_the_server_fails_the_test_that_meets_it():
+    state = HubState()
+
+    class BrokenContents:
+        def __getattr__(self, name: str):
+            raise ZeroDivisionError(name)
+
+    state.add(NAME, {"a.txt": b"a"}, kind="dataset")
+    state.contents = BrokenContents()  # type: ignore[assignment]
+    with pytest.raises(ZeroDivisionError), running_hub(state) as endpoint:
+        assert httpx2.get(f"{endpoint}/datasets/{NAME}/resolve/main/a.txt").status_code == 500

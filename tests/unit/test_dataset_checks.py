@@ -302,6 +302,8 @@ def test_a_flipped_byte_anywhere_is_found_with_file_and_offset(tmp_path: Path) -
     draws = random.Random(1)
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     for path in [*files, *draws.choices([p for p in files if "data/" in str(p)], k=30)]:
+        if path.name == "README.md":  # people edit it
+            continue
         whole = path.read_bytes()
         place = draws.randrange(len(whole))
         path.write_bytes(

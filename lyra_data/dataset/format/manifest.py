@@ -182,8 +182,10 @@ class Manifest:
         return tuple(name for name in MODALITIES if name in existing)
 
     def files_of(self, modalities: Sequence[str]) -> list[FileEntry]:
-        """Return the files that are no shards and no index of another modality."""
+        """Return the files that are no shards and no index of another modality, without the card:
+        people edit it, and the Hub's differs from a folder's."""
         others = {index_path(name) for name in MODALITIES if name not in modalities}
+        others.add(CARD_PATH.as_posix())
         return [entry for entry in self.files if entry.path not in others]
 
     def shards_of(self, modalities: Sequence[str]) -> list[ShardEntry]:
