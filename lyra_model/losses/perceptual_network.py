@@ -109,17 +109,28 @@ class PerceptualNetwork(nn.Module):
         target: Float[Tensor, "frame 3 height width"],
     ) -> Float[Tensor, " frame"]:
         distance = predicted.new_zeros(len(predicted))
-        pairs = zip(self._stages(predicted), self._stages(target), self.heads, strict=True)
-        for ours, theirs, head in pairs:
-            difference = (_unit(ours) - _unit(theirs)).square()
-            distance = distance + torch.einsum("fchw,c->fhw", difference, head).mean((1, 2))
+        inputs = (perceptual_input(images, self.max_height) for images in (predicted, target))
+        for distances in self.distance_maps(*inputs):
+            distance = distance + distances.mean((1, 2))
         return distance
+
+    def distance_maps(
+        self,
+        predicted: Float[Tensor, "frame 3 height width"],
+        target: Float[Tensor, "frame 3 height width"],
+    ) -> list[Float[Tensor, "frame stage_height stage_width"]]:
+        """Return one map of weighted distances a stage, for pictures in [-1, 1], not resized."""
+        pairs = zip(self._stages(predicted), self._stages(target), self.heads, strict=True)
+        return [
+            torch.einsum("fchw,c->fhw", (_unit(ours) - _unit(theirs)).square(), head)
+            for ours, theirs, head in pairs
+        ]
 
     def _stages(self, images: Tensor) -> list[Tensor]:
         mean, deviation = (
             images.new_tensor(values)[:, None, None] for values in (CHANNEL_MEAN, CHANNEL_DEVIATION)
         )
-        x = (perceptual_input(images, self.max_height) - mean) / deviation
+        x = (images - mean) / deviation
         found = []
         for stage, is_pooled in zip(self.shape.stages, self.shape.pooled, strict=True):
             if is_pooled:
