@@ -160,7 +160,7 @@ DL3DV_WORLDMIRROR = Protocol(
         target_key="target",
         num_context="8; in four scenes more",
         num_targets="7 to 9; in four scenes more",
-        scenes_with_inputs_as_targets=0,
+        scenes_with_inputs_as_targets=67,
     ),
     pictures=replace(DL3DV_PICTURES, height=378, width=518, resampling="lanczos"),
     poses=Poses(
