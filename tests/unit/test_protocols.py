@@ -73,7 +73,7 @@ def test_the_fingerprint_of_a_protocol_is_the_same_from_one_release_to_the_next(
     assert PIXELSPLAT.fingerprint == PIXELSPLAT_FINGERPRINT
 
 
-PIXELSPLAT_FINGERPRINT = "be6f003e1f7237360d8f2b27abfaf93c53813b23e079db12f35d8499c6626aaa"
+PIXELSPLAT_FINGERPRINT = "c7384303c94fc5774dac3f58be823aa4f10c37e9ead6cca02859870327eb06f2"
 
 
 def test_scores_of_two_protocols_are_not_compared_and_every_difference_is_named() -> None:

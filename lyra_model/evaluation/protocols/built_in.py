@@ -47,10 +47,24 @@ PIXELSPLAT_METRICS = Metrics(PsnrConvention(), SsimConvention(), (LPIPS_VGG,), N
 RE10K_PICTURES = Pictures(
     truth_format="re10k",
     picture_folder=None,
+    truth_height=360,
+    truth_width=640,
     height=256,
     width=256,
     resampling="lanczos",
     crop="centre",
+    rounding="none",
+)
+
+_AS_THEY_ARE = Pictures(
+    truth_format="pictures",
+    picture_folder=None,
+    truth_height=None,
+    truth_width=None,
+    height=None,
+    width=None,
+    resampling="none",
+    crop="none",
     rounding="none",
 )
 
@@ -74,7 +88,7 @@ LYRA_VIEWS = Protocol(
         num_targets="held-out tails of views, and real photos",
         scenes_with_inputs_as_targets=0,
     ),
-    pictures=Pictures("pictures", None, None, None, "none", "none", "none"),
+    pictures=_AS_THEY_ARE,
     poses=GIVEN,
     metrics=Metrics(PsnrConvention(), SsimConvention(), (), None),
     aggregation="frames",
@@ -120,6 +134,8 @@ RE10K_NOPOSPLAT = Protocol(
 DL3DV_PICTURES = Pictures(
     truth_format="dl3dv",
     picture_folder="images_8",
+    truth_height=270,
+    truth_width=480,
     height=256,
     width=448,
     resampling="none",
@@ -162,7 +178,14 @@ DL3DV_WORLDMIRROR = Protocol(
         num_targets="7 to 9; in four scenes more",
         scenes_with_inputs_as_targets=67,
     ),
-    pictures=replace(DL3DV_PICTURES, height=378, width=518, resampling="lanczos"),
+    pictures=replace(
+        DL3DV_PICTURES,
+        truth_height=None,
+        truth_width=None,
+        height=378,
+        width=518,
+        resampling="lanczos",
+    ),
     poses=Poses(
         "predicted",
         alignment="mean distance of the inputs' predicted cameras from the origin",
@@ -187,7 +210,7 @@ def _table_one(name: str, scale: str) -> Protocol:
             num_targets="frames of the source video at the same poses",
             scenes_with_inputs_as_targets=None,
         ),
-        pictures=Pictures("pictures", None, None, None, "none", "none", "none"),
+        pictures=_AS_THEY_ARE,
         poses=Poses("given", alignment="first pose", scale=scale),
         metrics=PIXELSPLAT_METRICS,
         aggregation="scenes",

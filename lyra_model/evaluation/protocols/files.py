@@ -32,7 +32,15 @@ def open_protocol(name_or_file: str) -> Protocol:
         values = read_json_object(
             path, kind="protocol", fix="write one by `lyra-data judge --show`", error=InputError
         )
-    return protocol_of(values, where=str(path))
+    protocol = protocol_of(values, where=str(path))
+    built_in = BUILT_IN.get(protocol.name)
+    if built_in is not None and built_in.protocol != protocol:
+        raise InputError(
+            f"this is another protocol than the built-in {protocol.name}",
+            where=str(path),
+            fix="give it a name of its own",
+        )
+    return protocol
 
 
 def protocol_of(values: dict[str, Any], *, where: str) -> Protocol:
@@ -53,13 +61,6 @@ def protocol_of(values: dict[str, Any], *, where: str) -> Protocol:
         ) from None
     if not is_safe_name(protocol.name):
         raise InputError(f"{protocol.name!r} is no name", where=where, fix="use letters and digits")
-    built_in = BUILT_IN.get(protocol.name)
-    if built_in is not None and built_in.protocol != protocol:
-        raise InputError(
-            f"this is another protocol than the built-in {protocol.name}",
-            where=where,
-            fix="give it a name of its own",
-        )
     sizes = (protocol.pictures.height, protocol.pictures.width)
     if any(size is not None and not 16 <= size <= 8192 for size in sizes) or (None in sizes) != (
         sizes == (None, None)

@@ -59,9 +59,10 @@ class Pictures:
     Attributes:
         truth_format: the form of the ground truth on disk (docs/protocols.md).
         picture_folder: the folder of a scene's pictures, where a format has several sizes.
+        truth_height, truth_width: of the truth as it lies on disk; None: any.
         height, width: of both pictures, in pixels; None: as the truth is.
-        resampling: of the truth: "lanczos" shrinks it until it just covers the size (Pillow's, with
-            8 bits before and after); "none" takes its pixels.
+        resampling: of the truth: "lanczos" brings it to where it just covers the size (Pillow's,
+            with 8 bits before and after); "none" takes its pixels.
         crop: of the truth: "centre", rounded down to the left and the top; or "none".
         rounding: of renders that are no 8-bit files, to 8 bits: "none", to the "nearest" level, or
             "down" to the next lower one.
@@ -71,6 +72,8 @@ class Pictures:
 
     truth_format: TruthFormat
     picture_folder: str | None
+    truth_height: int | None
+    truth_width: int | None
     height: int | None
     width: int | None
     resampling: Literal["lanczos", "none"]
