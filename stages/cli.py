@@ -31,6 +31,7 @@ from stages.verbs.dataset_editing import filter_views, merge_datasets, split_sce
 from stages.verbs.dedup import dedup_scenes
 from stages.verbs.export import export
 from stages.verbs.inspection import inspect
+from stages.verbs.judge import judge
 from stages.verbs.project_commands import init, run
 from stages.verbs.reconstruct import reconstruct
 from stages.verbs.stats import stats
@@ -236,6 +237,7 @@ def evaluate(
 
 
 app.command("reconstruct")(reconstruct)
+app.command("judge")(judge)
 
 
 @app.command()
