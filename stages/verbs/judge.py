@@ -15,8 +15,8 @@ from stages.summary import counted
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from lyra_model.evaluation.judging.judge import Judgement
-    from lyra_model.evaluation.protocols.protocol import Protocol
+    from lyra_model.judging.judge import Judgement
+    from lyra_model.judging.protocols.protocol import Protocol
     from lyra_model.metrics.intervals import Interval
     from lyra_model.rendering.base import RenderingParams
     from stages.summary import Summary
@@ -112,10 +112,10 @@ def judge(
     chosen = tuple(metric.value for metric in without or ())
 
     def work(progress: Any) -> Summary:
-        from lyra_model.evaluation.judging.judge import judge as judge_renders
-        from lyra_model.evaluation.judging.renders import RenderFolder
-        from lyra_model.evaluation.protocols.files import open_protocol
-        from lyra_model.evaluation.truth.opening import open_truth
+        from lyra_model.judging.judge import judge as judge_renders
+        from lyra_model.judging.protocols.files import open_protocol
+        from lyra_model.judging.renders import RenderFolder
+        from lyra_model.judging.truth.opening import open_truth
 
         means = _without(open_protocol(protocol), chosen)
         if show:
@@ -164,9 +164,9 @@ def _shown(protocol: Protocol, output: Path | None) -> Summary:
     from rich.text import Text
 
     from lyra_data.engine.atomic import write_atomically
-    from lyra_model.evaluation.protocols.built_in import BUILT_IN
-    from lyra_model.evaluation.protocols.comparison import cautions
-    from lyra_model.evaluation.protocols.files import protocol_values
+    from lyra_model.judging.protocols.built_in import BUILT_IN
+    from lyra_model.judging.protocols.comparison import cautions
+    from lyra_model.judging.protocols.files import protocol_values
     from stages.summary import Summary
 
     values = protocol_values(protocol)
@@ -190,8 +190,8 @@ def _shown(protocol: Protocol, output: Path | None) -> Summary:
 def _with_split(protocol: Protocol, path: Path | None) -> tuple[Protocol, Any]:
     """Return the protocol with its split, and the split's scenes; None: the truth's own frames."""
     from lyra_data.engine.errors import InputError
-    from lyra_model.evaluation.protocols.built_in import BUILT_IN
-    from lyra_model.evaluation.protocols.split_files import read_split, with_split
+    from lyra_model.judging.protocols.built_in import BUILT_IN
+    from lyra_model.judging.protocols.split_files import read_split, with_split
 
     if path is not None:
         scenes = read_split(path, protocol)
@@ -208,7 +208,7 @@ def _with_split(protocol: Protocol, path: Path | None) -> tuple[Protocol, Any]:
 
 
 def _networks(protocol: Protocol, files: Any) -> dict[str, Any]:
-    from lyra_model.evaluation.judging.perceptual_weights import load_lpips
+    from lyra_model.judging.perceptual_weights import load_lpips
 
     return {each.net: load_lpips(each.net, files) for each in protocol.metrics.lpips}
 
@@ -231,7 +231,7 @@ def _rendering(background: Background) -> RenderingParams:
 def _summary(
     judgement: Judgement, folder: Path, output: Path | None, against: Path | None, seed: int
 ) -> Summary:
-    from lyra_model.evaluation.judging.scores import (
+    from lyra_model.judging.scores import (
         differences,
         mean_intervals,
         read_scores,
@@ -290,7 +290,7 @@ def _table(
 
 
 def _title(name: str) -> str:
-    from lyra_model.evaluation.judging.figures import HIGHER_IS_BETTER
+    from lyra_model.judging.figures import HIGHER_IS_BETTER
 
     words = name.replace("_db", " (dB)").replace("_", " ").upper().replace("(DB)", "(dB)")
     return f"{words} {'up' if HIGHER_IS_BETTER[name] else 'down'}"
@@ -304,7 +304,7 @@ def _span(interval: Interval) -> str:
 
 def _verdict(name: str, compared: dict[str, Interval]) -> str:
     """Return whether ours is better, which only an interval that excludes 0 can say."""
-    from lyra_model.evaluation.judging.figures import HIGHER_IS_BETTER
+    from lyra_model.judging.figures import HIGHER_IS_BETTER
 
     if not compared[name].excludes_zero:
         return "no difference shown"

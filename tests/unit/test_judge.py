@@ -18,13 +18,13 @@ from typer.testing import CliRunner
 from lyra_data.engine.hashing import sha256_of_file
 from lyra_data.media.images import write_png
 from lyra_data.scene.pixel_values import unit_from_bytes
-from lyra_model.evaluation.judging.perceptual_weights import load_lpips
-from lyra_model.evaluation.protocols.built_in import find_protocol
-from lyra_model.evaluation.protocols.files import protocol_values
-from lyra_model.evaluation.protocols.protocol import Protocol
-from lyra_model.evaluation.truth.opening import open_truth
 from lyra_model.export.ply import read_ply, write_ply
 from lyra_model.gaussians import Gaussians
+from lyra_model.judging.perceptual_weights import load_lpips
+from lyra_model.judging.protocols.built_in import find_protocol
+from lyra_model.judging.protocols.files import protocol_values
+from lyra_model.judging.protocols.protocol import Protocol
+from lyra_model.judging.truth.opening import open_truth
 from lyra_model.metrics.psnr import psnr
 from lyra_model.metrics.ssim import ssim
 from lyra_model.rendering import render

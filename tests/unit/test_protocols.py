@@ -10,15 +10,15 @@ import pytest
 
 from lyra_data.engine.errors import InputError
 from lyra_data.engine.hashing import sha256_of_file
-from lyra_model.evaluation.protocols.built_in import BUILT_IN, find_protocol
-from lyra_model.evaluation.protocols.comparison import (
+from lyra_model.judging.protocols.built_in import BUILT_IN, find_protocol
+from lyra_model.judging.protocols.comparison import (
     cautions,
     differing_entries,
     require_comparable,
 )
-from lyra_model.evaluation.protocols.files import open_protocol, protocol_values
-from lyra_model.evaluation.protocols.protocol import Protocol
-from lyra_model.evaluation.protocols.split_files import (
+from lyra_model.judging.protocols.files import open_protocol, protocol_values
+from lyra_model.judging.protocols.protocol import Protocol
+from lyra_model.judging.protocols.split_files import (
     SceneFrames,
     read_split,
     with_frames,

@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from lyra_data.engine.errors import InputError
-from lyra_model.evaluation.protocols.built_in import find_protocol
-from lyra_model.evaluation.truth.opening import open_truth
-from lyra_model.evaluation.truth.preparing import true_camera, true_picture
+from lyra_model.judging.protocols.built_in import find_protocol
+from lyra_model.judging.truth.opening import open_truth
+from lyra_model.judging.truth.preparing import true_camera, true_picture
 from tests.truth_fixtures import (
     covered,
     picture,

@@ -15,10 +15,10 @@ from lyra_data.engine.foreign_files import file_at_fault
 from lyra_data.engine.hashing import content_key
 from lyra_data.engine.provenance import engine_commit, engine_version
 from lyra_data.media.images import readable
-from lyra_model.evaluation.judging.figures import Figures
-from lyra_model.evaluation.judging.judge import Judgement
-from lyra_model.evaluation.protocols.comparison import cautions, require_comparable
-from lyra_model.evaluation.protocols.files import protocol_of, protocol_values
+from lyra_model.judging.figures import Figures
+from lyra_model.judging.judge import Judgement
+from lyra_model.judging.protocols.comparison import cautions, require_comparable
+from lyra_model.judging.protocols.files import protocol_of, protocol_values
 from lyra_model.metrics.intervals import (
     LEVEL,
     Interval,

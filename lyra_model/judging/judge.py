@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from lyra_data.engine.errors import InputError
 from lyra_data.engine.progress import Progress, silent
 from lyra_data.scene.pixel_values import unit_from_bytes
-from lyra_model.evaluation.judging.figures import Figures, frame_figures
-from lyra_model.evaluation.judging.renders import RenderFolder, SceneRenders
-from lyra_model.evaluation.judging.sources import hash_of_pixels, picture_source
-from lyra_model.evaluation.protocols.protocol import Protocol
-from lyra_model.evaluation.protocols.split_files import SceneFrames, with_frames, without_scenes
-from lyra_model.evaluation.truth.frames import Truth, TruthFrame
-from lyra_model.evaluation.truth.preparing import true_picture
+from lyra_model.judging.figures import Figures, frame_figures
+from lyra_model.judging.protocols.protocol import Protocol
+from lyra_model.judging.protocols.split_files import SceneFrames, with_frames, without_scenes
+from lyra_model.judging.renders import RenderFolder, SceneRenders
+from lyra_model.judging.sources import hash_of_pixels, picture_source
+from lyra_model.judging.truth.frames import Truth, TruthFrame
+from lyra_model.judging.truth.preparing import true_picture
 from lyra_model.losses.perceptual_network import PerceptualNetwork
 from lyra_model.rendering.base import RenderingParams
 

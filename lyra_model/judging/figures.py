@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lyra_data.engine.errors import InputError
-from lyra_model.evaluation.protocols.protocol import Metrics
+from lyra_model.judging.protocols.protocol import Metrics
 from lyra_model.losses.perceptual_network import BACKBONES, PerceptualNetwork
 from lyra_model.metrics.flip import flip
 from lyra_model.metrics.lpips import lpips

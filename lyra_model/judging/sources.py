@@ -11,16 +11,16 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lyra_data.engine.hashing import content_key, sha256_of_bytes, sha256_of_file
-from lyra_model.evaluation.judging.renders import (
+from lyra_model.export.ply import read_splat_file
+from lyra_model.judging.protocols.protocol import Pictures
+from lyra_model.judging.renders import (
     SceneRenders,
     read_render,
     require_finite,
     rounded,
 )
-from lyra_model.evaluation.protocols.protocol import Pictures
-from lyra_model.evaluation.truth.frames import TruthFrame
-from lyra_model.evaluation.truth.preparing import TruePicture, true_camera
-from lyra_model.export.ply import read_splat_file
+from lyra_model.judging.truth.frames import TruthFrame
+from lyra_model.judging.truth.preparing import TruePicture, true_camera
 from lyra_model.rendering import render
 from lyra_model.rendering.base import RenderingParams
 

@@ -15,8 +15,8 @@ from lyra_data.engine.errors import InputError
 from lyra_data.engine.hashing import content_key, sha256_of_file
 from lyra_data.engine.names import checked_name
 from lyra_data.media.images import readable
-from lyra_model.evaluation.protocols.built_in import BUILT_IN
-from lyra_model.evaluation.protocols.protocol import Protocol
+from lyra_model.judging.protocols.built_in import BUILT_IN
+from lyra_model.judging.protocols.protocol import Protocol
 
 KIND = "split file"
 MOST_FRAMES = 10**6

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lyra_data.engine.errors import InputError
-from lyra_model.evaluation.protocols.protocol import Protocol
+from lyra_model.judging.protocols.protocol import Protocol
 
 MISSING = "nothing"
 

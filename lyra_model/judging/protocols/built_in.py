@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from lyra_data.engine.errors import InputError
 from lyra_data.engine.params import suggestion
-from lyra_model.evaluation.protocols.protocol import (
+from lyra_model.judging.protocols.protocol import (
     Metrics,
     Pictures,
     Poses,

@@ -12,8 +12,8 @@ from lyra_data.engine.documents import read_json_object
 from lyra_data.engine.errors import InputError
 from lyra_data.engine.names import is_safe_name
 from lyra_data.media.images import readable
-from lyra_model.evaluation.protocols.built_in import BUILT_IN, find_protocol
-from lyra_model.evaluation.protocols.protocol import Protocol
+from lyra_model.judging.protocols.built_in import BUILT_IN, find_protocol
+from lyra_model.judging.protocols.protocol import Protocol
 
 _READER = TypeAdapter(Protocol)
 

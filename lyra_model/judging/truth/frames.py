@@ -43,7 +43,7 @@ class Truth(Protocol):
     """Scenes of one form. Constructing it lists them and reads no picture."""
 
     numbers_frames: ClassVar[bool]
-    """Whether frames are named by their number alone, so that names need no reading."""
+    """True where frames are named by their number alone, so that names need no reading."""
 
     @property
     def scene_names(self) -> list[str]:

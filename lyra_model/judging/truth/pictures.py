@@ -10,7 +10,7 @@ from lyra_data.engine.errors import InputError
 from lyra_data.engine.names import is_safe_name
 from lyra_data.media.images import read_photo
 from lyra_data.media.video import natural_order
-from lyra_model.evaluation.truth.frames import TruthFrame, TruthScene
+from lyra_model.judging.truth.frames import TruthFrame, TruthScene
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 

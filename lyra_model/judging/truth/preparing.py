@@ -11,8 +11,8 @@ from torch import Tensor
 from lyra_data.engine.errors import InputError
 from lyra_data.media.images import image_of, tensor_of
 from lyra_data.scene.cameras import Cameras
-from lyra_model.evaluation.protocols.protocol import Pictures
-from lyra_model.evaluation.truth.frames import TruthFrame
+from lyra_model.judging.protocols.protocol import Pictures
+from lyra_model.judging.truth.frames import TruthFrame
 
 
 @dataclass(frozen=True)

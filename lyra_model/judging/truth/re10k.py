@@ -21,9 +21,9 @@ from lyra_data.engine.foreign_files import file_at_fault, require_regular_file
 from lyra_data.engine.names import checked_name, is_safe_name, stays_inside
 from lyra_data.engine.pickles import refuse_endless_checkpoint
 from lyra_data.media.images import check_num_pixels, read_photo, readable, tensor_of
-from lyra_model.evaluation.truth.frames import TruthFrame, TruthScene
-from lyra_model.evaluation.truth.pictures import pictures_in
-from lyra_model.evaluation.truth.re10k_cameras import (
+from lyra_model.judging.truth.frames import TruthFrame, TruthScene
+from lyra_model.judging.truth.pictures import pictures_in
+from lyra_model.judging.truth.re10k_cameras import (
     NUM_VALUES,
     camera_of_values,
     check_values,

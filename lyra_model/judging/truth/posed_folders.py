@@ -25,7 +25,7 @@ from lyra_data.engine.names import checked_path, is_safe_name
 from lyra_data.media.images import read_photo, readable
 from lyra_data.media.video import natural_order
 from lyra_data.scene.cameras import Cameras, invert_rigid
-from lyra_model.evaluation.truth.frames import TruthFrame, TruthScene
+from lyra_model.judging.truth.frames import TruthFrame, TruthScene
 
 RIGID_TOLERANCE = 1e-3
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from lyra_data.engine.errors import InputError
-from lyra_model.evaluation.protocols.protocol import Pictures
-from lyra_model.evaluation.truth.frames import Truth
-from lyra_model.evaluation.truth.pictures import PictureTruth
-from lyra_model.evaluation.truth.posed_folders import ColmapTruth, Dl3dvTruth
-from lyra_model.evaluation.truth.re10k import ChunkTruth, TextTruth
+from lyra_model.judging.protocols.protocol import Pictures
+from lyra_model.judging.truth.frames import Truth
+from lyra_model.judging.truth.pictures import PictureTruth
+from lyra_model.judging.truth.posed_folders import ColmapTruth, Dl3dvTruth
+from lyra_model.judging.truth.re10k import ChunkTruth, TextTruth
 
 FORMS = {
     "re10k": "chunks (*.torch, index.json), or SCENE.txt with a folder SCENE of frames",
