@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lyra_data.engine.errors import InputError
 from lyra_data.engine.hashing import content_key, sha256_of_bytes, sha256_of_file
 from lyra_model.export.ply import read_splat_file
 from lyra_model.judging.protocols.protocol import Pictures
@@ -55,7 +56,11 @@ class PictureSource(Protocol):
 def picture_source(
     scene: SceneRenders, pictures: Pictures, rendering: RenderingParams
 ) -> PictureSource:
-    """Return what gives a scene's renders; its Gaussians are read now, where it has some."""
+    """Return what gives a scene's renders; its Gaussians are read now, where it has some.
+
+    Raises:
+        InputError: the PLY cannot be read, holds none, or some with NaN or infinity.
+    """
     if scene.gaussians is None:
         return _WrittenPictures(scene, pictures)
     return _DrawnGaussians(scene.gaussians, pictures, rendering)
@@ -85,7 +90,16 @@ class _WrittenPictures:
 class _DrawnGaussians:
     def __init__(self, path: Path, pictures: Pictures, rendering: RenderingParams) -> None:
         self.path, self.pictures, self.rendering = path, pictures, rendering
-        self.gaussians = read_splat_file(path).gaussians.to(torch.float32)
+        file = read_splat_file(path)
+        if file.num_dropped or len(file.gaussians) == 0:
+            raise InputError(
+                f"{file.num_dropped} Gaussians are NaN or infinite"
+                if file.num_dropped
+                else "it holds no Gaussians",
+                where=str(path),
+                fix="export the scene again: such a file has no score",
+            )
+        self.gaussians = file.gaussians.to(torch.float32)
         self.file_hash = sha256_of_file(path)
 
     def picture(self, name: str, frame: TruthFrame, truth: TruePicture) -> RenderedPicture:

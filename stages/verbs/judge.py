@@ -260,7 +260,9 @@ def _summary(
         f"{folder}: {num_scenes}{left_out}, {counted(scores['num_frames'], 'frame')} by "
         f"{judgement.protocol.name}, fingerprint {judgement.protocol.fingerprint[:12]}"
     )
-    details: list[Any] = [_table(intervals, compared, against)]
+    details: list[Any] = [_table_of_means(intervals)]
+    if compared is not None and against is not None:
+        details.append(_table_of_differences(compared, against))
     details += [f"note: {caution}" for caution in scores["cautions"]]
     if judgement.unused:
         named = ", ".join(judgement.unused[:3])
@@ -270,22 +272,29 @@ def _summary(
     return Summary("judge", headline, facts, tuple(details))
 
 
-def _table(
-    intervals: dict[str, Interval], compared: dict[str, Interval] | None, against: Path | None
-) -> Table:
+def _table_of_means(intervals: dict[str, Interval]) -> Table:
+    table = _table("metric", "mean", "95 % over scenes")
+    for name, interval in intervals.items():
+        table.add_row(_title(name), f"{interval.mean:.4f}", _span(interval))
+    return table
+
+
+def _table_of_differences(compared: dict[str, Interval], against: Path) -> Table:
+    table = _table(f"minus {against.name}", "mean", "95 % over scenes", "this is")
+    for name, interval in compared.items():
+        table.add_row(
+            _title(name), f"{interval.mean:+.4f}", _span(interval), _verdict(name, interval)
+        )
+    return table
+
+
+def _table(*columns: str) -> Table:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    columns = ["metric", "mean", "95 % over scenes"]
-    columns += [f"minus {against.name}", "95 %", "says"] if compared and against else []
     table = Table(width=WIDTH, box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-    for name in columns:
-        table.add_column(name, justify="left" if name == "metric" else "right", overflow="fold")
-    for name, interval in intervals.items():
-        row = [_title(name), f"{interval.mean:.4f}", _span(interval)]
-        if compared is not None:
-            row += [f"{compared[name].mean:+.4f}", _span(compared[name]), _verdict(name, compared)]
-        table.add_row(*row)
+    for index, name in enumerate(columns):
+        table.add_column(name, justify="right" if index else "left", overflow="fold")
     return table
 
 
@@ -293,7 +302,7 @@ def _title(name: str) -> str:
     from lyra_model.judging.figures import HIGHER_IS_BETTER
 
     words = name.replace("_db", " (dB)").replace("_", " ").upper().replace("(DB)", "(dB)")
-    return f"{words} {'up' if HIGHER_IS_BETTER[name] else 'down'}"
+    return f"{words} {'↑' if HIGHER_IS_BETTER[name] else '↓'}"
 
 
 def _span(interval: Interval) -> str:
@@ -302,10 +311,10 @@ def _span(interval: Interval) -> str:
     return f"{interval.low:.4f} to {interval.high:.4f}"
 
 
-def _verdict(name: str, compared: dict[str, Interval]) -> str:
+def _verdict(name: str, difference: Interval) -> str:
     """Return whether ours is better, which only an interval that excludes 0 can say."""
     from lyra_model.judging.figures import HIGHER_IS_BETTER
 
-    if not compared[name].excludes_zero:
-        return "no difference shown"
-    return "better" if (compared[name].mean > 0) == HIGHER_IS_BETTER[name] else "worse"
+    if not difference.excludes_zero:
+        return "not shown to differ"
+    return "better" if (difference.mean > 0) == HIGHER_IS_BETTER[name] else "worse"

@@ -371,6 +371,18 @@ def test_one_ply_is_enough_for_a_single_scene(tmp_path) -> None:
     assert list(result["scenes"]) == ["00aa"] and result["num_frames"] == 2
 
 
+def test_gaussians_of_nan_have_no_score(tmp_path) -> None:
+    write_tanks(tmp_path / "truth", num_frames=2)
+    scene = gaussians()
+    scene.means[7, 0] = math.nan
+    write_ply(scene, tmp_path / "any.ply")
+    message = refused(
+        *(tmp_path / "any.ply", "--protocol", tanks_protocol(tmp_path)),
+        *("--truth", tmp_path / "truth" / "00aa"),
+    )
+    assert "1 Gaussians are NaN or infinite" in message
+
+
 def test_gaussians_are_refused_where_poses_are_fitted_to_the_targets(tmp_path) -> None:
     write_tanks(tmp_path / "truth", num_frames=2)
     write_ply(gaussians(), tmp_path / "any.ply")

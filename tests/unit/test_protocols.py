@@ -202,6 +202,10 @@ def test_a_file_with_a_wrong_entry_or_a_taken_name_is_refused(tmp_path) -> None:
     write(path, values | {"name": "mine", "pictures": pictures})
     with pytest.raises(InputError, match="are no size"):
         open_protocol(str(path))
+    lpips = [values["metrics"]["lpips"][0]] * 2
+    write(path, values | {"name": "mine", "metrics": values["metrics"] | {"lpips": lpips}})
+    with pytest.raises(InputError, match="its metrics are psnr_db, ssim, lpips_vgg, lpips_vgg"):
+        open_protocol(str(path))
     with pytest.raises(InputError, match="unknown protocol") as caught:
         open_protocol("re10k-pixelsplatt")
     assert "re10k-pixelsplat" in str(caught.value.fix)

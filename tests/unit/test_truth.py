@@ -113,6 +113,15 @@ def test_truth_of_another_size_is_refused_in_words(tmp_path) -> None:
         true_picture(truth.scene("00aa").frames[0], small)
 
 
+def test_a_protocol_that_does_not_crop_refuses_what_does_not_fit(tmp_path) -> None:
+    square = replace(PLAIN, height=32, width=32, resampling="lanczos")
+    truth = open_truth(write_pictures(tmp_path / "plain"), square)
+    with pytest.raises(InputError, match="compares 32x32"):
+        true_picture(truth.scene("00aa").frames[0], square)
+    half = replace(square, width=48)
+    assert true_picture(truth.scene("00aa").frames[0], half).levels.shape == (3, 32, 48)
+
+
 class Evil:
     def __reduce__(self):
         return (print, ("run",))

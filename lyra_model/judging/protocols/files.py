@@ -61,6 +61,13 @@ def protocol_of(values: dict[str, Any], *, where: str) -> Protocol:
         ) from None
     if not is_safe_name(protocol.name):
         raise InputError(f"{protocol.name!r} is no name", where=where, fix="use letters and digits")
+    names = protocol.metrics.names
+    if not names or len(set(names)) < len(names):
+        raise InputError(
+            f"its metrics are {', '.join(names) or 'none'}",
+            where=where,
+            fix="give one metric or more, and LPIPS once for each backbone",
+        )
     sizes = (protocol.pictures.height, protocol.pictures.width)
     if any(size is not None and not 16 <= size <= 8192 for size in sizes) or (None in sizes) != (
         sizes == (None, None)

@@ -74,20 +74,18 @@ def _check_size(frame: TruthFrame, height: int, width: int, pictures: Pictures) 
             where=frame.where,
             fix="give the dataset at the size that the protocol states",
         )
-    if pictures.height is None or pictures.width is None or pictures.resampling != "none":
+    if pictures.height is None or pictures.width is None:
         return
-    too_small = height < pictures.height or width < pictures.width
-    if too_small or (pictures.crop == "none" and (height, width) != _size(pictures)):
+    covering = _covering_size(height, width, pictures)
+    is_cut = covering != (pictures.height, pictures.width)
+    too_small = covering[0] < pictures.height or covering[1] < pictures.width
+    if too_small or (is_cut and pictures.crop == "none"):
         raise InputError(
             f"the true picture has {width}x{height} pixels, and the protocol compares "
             f"{pictures.width}x{pictures.height}",
             where=frame.where,
             fix="give the dataset at the size that the protocol states",
         )
-
-
-def _size(pictures: Pictures) -> tuple[int | None, int | None]:
-    return pictures.height, pictures.width
 
 
 def _covering_size(height: int, width: int, pictures: Pictures) -> tuple[int, int]:
