@@ -25,6 +25,8 @@ from lyra_model.judging.protocols.built_in import find_protocol
 from lyra_model.judging.protocols.files import protocol_values
 from lyra_model.judging.protocols.protocol import Protocol
 from lyra_model.judging.truth.opening import open_truth
+from lyra_model.metrics import flip
+from lyra_model.metrics.flip import FlipConvention
 from lyra_model.metrics.psnr import psnr
 from lyra_model.metrics.ssim import ssim
 from lyra_model.rendering import render
@@ -255,6 +257,27 @@ def test_frames_or_scenes_are_averaged_as_the_protocol_says(tmp_path) -> None:
     assert means(scenes)["psnr_db"] == pytest.approx(sum(of_scene) / 2)
     assert means(frames)["psnr_db"] == pytest.approx((3 * of_scene[0] + of_scene[1]) / 4)
     assert frames["protocol"]["fingerprint"] != scenes["protocol"]["fingerprint"]
+
+
+def flip_protocol(folder: Path) -> Path:
+    views = find_protocol("lyra-views").protocol
+    metrics = replace(views.metrics, ssim=None, flip=FlipConvention())
+    return write_protocol(folder, replace(views, name="mine", metrics=metrics))
+
+
+def test_flip_is_a_metric_of_ones_own_protocol(tmp_path) -> None:
+    pytest.importorskip("flip_evaluator")
+    result = run(*plain(tmp_path), "--protocol", flip_protocol(tmp_path))
+    assert list(result["mean"]) == ["psnr_db", "flip"]
+    assert 0 < means(result)["flip"] < 1
+
+
+def test_flip_without_its_package_is_one_message(tmp_path, monkeypatch) -> None:
+    def refuse(name: str):
+        raise ImportError(name)
+
+    monkeypatch.setattr(flip.importlib, "import_module", refuse)
+    assert "lyra-data[judge]" in refused(*plain(tmp_path), "--protocol", flip_protocol(tmp_path))
 
 
 def test_the_fingerprint_names_the_frames_where_no_split_was_published(tmp_path) -> None:
