@@ -237,7 +237,6 @@ def evaluate(
 
 
 app.command("reconstruct")(reconstruct)
-app.command("judge")(judge)
 
 
 @app.command()
@@ -285,6 +284,7 @@ app.command("run")(run)
 app.command("check")(check)
 app.command("inspect")(inspect)
 app.command("view")(view)
+app.command("judge")(judge)
 app.command("export")(export)
 app.command("stats")(stats)
 app.command("filter")(filter_views)
