@@ -34,6 +34,7 @@ from stages.verbs.diff import diff
 from stages.verbs.export import export
 from stages.verbs.gate import gate
 from stages.verbs.inspection import inspect
+from stages.verbs.judge import judge
 from stages.verbs.params_commands import check_params, estimate
 from stages.verbs.project_commands import init, run
 from stages.verbs.publish import publish
@@ -254,6 +255,7 @@ app.command("check")(check)
 app.command("inspect")(inspect)
 app.command("view")(view)
 app.command("browse")(browse)
+app.command("judge")(judge)
 app.command("export")(export)
 app.command("stats")(stats)
 app.command("filter")(filter_views)

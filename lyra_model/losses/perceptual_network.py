@@ -13,6 +13,7 @@ names of the `lpips` package (`net.slice1.0.weight`, `lin0.model.1.weight`) or o
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from lyra_data.engine.errors import ParamsError
+from lyra_data.engine.errors import LyraError, ParamsError
 from lyra_data.engine.hashing import sha256_of_file
 from lyra_data.models.places import find_weights
 from lyra_model.losses.params import PerceptualParams
@@ -109,17 +110,28 @@ class PerceptualNetwork(nn.Module):
         target: Float[Tensor, "frame 3 height width"],
     ) -> Float[Tensor, " frame"]:
         distance = predicted.new_zeros(len(predicted))
-        pairs = zip(self._stages(predicted), self._stages(target), self.heads, strict=True)
-        for ours, theirs, head in pairs:
-            difference = (_unit(ours) - _unit(theirs)).square()
-            distance = distance + torch.einsum("fchw,c->fhw", difference, head).mean((1, 2))
+        inputs = (perceptual_input(images, self.max_height) for images in (predicted, target))
+        for distances in self.distance_maps(*inputs):
+            distance = distance + distances.mean((1, 2))
         return distance
+
+    def distance_maps(
+        self,
+        predicted: Float[Tensor, "frame 3 height width"],
+        target: Float[Tensor, "frame 3 height width"],
+    ) -> list[Float[Tensor, "frame stage_height stage_width"]]:
+        """Return one map of weighted distances a stage, for pictures in [-1, 1], not resized."""
+        pairs = zip(self._stages(predicted), self._stages(target), self.heads, strict=True)
+        return [
+            torch.einsum("fchw,c->fhw", (_unit(ours) - _unit(theirs)).square(), head)
+            for ours, theirs, head in pairs
+        ]
 
     def _stages(self, images: Tensor) -> list[Tensor]:
         mean, deviation = (
             images.new_tensor(values)[:, None, None] for values in (CHANNEL_MEAN, CHANNEL_DEVIATION)
         )
-        x = (perceptual_input(images, self.max_height) - mean) / deviation
+        x = (images - mean) / deviation
         found = []
         for stage, is_pooled in zip(self.shape.stages, self.shape.pooled, strict=True):
             if is_pooled:
@@ -147,15 +159,41 @@ def load_perceptual(params: PerceptualParams, root: Path) -> tuple[PerceptualNet
     where = "params.yaml: train.perceptual.weights"
     assert params.weights is not None, "TrainParams refuses a weight of lpips without a file"
     path = find_weights(params.weights, root)
-    network = PerceptualNetwork(params.backbone, params.max_height)
     try:
-        given = {_own_name(name): tensor for name, tensor in load_file(path).items()}
+        given = load_file(path)
     except (OSError, SafetensorError) as error:
         raise ParamsError(
             f"{path} is no readable safetensors file ({error})",
             where=where,
             fix="name a safetensors file with the weights of LPIPS: docs/training.md",
         ) from None
+    network = build_perceptual(
+        given, params.backbone, params.max_height, source=str(path), where=where
+    )
+    return network, sha256_of_file(path)
+
+
+def build_perceptual(
+    tensors: Mapping[str, Tensor],
+    backbone: str,
+    max_height: int,
+    *,
+    source: str,
+    where: str,
+    error: type[LyraError] = ParamsError,
+) -> PerceptualNetwork:
+    """Return the network with these weights; others among them are passed over.
+
+    Args:
+        tensors: under the names of the `lpips` package, or of torchvision.
+        source: the file or files that they come from, for messages.
+        where: the key or option that named them.
+
+    Raises:
+        ParamsError (or `error`): one is missing or misshapen.
+    """
+    network = PerceptualNetwork(backbone, max_height)
+    given = {_own_name(name): tensor for name, tensor in tensors.items()}
     own = network.state_dict()
     shapes = {name: tuple(tensor.shape) for name, tensor in own.items()}
     for name, shape in shapes.items():
@@ -164,13 +202,13 @@ def load_perceptual(params: PerceptualParams, root: Path) -> tuple[PerceptualNet
             found = given[name] = found.flatten()
         if found is None or tuple(found.shape) != shape:
             what = "lacks" if found is None else f"has {tuple(found.shape)} for"
-            raise ParamsError(
-                f"{path} {what} {name} of {shape}, which LPIPS with {params.backbone} needs",
+            raise error(
+                f"{source} {what} {name} of {shape}, which LPIPS with {backbone} needs",
                 where=where,
-                fix="take the file of the backbone that train.perceptual.backbone names",
+                fix=f"take the weights of {backbone}, or choose the backbone that they are of",
             )
     network.load_state_dict({name: given[name].to(own[name].dtype) for name in own})
-    return network, sha256_of_file(path)
+    return network
 
 
 def _own_name(name: str) -> str:

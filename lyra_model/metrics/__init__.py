@@ -1,1 +1,1 @@
-"""Metrics: one function each; images in [0, 1], one value a frame, pixels counted and stated."""
+"""Metrics: one function each, its convention a value; images in [0, 1], one figure a frame."""

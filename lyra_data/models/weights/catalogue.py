@@ -74,6 +74,14 @@ CATALOGUE: dict[str, Release] = {
         licence_source="README of github.com/DepthAnything/Depth-Anything-V2, commit 049f021",
         excluded=_OTHER_FRAMEWORKS,
     ),
+    "lpips-vgg": Release(
+        repository="timm/vgg16.tv_in1k",
+        purpose="LPIPS with VGG-16: its backbone, torchvision's weights in safetensors; the five "
+        "learned vectors come with the PyPI packages lpips or torchmetrics",
+        licence="BSD-3-Clause",
+        licence_source="its model card, commit 3394518, 2023-04-25",
+        excluded=("*.bin",),
+    ),
     "depth-pro": Release(
         repository="apple/DepthPro-hf",
         purpose="depth of single images, in metres",

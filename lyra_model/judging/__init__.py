@@ -1,0 +1,1 @@
+"""Judging renders of any method against ground truth, by a protocol."""

@@ -1,0 +1,1 @@
+"""Ground truth of evaluations on disk: scenes of frames in the datasets' own forms, read lazily."""
