@@ -218,7 +218,7 @@ def test_a_model_whose_data_are_elsewhere_is_published_in_private_alone(
 
 def test_a_scene_becomes_a_space_whose_page_is_the_scene(publish, project, hub_state):
     (project / "outputs" / "scenes").mkdir()
-    settings = {"reconstruct": {"weights": "/home/ann/models/demo"}}
+    settings = {"reconstruct": {"weights": "/elsewhere/models/demo"}}
     folder = scene_of(project / "outputs" / "scenes" / "yard", settings=settings)
     options = ("--repository", "lab/yard", "--licence", LICENCE, "--yes")
     answer = publish("scene", *options)
@@ -227,7 +227,7 @@ def test_a_scene_becomes_a_space_whose_page_is_the_scene(publish, project, hub_s
     assert held["index.html"] == (folder / "scene.html").read_bytes()
     assert "sdk: static" in held["README.md"].decode()
     assert held["scene.ply"] == b"ply"
-    assert b"/home/ann" not in held["report.json"] and b'"demo"' in held["report.json"]
+    assert b"/elsewhere" not in held["report.json"] and b'"demo"' in held["report.json"]
     scene_of(project / "outputs" / "scenes" / "garden")
     answer = publish("scene", *options)
     assert answer.exit_code == 2 and "publish.scene.scene_id" in answer.output
