@@ -188,6 +188,7 @@ def large_content() -> SceneContent:
         values = sum(layers, torch.zeros(3, height, width))
         return (127.5 + 45 * values / values.std()).clamp(0, 255).to(torch.uint8)
 
+    made = [picture() for _ in range(4)]
     content = sample_content()
     first = content.trajectories[0]
     camera = Cameras(
@@ -196,28 +197,30 @@ def large_content() -> SceneContent:
         height,
         width,
     )
-    depth = picture()[0].float() / 50 + 1
+    depth = made[0][0].float() / 50 + 1
 
     def trajectory(index: int) -> TrajectoryResult:
-        pair = FramePair(6, True, picture(), picture(), 20.0, depth, depth + 0.1)
-        frames = torch.stack([picture()] * FRAMES)
+        pair = FramePair(6, True, made[index % 2], made[2], 20.0, depth, depth + 0.1)
+        frames = torch.stack([made[3]] * FRAMES)
         return replace(first, view_index=index, frames=frames, cameras=camera, comparisons=(pair,))
 
     return replace(
         content,
         source=replace(
             content.source,
-            photo=picture(),
+            photo=made[0],
             depth=depth,
             depth_valid=depth > 0,
             camera=camera[[0]],
         ),
-        scene=replace(content.scene, gaussians=random_gaussians(60_000), source_camera=camera[[0]]),
+        scene=replace(content.scene, gaussians=random_gaussians(30_000), source_camera=camera[[0]]),
         trajectories=tuple(map(trajectory, range(8))),
         real_photo=RealPhoto(
-            picture(),
+            made[1],
             None,
-            tuple(Candidate(f"method {i}", picture(), Score(20.0, 0.7, 0.1, 9)) for i in range(5)),
+            tuple(
+                Candidate(f"method {i}", made[i % 4], Score(20.0, 0.7, 0.1, 9)) for i in range(5)
+            ),
             "A photo from the right.",
         ),
     )

@@ -64,7 +64,7 @@ def test_the_report_of_200_scenes_is_under_2_mb_and_grows_by_a_row_a_scene(
 def test_the_page_of_a_large_scene_is_under_2_mb() -> None:
     page = render_scene(large_content())
     assert len(page.encode()) < 2_000_000
-    assert "most visible of 60" in page
+    assert "most visible of 30" in page
 
 
 def test_the_scene_comes_first_then_the_verdict_then_all_scenes(files: dict[str, Path]) -> None:
