@@ -65,11 +65,12 @@ def headline(results: Mapping[str, Any]) -> str:
         standing = "better" if difference.mean > 0 else "worse"
         return (
             f"The decoder is {standing} than the copied nearest frame {where}, "
-            f"a difference of {_interval_words(difference)}."
+            f"a difference of {_interval_words(difference, with_number=False)}."
         )
     return (
         f"Neither the decoder nor the copied nearest frame is better {where}, "
-        f"a difference of {_interval_words(difference)}{_why_undecided(difference)}."
+        f"a difference of {_interval_words(difference, with_number=False)}"
+        f"{_why_undecided(difference)}."
     )
 
 
@@ -127,7 +128,7 @@ def _caveat(num: int, columns: list[str]) -> str:
     )
 
 
-def _interval_words(difference: Interval) -> str:
+def _interval_words(difference: Interval, *, with_number: bool = True) -> str:
     """Return e.g. "2.31 dB (95 % interval over 40 scenes: 1.90 to 2.72)"."""
     values = (difference.mean, difference.low, difference.high)
     decided = difference.excludes_zero and difference.mean > 0
@@ -136,7 +137,8 @@ def _interval_words(difference: Interval) -> str:
     )
     if not low:
         return f"{mean} dB"
-    return f"{mean} dB (95 % interval over {difference.num} scenes: {low} to {high})"
+    over = f" over {difference.num} scenes" if with_number else ""
+    return f"{mean} dB (95 % interval{over}: {low} to {high})"
 
 
 def _signed(value: float) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from lyra_model.evaluation.report import numbers
 from lyra_model.evaluation.report.overview_content import Figure, MethodTable, OverviewContent
 
-_SPECIAL = re.compile(r"([\\`*_{}\[\]()#!|~])")
+_SPECIAL = re.compile(r"([\\`*_{}\[\]#|~])")
 
 
 def overview_markdown(content: OverviewContent) -> str:
