@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -163,5 +165,62 @@ def sample_content() -> SceneContent:
                 Score(21.0, 0.6, 0.04, 288, 288),
                 held_out_note="the teacher's own warp: an upper bound on known pixels",
             ),
+        ),
+    )
+
+
+def large_content() -> SceneContent:
+    """A scene of eight trajectories at 704 x 480 and more Gaussians than a page takes."""
+    generator = torch.Generator().manual_seed(3)
+    height, width = 480, 704
+
+    def picture() -> torch.Tensor:
+        """Detail at every scale, as photographs have it."""
+        layers = [
+            torch.nn.functional.interpolate(
+                torch.randn(1, 3, height // size + 1, width // size + 1, generator=generator),
+                (height, width),
+                mode="bilinear",
+            )[0]
+            * size**0.8
+            for size in (2, 4, 8, 16, 32, 64, 128)
+        ]
+        values = sum(layers, torch.zeros(3, height, width))
+        return (127.5 + 45 * values / values.std()).clamp(0, 255).to(torch.uint8)
+
+    made = [picture() for _ in range(4)]
+    content = sample_content()
+    first = content.trajectories[0]
+    camera = Cameras(
+        first.cameras.camera_to_world,
+        torch.tensor([600.0, 600.0, 352.0, 240.0]).repeat(FRAMES, 1),
+        height,
+        width,
+    )
+    depth = made[0][0].float() / 50 + 1
+
+    def trajectory(index: int) -> TrajectoryResult:
+        pair = FramePair(6, True, made[index % 2], made[2], 20.0, depth, depth + 0.1)
+        frames = torch.stack([made[3]] * FRAMES)
+        return replace(first, view_index=index, frames=frames, cameras=camera, comparisons=(pair,))
+
+    return replace(
+        content,
+        source=replace(
+            content.source,
+            photo=made[0],
+            depth=depth,
+            depth_valid=depth > 0,
+            camera=camera[[0]],
+        ),
+        scene=replace(content.scene, gaussians=random_gaussians(30_000), source_camera=camera[[0]]),
+        trajectories=tuple(map(trajectory, range(8))),
+        real_photo=RealPhoto(
+            made[1],
+            None,
+            tuple(
+                Candidate(f"method {i}", made[i % 4], Score(20.0, 0.7, 0.1, 9)) for i in range(5)
+            ),
+            "A photo from the right.",
         ),
     )

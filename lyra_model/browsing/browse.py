@@ -17,7 +17,7 @@ from lyra_model.browsing.scene_files import SceneCard, write_scene_files
 
 @dataclass(frozen=True)
 class WrittenPages:
-    """What was written: `index` is the first page of the catalogue."""
+    """Counts of what was written; `index` is the first page of the catalogue."""
 
     index: Path
     num_scenes: int

@@ -108,7 +108,7 @@ class CameraSpace {
     for (const corner of corners) this.#line(context, [pose.position, corner]);
     this.#line(context, [...corners, corners[0]]);
     const label = this.project(view.poses[view.poses.length - 1].position);
-    if (label) context.fillText(String(index), label[0] + 5 * ratio, label[1] - 5 * ratio);
+    if (label) context.fillText(String(view.index), label[0] + 5 * ratio, label[1] - 5 * ratio);
   }
 
   #listen() {

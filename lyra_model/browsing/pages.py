@@ -20,7 +20,7 @@ from lyra_model.viewer.scripts import embedded
 CATALOGUE, SCENE = "catalogue.html.j2", "scene.html.j2"
 STYLE = "browse.css"
 MAX_VIEWS_A_PAGE = 1500
-"""Of a page of the catalogue; a view takes some 700 bytes of it."""
+"""The most that one page of the catalogue has; a view takes some 700 bytes of it."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def render_scene_page(
         "layers": len(LAYERS),
         "views": [
             {
-                "title": view.title,
+                "index": view.view_index,
                 "frames": view.facts["num_frames"],
                 "poses": view.poses,
                 "slopes": view.slopes,

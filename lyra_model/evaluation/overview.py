@@ -118,8 +118,7 @@ def _method_row(scores: Mapping[str, Any], of: Mapping[str, Any], method: str) -
     intervals = of["intervals"][method]
 
     def figure(metric: str, write: Any) -> Figure:
-        interval = intervals[metric]
-        return Figure(write(scores[method][metric]), _ends(interval, write))
+        return Figure(write(scores[method][metric]), _ends(intervals.get(metric), write))
 
     difference = of["differences"].get(method)
     return MethodRow(
@@ -137,8 +136,8 @@ def _method_row(scores: Mapping[str, Any], of: Mapping[str, Any], method: str) -
     )
 
 
-def _ends(interval: Mapping[str, Any], write: Any) -> str:
-    if interval["low"] is None:
+def _ends(interval: Mapping[str, Any] | None, write: Any) -> str:
+    if interval is None or interval["low"] is None:
         return ""
     return f"{write(interval['low'])} to {write(interval['high'])}"
 
@@ -151,7 +150,7 @@ def _psnr_distributions(
         Distribution(
             METHOD_TITLES[method],
             np.array([scene.held_out[method].psnr_db.mean for scene in scenes]),
-            *(intervals[method]["psnr_db"][end] for end in ("mean", "low", "high")),
+            *(intervals[method].get("psnr_db", {}).get(end) for end in ("mean", "low", "high")),
             is_decoder=method == DECODER,
         )
         for method in scenes[0].held_out

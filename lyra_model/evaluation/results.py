@@ -25,13 +25,19 @@ METHOD_TITLES = {
 def results_as_json(
     scenes: Sequence[SceneResult], splits: Mapping[str, str], provenance: dict[str, Any]
 ) -> dict[str, Any]:
-    """Return every figure: over all scenes, for each split and scene, and its provenance."""
+    """Return every figure: over all scenes, for each split and scene, and its provenance.
+
+    The uncertainty of a split is not repeated where it is the only one.
+    """
+    by_split = _by_split(scenes, splits)
+    several = len(by_split) > 1
     return {
         **_over_split(scenes),
         "uncertainty": uncertainty_of(scenes),
         "splits": {
-            split: {**_over_split(judged), "uncertainty": uncertainty_of(judged)}
-            for split, judged in _by_split(scenes, splits).items()
+            split: _over_split(judged)
+            | ({"uncertainty": uncertainty_of(judged)} if several else {})
+            for split, judged in by_split.items()
         },
         "scenes": {
             scene.scene_id: {

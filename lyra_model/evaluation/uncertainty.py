@@ -35,6 +35,7 @@ def uncertainty_of(scenes: Sequence[SceneResult]) -> dict[str, Any]:
 
     A scene counts by its frames, as it does in the means. `differences` are the decoder's figure
     minus another method's, scene by scene; the higher is the better one but for depth_abs_rel.
+    Where there is no interval, as of one scene, a difference has its mean alone.
     """
     return {
         "level": LEVEL,
@@ -64,10 +65,7 @@ def _column(scenes: Sequence[ScoresByMethod]) -> dict[str, Any]:
     methods = list(scenes[0]) if scenes else []
     return {
         "num_scenes": len(scenes),
-        "intervals": {
-            method: {metric: _interval(scenes, method, metric) for metric in METRICS}
-            for method in methods
-        },
+        "intervals": {method: _intervals(scenes, method) for method in methods},
         "differences": {
             method: {metric: _difference(scenes, method, metric) for metric in METRICS}
             for method in methods
@@ -76,9 +74,15 @@ def _column(scenes: Sequence[ScoresByMethod]) -> dict[str, Any]:
     }
 
 
-def _interval(scenes: Sequence[ScoresByMethod], method: str, metric: str) -> dict[str, Any]:
-    means, weights = _means([getattr(scores[method], metric) for scores in scenes])
-    return interval_as_json(bootstrap_interval(means, seed=SEED, weights=weights))
+def _intervals(scenes: Sequence[ScoresByMethod], method: str) -> dict[str, dict[str, Any]]:
+    """Return the intervals of a method by metric, where there are any."""
+    intervals = {}
+    for metric in METRICS:
+        means, weights = _means([getattr(scores[method], metric) for scores in scenes])
+        interval = bootstrap_interval(means, seed=SEED, weights=weights)
+        if interval.low is not None:
+            intervals[metric] = interval_as_json(interval)
+    return intervals
 
 
 def _difference(scenes: Sequence[ScoresByMethod], method: str, metric: str) -> dict[str, Any]:

@@ -46,18 +46,18 @@ def headline(results: Mapping[str, Any]) -> str:
 
     It is that of the validation scenes where there are some, for no decoder was trained on them.
     """
-    splits = results.get("splits", {})
-    judged = splits.get("validation", results)
-    of_whom = "validation scenes" if judged is not results else "scenes"
+    kept = results["splits"].get("validation", {})
+    judged = kept if "uncertainty" in kept else results
+    of_whom = "validation scenes" if kept else "scenes"
     difference = _difference(judged, "held_out_frames", COPIED)
     if difference is None:
         return "The decoder was not compared with a copied frame."
     decoder, copied = (judged["held_out_frames"][m]["psnr_db"] for m in (DECODER, COPIED))
     figures = f"{decoder:.2f} against {copied:.2f} dB on held-out frames"
     if difference.num == 1:
-        more = "more" if difference.mean > 0 else "less"
+        standing = "ahead of" if difference.mean > 0 else "behind"
         return (
-            f"The decoder has {more} than the copied nearest frame on this one scene, {figures}; "
+            f"The decoder is {standing} the copied nearest frame on this one scene, {figures}; "
             "one scene gives no interval and so no verdict on others."
         )
     where = f"over {difference.num} {of_whom}: {figures}"
@@ -65,11 +65,12 @@ def headline(results: Mapping[str, Any]) -> str:
         standing = "better" if difference.mean > 0 else "worse"
         return (
             f"The decoder is {standing} than the copied nearest frame {where}, "
-            f"a difference of {_interval_words(difference)}."
+            f"a difference of {_interval_words(difference, with_number=False)}."
         )
     return (
         f"Neither the decoder nor the copied nearest frame is better {where}, "
-        f"a difference of {_interval_words(difference)}{_why_undecided(difference)}."
+        f"a difference of {_interval_words(difference, with_number=False)}"
+        f"{_why_undecided(difference)}."
     )
 
 
@@ -105,24 +106,29 @@ def _verdict(results: Mapping[str, Any], column: str, other: str) -> str:
 
 
 def _caveats(results: Mapping[str, Any]) -> list[str]:
-    """Return a sentence for every column whose scenes are too few to call anything better."""
-    sentences = []
+    """Return a sentence on columns whose scenes are too few to call anything better."""
+    by_number: dict[int, list[str]] = {}
     for column, what in COLUMN_WORDS.items():
         num = results["uncertainty"][column]["num_scenes"]
-        if num == 1:
-            sentences.append(
-                f"{what} this is one scene: it gives no interval, and none of its differences says "
-                "which method is better on others."
-            )
-        elif 1 < num < FEWEST_TO_DECIDE:
-            sentences.append(
-                f"{what} these are {num} scenes: too few to say which method is better on others "
-                f"({FEWEST_TO_DECIDE} are the fewest that can)."
-            )
-    return sentences
+        if 0 < num < FEWEST_TO_DECIDE:
+            by_number.setdefault(num, []).append(what)
+    return [_caveat(num, columns) for num, columns in by_number.items()]
 
 
-def _interval_words(difference: Interval) -> str:
+def _caveat(num: int, columns: list[str]) -> str:
+    what = " and ".join([columns[0], *(f"{name[0].lower()}{name[1:]}" for name in columns[1:])])
+    if num == 1:
+        return (
+            f"{what} this is one scene: it gives no interval, and none of its differences says "
+            "which method is better on others."
+        )
+    return (
+        f"{what} these are {num} scenes: too few to say which method is better on others "
+        f"({FEWEST_TO_DECIDE} are the fewest that can)."
+    )
+
+
+def _interval_words(difference: Interval, *, with_number: bool = True) -> str:
     """Return e.g. "2.31 dB (95 % interval over 40 scenes: 1.90 to 2.72)"."""
     values = (difference.mean, difference.low, difference.high)
     decided = difference.excludes_zero and difference.mean > 0
@@ -131,7 +137,8 @@ def _interval_words(difference: Interval) -> str:
     )
     if not low:
         return f"{mean} dB"
-    return f"{mean} dB (95 % interval over {difference.num} scenes: {low} to {high})"
+    over = f" over {difference.num} scenes" if with_number else ""
+    return f"{mean} dB (95 % interval{over}: {low} to {high})"
 
 
 def _signed(value: float) -> str:

@@ -255,6 +255,29 @@ def test_scenes_of_another_split_that_are_finished_are_taken_over(
     assert judged == list(SCENES)  # the first one once
 
 
+def test_the_report_of_several_scenes_leads_to_the_page_of_each(project: Evaluated) -> None:
+    project.evaluate()
+    reports = project.folders.reports
+    page = (reports / "report.html").read_text()
+    assert "Evaluation of 2 scenes" in page
+    for scene_id in SCENES:
+        assert f'href="scenes/{scene_id}/report.html"' in page
+        assert f'src="scenes/{scene_id}/thumbnail.webp"' in page
+        assert (reports / "scenes" / scene_id / "thumbnail.webp").stat().st_size < 20_000
+        back = (reports / "scenes" / scene_id / "report.html").read_text()
+        assert 'href="../../report.html"' in back
+    assert (reports / "report.md").read_text().startswith("# Evaluation of 2 scenes")
+
+
+def test_the_report_of_one_scene_is_its_page(project: Evaluated) -> None:
+    project.dataset.scenes[:] = project.dataset.scenes[:1]
+    project.evaluate()
+    reports = project.folders.reports
+    page = (reports / "report.html").read_text()
+    assert page == (reports / "scenes" / "first" / "report.html").read_text()
+    assert "../../report.html" not in page and 'id="viewer-data"' in page
+
+
 def test_a_page_has_its_own_seeds_and_the_findings_of_all(project: Evaluated) -> None:
     results, methods = project.evaluate()
     pages = [

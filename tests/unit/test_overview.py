@@ -17,7 +17,7 @@ from lyra_model.evaluation.report.overview_content import OverviewContent
 from lyra_model.evaluation.report.page import complete_page, render_scene
 from tests.browser import Page, browser_page
 from tests.overview_samples import sample_overview
-from tests.report_samples import sample_content, sample_shared
+from tests.report_samples import large_content, sample_content, sample_shared
 
 NUM_SCENES = 200
 PHONE, DESKTOP = (390, 844), (1440, 900)
@@ -59,6 +59,12 @@ def test_the_report_of_200_scenes_is_under_2_mb_and_grows_by_a_row_a_scene(
     fewer = render_overview(replace(content, scenes=content.scenes[:100]))
     assert size < 2_000_000
     assert (size - len(fewer.encode())) / 100 < 1500
+
+
+def test_the_page_of_a_large_scene_is_under_2_mb() -> None:
+    page = render_scene(large_content())
+    assert len(page.encode()) < 2_000_000
+    assert "most visible of 30" in page
 
 
 def test_the_scene_comes_first_then_the_verdict_then_all_scenes(files: dict[str, Path]) -> None:

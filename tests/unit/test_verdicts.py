@@ -78,13 +78,13 @@ def test_few_scenes_give_figures_and_no_verdict(num: int) -> None:
     sentences = findings(results)
     assert "On held-out frames the decoder is 2.00 dB above the copied nearest frame." in sentences
     assert not any("beats" in sentence or "is still better" in sentence for sentence in sentences)
-    assert not headline(results).startswith("The decoder is")
+    assert ("no verdict" if num == 1 else "decide nothing") in headline(results)
     caveat = (
         "this is one scene: it gives no interval" if num == 1 else "these are 3 scenes: too few"
     )
     assert any(caveat in sentence for sentence in sentences)
-    interval = results["uncertainty"]["held_out_frames"]["intervals"]["decoder"]["psnr_db"]
-    assert (interval["low"] is None) == (num == 1)
+    intervals = results["uncertainty"]["held_out_frames"]["intervals"]["decoder"]
+    assert ("psnr_db" in intervals) == (num > 1)
 
 
 def test_the_headline_is_that_of_scenes_that_were_not_trained_on() -> None:
@@ -109,15 +109,14 @@ def test_intervals_are_around_the_means_that_stand_beside_them() -> None:
     assert interval["mean"] == results["held_out_frames"]["decoder"]["psnr_db"] == 24.0
     assert interval["num_scenes"] == 2
     assert interval["low"] < 24.0 < interval["high"]
-    assert results["splits"]["train"]["uncertainty"] == results["uncertainty"]
+    assert "uncertainty" not in results["splits"]["train"]  # that of all scenes is its own
     assert json.loads(json.dumps(results, allow_nan=False)) == results
 
 
 def test_equal_pictures_have_no_interval_and_no_verdict() -> None:
     scenes = [make_scene(f"s{i}", {"decoder": [20.0 + i], "copied": [math.inf]}) for i in range(8)]
     results = results_as_json(scenes, {scene.scene_id: "train" for scene in scenes}, {})
-    copied = results["uncertainty"]["held_out_frames"]["intervals"]["copied"]["psnr_db"]
-    assert copied == {"mean": None, "low": None, "high": None, "num_scenes": 8}
+    assert "psnr_db" not in results["uncertainty"]["held_out_frames"]["intervals"]["copied"]
     assert not any("copied" in sentence for sentence in findings(results))
     assert "not compared" in headline(results)
 
@@ -130,3 +129,5 @@ def test_real_photos_have_verdicts_of_their_own_and_absent_ones_none() -> None:
     scene = dataclasses.replace(scene, real=scene.held_out)
     sentences = findings(results_as_json([scene], {"s": "train"}, {}))
     assert "On real photos the decoder is 3.00 dB above its own first phase." in sentences
+    (caveat,) = (sentence for sentence in sentences if "one scene" in sentence)
+    assert caveat.startswith("On held-out frames and on real photos this is one scene")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from lyra_model.evaluation.report import numbers
 from lyra_model.evaluation.report.overview_content import Figure, MethodTable, OverviewContent
 
-_SPECIAL = re.compile(r"([\\`*_{}\[\]()#!|~])")
+_SPECIAL = re.compile(r"([\\`*_{}\[\]#|~])")
 
 
 def overview_markdown(content: OverviewContent) -> str:
@@ -17,7 +17,8 @@ def overview_markdown(content: OverviewContent) -> str:
     lines += [f"- {escaped(finding)}" for finding in content.findings]
     for table in content.tables:
         lines += ["", *_method_lines(table)]
-    lines += ["", "## The worst scenes", "", *_worst_lines(content)]
+    if len(content.scenes) > 1:
+        lines += ["", "## The worst scenes", "", *_worst_lines(content)]
     if content.filters:
         lines += ["", "## Quality filters", "", *_filter_lines(content)]
     lines += ["", "## Provenance", ""]

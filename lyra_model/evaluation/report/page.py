@@ -54,8 +54,8 @@ a scene can contain one: "<" is escaped in all of them."""
 FILM_FRAMES = 6
 """Frames shown of each trajectory."""
 
-_FILM_WIDTH = 280  # pixels: twice what a wide window shows
-_PHOTO_WIDTH = 800
+_FILM_WIDTH = 240  # pixels: nearly twice what a wide window shows
+_PHOTO_WIDTH, _COMPARED_WIDTH = 800, 352
 
 
 def render_scene(content: SceneContent) -> str:
@@ -132,6 +132,7 @@ def page_environment() -> jinja2.Environment:
     environment.filters["as_script"] = as_script
     environment.globals.update(
         photo=lambda image: pictures.photo_uri(image, width=_PHOTO_WIDTH),
+        compared_photo=lambda image: pictures.photo_uri(image, width=_COMPARED_WIDTH),
         film_photo=lambda image: pictures.photo_uri(image, width=_FILM_WIDTH),
         error_map=pictures.error_uri,
         depth_map=_depth_map,

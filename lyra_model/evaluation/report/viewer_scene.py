@@ -8,8 +8,8 @@ from lyra_model.evaluation.report.content import SceneContent
 from lyra_model.viewer.packing import compressed, pack_gaussians
 from lyra_model.viewer.scene_data import ViewerPath, ViewerScene, median_depth, viewer_data
 
-MAX_GAUSSIANS = 40_000
-"""They take about 1 MB of a page, which with its pictures stays under 2 MB."""
+MAX_GAUSSIANS = 25_000
+"""They take about 0.75 MB of a page, which with its pictures stays under 2 MB."""
 
 
 def report_viewer_data(content: SceneContent) -> dict[str, Any]:
