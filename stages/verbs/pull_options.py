@@ -8,7 +8,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class PullOptions:
-    """Where a pull writes to, and what it asks and prints.
+    """The folder that a pull writes to, and what it asks and prints.
 
     Attributes:
         output: None: a folder named after the repository.

@@ -18,7 +18,7 @@ from lyra_data.dataset.writing.writer import write_dataset
 from lyra_data.engine.progress import silent
 from lyra_data.hub import ranges
 from lyra_data.hub.errors import DownloadError
-from lyra_data.sharing.pulling import dataset_part
+from lyra_data.sharing.pulling import pulled_scenes
 from tests.children import wait_until
 from tests.dataset_scenes import exact_scene
 from tests.hub.pulls import KEY, SCENES, Pull, files_in
@@ -76,7 +76,7 @@ def test_a_pull_that_is_killed_again_and_again_fetches_little_twice(pull: Pull, 
     asked = Counter((one.name, one.first) for one in pull.state.records.served)
     twice = [key for key, times in asked.items() if times > 1 and "data/rgb" in key[0]]
     large = [key for key in twice if key[1] < 1_100_000]  # no footers
-    assert len(large) <= 3 * dataset_part.AT_ONCE
+    assert len(large) <= 3 * pulled_scenes.AT_ONCE
     assert not (pull.folder / ".work").exists()
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from lyra_data.dataset.convert.lyra_clip import POSES_KEY, ClipSettings, encode_clip
 from lyra_data.dataset.convert.lyra_layout import is_reversed, trajectory_of
-from lyra_data.dataset.convert.lyra_source import LyraScene, LyraScenes
+from lyra_data.dataset.convert.lyra_scenes import LyraScene, LyraScenes
 from lyra_data.dataset.format.encoding import EncodedView, Encoding
 from lyra_data.dataset.format.layout import layout_hash
 from lyra_data.dataset.format.manifest import Manifest

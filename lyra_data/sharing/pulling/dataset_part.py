@@ -9,34 +9,27 @@ from __future__ import annotations
 import contextlib
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
-from lyra_data.dataset.editing.copying import CopiedScene, require_target, write_copies
+from lyra_data.dataset.editing.copying import require_target, write_copies
 from lyra_data.dataset.editing.opened import OpenedDataset
-from lyra_data.dataset.format.layout import layout_hash
 from lyra_data.dataset.format.manifest import MANIFEST_PATH, Manifest, SceneEntry, parse_manifest
-from lyra_data.dataset.reading.chosen_views import size_of_views, table_of_views
-from lyra_data.engine.errors import CorruptDataError, InputError
+from lyra_data.dataset.reading.chosen_views import size_of_views
+from lyra_data.engine.errors import InputError
 from lyra_data.engine.hashing import content_key
 from lyra_data.engine.locks import held_lock
 from lyra_data.engine.progress import Progress
 from lyra_data.engine.scratch import ScratchStore
 from lyra_data.hub.download import UNFINISHED, require_free_space
-from lyra_data.hub.errors import AGAIN
 from lyra_data.hub.listing import Listing
 from lyra_data.sharing.pulling.choice import PartChoice
+from lyra_data.sharing.pulling.pulled_scenes import PulledScene, fetch_scenes
 from lyra_data.sharing.pulling.repositories import PullName
 from lyra_data.views.fields import Row
 
 SCRATCH = ".work"
-TABLE = "rows.arrow"
-AT_ONCE = 3
-"""Modalities of scenes that are fetched at the same time; so many are in memory."""
 
 
 @dataclass(frozen=True)
@@ -109,15 +102,15 @@ def open_remote(listing: Listing, manifest: Manifest, choice: PartChoice) -> Ope
     """
     modalities = None
     if choice.modalities:
-        wanted = {"preview", *choice.modalities}
-        absent = sorted(wanted - set(manifest.modalities))
+        named = {"preview", *choice.modalities}
+        absent = sorted(named - set(manifest.modalities))
         if absent:
             raise InputError(
                 f"the dataset has no {absent[0]}",
                 where="--modalities",
                 fix=f"it has {', '.join(manifest.modalities)}",
             )
-        modalities = [modality for modality in manifest.modalities if modality in wanted]
+        modalities = [modality for modality in manifest.modalities if modality in named]
     uri = f"hf://datasets/{listing.repository}"
     return OpenedDataset(uri, revision=listing.revision, modalities=modalities)
 
@@ -172,12 +165,16 @@ def pull_part(plan: PartPlan, *, progress: Progress) -> Manifest:
     store = ScratchStore(root, f"pull-{content_key([plan.target.name])[:12]}")
     with held_lock(store.folder, "pull"):
         plan.dataset.keep_unfinished(store.folder / UNFINISHED)
-        scenes = [PulledScene(plan, scene, store) for scene in plan.scenes]
+        revision = [plan.part_of["repository"], plan.part_of["revision"]]
+        scenes = [
+            PulledScene(plan.dataset, scene.entry, scene.views, revision, store)
+            for scene in plan.scenes
+        ]
         missing = [(scene, modality) for scene in scenes for modality in scene.missing()]
         sizes = sum(scene.num_bytes for scene in plan.scenes)
         rest = sizes * len(missing) // max(len(scenes) * len(plan.dataset.modalities), 1)
         require_free_space(sizes + rest, plan.target)  # it is kept, and then written
-        _fetch(missing, progress)
+        fetch_scenes(missing, progress)
         names = {scene.entry.scene_id for scene in plan.scenes}
         dataset = plan.dataset
         manifest = write_copies(
@@ -194,76 +191,6 @@ def pull_part(plan: PartPlan, *, progress: Progress) -> Manifest:
     with contextlib.suppress(OSError):  # others may keep work there
         root.rmdir()
     return manifest
-
-
-class PulledScene(CopiedScene):
-    """Views of a remote scene, each modality kept on the disk once its bytes were checked."""
-
-    def __init__(self, plan: PartPlan, scene: ChosenScene, store: ScratchStore) -> None:
-        super().__init__(plan.dataset, scene.entry, views=scene.views, split=scene.entry.split)
-        self._store = store
-        self._revision = [plan.part_of["repository"], plan.part_of["revision"]]
-        self._folders: dict[str, Path] = {}
-
-    def missing(self) -> list[str]:
-        """Return the modalities that are not there yet."""
-        return [name for name in self.dataset.modalities if self._kept(name) is None]
-
-    def fetch(self, modality: str) -> None:
-        """Fetch one modality, check it and keep it."""
-        try:
-            table = table_of_views(self.stored(), modality, self.views)
-        except CorruptDataError as error:
-            raise CorruptDataError(
-                error.what,
-                where=error.where,
-                fix=f"{AGAIN}; if the same bytes are wrong again, the repository holds other "
-                "bytes than were published: pull another tag, and tell its owner",
-            ) from error
-        with (
-            self._store.put(self._key(modality)) as folder,
-            pa.OSFile(str(folder / TABLE), "wb") as file,
-            pa.ipc.new_file(file, table.schema) as out,
-        ):
-            out.write_table(table)
-
-    def table(self, modality: str) -> pa.Table:
-        folder = self._kept(modality)
-        assert folder is not None, f"{self.scene_id}: {modality} was fetched"
-        return pa.ipc.open_file(pa.memory_map(str(folder / TABLE))).read_all()
-
-    def rows(self, modality: str, columns: Sequence[str]) -> list[Row]:
-        return self.table(modality).select(["view_index", *columns]).to_pylist()
-
-    def _kept(self, modality: str) -> Path | None:
-        if modality not in self._folders:
-            folder = self._store.get(self._key(modality))
-            if folder is None:
-                return None
-            self._folders[modality] = folder
-        return self._folders[modality]
-
-    def _key(self, modality: str) -> str:
-        return content_key(
-            [*self._revision, self.entry.scene_id, list(self.views), modality, layout_hash()]
-        )
-
-
-def _fetch(missing: Sequence[tuple[PulledScene, str]], progress: Progress) -> None:
-    """Fetch modalities of scenes, some at a time; the first error stops those not begun."""
-    progress.start("Fetching", len(missing), "parts of scenes")
-    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="pull") as threads:
-        coming = {
-            threads.submit(scene.fetch, modality): scene.scene_id for scene, modality in missing
-        }
-        try:
-            for one in as_completed(coming):
-                one.result()
-                progress.advance(note=coming[one])
-        except BaseException:
-            threads.shutdown(wait=False, cancel_futures=True)
-            raise
-    progress.finish()
 
 
 def _fitting(

@@ -18,7 +18,8 @@ from lyra_data.hub.download import UNFINISHED, require_free_space
 from lyra_data.hub.listing import Listing
 from lyra_data.hub.ranges import HubRanges
 from lyra_data.sharing.pulling.dataset_part import SCRATCH
-from lyra_data.sharing.pulling.released_scenes import FoundScene, RemoteScenes
+from lyra_data.sharing.pulling.released_scenes import ReleasedScene
+from lyra_data.sharing.pulling.remote_scenes import RemoteScenes
 
 SCENES_PER_SHARD = 8
 
@@ -26,7 +27,7 @@ SCENES_PER_SHARD = 8
 def pull_scenes(
     listing: Listing,
     ranges: HubRanges,
-    chosen: Sequence[FoundScene],
+    chosen: Sequence[ReleasedScene],
     target: Path,
     part_of: Mapping[str, Any],
     *,

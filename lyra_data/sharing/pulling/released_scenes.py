@@ -1,4 +1,4 @@
-"""Choose scenes in the tars of a release, and give the parts of their clips as files.
+"""Choose scenes in the tars of a release, by their headers alone.
 
 A release in Lyra's layout is cut into tars of whole scenes. A scene is taken as soon as all of its
 folders are found; what its tar lacks is looked for in the next one, and then it is taken as it is.
@@ -6,8 +6,8 @@ folders are found; what its tar lacks is looked for in the next one, and then it
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -21,20 +21,12 @@ from lyra_data.dataset.convert.lyra_layout import (
     trajectory_of,
 )
 from lyra_data.dataset.convert.lyra_source import (
-    ClipFiles,
-    LyraClip,
-    LyraScene,
-    StoredPart,
-    named_as_origins,
     scene_id_of,
 )
-from lyra_data.engine.atomic import write_atomically
 from lyra_data.engine.errors import InputError
-from lyra_data.engine.hashing import sha256_of_bytes
 from lyra_data.engine.progress import Progress
 from lyra_data.hub.download import MIB
-from lyra_data.hub.errors import AGAIN, DownloadError
-from lyra_data.hub.listing import NOT_STATED, Listing, RemoteFile
+from lyra_data.hub.listing import Listing, RemoteFile
 from lyra_data.hub.ranges import HubRanges
 from lyra_data.sharing.pulling.choice import PartChoice
 from lyra_data.sharing.pulling.tar_index import TarIndex
@@ -53,12 +45,12 @@ class RemotePart:
 
 
 @dataclass
-class FoundScene:
-    """A scene as far as it was found.
+class ReleasedScene:
+    """A scene as far as its tars are known.
 
     Attributes:
         clips: parts by name, by the number of the folder.
-        tars: those that it was found in.
+        tars: those that it has parts in.
     """
 
     root: str
@@ -82,7 +74,7 @@ class FoundScene:
     def _has(self, folders: Sequence[int] | set[int], parts: Sequence[str]) -> bool:
         return all(part in self.clips.get(index, {}) for index in folders for part in parts)
 
-    def chosen(self, choice: PartChoice) -> FoundScene | None:
+    def chosen(self, choice: PartChoice) -> ReleasedScene | None:
         """Return it with those clips that are chosen; None where there are none."""
         clips = {
             index: parts
@@ -90,7 +82,7 @@ class FoundScene:
             if "rgb" in parts
             and (not choice.trajectories or trajectory_of(index) in choice.trajectories)
         }
-        return FoundScene(self.root, self.name, clips, self.tars) if clips else None
+        return ReleasedScene(self.root, self.name, clips, self.tars) if clips else None
 
     @property
     def num_bytes(self) -> int:
@@ -116,7 +108,7 @@ def require_choosable(choice: PartChoice, listing: Listing) -> None:
 
 def choose_scenes(
     listing: Listing, ranges: HubRanges, choice: PartChoice, folder: Path, *, progress: Progress
-) -> list[FoundScene]:
+) -> list[ReleasedScene]:
     """Return the scenes that are chosen, in the order in which the tars have them.
 
     Headers of tars are read until there are enough; what was read is kept in `folder`.
@@ -125,7 +117,7 @@ def choose_scenes(
         InputError: nothing fits, a tar is refused, or a scene's part is there twice.
         DownloadError, StorageError: the Hub or the disk refuses.
     """
-    chosen: list[FoundScene] = []
+    chosen: list[ReleasedScene] = []
     taken: set[str] = set()
     with closing(_scenes(listing, ranges, choice, folder, progress)) as scenes:
         for scene in scenes:
@@ -158,93 +150,11 @@ def choose_scenes(
     return chosen
 
 
-class RemoteScenes:
-    """Chosen scenes of a release, as `convert_from_lyra` takes them.
-
-    Attributes:
-        path: what messages call the release.
-        facts: what the provenance of every view says of it.
-    """
-
-    def __init__(
-        self, listing: Listing, ranges: HubRanges, chosen: Sequence[FoundScene], scratch: Path
-    ) -> None:
-        self.path = listing.page
-        self.facts: Mapping[str, str] = {
-            "source_repository": listing.repository,
-            "source_revision": listing.revision,
-            "source_licence": "" if listing.licence == NOT_STATED else listing.licence,
-        }
-        self._ranges, self._chosen, self._scratch = ranges, chosen, scratch
-        self._hashes = {file.name: file.sha256 or listing.revision for file in listing.files}
-
-    @property
-    def num_clips(self) -> int:
-        return sum(len(scene.clips) for scene in self._chosen)
-
-    def scenes(self) -> Iterator[LyraScene]:
-        """Yield the scenes; the files of one are removed when the next one is asked for."""
-        for scene in self._chosen:
-            clips = [
-                LyraClip(index, {name: self._stored(part) for name, part in parts.items()})
-                for index, parts in scene.clips.items()
-            ]
-            yield LyraScene(scene.root, scene.name, scene.scene_id, tuple(clips))
-            for parts in scene.clips.values():
-                for name, part in parts.items():
-                    self._file(part, name).unlink(missing_ok=True)
-
-    @contextmanager
-    def files_of(self, scene: LyraScene, clip: LyraClip) -> Iterator[ClipFiles]:
-        """Fetch the parts of a clip that are not there yet.
-
-        Nothing says how the bytes of a part should be. So where a clip cannot be read it is fetched
-        once more: the bytes that arrived may have been others.
-
-        Raises:
-            DownloadError: the Hub refuses or cannot be reached, or the bytes had arrived altered.
-            InputError: the clip cannot be read, and is so in the release.
-        """
-        (found,) = (one for one in self._chosen if (one.root, one.name) == (scene.root, scene.name))
-        parts = found.clips[clip.index]
-        files = {name: self._file(part, name) for name, part in parts.items()}
-        self._fetch({name: part for name, part in parts.items() if not files[name].is_file()})
-        origins = {
-            str(files[name]): f"{self.path}: {part.tar}: {clip.index}/{name}/{scene.name}"
-            for name, part in parts.items()
-        }
-        try:
-            with named_as_origins(origins):
-                yield files
-        except InputError as error:
-            before = {name: sha256_of_bytes(file.read_bytes()) for name, file in files.items()}
-            self._fetch(parts)
-            after = {name: sha256_of_bytes(file.read_bytes()) for name, file in files.items()}
-            if before == after:
-                raise
-            raise DownloadError(
-                f"the clip arrived altered ({error.what})", where=error.where, fix=AGAIN
-            ) from error
-
-    def _stored(self, part: RemotePart) -> StoredPart:
-        """Return what names the bytes of a part: the tar's hash and their place in it."""
-        return StoredPart(Path("/hub") / self._hashes[part.tar], part.offset, part.size, 0)
-
-    def _file(self, part: RemotePart, name: str) -> Path:
-        return self._scratch / f"{self._hashes[part.tar][:16]}-{part.offset}{SUFFIXES[name]}"
-
-    def _fetch(self, parts: Mapping[str, RemotePart]) -> None:
-        wanted = [(part.tar, part.offset, part.offset + part.size) for part in parts.values()]
-        for (name, part), data in zip(parts.items(), self._ranges.read_all(wanted), strict=True):
-            with write_atomically(self._file(part, name)) as temporary:
-                temporary.write_bytes(data)
-
-
 def _scenes(
     listing: Listing, ranges: HubRanges, choice: PartChoice, folder: Path, progress: Progress
-) -> Generator[FoundScene, None, None]:
+) -> Generator[ReleasedScene, None, None]:
     """Yield scenes that are named, each once nothing more of it is to come."""
-    open_scenes: dict[tuple[str, str], FoundScene] = {}
+    open_scenes: dict[tuple[str, str], ReleasedScene] = {}
     yielded: set[tuple[str, str]] = set()
     for tar in (file for file in listing.files if file.name.endswith(".tar")):
         for part, remote in _parts(tar, ranges, folder, progress):
@@ -252,7 +162,7 @@ def _scenes(
             names = scene_id_of(*key), part.name
             if key in yielded or not any(map(choice.names_scene, names)):
                 continue
-            scene = open_scenes.setdefault(key, FoundScene(*key))
+            scene = open_scenes.setdefault(key, ReleasedScene(*key))
             _add(scene, part, remote, listing)
             if scene.is_full():
                 yielded.add(key)
@@ -279,7 +189,7 @@ def _parts(
     progress.finish()
 
 
-def _add(scene: FoundScene, part: ClipPart, remote: RemotePart, listing: Listing) -> None:
+def _add(scene: ReleasedScene, part: ClipPart, remote: RemotePart, listing: Listing) -> None:
     if part.index >= NUM_FOLDERS:
         raise InputError(
             f"clip {part.name!r} lies in folder {part.index}; the layout has 0 to "
@@ -300,16 +210,16 @@ def _add(scene: FoundScene, part: ClipPart, remote: RemotePart, listing: Listing
         scene.tars.append(remote.tar)
 
 
-def _is_enough(chosen: Sequence[FoundScene], choice: PartChoice) -> bool:
+def _is_enough(chosen: Sequence[ReleasedScene], choice: PartChoice) -> bool:
     """Return whether no further scene is needed."""
     if choice.num_scenes is not None:
         return len(chosen) >= choice.num_scenes
     are_names = all(not set(name) & set("*?[") for name in choice.scenes)
-    found = {name for scene in chosen for name in (scene.scene_id, scene.name)}
-    return bool(choice.scenes) and are_names and set(choice.scenes) <= found
+    names = {name for scene in chosen for name in (scene.scene_id, scene.name)}
+    return bool(choice.scenes) and are_names and set(choice.scenes) <= names
 
 
-def _require_any(chosen: Sequence[FoundScene], first: FoundScene) -> None:
+def _require_any(chosen: Sequence[ReleasedScene], first: ReleasedScene) -> None:
     if not chosen:
         raise InputError(
             f"the first scene, {first.scene_id}, has {first.num_bytes / 1e9:.3f} GB",

@@ -42,7 +42,7 @@ def index_folder() -> Path:
 
 
 class TarIndex:
-    """The files of one tar, found once.
+    """The files of one tar, listed once.
 
     Args:
         folder: where the index is kept.
@@ -56,7 +56,7 @@ class TarIndex:
     def members(self) -> Generator[TarMember, None, None]:
         """Yield the files of the tar: those that are known, then those that a walk finds.
 
-        The walk may be left at any moment; what it found is kept.
+        The walk may be left at any moment; what it read is kept.
 
         Raises:
             InputError: it is no tar, is compressed or cut, or has a member that is refused.
@@ -222,5 +222,5 @@ def _member(values: Any, end: int, size: int) -> TarMember:
     if any(type(number) is not int for number in values[1:]):
         raise ValueError("no line of an index")
     if not (end <= offset <= after and length >= 0 and offset + length <= size):
-        raise ValueError("no place in the tar")
+        raise ValueError("nowhere in the tar")
     return TarMember(PurePosixPath(path), offset, length, after)
