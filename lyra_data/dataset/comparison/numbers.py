@@ -10,6 +10,7 @@ from lyra_data.dataset.comparison.sides import Side
 from lyra_data.dataset.summary import Quantiles
 from lyra_data.engine.progress import Progress
 from lyra_data.scene.quality import NUMBERS
+from lyra_data.views.fields import Row
 
 PREVIEW_NUMBERS = ("known_fraction", "movement_distance", *NUMBERS)
 NAMES = (*PREVIEW_NUMBERS, "depth_valid_fraction")
@@ -58,13 +59,13 @@ def shifts_of(a: Side, b: Side, progress: Progress) -> tuple[NumberShift, ...]:
 
 def _numbers(side: Side, scene_id: str) -> ViewNumbers:
     stored = side.stored(scene_id)
-    rows = zip(
-        stored.rows("preview", PREVIEW_NUMBERS),
-        stored.rows("depth", ["depth_valid_fraction"]),
-        strict=True,
-    )
+    preview = stored.rows("preview", PREVIEW_NUMBERS)
+    depth: list[Row] = [{"depth_valid_fraction": None} for _ in preview]
+    if "depth" in side.files.modalities:  # a part of a dataset may have none
+        depth = stored.rows("depth", ["depth_valid_fraction"])
     return {
-        row["view_index"]: {name: {**row, **depth}[name] for name in NAMES} for row, depth in rows
+        row["view_index"]: {name: {**row, **more}[name] for name in NAMES}
+        for row, more in zip(preview, depth, strict=True)
     }
 
 
@@ -72,6 +73,7 @@ def _same_plain(a: Side, b: Side, scene_id: str) -> bool:
     return all(
         same_plain_columns(a.stored(scene_id), b.stored(scene_id), modality)
         for modality in ("preview", "depth")
+        if modality in (*a.files.modalities, *b.files.modalities)
     )
 
 
