@@ -34,8 +34,8 @@ function showFiltered() {
     numScenes += Number(left > 0);
   }
   const option = form.elements.number.selectedOptions[0];
-  document.getElementById("range").textContent = `Here it is ${option.dataset.range}.`;
-  document.getElementById("count").textContent = `${numViews} views of ${numScenes} scenes in sight.`;
+  document.getElementById("range").textContent = `In this dataset it goes from ${option.dataset.range}.`;
+  document.getElementById("count").textContent = `${counted(numViews, "view")} of ${counted(numScenes, "scene")} shown.`;
   document.getElementById("none").hidden = numViews > 0;
 }
 
@@ -43,3 +43,7 @@ form.addEventListener("input", showFiltered);
 form.addEventListener("reset", () => setTimeout(showFiltered));
 form.addEventListener("submit", (event) => event.preventDefault());
 showFiltered();
+
+function counted(number, noun) {
+  return `${number} ${noun}${number === 1 ? "" : "s"}`;
+}

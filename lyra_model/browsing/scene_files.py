@@ -32,7 +32,7 @@ NUMBER_NAMES = ("known_fraction", *NUMBERS)
 """Numbers of a view that the pages filter by and list."""
 
 LAYERS = ("frames", "depth", "invented")
-"""Layers of a view's video, one below the other; the page has one of them in sight."""
+"""Layers of a view's video, one below the other; the page shows one of them."""
 
 VIDEO_WIDTH = 384  # at multiples of 128 x264 gives the same bytes twice
 _STRIP_WIDTH, _STRIP_FRAMES = 128, 3
