@@ -96,7 +96,7 @@ def test_filters_leave_the_views_that_fulfil_all_of_them(
     assert choose(path="right, reversed") == 2
     assert choose(path="") == 6
     assert choose(number=str(NUMBER_NAMES.index("cache_psnr_db")), high="20") == 1
-    assert page.evaluate(count) == "1 views of 1 scenes shown."
+    assert page.evaluate(count) == "1 view of 1 scene shown."
     assert page.evaluate("document.querySelector('.scene').checkVisibility()") is False
     assert choose(low="13") == 0
     assert page.evaluate("document.getElementById('none').checkVisibility()")
