@@ -32,6 +32,11 @@ class HubApplication:
         connection = Connection(receive, send, faults, self.hub.faults, words)
         request = Request(scope, connection.receive)
         connection.body_bytes = int(request.headers.get("Content-Length", 0))
+
+        def record() -> None:
+            self._record(request, raw_path, connection.status, time.monotonic() - begin)
+
+        connection.before_end = record
         try:
             response = await self._answer(request, raw_path, faults)
             if any(fault.kind == "lose_answer" for fault in faults):
@@ -48,7 +53,8 @@ class HubApplication:
         except Exception as error:
             self.hub.failures.append(error)
             raise
-        self._record(request, raw_path, connection.status, time.monotonic() - begin)
+        if connection.before_end is not None:  # the answer was cut before its end
+            record()
 
     async def _answer(self, request: Request, raw_path: str, faults: list[Fault]) -> Response:
         headers: dict[str, str] = {}

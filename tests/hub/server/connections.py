@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 from starlette.responses import Response
@@ -52,7 +52,12 @@ class Pieces(Response):
 
 
 class Connection:
-    """A request's channels, counted, and cut where a fault says so."""
+    """A request's channels, counted, and cut where a fault says so.
+
+    Attributes:
+        before_end: called before the last of an answer is sent: whoever has the answer finds it
+            recorded.
+    """
 
     def __init__(
         self, receive: Receive, send: Send, faults: list[Fault], all_faults: Faults, request: str
@@ -63,6 +68,7 @@ class Connection:
         self._num_received = self._num_sent = 0
         self.status = 0
         self.body_bytes = 0
+        self.before_end: Callable[[], None] | None = None
 
     async def receive(self) -> Message:
         message = await self._receive()
@@ -87,6 +93,10 @@ class Connection:
                 await self._send({"type": message["type"], "body": part, "more_body": True})
                 raise ConnectionCutError(at_once=False)
             self._num_sent += len(body)
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            before_end, self.before_end = self.before_end, None
+            if before_end is not None:
+                before_end()
         await self._send(message)
 
     def _limit(self, fault: Fault, whole: int) -> int:
