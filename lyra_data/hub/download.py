@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 from urllib.parse import urlparse
 
 from lyra_data.engine.atomic import flush_to_disk, storage_errors
+from lyra_data.engine.disk_space import require_free_space
 from lyra_data.engine.errors import StorageError
 from lyra_data.engine.hashing import sha256_of_file
 from lyra_data.engine.progress import Progress, silent
@@ -42,18 +43,6 @@ def bytes_to_fetch(files: list[RemoteFile], folder: Path) -> int:
 def require_space(files: list[RemoteFile], folder: Path) -> None:
     """Raise StorageError where the disk has less space than what is to be fetched."""
     require_free_space(bytes_to_fetch(files, folder), folder)
-
-
-def require_free_space(needed: int, folder: Path) -> None:
-    """Raise StorageError where the disk of `folder` has less than `needed` bytes left."""
-    existing = next(path for path in (folder, *folder.absolute().parents) if path.is_dir())
-    free = shutil.disk_usage(existing).free
-    if free < needed:
-        raise StorageError(
-            f"{needed / MIB:,.1f} MiB are needed, {free / MIB:,.1f} MiB are free",
-            where=str(folder),
-            fix="free space on this disk, or choose another one with --output",
-        )
 
 
 def fetch_files(

@@ -12,6 +12,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from lyra_data.engine.page_templates import template_environment
 from lyra_data.scene.quality import NUMBERS
 from lyra_model.browsing.scene_files import LAYERS, NUMBER_NAMES, SHEET_FILE, SceneCard, ViewCard
 from lyra_model.viewer.scene_data import as_script
@@ -155,13 +156,7 @@ def _ranges(views: Sequence[ViewCard]) -> list[NumberRange]:
 
 
 def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("lyra_model.browsing", "."),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = template_environment("lyra_model.browsing")
     environment.filters["number"] = _written
     return environment
 

@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from lyra_data.engine.atomic import write_atomically
 from lyra_data.engine.hashing import content_key, sha256_of_bytes
+from lyra_data.engine.page_templates import template_environment
 from lyra_data.scene.cameras import Cameras
 from lyra_model.gaussians import Gaussians
 from lyra_model.rendering.base import RenderingParams
@@ -179,12 +180,6 @@ def _num_marked(page: ScenePage) -> int:
 
 
 def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("lyra_model.viewer", "."),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = template_environment("lyra_model.viewer")
     environment.filters["count"] = lambda number: f"{number:,}"
     return environment.get_template(TEMPLATE)

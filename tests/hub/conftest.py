@@ -10,6 +10,7 @@ import pytest
 from huggingface_hub import CommitOperationAdd, HfApi
 from huggingface_hub.errors import HfHubHTTPError
 
+from tests.hub.publications import Publisher, publisher
 from tests.hub.server import TOKEN, HubState, client_pointed_at, running_hub
 
 NAME = "lab/scenes"
@@ -59,3 +60,10 @@ def status_of(call: Callable[[], object]) -> int:
     with pytest.raises(HfHubHTTPError) as caught:
         call()
     return caught.value.response.status_code
+
+
+@pytest.fixture
+def run(hub: str, hub_state: HubState, tmp_path: Path) -> Iterator[Publisher]:
+    """What publishes from this process to the Hub."""
+    with publisher(hub_state, hub, tmp_path) as running:
+        yield running

@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from lyra_data.hub.errors import UploadError
 from tests.hub.publications import (
     KEY,
-    Publisher,
     contents,
     many_files,
     publication,
-    publisher,
 )
-from tests.hub.server import HubState
 
 DATA = bytes(range(256)) * 10
-
-
-@pytest.fixture
-def run(hub: str, hub_state: HubState, tmp_path: Path) -> Iterator[Publisher]:
-    with publisher(hub_state, hub, tmp_path) as running:
-        yield running
 
 
 def test_a_version_stands_on_main_and_at_its_tag(run, hub_state):

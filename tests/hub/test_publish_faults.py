@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -29,12 +27,6 @@ DATA = bytes(range(256)) * 10
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch):
     monkeypatch.setattr(changes, "FILES_A_COMMIT", 10)
-
-
-@pytest.fixture
-def run(hub: str, hub_state: HubState, tmp_path: Path) -> Iterator[Publisher]:
-    with publisher(hub_state, hub, tmp_path) as running:
-        yield running
 
 
 class KilledError(BaseException):

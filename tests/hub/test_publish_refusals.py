@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -24,15 +22,9 @@ from tests.hub.publications import (
     publication,
     publisher,
 )
-from tests.hub.server import OTHER_TOKEN, READ_TOKEN, TOKEN, HubState
+from tests.hub.server import OTHER_TOKEN, READ_TOKEN, TOKEN
 
 DATA = bytes(range(256)) * 10
-
-
-@pytest.fixture
-def run(hub: str, hub_state: HubState, tmp_path: Path) -> Iterator[Publisher]:
-    with publisher(hub_state, hub, tmp_path) as running:
-        yield running
 
 
 def refusal(run: Publisher, ours) -> UploadError:

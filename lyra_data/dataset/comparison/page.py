@@ -11,6 +11,7 @@ import jinja2
 from lyra_data.dataset.comparison.differences import DatasetDifference, NumberShift
 from lyra_data.dataset.comparison.words import amounts_in_words, number_in_words, scene_in_words
 from lyra_data.engine.atomic import storage_errors, write_atomically
+from lyra_data.engine.page_templates import template_environment
 from lyra_data.scene.quality import NUMBERS
 
 PAGE, STYLE = "page.html.j2", "page.css"
@@ -35,7 +36,7 @@ def write_page(difference: DatasetDifference, path: Path) -> None:
     """
     text = _template().render(
         difference=difference,
-        style=_loader().get_source(jinja2.Environment(), STYLE)[0],
+        style=(Path(__file__).parent / STYLE).read_text(encoding="utf-8"),
         spreads={shift.name: _spreads(shift) for shift in difference.numbers},
         max_scenes=MAX_SCENES,
     )
@@ -68,18 +69,8 @@ def _title(name: str) -> dict[str, Any]:
     return {"title": title, "unit": number.unit, "meaning": number.meaning}
 
 
-def _loader() -> jinja2.BaseLoader:
-    return jinja2.PackageLoader("lyra_data.dataset.comparison", ".")
-
-
 def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=_loader(),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = template_environment("lyra_data.dataset.comparison")
     environment.filters |= {
         "count": lambda number: f"{number:,}",
         "megabytes": lambda size: f"{size / 1e6:,.2f}",

@@ -7,7 +7,6 @@ tensor at a time, so memory holds little more than what the operating system map
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +14,8 @@ from typing import Any, Literal
 import torch
 
 from lyra_data.engine.atomic import folder_atomically
-from lyra_data.engine.errors import InputError, StorageError
+from lyra_data.engine.disk_space import require_free_space
+from lyra_data.engine.errors import InputError
 from lyra_data.engine.progress import Progress, silent
 from lyra_data.models.gen3c.scheduler import create_scheduler
 from lyra_data.models.weights import gen3c_network
@@ -158,14 +158,7 @@ def require_space(
     stored = _torch_dtype(dtype)
     needed = sum(size_of(tensor, stored) for part in parts for tensor in part.tensors.values())
     needed += 0 if text is None else text.num_bytes_to_copy(output)
-    existing = next(folder for folder in (output, *output.absolute().parents) if folder.is_dir())
-    free = shutil.disk_usage(existing).free
-    if free < needed:
-        raise StorageError(
-            f"{needed / MIB:,.1f} MiB are needed, {free / MIB:,.1f} MiB are free",
-            where=str(output),
-            fix="free space on this disk, or choose another one with --output",
-        )
+    require_free_space(needed, output)
 
 
 def _write_parts(

@@ -17,12 +17,13 @@ from lyra_data.dataset.editing.copying import require_target, write_copies
 from lyra_data.dataset.editing.opened import OpenedDataset
 from lyra_data.dataset.format.manifest import MANIFEST_PATH, Manifest, SceneEntry, parse_manifest
 from lyra_data.dataset.reading.chosen_views import size_of_views
+from lyra_data.engine.disk_space import require_free_space
 from lyra_data.engine.errors import InputError
 from lyra_data.engine.hashing import content_key
 from lyra_data.engine.locks import held_lock
 from lyra_data.engine.progress import Progress
 from lyra_data.engine.scratch import ScratchStore
-from lyra_data.hub.download import UNFINISHED, require_free_space
+from lyra_data.hub.download import UNFINISHED
 from lyra_data.hub.listing import Listing
 from lyra_data.sharing.pulling.choice import PartChoice
 from lyra_data.sharing.pulling.pulled_scenes import PulledScene, fetch_scenes

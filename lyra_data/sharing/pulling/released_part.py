@@ -11,10 +11,11 @@ from typing import Any
 from lyra_data.dataset.convert.from_lyra import Converted, FromLyraSettings, convert_from_lyra
 from lyra_data.dataset.convert.lyra_clip import ClipSettings
 from lyra_data.dataset.format.manifest import Manifest
+from lyra_data.engine.disk_space import require_free_space
 from lyra_data.engine.hashing import content_key
 from lyra_data.engine.locks import held_lock
 from lyra_data.engine.progress import Progress
-from lyra_data.hub.download import UNFINISHED, require_free_space
+from lyra_data.hub.download import UNFINISHED
 from lyra_data.hub.listing import Listing
 from lyra_data.hub.ranges import HubRanges
 from lyra_data.sharing.pulling.dataset_part import SCRATCH

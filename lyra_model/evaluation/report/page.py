@@ -17,6 +17,7 @@ from markupsafe import Markup
 from torch import Tensor
 
 from lyra_data.engine.hashing import content_key, sha256_of_bytes
+from lyra_data.engine.page_templates import template_environment
 from lyra_data.media.colour_maps import (
     DEPTH_MAP,
     ERROR_AT_FULL_SCALE,
@@ -114,13 +115,7 @@ def _known_depths(content: SceneContent) -> Tensor:
 
 
 def page_environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("lyra_model.evaluation.report", "."),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = template_environment("lyra_model.evaluation.report")
     for write in (
         numbers.decibels,
         numbers.signed_decibels,
