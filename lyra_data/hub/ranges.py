@@ -18,6 +18,7 @@ from urllib.parse import urlparse
 from lyra_data.engine.atomic import storage_errors
 from lyra_data.engine.hashing import content_key
 from lyra_data.hub.errors import AGAIN, DownloadError, hub_errors, repository_page
+from lyra_data.hub.retries import seconds_asked
 
 ATTEMPTS = 4
 """Requests in a row that may bring nothing, before the work stops."""
@@ -113,7 +114,8 @@ class HubRanges:
             failures = 1 if len(received) > before else failures + 1
             if failures >= ATTEMPTS:
                 raise refusal
-            time.sleep(FIRST_WAIT_SECONDS * 2 ** (failures - 1) if wait is None else wait)
+            own = FIRST_WAIT_SECONDS * 2 ** (failures - 1)
+            time.sleep(own if wait is None else min(wait, LONGEST_WAIT_SECONDS))
 
     @contextmanager
     def _kept(self, file: str, begin: int, end: int) -> Iterator[bytearray]:
@@ -153,7 +155,7 @@ class HubRanges:
         with get_session().stream("GET", location, headers=headers, timeout=timeout) as response:
             status = response.status_code
             if status >= 400 or (status != 206 and first > MOST_SKIPPED):
-                return status, _retry_after(response.headers.get("Retry-After"))
+                return status, seconds_asked(response.headers, time.time())
             skipped = 0 if status == 206 else first
             for piece in response.iter_bytes():
                 received.extend(piece[skipped : skipped + end - begin - len(received)])
@@ -225,11 +227,3 @@ class _MissingEntryError(FileNotFoundError):
     """The repository has no such file."""
 
     errno = 2  # an error of the disk's kind, which `hub_errors` lets pass
-
-
-def _retry_after(text: str | None) -> float | None:
-    """Return how many seconds a server wants us to wait; None: it does not say so in seconds."""
-    try:
-        return None if text is None else min(max(float(text), 0.0), LONGEST_WAIT_SECONDS)
-    except ValueError:  # a date
-        return None
