@@ -1,4 +1,4 @@
-"""diff reads published versions from the Hub: against a folder, against each other, and refusals."""
+"""diff reads published versions from the Hub: with a folder, with each other, and refusals."""
 
 from __future__ import annotations
 
