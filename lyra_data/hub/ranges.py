@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 from urllib.parse import urlparse
 
 from lyra_data.engine.atomic import storage_errors
+from lyra_data.engine.documents import MAX_JSON_BYTES
 from lyra_data.engine.hashing import content_key
 from lyra_data.hub.errors import AGAIN, DownloadError, hub_errors, repository_page
 from lyra_data.hub.retries import seconds_asked
@@ -34,6 +35,9 @@ BUSY = (408, 425, 429, 500, 502, 503, 504)
 
 MOST_SKIPPED = 16 * 2**20
 """Bytes before a range that are thrown away, where a server sends a file from its beginning on."""
+
+MOST_WHOLE = MAX_JSON_BYTES
+"""Bytes of a file that is read whole into memory."""
 
 LEAST_KEPT = 256 * 1024
 """Bytes of a range from which on it is kept as it arrives."""
@@ -68,8 +72,19 @@ class HubRanges:
         return self._location(file)[1]
 
     def read_whole(self, file: str) -> bytes:
-        """Return a whole file; raises as `size`."""
-        return self.read(file, 0, self.size(file))
+        """Return a whole file, a manifest or an index.
+
+        Raises:
+            DownloadError: as `size`; or the file is larger than any of those.
+        """
+        size = self.size(file)
+        if size > MOST_WHOLE:
+            raise DownloadError(
+                f"{file} has {size / 1e9:,.1f} GB, more than such a file ever has; it was not read",
+                where=self._page,
+                fix="do not use this revision, and ask who published it",
+            )
+        return self.read(file, 0, size)
 
     def read_all(self, ranges: Sequence[tuple[str, int, int]]) -> list[bytes]:
         """Return the bytes of several ranges (file, begin, end), some of them at a time."""
