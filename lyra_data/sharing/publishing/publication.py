@@ -34,7 +34,7 @@ _REPOSITORY = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?")
 _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _IN_DVC_CACHE = re.compile(r"/files/md5/[0-9a-f]{2}/[0-9a-f]{30}$")
-"""Where DVC keeps contents, by their hash, whatever folder its cache is."""
+"""The end of a path in a cache of DVC: contents are named by their hash there."""
 
 _FOREIGN_FOLDERS = (".git", ".cache")
 
