@@ -46,9 +46,15 @@ def run_publish(
     if not agree(plan(publication, state=workspace.scratch, progress=progress)):
         return Summary("publish", f"{what}: nothing was sent", facts)
     receipt = publish(publication, state=workspace.scratch, progress=progress)
-    beside = None if source is None else folder.with_name(f"{folder.name}.published.json")
+    beside = None if source is None else _receipt_beside(source)
     path = beside or workspace.receipts / f"{kind.value}.json"
     write_receipt(receipt, path)
     files = f"{counted(len(receipt.files), 'file')}, {size_text(receipt.size)}"
     facts |= {"commit": receipt.commit, "page": receipt.page, "receipt": str(path)}
     return Summary("publish", f"{what}: {files}, verified; {receipt.page}", facts)
+
+
+def _receipt_beside(folder: Path) -> Path:
+    """Return where the receipt of a folder stands that is no result of the project: beside it."""
+    named = folder if folder.name not in ("", "..") else folder.resolve()
+    return named.with_name(f"{named.name}.published.json")

@@ -11,6 +11,9 @@ from lyra_data.engine.names import stays_inside
 from lyra_data.hub.errors import DownloadError, hub_errors, repository_page
 
 NOT_STATED = "not stated in the card's data: read the repository's page"
+MOST_LICENCE = 300
+"""Characters of a licence's words: a card may hold any."""
+
 NEVER_FETCHED = (".gitattributes", ".gitignore")
 
 
@@ -112,12 +115,13 @@ def _refuse_outside(file: RemoteFile, page: str) -> None:
 
 
 def _licence(card: Any) -> str:
-    """Return the licence words of a model card: its name where it has one, else its identifier, and
-    a link."""
+    """Return the licence words of a card on one line: its name where it has one, else its
+    identifier, and a link."""
     stated = {} if card is None else card.to_dict()
     name = stated.get("license_name") or stated.get("license")
     if not name:
         return NOT_STATED
-    words = ", ".join(name) if isinstance(name, list) else str(name)
+    words = ", ".join(map(str, name)) if isinstance(name, list) else str(name)
     link = stated.get("license_link")
-    return f"{words} ({link})" if link else words
+    line = " ".join((f"{words} ({link})" if link else words).split())
+    return line if len(line) <= MOST_LICENCE else f"{line[: MOST_LICENCE - 3]}..."

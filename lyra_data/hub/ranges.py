@@ -16,8 +16,10 @@ from typing import Any, BinaryIO
 from urllib.parse import urlparse
 
 from lyra_data.engine.atomic import storage_errors
+from lyra_data.engine.documents import MAX_JSON_BYTES
 from lyra_data.engine.hashing import content_key
 from lyra_data.hub.errors import AGAIN, DownloadError, hub_errors, repository_page
+from lyra_data.hub.retries import seconds_asked
 
 ATTEMPTS = 4
 """Requests in a row that may bring nothing, before the work stops."""
@@ -33,6 +35,9 @@ BUSY = (408, 425, 429, 500, 502, 503, 504)
 
 MOST_SKIPPED = 16 * 2**20
 """Bytes before a range that are thrown away, where a server sends a file from its beginning on."""
+
+MOST_WHOLE = MAX_JSON_BYTES
+"""Bytes of a file that is read whole into memory."""
 
 LEAST_KEPT = 256 * 1024
 """Bytes of a range from which on it is kept as it arrives."""
@@ -67,8 +72,19 @@ class HubRanges:
         return self._location(file)[1]
 
     def read_whole(self, file: str) -> bytes:
-        """Return a whole file; raises as `size`."""
-        return self.read(file, 0, self.size(file))
+        """Return a whole file, a manifest or an index.
+
+        Raises:
+            DownloadError: as `size`; or the file is larger than any of those.
+        """
+        size = self.size(file)
+        if size > MOST_WHOLE:
+            raise DownloadError(
+                f"{file} has {size / 1e9:,.1f} GB, more than such a file ever has; it was not read",
+                where=self._page,
+                fix="do not use this revision, and ask who published it",
+            )
+        return self.read(file, 0, size)
 
     def read_all(self, ranges: Sequence[tuple[str, int, int]]) -> list[bytes]:
         """Return the bytes of several ranges (file, begin, end), some of them at a time."""
@@ -113,7 +129,8 @@ class HubRanges:
             failures = 1 if len(received) > before else failures + 1
             if failures >= ATTEMPTS:
                 raise refusal
-            time.sleep(FIRST_WAIT_SECONDS * 2 ** (failures - 1) if wait is None else wait)
+            own = FIRST_WAIT_SECONDS * 2 ** (failures - 1)
+            time.sleep(own if wait is None else min(wait, LONGEST_WAIT_SECONDS))
 
     @contextmanager
     def _kept(self, file: str, begin: int, end: int) -> Iterator[bytearray]:
@@ -153,7 +170,7 @@ class HubRanges:
         with get_session().stream("GET", location, headers=headers, timeout=timeout) as response:
             status = response.status_code
             if status >= 400 or (status != 206 and first > MOST_SKIPPED):
-                return status, _retry_after(response.headers.get("Retry-After"))
+                return status, seconds_asked(response.headers, time.time())
             skipped = 0 if status == 206 else first
             for piece in response.iter_bytes():
                 received.extend(piece[skipped : skipped + end - begin - len(received)])
@@ -225,11 +242,3 @@ class _MissingEntryError(FileNotFoundError):
     """The repository has no such file."""
 
     errno = 2  # an error of the disk's kind, which `hub_errors` lets pass
-
-
-def _retry_after(text: str | None) -> float | None:
-    """Return how many seconds a server wants us to wait; None: it does not say so in seconds."""
-    try:
-        return None if text is None else min(max(float(text), 0.0), LONGEST_WAIT_SECONDS)
-    except ValueError:  # a date
-        return None

@@ -33,7 +33,8 @@ def plan_lines(plan: Plan, *, whole: bool) -> list[str]:
     """Return the plan as lines of text."""
     publication = plan.publication
     seen = "private" if publication.private else "public"
-    state = "there already" if plan.exists else f"made anew, {seen}"
+    # To make a private repository public is its owner's step, on its page.
+    state = "there already, seen by whom it is now" if plan.exists else f"made anew, {seen}"
     if plan.unknown_because is not None:
         state = f"the Hub was not asked ({plan.unknown_because}): everything counts as new"
     lines = [

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from lyra_data.engine.errors import InputError
 from lyra_data.engine.names import is_safe_name, stays_inside
@@ -63,9 +63,11 @@ def parse_remote(address: str, endpoint_url: str | None = None) -> RemoteAddress
         raise InputError(
             "the address holds a control character", where="--remote", fix=f"give {KNOWN}"
         )
+    if scheme and re.search("[?#]", address):
+        raise InputError("an address has no '?' and no '#'", where="--remote", fix=f"give {KNOWN}")
     if endpoint_url is not None and scheme != "s3":
         raise InputError("--endpoint-url is for s3:// alone", where="--remote", fix="leave it out")
-    if scheme and "@" in urlsplit(address).netloc and scheme != "ssh":
+    if scheme and "@" in _parts(address, "--remote").netloc and scheme != "ssh":
         raise _secret_in_address("--remote")
     if not scheme:
         return _folder(address)
@@ -90,7 +92,7 @@ def _folder(address: str) -> RemoteAddress:
 
 
 def _ssh(address: str) -> RemoteAddress:
-    parts = urlsplit(address)
+    parts = _parts(address, "--remote")
     if parts.password is not None:
         raise _secret_in_address("--remote", "use a key (ssh-agent, or keyfile in .dvc/config)")
     if not parts.hostname or not parts.path.strip("/"):
@@ -102,11 +104,11 @@ def _ssh(address: str) -> RemoteAddress:
 
 
 def _s3(address: str, endpoint_url: str | None) -> RemoteAddress:
-    parts = urlsplit(address)
-    _check_bucket(parts.netloc, parts.path, "s3://BUCKET/PATH")
+    bucket, _, path = address.removeprefix("s3://").partition("/")
+    _check_bucket(bucket, path, "s3://BUCKET/PATH")
     settings = {"url": address.rstrip("/")}
     if endpoint_url is not None:
-        endpoint = urlsplit(endpoint_url)
+        endpoint = _parts(endpoint_url, "--endpoint-url")
         if "@" in endpoint.netloc:
             raise _secret_in_address("--endpoint-url")
         is_server = endpoint.scheme in ("http", "https") and endpoint.hostname
@@ -152,13 +154,25 @@ def _hub_bucket(address: str) -> RemoteAddress:
     )
 
 
+def _parts(address: str, where: str) -> SplitResult:
+    """Return an address taken apart, its port read as a number."""
+    try:
+        parts = urlsplit(address)
+        _ = parts.port
+    except ValueError:  # whose text repeats what may be a password
+        raise InputError(
+            "its host or port cannot be read", where=where, fix=f"give {KNOWN}"
+        ) from None
+    return parts
+
+
 def _check_bucket(bucket: str, path: str, form: str) -> None:
     """Raise InputError unless these name a bucket and perhaps a path that its server takes.
 
     The Hub's gateway refuses empty parts, "." and ".." in keys; elsewhere they are mistakes too.
     """
     path = path.strip("/")
-    is_path = not path or (stays_inside(path) and not re.search(r"//|(^|/)\.(/|$)|[?#]", path))
+    is_path = not path or (stays_inside(path) and not re.search(r"//|(^|/)\.(/|$)", path))
     if not is_safe_name(bucket) or not is_path:
         raise InputError(
             f"{bucket}/{path} is no bucket with a path" if bucket else "the bucket is missing",

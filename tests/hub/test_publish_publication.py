@@ -169,6 +169,29 @@ def test_a_folder_becomes_files_in_order(tmp_path):
     assert files[2] == PublishedFile("data/b.txt", tmp_path / "b.txt", 5, files[2].sha256)
 
 
+def test_a_link_out_of_the_folder_is_not_published(tmp_path):
+    folder = tmp_path / "folder"
+    (folder / "below").mkdir(parents=True)
+    (tmp_path / "id_ed25519").write_text("secret")
+    (folder / "own.txt").write_text("own")
+    (folder / "below" / "own.txt").symlink_to("../own.txt")
+    assert len(files_of_folder(folder)) == 2
+    (folder / "below" / "notes.txt").symlink_to(tmp_path / "id_ed25519")
+    with pytest.raises(InputError, match="link that leads out") as raised:
+        files_of_folder(folder)
+    assert "notes.txt" in str(raised.value)
+
+
+def test_links_into_the_cache_of_dvc_are_files(tmp_path):
+    cached = tmp_path / "shared" / "files" / "md5" / "d4" / "1d8cd98f00b204e9800998ecf8427e"
+    cached.parent.mkdir(parents=True)
+    cached.write_text("content")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "a.txt").symlink_to(cached)
+    (file,) = files_of_folder(tmp_path / "folder")
+    assert (file.path, file.size) == ("a.txt", 7)
+
+
 def test_a_receipt_comes_back_and_is_the_same_bytes(tmp_path: Path):
     ours = publication({"b": b"2", "a": b"1"}, facts={"dvc_lock": "ab", "n": [1, 2]})
     receipt = receipt_of(ours, "c" * 40)

@@ -251,11 +251,15 @@ def test_bytes_are_told_while_they_are_read_and_once_though_a_file_is_read_twice
         hub_state.faults.add("cut_request", "/lfs/upload", num_bytes=15 * 2**20)
     from lyra_data.sharing.publishing import files_of_folder
 
-    (file,) = (file for file in files_of_folder(tmp_path) if file.path == "a.parquet")
-    ours = replace(publication({}), files=(file,))
+    notes = tmp_path / "notes.txt"  # travels inside the commit, for which it is read again
+    notes.write_text("notes\n" * 500_000)
+    names = ("a.parquet", "notes.txt")
+    files = tuple(file for file in files_of_folder(tmp_path) if file.path in names)
+    ours = replace(publication({}), files=files)
     bar = Bar()
     with publisher(hub_state, hub, tmp_path, xet=xet) as run:
         run(ours, bar)
-        assert run.held() == {"a.parquet": path.read_bytes()}
-    assert bar.totals["Uploading MiB"] == bar.done["Uploading MiB"] == 20
+        assert run.held() == {"a.parquet": path.read_bytes(), "notes.txt": notes.read_bytes()}
+    assert bar.totals == bar.done
+    assert bar.totals["Uploading MiB"] == 23
     assert sum(step > 0 for step in bar.steps) > 1

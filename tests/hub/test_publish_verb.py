@@ -182,6 +182,17 @@ def test_a_folder_is_published_without_a_project(project, hub_client, tmp_path, 
     assert (project / "outputs" / "dataset.published.json").exists()
 
 
+def test_the_folder_that_one_stands_in_is_published_too(
+    project, hub_client, hub_state, monkeypatch
+):
+    monkeypatch.chdir(project / "outputs" / "dataset")
+    arguments = ["publish", "dataset", ".", "--repository", NAME, "--yes"]
+    answer = CliRunner().invoke(app, [*arguments, "--licence", "all-rights-reserved"])
+    assert answer.exit_code == 0, answer.output
+    assert (project / "outputs" / "dataset.published.json").exists()
+    assert ".work" not in {path.split("/")[0] for path in hub_state.files(f"datasets/{NAME}")}
+
+
 def test_a_model_is_published_with_what_it_was_trained_on(publish, project, hub_state, tmp_path):
     trained = phase("demo", None, project / "outputs" / "dataset")
     save_checkpoint(trained, project / "outputs" / "models" / "demo")
@@ -220,6 +231,7 @@ def test_a_scene_becomes_a_space_whose_page_is_the_scene(publish, project, hub_s
     (project / "outputs" / "scenes").mkdir()
     settings = {"reconstruct": {"weights": "/elsewhere/models/demo"}}
     folder = scene_of(project / "outputs" / "scenes" / "yard", settings=settings)
+    (folder / ".env").write_text("HF_TOKEN=...")
     options = ("--repository", "lab/yard", "--licence", LICENCE, "--yes")
     answer = publish("scene", *options)
     assert answer.exit_code == 0, answer.output
@@ -228,6 +240,10 @@ def test_a_scene_becomes_a_space_whose_page_is_the_scene(publish, project, hub_s
     assert "sdk: static" in held["README.md"].decode()
     assert held["scene.ply"] == b"ply"
     assert b"/elsewhere" not in held["report.json"] and b'"demo"' in held["report.json"]
+    assert ".env" not in held and b".env" not in held["README.md"]
+    (folder / "notes.txt").symlink_to(project / "params.yaml")
+    answer = publish("scene", *options)
+    assert answer.exit_code == 2 and "link that leads out" in answer.output
     scene_of(project / "outputs" / "scenes" / "garden")
     answer = publish("scene", *options)
     assert answer.exit_code == 2 and "publish.scene.scene_id" in answer.output

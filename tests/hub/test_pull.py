@@ -154,6 +154,14 @@ def stranger(files: Mapping[str, bytes], path: str) -> dict[str, bytes]:
     return {"meta/manifest.json": text.encode()}
 
 
+def test_a_manifest_of_any_size_is_not_read(pull: Pull, monkeypatch) -> None:
+    monkeypatch.setattr(ranges, "MOST_WHOLE", 1000)
+    for part in ((), ("--scenes", "1")):
+        code, text = pull.into("got", SCENES, *part)
+        assert code == 2 and "more than such a file ever has" in text
+    assert pull.bytes_of("meta/") == 0
+
+
 def test_a_strangers_manifest_that_names_files_outside_is_refused(pull: Pull) -> None:
     files = stranger(pull.state.files(KEY), "../../outside.parquet")
     pull.state.commit(pull.state.repositories[KEY], files)

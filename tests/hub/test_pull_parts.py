@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -245,6 +246,8 @@ def test_a_stream_that_breaks_off_goes_on_where_it_was(pull: Pull) -> None:
 def test_a_busy_hub_is_asked_again_when_it_says(pull: Pull) -> None:
     pull.state.faults.add("status", r"GET .*data/rgb", times=2, status=429, retry_after=0)
     pull.state.faults.add("status", r"GET .*data/depth", times=2, status=503)
+    nonsense: Any = "nan"
+    pull.state.faults.add("status", r"GET .*data/mask", times=1, status=503, retry_after=nonsense)
     assert pull.into("part", SCENES, "--scenes", "b")[0] == 0
 
 

@@ -15,6 +15,7 @@ from huggingface_hub import DatasetCard, DatasetCardData
 from markdown_it import MarkdownIt
 
 from lyra_data.dataset.checks import check_dataset
+from lyra_data.dataset.editing.opened import OpenedDataset
 from lyra_data.dataset.format.layout import MODALITIES
 from lyra_data.dataset.reading.reader import SceneDataset
 from lyra_data.dataset.writing.writer import write_dataset
@@ -23,11 +24,18 @@ from lyra_data.engine.failures import Failure
 from lyra_data.engine.progress import silent
 from lyra_data.scene.view import View
 from lyra_data.sharing.cards.card import Card
-from lyra_data.sharing.cards.dataset_card import dataset_card, dataset_card_text, size_category
+from lyra_data.sharing.cards.dataset_card import (
+    SHEET_PATH,
+    dataset_card,
+    dataset_card_text,
+    size_category,
+)
 from lyra_data.sharing.cards.dataset_facts import read_dataset_facts
 from lyra_data.sharing.cards.dataset_sections import describe_quality
 from lyra_data.sharing.cards.made_by import MadeBy, read_made_by
 from lyra_data.sharing.licences.uses import Statements
+from lyra_data.sharing.pulling.choice import PartChoice
+from lyra_data.sharing.pulling.dataset_part import plan_part, pull_part
 from lyra_data.views.dropped import DroppedView
 from tests.dataset_scenes import exact_scene
 
@@ -159,6 +167,31 @@ def test_the_code_of_the_card_runs_in_the_dataset_s_folder(
     shown = capsys.readouterr().out
     assert "3 a right" in shown
     assert "right torch.Size([9, 3, 96, 128])" in shown
+
+
+@pytest.mark.parametrize(
+    ("modalities", "words", "shown"),
+    [
+        (["preview"], " frames (no pictures), ", "right\n"),
+        (["preview", "camera"], "(no pictures) with poses, ", "right torch.Size([9, 4, 4])"),
+        (["preview", "rgb", "depth"], "frames with depth, ", "right torch.Size([9, 3, 96, 128]) "),
+    ],
+)
+def test_the_card_of_a_part_shows_and_reads_what_the_part_has(
+    folder, tmp_path, monkeypatch, capsys, modalities, words, shown
+):
+    opened = OpenedDataset(str(folder), modalities=modalities)
+    part_of = {"repository": "lab/all", "revision": "0" * 40, "choice": {}}
+    choice, part = PartChoice(num_scenes=2), tmp_path / "part"
+    pull_part(plan_part(opened, choice, part, part_of, progress=silent), progress=silent)
+    card = card_of(part)
+    assert words in card.text
+    has_pictures = "rgb" in modalities
+    assert (SHEET_PATH in card.text, SHEET_PATH in card.files) == (has_pictures, has_pictures)
+    monkeypatch.chdir(part)
+    for program in blocks(card.text)[1:]:  # without `datasets`, whose turn comes above
+        exec(program, {})
+    assert shown in capsys.readouterr().out
 
 
 def test_the_code_for_a_repository_is_the_same_code_at_another_address(folder):

@@ -251,6 +251,14 @@ def test_no_manifest_names_a_path_outside(victim: Path) -> None:
     assert untouched(victim)
 
 
+@pytest.mark.parametrize("encoding", [{"rgb": "<b>x</b>"}, {"a|b": "lossless"}, {"rgb": [1]}])
+def test_an_encoding_is_a_name_for_it_stands_in_cards(tmp_path: Path, encoding: Any) -> None:
+    sound = dataset_of(tmp_path / "dataset", views_of())
+    rewrite_manifest(sound, lambda one: replace(one, encoding={**one.encoding, **encoding}))
+    with pytest.raises(CorruptDataError, match="is no name"):
+        SceneDataset(sound)
+
+
 def test_commands_refuse_such_a_dataset_and_write_nothing(victim: Path) -> None:
     root = victim.parent
     views = views_of(str(victim / "picture"))

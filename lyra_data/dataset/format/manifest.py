@@ -271,8 +271,8 @@ def _require_names(manifest: Manifest, where: str) -> None:
     """Refuse names that lead out of the dataset or of what is made of it.
 
     Raises:
-        CorruptDataError: a file lies outside the folder, a modality is unknown, or a scene or a
-            split has no name.
+        CorruptDataError: a file lies outside the folder, a modality is unknown, or a scene, a
+            split or an encoding has no name.
     """
     for entry in (*manifest.files, *manifest.shards):
         checked_path(entry.path, noun="file", where=where)
@@ -280,6 +280,9 @@ def _require_names(manifest: Manifest, where: str) -> None:
         checked_name(shard.split, noun="split", where=where)
         if shard.modality not in MODALITIES:
             raise _altered(where, f"there is no modality {shortened(shard.modality)}")
+    for name, kind in manifest.encoding.items():
+        checked_name(name, noun="encoded field", where=where)
+        checked_name(kind, noun=f"encoding of {name}", where=where)
     for scene in manifest.scenes:
         checked_name(scene.scene_id, noun="scene_id", where=where)
         checked_name(scene.split, noun="split", where=where)

@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from huggingface_hub import get_token
+
 from lyra_data.engine.errors import InputError
 from lyra_data.engine.names import is_safe_name
 
@@ -33,13 +35,16 @@ class Card:
 
 
 def require_no_secret(text: str, *, where: str) -> None:
-    """Refuse a text that holds a token or a password; the message does not repeat it.
+    """Refuse a text that holds a token or a password, or the token that is logged in with, whatever
+    it looks like; the message does not repeat it.
 
     Raises:
         InputError: naming the kind of thing and its line.
     """
+    token = get_token()
+    own = re.compile(re.escape(token)) if token else _SECRETS
     for number, line in enumerate(text.splitlines(), 1):
-        match = _SECRETS.search(line)
+        match = own.search(line) or _SECRETS.search(line)
         if match:
             raise InputError(
                 f"line {number} holds what looks like a token or a password "

@@ -17,7 +17,6 @@ from lyra_data.dataset.writing.card import (
     describe_format,
     front_matter,
     hub_split,
-    modalities_of,
 )
 from lyra_data.engine.hashing import sha256_of_bytes
 from lyra_data.sharing.cards.card import (
@@ -31,7 +30,6 @@ from lyra_data.sharing.cards.dataset_facts import DatasetFacts, read_dataset_fac
 from lyra_data.sharing.cards.dataset_sections import (
     describe_content,
     describe_limits,
-    describe_loading,
     describe_making,
     describe_quality,
 )
@@ -40,6 +38,7 @@ from lyra_data.sharing.cards.licence_section import (
     licence_metadata,
     licence_section,
 )
+from lyra_data.sharing.cards.loading import describe_frames, describe_loading
 from lyra_data.sharing.cards.made_by import MadeBy
 from lyra_data.sharing.licences.known import require_licence
 from lyra_data.sharing.licences.uses import Statements
@@ -93,8 +92,11 @@ def dataset_card(
     )
     text = dataset_card_text(facts)
     require_no_secret(text, where="the dataset's card")
+    pictures = {}
+    if "rgb" in facts.modalities:
+        pictures[SHEET_PATH] = dataset_sheet_png(SceneDataset(folder))
     files = {
-        SHEET_PATH: dataset_sheet_png(SceneDataset(folder)),
+        **pictures,
         MANIFEST_PATH.as_posix(): _with_card(facts.manifest, text).text(),
         **licence_files(chosen),
     }
@@ -109,8 +111,7 @@ def dataset_card_text(facts: DatasetFacts) -> str:
         "",
         _summary_line(facts),
         "",
-        f"![The first frame of some scenes, and frames along their camera paths]({SHEET_PATH})",
-        "",
+        *_picture_lines(facts),
         *describe_loading(facts),
         *describe_content(facts),
         *describe_quality(facts),
@@ -138,7 +139,7 @@ def dataset_metadata(facts: DatasetFacts) -> dict[str, Any]:
         "size_categories": [size_category(facts.num_views)],
         "tags": list(TAGS),
         "configs": configs_of(manifest.shards),
-        "dataset_info": [_info(facts, name) for name in modalities_of(facts.manifest.shards)],
+        "dataset_info": [_info(facts, name) for name in facts.modalities],
     }
 
 
@@ -178,9 +179,15 @@ def _summary_line(facts: DatasetFacts) -> str:
     version = f" Version {facts.version}." if facts.version else ""
     return (
         f"{counted(whole.scenes, 'scene')} of {sources}, {counted(whole.views, 'view')} along "
-        f"camera paths, {whole.frames:,} frames with poses, depth, masks and latents, "
-        f"{size:,.1f} MB.{version}"
+        f"camera paths, {describe_frames(whole.frames, facts.modalities)}, {size:,.1f} MB.{version}"
     )
+
+
+def _picture_lines(facts: DatasetFacts) -> list[str]:
+    if "rgb" not in facts.modalities:
+        return []
+    words = "The first frame of some scenes, and frames along their camera paths"
+    return [f"![{words}]({SHEET_PATH})", ""]
 
 
 def _with_card(manifest: Manifest, text: str) -> Manifest:

@@ -10,6 +10,7 @@ from typing import Any
 from lyra_data.dataset.format.manifest import Manifest, SceneEntry
 from lyra_data.dataset.reading.reader import SceneDataset
 from lyra_data.dataset.summary import DatasetSummary, summarise_dataset
+from lyra_data.dataset.writing.card import modalities_of
 from lyra_data.engine.progress import silent
 from lyra_data.scene.quality import NUMBERS
 from lyra_data.sharing.cards.made_by import MadeBy
@@ -77,6 +78,11 @@ class DatasetFacts:
     @property
     def num_views(self) -> int:
         return self.summary.whole.views
+
+    @property
+    def modalities(self) -> list[str]:
+        """Return the modalities that are there: a pulled part may lack some."""
+        return modalities_of(self.manifest.shards)
 
     @property
     def measured(self) -> Mapping[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lyra_data.dataset.summary import LEVELS, Part
-from lyra_data.dataset.writing.card import counted, hub_split
+from lyra_data.dataset.writing.card import counted
 from lyra_data.scene.quality import NUMBERS
 from lyra_data.sharing.cards.dataset_facts import DatasetFacts
 from lyra_data.sharing.cards.made_by import MadeBy
@@ -20,45 +20,6 @@ MOST_SCENES = 50
 
 MOST_LISTED = 20
 """Dropped views, and failures, that are listed; the rest is counted."""
-
-
-def describe_loading(facts: DatasetFacts) -> list[str]:
-    """Return code for three libraries; where there is no repository, for the dataset's folder."""
-    lines = ["## Load it", ""]
-    for title, code in loading_code(facts).items():
-        lines += [f"{title}:", "", *code_block(code, "python")]
-    return lines
-
-
-def loading_code(facts: DatasetFacts) -> dict[str, str]:
-    """Return a program for each library; without a repository they run in the dataset's folder."""
-    stored = facts.scenes[0].split
-    split = hub_split(stored)
-    repository, version = facts.repository, facts.version
-    # `load_dataset` names its cache by the folder, and "." has no name.
-    path = "from pathlib import Path\n\n" if repository is None else ""
-    name = "str(Path.cwd())" if repository is None else f'"{repository}"'
-    revision = f', revision="{version}"' if repository and version else ""
-    files = "" if repository is None else f"hf://datasets/{repository}@{version or 'main'}/"
-    address = "." if repository is None else f"hf://datasets/{repository}"
-    return {
-        "Rows, with `datasets`": (
-            f"{path}from datasets import load_dataset\n\n"
-            f'views = load_dataset({name}, "preview", split="{split}"{revision})\n'
-            'print(len(views), views[0]["scene_id"], views[0]["trajectory"])'
-        ),
-        "Tables, with `polars` (or any reader of Parquet)": (
-            "import polars\n\n"
-            f'cameras = polars.read_parquet("{files}data/camera/{stored}-*.parquet")\n'
-            'print(cameras.select("scene_id", "view_index", "intrinsics").head())'
-        ),
-        "Frames, depth, cameras and latents as tensors, with `lyra_data`": (
-            "from lyra_data import SceneDataset\n\n"
-            f'dataset = SceneDataset("{address}"{revision})\n'
-            "view = dataset.scene(dataset.scene_ids[0])[0]\n"
-            "print(view.trajectory, view.frames.shape, view.depth.shape, view.latents.shape)"
-        ),
-    }
 
 
 def describe_content(facts: DatasetFacts) -> list[str]:

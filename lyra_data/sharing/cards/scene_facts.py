@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from lyra_data.engine.documents import read_json_object
 from lyra_data.engine.errors import CorruptDataError, InputError
-from lyra_data.engine.foreign_files import file_at_fault
+from lyra_data.engine.foreign_files import file_at_fault, files_below
 from lyra_data.engine.names import checked_name
 from lyra_data.sharing.cards.made_by import MadeBy
 from lyra_data.sharing.licences.dependencies import model_dependency
@@ -80,14 +80,20 @@ def read_reconstruction(
         report={name: value for name, value in report.items() if name != "run"},
         files={
             one.relative_to(folder).as_posix(): one.stat().st_size
-            for one in sorted(folder.rglob("*"))
-            if one.is_file()
+            for one in sorted(files_below(folder))
+            if not is_hidden(one.relative_to(folder).as_posix())
         },
         prompt=provenance.get("prompt", ""),
         uses=count_uses([row], stated, besides=decoder),
         guardrails=guardrail_states([row]),
         made_by=made_by,
     )
+
+
+def is_hidden(name: str) -> bool:
+    """Return whether a file of a scene's folder, or a folder above it, is hidden: no result of
+    ours is, and `.env` or `.DS_Store` are not to be published."""
+    return any(part.startswith(".") for part in PurePosixPath(name).parts)
 
 
 def _provenance(report: Mapping[str, Any]) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from lyra_data.engine.errors import InputError, ParamsError
 from lyra_data.engine.provenance import project_commit
-from lyra_data.sharing.cards.card import Card
+from lyra_data.sharing.cards.card import Card, require_no_secret
 from lyra_data.sharing.cards.made_by import MadeBy
 from lyra_data.sharing.kinds import Kind
 from lyra_data.sharing.licences.conflicts import (
@@ -25,6 +25,11 @@ from lyra_data.sharing.publishing.hash_cache import HashCache
 
 CARD = "README.md"
 
+TEXTS = (".csv", ".json", ".md", ".txt", ".yaml")
+"""Files that are read for tokens before they are published, up to MOST_TEXT_BYTES."""
+
+MOST_TEXT_BYTES = 64 * 2**20
+
 
 def hash_cache(scratch: Path) -> HashCache:
     """Return the hashes of files that earlier calls found."""
@@ -39,10 +44,19 @@ def statements_of(params: PublishParams, kind: Kind) -> Statements:
 
 
 def with_card(files: Iterable[PublishedFile], card: Card) -> tuple[PublishedFile, ...]:
-    """Return the files with the card and what it brings, which takes the place of theirs."""
+    """Return the files with the card and what it brings, which takes the place of theirs.
+
+    Raises:
+        InputError: one of the texts among them holds a token or a password.
+    """
     brought = {CARD: card.text.encode(), **card.files}
     kept = [file for file in files if file.path not in brought]
-    return (*kept, *(file_of_bytes(path, content) for path, content in brought.items()))
+    every = (*kept, *(file_of_bytes(path, content) for path, content in brought.items()))
+    for file in every:
+        if PurePosixPath(file.path).suffix in TEXTS and file.size <= MOST_TEXT_BYTES:
+            content = file.source if isinstance(file.source, bytes) else file.source.read_bytes()
+            require_no_secret(content.decode(errors="replace"), where=file.path)
+    return every
 
 
 def project_facts(root: Path, folder: Path, made_by: MadeBy) -> dict[str, Any]:

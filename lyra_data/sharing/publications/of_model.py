@@ -46,7 +46,7 @@ def publication_of_model(
     Raises:
         ParamsError: no repository or licence is stated.
         InputError: the licence does not go with the training data, which for any other licence
-            than one that grants nothing have to be there.
+            than one that grants nothing have to be there; or a link leads out of the folder.
         CorruptDataError: a file was cut or altered.
     """
     kind, wanted = Kind.model, params.model

@@ -8,7 +8,12 @@ from pathlib import Path
 from lyra_data.sharing.cards.card import require_no_secret
 from lyra_data.sharing.cards.made_by import SCENE_STAGES, read_made_by
 from lyra_data.sharing.cards.scene_card import scene_card
-from lyra_data.sharing.cards.scene_facts import REPORT, decoder_name, read_reconstruction
+from lyra_data.sharing.cards.scene_facts import (
+    REPORT,
+    decoder_name,
+    is_hidden,
+    read_reconstruction,
+)
 from lyra_data.sharing.kinds import Kind
 from lyra_data.sharing.params import PublishParams
 from lyra_data.sharing.publications.choices import (
@@ -39,7 +44,8 @@ def publication_of_scene(
 
     Raises:
         ParamsError: no repository or licence is stated.
-        InputError: the folder holds no scene, or the licence does not go with its source.
+        InputError: the folder holds no scene or a link that leads out of it, or the licence does
+            not go with its source.
         CorruptDataError: its report was cut or altered.
     """
     kind, wanted = Kind.scene, params.scene
@@ -53,13 +59,14 @@ def publication_of_scene(
     }
     facts = read_reconstruction(folder, licence=None, **options)
     licence = required_licence(wanted.licence, facts.uses, kind, is_private=params.private)
-    files = files_of_folder(folder, sha256_of=hash_cache(scratch).sha256)
+    every = files_of_folder(folder, sha256_of=hash_cache(scratch).sha256)
+    files = [file for file in every if file.path != REPORT and not is_hidden(file.path)]
     card = scene_card(folder, licence=licence.identifier, **options)
     return Publication(
         repository,
         kind.repository_type,
         params.version,
-        with_card((*(file for file in files if file.path != REPORT), _report_of(folder)), card),
+        with_card((*files, _report_of(folder)), card),
         licence.identifier,
         f"Scene {params.version}",
         private=params.private,

@@ -109,7 +109,7 @@ def plan(
                     remote = repository.files(refs.main)
         except UploadError as error:
             unknown = error.what
-        progress.finish()
+        bar.end()
     changes = changes_against(publication, remote)
     num_commits, num_calls = _counts(publication, changes, exists=exists, is_done=tag == "same")
     record = client_for(publication, state, bar, clock=clock).record

@@ -14,7 +14,7 @@ from typing import Any
 from lyra_data.engine.errors import InputError
 from lyra_data.engine.foreign_files import files_below
 from lyra_data.engine.hashing import content_key, sha256_of_bytes, sha256_of_file
-from lyra_data.engine.names import checked_path, shortened
+from lyra_data.engine.names import checked_path, inside, shortened
 from lyra_data.hub.listing import RemoteFile
 
 REPOSITORY_TYPES = ("dataset", "model", "space")
@@ -33,6 +33,9 @@ MAX_FILE_BYTES = 200 * 10**9
 _REPOSITORY = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?")
 _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+_IN_DVC_CACHE = re.compile(r"/files/md5/[0-9a-f]{2}/[0-9a-f]{30}$")
+"""The end of a path in a cache of DVC: contents are named by their hash there."""
+
 _FOREIGN_FOLDERS = (".git", ".cache")
 
 
@@ -139,11 +142,24 @@ def files_of_folder(
 ) -> tuple[PublishedFile, ...]:
     """Return every file of a folder, in order of its path.
 
+    Links into DVC's cache are files of the folder: `cache.type symlink` makes such.
+
     Args:
         below: folder of the repository that they are put into, e.g. "data/".
         sha256_of: `HashCache(...).sha256` spares hashing an unchanged file again.
+
+    Raises:
+        InputError: a link leads out of the folder to somewhere else: what it leads to was not
+            meant to be published.
     """
     names = sorted((path.relative_to(folder).as_posix(), path) for path in files_below(folder))
+    for name, path in names:
+        if not inside(folder, name) and not _IN_DVC_CACHE.search(path.resolve().as_posix()):
+            raise InputError(
+                "is a link that leads out of the folder to be published",
+                where=str(path),
+                fix="put the file itself in its place, or remove the link",
+            )
     return tuple(
         PublishedFile(f"{below}{name}", path, path.stat().st_size, sha256_of(path))
         for name, path in names

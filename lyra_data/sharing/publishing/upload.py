@@ -64,7 +64,7 @@ def publish(
         run = _Run(publication, HubRepository(client), bar, _state_of(publication, state))
         commit = run.commit_at_tag()
         run.state.forget()
-    progress.finish()
+    bar.end()
     return receipt_of(publication, commit)
 
 

@@ -31,18 +31,34 @@ class UploadBar:
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._lock = threading.Lock()
-        self._finished = 0
+        self._size = self._finished = 0
+        self._done: set[str] = set()
         self._positions: dict[str, int] = {}  # of the files under way
         self._advanced = 0
+        self._is_comparing = False
 
     def start(self, num_bytes: int) -> None:
         """Begin a bar of so many bytes."""
-        self._finished, self._advanced, self._positions = 0, 0, {}
+        self._end_comparison()
+        self._size, self._finished, self._advanced = num_bytes, 0, 0
+        self._done, self._positions = set(), {}
         self._progress.start("Uploading", max(-(-num_bytes // MIB), 1), "MiB")
 
     def compare(self) -> None:
         """Begin a bar of the time before and after the upload."""
-        self._progress.start("Comparing with the Hub", 1, "listings")
+        self._end_comparison()
+        self._progress.start("Comparing with the Hub", 1, "listing")
+        self._is_comparing = True
+
+    def end(self) -> None:
+        """End the last bar."""
+        self._end_comparison()
+        self._progress.finish()
+
+    def _end_comparison(self) -> None:
+        if self._is_comparing:
+            self._progress.advance()
+            self._is_comparing = False
 
     def report(self, line: str) -> None:
         """Show a line, such as a wait and its reason."""
@@ -50,8 +66,11 @@ class UploadBar:
         self._progress.advance(0, line)
 
     def at(self, name: str, position: int) -> None:
-        """Say how far a file has been read; reading it again counts once."""
+        """Say how far a file has been read; reading it again counts once, and so does a file that
+        travels inside the commit after all."""
         with self._lock:
+            if name in self._done:
+                return
             self._positions[name] = max(self._positions.get(name, 0), position)
             self._advance(name)
 
@@ -59,11 +78,15 @@ class UploadBar:
         """Count files whole: sent, or there already."""
         with self._lock:
             self._positions = {}
-            self._finished += sum(file.size for file in files)
+            for file in files:
+                self._done.add(file.path)
+                self._finished += file.size
             self._advance(note)
 
     def _advance(self, note: str) -> None:
-        total = (self._finished + sum(self._positions.values())) // MIB
+        num_bytes = min(self._finished + sum(self._positions.values()), self._size)
+        # The last part of a MiB counts as one when all is there.
+        total = -(-num_bytes // MIB) if num_bytes >= self._size else num_bytes // MIB
         if total > self._advanced or note:
             self._progress.advance(max(total - self._advanced, 0), note)
             self._advanced = max(total, self._advanced)
