@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,13 +11,14 @@ import pytest
 import torch
 
 from lyra_data.scene.cameras import Cameras
+from lyra_model.evaluation.report.page import complete_page, render_scene
 from lyra_model.evaluation.report.viewer_scene import report_viewer_data
 from lyra_model.viewer.scene_data import ViewerPath, ViewerScene, viewer_data
 from lyra_model.viewer.scene_page import ScenePage, write_scene_page
 from lyra_model.viewer.seen_region import LEAST_REACH, seen_region
 from lyra_model.viewer.splat_page import page_of_gaussians
 from tests.browser import browser_page
-from tests.report_samples import random_gaussians, sample_content
+from tests.report_samples import random_gaussians, sample_content, sample_shared
 from tests.unit.test_report_viewer import run_script
 
 DEPTH = 2.0
@@ -184,4 +186,28 @@ def test_the_page_says_when_it_holds_and_a_key_and_a_button_let_go(
         page.wait_for(f"{free}.ariaPressed === 'false' && {STATUS}.textContent === 'start'")
         page.open(f"{address}#pose=1,0,0,0,-1.5,0,0")  # a view that was asked for is shown
         page.wait_for("document.querySelector('[data-action=free]')?.ariaPressed === 'true'")
+        assert not page.complaints
+
+
+def test_the_report_says_when_it_holds_and_plays_every_path_but_tours_no_one_who_moves(
+    tmp_path: Path,
+) -> None:
+    text = complete_page(render_scene(sample_content()), sample_shared())
+    (tmp_path / "report.html").write_text(text, "utf-8")
+    with browser_page(tmp_path / "profile") as page:
+        page.resize(390, 700, mobile=True)
+        page.open((tmp_path / "report.html").as_uri())
+        page.wait_for("document.getElementById('viewer')?.dataset.settled === 'true'")
+        page.evaluate("document.querySelector('#viewer canvas').focus()")
+        for _ in range(30):
+            page.press("ArrowLeft")
+        page.wait_for(f"{STATUS}.textContent.endsWith('as far as the cameras saw')")
+        time.sleep(1.4)  # the tour of a reader who touches nothing begins after 1.2 seconds
+        assert page.evaluate("!document.querySelector('[data-path][aria-pressed=true]')")
+        page.press("l")
+        page.wait_for("document.querySelector('[data-action=free]').ariaPressed === 'true'")
+        for index, name in enumerate(("left", "zoom in")):
+            page.evaluate(f"document.querySelector('[data-path=\"{index}\"]').click()")
+            page.wait_for(f"{STATUS}.textContent.startsWith('{name}, frame')")
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
         assert not page.complaints
