@@ -29,6 +29,7 @@ from lyra_model.reconstruction.videos import Shot, film, shots_of
 from lyra_model.rendering import render
 from lyra_model.viewer.scene_data import ViewerPath
 from lyra_model.viewer.scene_page import ScenePage, write_scene_page
+from lyra_model.viewer.seen_region import seen_region
 
 SCENE_PLY, SCENE_PAGE, CAMERAS, REPORT = "scene.ply", "scene.html", "cameras.json", "report.json"
 DEPTH_VIDEO = "depth.mp4"
@@ -248,18 +249,22 @@ def _page(
     paths = [ViewerPath(Path(reconstructor.params.video.path).stem, shots[0].cameras)]
     if not scene.moves:  # of a moving scene, a view goes through many moments
         paths += [ViewerPath(view.trajectory, view.cameras) for view in scene.views]
+    camera = scene.filmed[[moments[len(moments) // 2].index]]
     made = {"fit": "fitted to its views", "unproject": "unprojected", "decoder": "decoded"}
     return ScenePage(
         title=scene.scene_id,
         made_by=f"{made[reconstructor.params.method]} by lyra-data {engine_version()}",
         moments=tuple(moment.gaussians.to("cpu") for moment in moments),
-        camera=scene.filmed[[moments[len(moments) // 2].index]],
+        camera=camera,
         paths=tuple(paths),
         near=reconstructor.rendering.near,
         far=reconstructor.rendering.far,
         unit="m" if scene.views[0].depth_scale == "metric" else "units",
         moments_per_second=_moments_per_second(scene, len(moments)),
         pivot_depth=scene.centre_depth,
+        seen=seen_region(
+            camera, scene.centre_depth, [scene.filmed, *(view.cameras for view in scene.views)]
+        ),
     )
 
 

@@ -70,5 +70,6 @@ function sum(a, b) { return a.map((value, i) => value + b[i]); }
 function difference(a, b) { return a.map((value, i) => value - b[i]); }
 function scaled(a, factor) { return a.map((value) => value * factor); }
 function dot(a, b) { return a.reduce((total, value, i) => total + value * b[i], 0); }
+function crossProduct([a, b, c], [x, y, z]) { return [b * z - c * y, c * x - a * z, a * y - b * x]; }
 function length(a) { return Math.sqrt(dot(a, a)); }
 function normalised(a) { return scaled(a, 1 / length(a)); }

@@ -13,6 +13,7 @@ from lyra_data.scene.cameras import Cameras
 from lyra_model.rendering.base import RenderingParams
 from lyra_model.viewer.camera_marks import CameraMarks, marks_data, pose_rows
 from lyra_model.viewer.packing import PackedGaussians
+from lyra_model.viewer.seen_region import SeenRegion
 
 _SCREEN_WIDENING = 0.3  # pixel^2 of the training picture, see lyra_model.rendering.base
 _SWAY_ANGLE = 0.075  # radians: 4 degrees to either side, which photos with depth bear
@@ -45,6 +46,7 @@ class ViewerScene:
         home_name: the start's name, e.g. "source camera".
         moments_per_second: speed of time in a moving scene.
         marks: cameras and their frames to draw among the Gaussians.
+        seen: where the visitor is held; None: they go anywhere.
         fill: 0: the window shows the whole picture of `camera`; 1: the picture fills the window.
     """
 
@@ -58,6 +60,7 @@ class ViewerScene:
     moments_per_second: float = 12.0
     fill: float = 0.0
     marks: CameraMarks | None = None
+    seen: SeenRegion | None = None
 
     @property
     def num_steps(self) -> int:
@@ -91,6 +94,7 @@ def viewer_data(scene: ViewerScene) -> dict[str, Any]:
         "widening": _SCREEN_WIDENING,
         "fill": scene.fill,
         "sway": _SWAY_ANGLE,
+        "seen": None if scene.seen is None else scene.seen.as_json(),
         "marks": None if scene.marks is None else marks_data(scene.marks),
     }
 

@@ -42,8 +42,7 @@ function begin(viewer, wishes) {
   }
   if (wishes.has("moment")) viewer.setMoment(Number(wishes.get("moment")));
   if (wishes.has("pose")) {
-    viewer.camera.pose = poseFrom(wishes.get("pose").split(",").map(Number));
-    viewer.redraw();
+    viewer.standAt(poseFrom(wishes.get("pose").split(",").map(Number)));
   } else if (!prefersStillness()) {
     viewer.toggleSway();
     if (!wishes.has("moment")) viewer.change((motion, now) => motion.startTime(now));

@@ -26,6 +26,7 @@ from lyra_model.viewer.scene_data import (
     viewer_data,
 )
 from lyra_model.viewer.scripts import embedded, viewer_scripts
+from lyra_model.viewer.seen_region import SeenRegion
 
 TEMPLATE = "scene_page.html.j2"
 MARKS_SCRIPT = "camera_marks.js"
@@ -61,6 +62,7 @@ class ScenePage:
             median depth of the Gaussians.
         marks: cameras and their frames to draw among the Gaussians, which are points then; of its
             steps, each has a moment of its own, or all have one.
+        seen: where the visitor is held, until they ask to leave it; None: they go anywhere.
     """
 
     title: str
@@ -75,6 +77,7 @@ class ScenePage:
     moments_per_second: float = 12.0
     pivot_depth: float | None = None
     marks: CameraMarks | None = None
+    seen: SeenRegion | None = None
 
 
 @dataclass(frozen=True)
@@ -132,6 +135,7 @@ def write_scene_page(
         moments_per_second=page.moments_per_second,
         fill=FILL if page.marks is None else 0.0,  # the start has all cameras in its picture
         marks=page.marks,
+        seen=page.seen,
     )
     scripts = [viewer_scripts(), embedded(MARKS_SCRIPT), embedded("scene_page.js")]
     text = _template().render(

@@ -11,6 +11,7 @@ SCRIPTS = (
     "gaussian_cloud.js",
     "depth_sorter.js",
     "camera_poses.js",
+    "seen_region.js",
     "orbit_camera.js",
     "motion.js",
     "gestures.js",

@@ -14,7 +14,7 @@ class Viewer {
     this.canvas = figure.querySelector("canvas");
     this.status = figure.querySelector("[data-status]");
     this.slider = figure.querySelector("[data-time]");
-    this.camera = new OrbitCamera(poseFrom(data.source_pose), data.pivot_depth);
+    this.camera = new OrbitCamera(poseFrom(data.source_pose), data.pivot_depth, data.seen);
     this.motion = new Motion(this.camera, data, data.steps ?? moments.length);
     this.background = data.background;
     this.visible = true;
@@ -77,6 +77,9 @@ class Viewer {
     } else if (away >= 0.005) {
       text = `${away.toFixed(2)} ${data.unit} from the ${data.home_name}`;
     }
+    const isOut = !motion.playing && !motion.travelling && camera.outness > 1;
+    if (isOut) text += camera.isFree ? " · beyond what the cameras saw" : " · as far as the cameras saw";
+    this.figure.classList.toggle("at-the-edge", isOut);
     if (this.status && this.status.textContent !== text) this.status.textContent = text;
     if (this.slider && this.slider.valueAsNumber !== motion.moment) this.slider.value = motion.moment;
   }
@@ -96,6 +99,23 @@ class Viewer {
       this.camera.pivot = this.camera.pivotAtHome;
       motion.travelTo(this.camera.home, now);
     });
+  }
+
+  // Lets the visitor leave the region that cameras have seen, or takes them back into it.
+  toggleFree() {
+    const { camera } = this;
+    if (!camera.region) return;
+    camera.isFree = !camera.isFree;
+    if (!camera.isFree && camera.outness > 1) this.goHome();
+    this.change(() => {});
+  }
+
+  // Stands at a pose, wherever that is.
+  standAt(pose) {
+    const { camera } = this;
+    camera.pose = pose;
+    camera.isFree ||= camera.outness > 1;
+    this.change(() => {});
   }
 
   startTour() {
@@ -198,6 +218,7 @@ class Viewer {
     const number = "123456789".indexOf(key);
     const { motion } = this;
     if (key === "r" || key === "R" || key === "Home") this.goHome();
+    else if ((key === "l" || key === "L") && this.camera.region) this.toggleFree();
     else if (key === "," && motion.numMoments > 1) this.setMoment(motion.moment - 1);
     else if (key === "." && motion.numMoments > 1) this.setMoment(motion.moment + 1);
     else if (number >= 0 && number < motion.paths.length) this.togglePath(number);
@@ -212,6 +233,7 @@ class Viewer {
     if (action === "home") this.goHome();
     else if (action === "background") this.nextBackground();
     else if (action === "fullscreen") this.toggleFullScreen();
+    else if (action === "free") this.toggleFree();
     else if (action === "sway") this.toggleSway();
     else if (action === "time") this.toggleTime();
     else if (path !== undefined) this.togglePath(Number(path));
@@ -227,6 +249,7 @@ class Viewer {
     };
     press("[data-path]", (button) => motion.playing?.path === Number(button.dataset.path));
     press("[data-action=sway]", () => Boolean(motion.swaying));
+    press("[data-action=free]", () => this.camera.isFree);
     press("[data-action=time]", () => motion.timeStarted !== null);
   }
 

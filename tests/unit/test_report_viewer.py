@@ -40,6 +40,7 @@ def run_script(expression: str, data: dict) -> dict:
         "camera_poses.js",
         "gaussian_cloud.js",
         "depth_sorter.js",
+        "seen_region.js",
         "orbit_camera.js",
         "motion.js",
     )

@@ -7,7 +7,11 @@ async function startViewer() {
   try {
     const moments = await Promise.all(data.moments.map((packed) => inflateGaussians(packed).then(decodeGaussians)));
     const viewer = new Viewer(figure, data, moments, { wheelNeedsFocus: true });
-    if (!prefersStillness()) setTimeout(() => viewer.startTour(), 1200);
+    if (prefersStillness()) return;
+    const tour = setTimeout(() => viewer.startTour(), 1200);
+    for (const kind of ["pointerdown", "keydown", "click"]) {
+      figure.addEventListener(kind, () => clearTimeout(tour), { once: true });
+    }
   } catch (error) {
     figure.classList.add("unavailable");
     figure.querySelector("[data-unavailable]").hidden = false;
