@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
+import stages.package
 from lyra_data.dataset.packaging import worker
 from lyra_data.dataset.packaging.params import PackageParams
 from lyra_data.dataset.packaging.runner import package_views
@@ -22,6 +24,7 @@ from lyra_data.engine.errors import (
     CorruptDataError,
     InputError,
     ScenesFailedError,
+    StageOrderError,
     StorageError,
 )
 from lyra_data.engine.executors import worker_process
@@ -31,8 +34,10 @@ from lyra_data.engine.progress import SilentProgress, silent
 from lyra_data.scene.view import View
 from lyra_data.views.fields import Row
 from lyra_data.views.store import view_path, write_view
+from stages.cli import app
 from tests.children import kill_after_first, succeeds_in_fresh_process
 from tests.factories import assert_views_equal, make_view
+from tests.pipeline.project import Project
 
 LOSSLESS = {"rgb": "lossless", "depth": "lossless", "latents": "lossless"}
 VIEWS = [make_view(scene, index, seed=ord(scene)) for scene in "abcd" for index in range(2)]
@@ -235,7 +240,6 @@ def _package_anew_forever(folder: Path) -> Iterator[None]:
     """Every round is another dataset as far as the scratch store knows."""
     number = 0
     while True:
-        write(folder, make_view("d", 1, seed=ord("d")))
         package(folder, dataset=f"dataset-{number}")
         yield
         number = 1
@@ -320,3 +324,30 @@ def test_a_damaged_view_is_refused_with_the_stage_to_run(folder: Path) -> None:
     with pytest.raises(CorruptDataError, match="lyra-data generate") as caught:
         package(folder)
     assert caught.value.where == str(path)
+
+
+def test_the_verb_hands_over_who_works_and_its_own_variable_comes_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = Project(tmp_path / "project")
+    (project.root / "outputs" / "views").mkdir(parents=True)
+    crews = []
+
+    def refuse(params: PackageParams, *, crew: Crew, **options: Any) -> None:
+        crews.append(crew)
+        raise StageOrderError("enough is known")
+
+    monkeypatch.setattr(stages.package, "package_views", refuse)
+    verb = ["package", "--params", str(project.params_file)]
+    options = ["--executor", "ray", "--workers", "3", "--ray-address", "head:1"]
+    CliRunner().invoke(app, [*verb, *options])
+    CliRunner().invoke(app, verb, env={"LYRA_PACKAGE_WORKERS": "2", "LYRA_WORKERS": "5"})
+    CliRunner().invoke(app, verb, env={"LYRA_WORKERS": "5"})
+    root = project.root.resolve()
+    assert crews == [
+        Crew("ray", 3, "head:1", "cpu", root=root),
+        Crew(workers=2, device="cpu", root=root),
+        Crew(workers=5, device="cpu", root=root),
+    ]
+    refused = CliRunner().invoke(app, verb, env={"LYRA_PACKAGE_WORKERS": "0"})
+    assert refused.exit_code == 2 and "LYRA_PACKAGE_WORKERS" in refused.output
