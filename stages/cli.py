@@ -17,6 +17,7 @@ from stages.options import (
     JsonOption,
     MaxFramesOption,
     OffloadOption,
+    PackageWorkersOption,
     ParamsOption,
     RayAddressOption,
     TrackerOption,
@@ -171,13 +172,21 @@ def generate(
 
 
 @app.command()
-def package(params: ParamsOption = Path("params.yaml"), json_output: JsonOption = False) -> None:
+def package(
+    params: ParamsOption = Path("params.yaml"),
+    json_output: JsonOption = False,
+    executor: ExecutorOption = "local",
+    workers: PackageWorkersOption = None,
+    ray_address: RayAddressOption = "auto",
+) -> None:
     """Put all views into one dataset of Parquet shards with a manifest.
 
-    Reads params.yaml: **package**, and outputs/views. Writes outputs/dataset: lossless frames,
-    latents, cameras, depth, masks and provenance, every file named with its sha256.
+    Reads params.yaml: **package**, and outputs/views. Writes outputs/dataset: frames, latents,
+    cameras, depth, masks and provenance, every file named with its sha256. A killed run redoes
+    only the views it was encoding; workers change no result.
     """
-    run_stage("package", params, json_output)
+    options = {"executor": executor, "workers": workers, "ray_address": ray_address}
+    run_stage("package", params, json_output, **options)
 
 
 @app.command()

@@ -51,6 +51,15 @@ AnnotateWorkersOption = Annotated[
         envvar="LYRA_ANNOTATE_WORKERS",
     ),
 ]
+PackageWorkersOption = Annotated[
+    int | None,
+    typer.Option(
+        help="How many views are encoded at once, each by one core; not given: one.",
+        min=1,
+        rich_help_panel=WORKERS,
+        envvar=["LYRA_PACKAGE_WORKERS", "LYRA_WORKERS"],
+    ),
+]
 RayAddressOption = Annotated[
     str,
     typer.Option(

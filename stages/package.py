@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lyra_data.dataset.packaging import PackageParams, package_views
+from lyra_data.dataset.packaging.params import PackageParams
+from lyra_data.dataset.packaging.runner import package_views
+from lyra_data.engine.executors.base import Crew
 from lyra_data.engine.progress import Progress, silent
 from stages.params import load_section
 from stages.summary import Summary, counted
@@ -13,7 +15,14 @@ from stages.workspace import Workspace
 SECTION = PackageParams
 
 
-def run_package(params_file: Path, *, progress: Progress = silent) -> Summary:
+def run_package(
+    params_file: Path,
+    *,
+    executor: str = "local",
+    workers: int | None = None,
+    ray_address: str = "auto",
+    progress: Progress = silent,
+) -> Summary:
     """Package all views. See `lyra-data package --help`."""
     workspace = Workspace(params_file.resolve().parent)
     manifest = package_views(
@@ -22,6 +31,7 @@ def run_package(params_file: Path, *, progress: Progress = silent) -> Summary:
         dataset=workspace.dataset,
         scratch=workspace.scratch,
         progress=progress,
+        crew=Crew(executor, workers, ray_address, device="cpu", root=workspace.root),
     )
     size = sum(shard.size for shard in manifest.shards)
     return Summary(

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from lyra_data.clips.store import write_clip
-from tests.factories import make_clip
+from lyra_data.views.store import write_view
+from tests.factories import make_clip, make_view
 from tests.goldens import REPOSITORY
 from tests.pipeline.project import write_source
 
@@ -62,6 +63,15 @@ maker = SceneMaker(
 assert maker.finish(SOURCES.create(source, where=""))[1]
 """
 
+PACKAGE_A_VIEW = """
+from lyra_data.dataset.format.encoding import Encoding
+from lyra_data.dataset.packaging.worker import PackagingSetup, ViewTask, code_of_encoding
+from lyra_data.engine.placement import Placement
+setup = PackagingSetup(Encoding(), folder / "scratch", code_of_encoding())
+work = setup.build(Placement("cpu"))
+assert work.do(ViewTask(0, folder / "scene" / "000_right.parquet")).state == "done"
+"""
+
 REPORT = """
 ran = [name for name in sys.modules if name.startswith(("lyra_data", "lyra_model", "stages"))]
 print(json.dumps([sorted(hashed), sorted(ran)]))
@@ -85,13 +95,18 @@ NOT_ASKED = {"lyra_data.models.depth.given"}
 def folder(tmp_path: Path) -> Path:
     write_clip(make_clip(height=32, width=48), tmp_path / "clip")
     write_source(tmp_path / "wall")
+    write_view(tmp_path / "scene" / "000_right.parquet", make_view("scene"))
     return tmp_path
 
 
 @pytest.mark.parametrize(
     ("work", "besides"),
-    [(MAKE_A_VIEW, NOT_ASKED), (ANNOTATE_A_SCENE, NOT_ASKED | READS_THE_SOURCE)],
-    ids=["a view", "a clip"],
+    [
+        (MAKE_A_VIEW, NOT_ASKED),
+        (ANNOTATE_A_SCENE, NOT_ASKED | READS_THE_SOURCE),
+        (PACKAGE_A_VIEW, set()),
+    ],
+    ids=["a view", "a clip", "an encoded view"],
 )
 def test_every_module_that_does_the_work_is_in_the_fingerprint(work, besides, folder):
     code = RECORD + work + REPORT

@@ -25,7 +25,8 @@ from lyra_data.dataset.convert.to_lyra import convert_to_lyra
 from lyra_data.dataset.format.encoding import Encoding
 from lyra_data.dataset.format.layout import index_path
 from lyra_data.dataset.format.manifest import MANIFEST_PATH, Manifest, parse_manifest
-from lyra_data.dataset.packaging import PackageParams, package_views
+from lyra_data.dataset.packaging.params import PackageParams
+from lyra_data.dataset.packaging.runner import package_views
 from lyra_data.dataset.reading.reader import SceneDataset
 from lyra_data.dataset.writing.packed_scene import PackedScene, pack_scene
 from lyra_data.dataset.writing.writer import write_dataset

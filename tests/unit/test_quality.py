@@ -17,8 +17,9 @@ import yaml
 
 from lyra_data.annotation.annotators.given import GivenAnnotator
 from lyra_data.cache3d import Cache3D
-from lyra_data.dataset import packaging
-from lyra_data.dataset.packaging import PackageParams, package_views
+from lyra_data.dataset.packaging import worker
+from lyra_data.dataset.packaging.params import PackageParams
+from lyra_data.dataset.packaging.runner import package_views
 from lyra_data.engine.errors import CorruptDataError, ParamsError
 from lyra_data.engine.placement import Placement
 from lyra_data.engine.progress import silent
@@ -585,7 +586,7 @@ def test_every_view_is_read_whole_once_to_be_packaged(stored, tmp_path: Path, mo
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(path.read_bytes())
     read = []
-    monkeypatch.setattr(packaging, "read_row", lambda path: read.append(path) or read_row(path))
+    monkeypatch.setattr(worker, "read_row", lambda path: read.append(path) or read_row(path))
     params = PackageParams(**VALUES["package"])
     folders = {name: tmp_path / name for name in ("views", "dataset", "scratch")}
     package_views(params, **folders, progress=silent)

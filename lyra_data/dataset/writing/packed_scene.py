@@ -1,4 +1,4 @@
-"""Pack a scene: its rows of every modality and the cuts of its blobs, kept until it is in a shard.
+"""Pack scenes: rows of every modality and the cuts of their blobs, kept until they are in a shard.
 
 On the disk its tables are one file, read by memory map, so that writing a scene to its shard holds
 none of it.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -126,28 +126,35 @@ def pack_encoded(views: Iterable[EncodedView]) -> PackedScene:
     Raises:
         CorruptDataError: its latents are of several codecs.
     """
+    return join_views(map(_packed_view, views))
+
+
+def join_views(views: Iterable[PackedScene]) -> PackedScene:
+    """Put the views of one scene together that were packed one by one; no bytes are copied.
+
+    Raises:
+        CorruptDataError: its latents are of several codecs.
+    """
     tables: dict[str, list[pa.Table]] = {modality: [] for modality in MODALITIES}
     cuts: dict[str, list[pa.Table]] = {modality: [] for modality in MODALITIES}
     indices: list[int] = []
     scene_id, codec = "", None
     for view in views:
-        row = view.row
-        scene_id = row["scene_id"]
-        codec = require_same_codec(codec_of(row), codec, scene_id, row["view_index"])
-        assert row["view_index"] not in indices, f"{scene_id} has view {row['view_index']} twice"
-        indices.append(row["view_index"])
+        assert scene_id in ("", view.scene_id), f"a view of {view.scene_id} is none of {scene_id}"
+        scene_id = view.scene_id
+        (index,) = view.view_indices
+        codec = require_same_codec(view.codec, codec, scene_id, index)
+        assert index not in indices, f"{scene_id} has view {index} twice"
+        indices.append(index)
         for modality in MODALITIES:
-            tables[modality].append(_row_table(view, modality))
-            cuts[modality].append(_cut_table(view, modality))
+            tables[modality].append(view.tables[modality])
+            cuts[modality].append(view.cuts[modality])
     assert codec is not None, "a scene has at least one view"
-    joined = {modality: pa.concat_tables(parts) for modality, parts in tables.items()}
-    return PackedScene(
+    return _packed(
         scene_id,
-        tuple(indices),
+        indices,
         codec,
-        latent_sums_of(joined["latent"].select(LATENT_SUMS).to_pylist()),
-        rgb_sums_of(joined["preview"].select(RGB_SUMS).to_pylist()),
-        joined,
+        {modality: pa.concat_tables(parts) for modality, parts in tables.items()},
         {modality: pa.concat_tables(parts) for modality, parts in cuts.items()},
     )
 
@@ -191,6 +198,36 @@ def rgb_sums_of(rows: Iterable[Row]) -> ChannelSums:
             row["num_frames"] * row["height"] * row["width"], row["rgb_mean"], row["rgb_std"]
         )
         for row in rows
+    )
+
+
+def _packed_view(view: EncodedView) -> PackedScene:
+    row = view.row
+    return _packed(
+        row["scene_id"],
+        [row["view_index"]],
+        codec_of(row),
+        {modality: _row_table(view, modality) for modality in MODALITIES},
+        {modality: _cut_table(view, modality) for modality in MODALITIES},
+    )
+
+
+def _packed(
+    scene_id: str,
+    view_indices: Sequence[int],
+    codec: Codec,
+    tables: Mapping[str, pa.Table],
+    cuts: Mapping[str, pa.Table],
+) -> PackedScene:
+    """Return the scene with the sums of its rows' statistics."""
+    return PackedScene(
+        scene_id,
+        tuple(view_indices),
+        codec,
+        latent_sums_of(tables["latent"].select(LATENT_SUMS).to_pylist()),
+        rgb_sums_of(tables["preview"].select(RGB_SUMS).to_pylist()),
+        tables,
+        cuts,
     )
 
 

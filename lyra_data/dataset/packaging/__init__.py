@@ -1,0 +1,1 @@
+"""Packaging: generated views encoded by workers, and put together as one dataset."""

@@ -1,0 +1,149 @@
+"""Package all generated views into one dataset, split by source.
+
+Workers encode every view once and keep it in the scratch store until the dataset is put together,
+so a run that was killed goes on with the views that it was at. Shards, index and manifest are then
+written by this process alone, scene after scene: who encoded what changes no byte.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from lyra_data.dataset.format.manifest import Codec, Manifest
+from lyra_data.dataset.format.splits import source_id, split_by_source
+from lyra_data.dataset.packaging.params import PackageParams
+from lyra_data.dataset.packaging.worker import (
+    STAGE,
+    PackagingSetup,
+    ViewTask,
+    code_of_encoding,
+    require_own_folder,
+)
+from lyra_data.dataset.writing.packed_scene import (
+    PackedScene,
+    codec_of,
+    join_views,
+    require_same_codec,
+)
+from lyra_data.dataset.writing.writer import assemble_dataset
+from lyra_data.engine.atomic import remove_leftovers
+from lyra_data.engine.executors import open_executor
+from lyra_data.engine.executors.base import Crew
+from lyra_data.engine.executors.task_queue import TaskQueue
+from lyra_data.engine.failures import check_failures
+from lyra_data.engine.progress import Progress
+from lyra_data.engine.provenance import engine_commit, engine_version, params_hash
+from lyra_data.engine.scratch import ScratchStore
+from lyra_data.views.dropped import read_dropped
+from lyra_data.views.fields import FIELD_BY_NAME, SHAPE_FIELDS, row_shape
+from lyra_data.views.store import read_columns, view_files
+
+HOPELESS = 20
+"""Views that failed after which a run gives up if nothing at all went well."""
+
+
+def package_views(
+    params: PackageParams,
+    *,
+    views: Path,
+    dataset: Path,
+    scratch: Path,
+    progress: Progress,
+    crew: Crew | None = None,
+) -> Manifest:
+    """Encode every view that is not encoded yet, and write shards, index and manifest.
+
+    A worker holds one view in memory, this process the bytes of one row group; encoded scenes are
+    mapped from the disk. A view whose worker died is tried once more when all others are done.
+
+    Args:
+        scratch: scratch folder of the whole pipeline (".work").
+        crew: how many workers, where; None: `Crew()`.
+
+    Raises:
+        StageOrderError: there are no views.
+        CorruptDataError: a view file or the list of dropped views is cut or altered, or views are
+            of several codecs.
+        InputError: a value does not fit in half floats.
+        ParamsError: `validation_scenes` name no scene, or all of them.
+        ScenesFailedError: workers died over a view twice, or a fault of the program.
+        ExecutorError: the workers cannot be started.
+        StorageError: the disk is full or cannot be written; encoded views stay in the store.
+    """
+    files = view_files(views)
+    sources = _sources_of(files)
+    splits = split_by_source(sources, params.validation_fraction, params.validation_scenes)
+    dropped = read_dropped(views)
+    keys = _encode(files, params, scratch, crew or Crew(), progress)
+    progress.start("Assembling", len(sources), "scenes")
+    manifest = assemble_dataset(
+        _encoded_scenes(files, keys, ScratchStore(scratch, STAGE).folder, progress),
+        dataset,
+        splits=splits,
+        scenes_per_shard=params.scenes_per_shard,
+        provenance={
+            "engine_commit": engine_commit(),
+            "engine_version": engine_version(),
+            "package_params_hash": params_hash(params),
+        },
+        encoding=params.encoding,
+        dropped=dropped,
+    )
+    progress.finish()
+    return manifest
+
+
+def _encode(
+    files: list[Path], params: PackageParams, scratch: Path, crew: Crew, progress: Progress
+) -> Mapping[int, str]:
+    """Encode all views; return their keys in the scratch store by their numbers.
+
+    Raises:
+        ScenesFailedError: any of them failed.
+    """
+    setup = PackagingSetup(params.encoding, scratch, code_of_encoding())
+    tasks = itertools.starmap(ViewTask, enumerate(files))
+    queue = TaskQueue(tasks, len(files), "Packaging", "view", hopeless_after=HOPELESS)
+    try:
+        with open_executor(setup, crew.for_tasks(len(files))) as executor:
+            encoded = queue.run(executor, progress)
+    finally:
+        if (scratch / STAGE).is_dir():  # what workers left that were stopped at their work
+            remove_leftovers(scratch / STAGE)
+    failures = list(encoded.failures.values())
+    check_failures(failures, len(failures) if encoded.is_hopeless else len(files), 0.0)
+    return encoded.results
+
+
+def _encoded_scenes(
+    files: list[Path], keys: Mapping[int, str], folder: Path, progress: Progress
+) -> Iterator[PackedScene]:
+    """Yield every scene of its encoded views, in the order of the files."""
+    numbered = enumerate(files)
+    for scene_id, group in itertools.groupby(numbered, key=lambda one: one[1].parent.name):
+        yield join_views(PackedScene.read(folder / keys[number]) for number, _ in group)
+        progress.advance(note=scene_id)
+
+
+def _sources_of(files: list[Path]) -> dict[str, str]:
+    """Return the source of every scene, as the scene's first view states it.
+
+    Only what is needed is read: a view may have a hundred megabytes, and is checked whole when it
+    is encoded.
+
+    Raises:
+        CorruptDataError: the scenes' latents are of several codecs: told before all are encoded.
+    """
+    sources: dict[str, str] = {}
+    codec: Codec | None = None
+    for path in files:
+        if path.parent.name in sources:
+            continue
+        row = read_columns(path, ["scene_id", "view_index", "provenance", *SHAPE_FIELDS])
+        require_own_folder(row, path)
+        codec = require_same_codec(codec_of(row), codec, row["scene_id"], row["view_index"])
+        provenance = FIELD_BY_NAME["provenance"].decode(row["provenance"], row_shape(row))
+        sources[row["scene_id"]] = source_id(row["scene_id"], provenance)
+    return sources
