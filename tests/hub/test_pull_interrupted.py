@@ -60,7 +60,9 @@ def started(pull: Pull, *arguments: str, limit: Callable[[], None] | None = None
 @pytest.mark.slow
 @pytest.mark.parametrize("options", [(), ("--scenes", "3")])
 def test_a_pull_that_is_killed_again_and_again_fetches_little_twice(pull: Pull, options) -> None:
-    pull.state.faults.add("slow", r"GET .*data/", times=None, seconds=0.05)
+    pull.state.faults.add(
+        "slow", r"GET .*data/", times=None, seconds=0.4
+    )  # longer than a busy machine takes to kill
     for _ in range(3):
         child = started(pull, "--output", "got", *options)
         served = pull.bytes_of("data/")
