@@ -229,6 +229,9 @@ def test_a_part_that_is_there_is_not_fetched_again_and_no_other_takes_its_place(
     assert pull.bytes_of("data/") == 0
     code, text = pull.into("part", SCENES, "--scenes", "2")
     assert code == 2 and "not empty" in text
+    next((pull.folder / "part" / "data" / "rgb").iterdir()).unlink()
+    code, text = pull.into("part", SCENES, "--scenes", "1")
+    assert code == 2 and "gone or cut" in text and "remove" in text
 
 
 def test_a_stream_that_breaks_off_goes_on_where_it_was(pull: Pull) -> None:

@@ -18,7 +18,7 @@ from lyra_data.dataset.editing.opened import OpenedDataset
 from lyra_data.dataset.format.manifest import MANIFEST_PATH, Manifest, SceneEntry, parse_manifest
 from lyra_data.dataset.reading.chosen_views import size_of_views
 from lyra_data.engine.disk_space import require_free_space
-from lyra_data.engine.errors import InputError
+from lyra_data.engine.errors import CorruptDataError, InputError
 from lyra_data.engine.hashing import content_key
 from lyra_data.engine.locks import held_lock
 from lyra_data.engine.progress import Progress
@@ -83,7 +83,7 @@ def existing_part(target: Path, part_of: Mapping[str, Any]) -> Manifest | None:
     another.
 
     Raises:
-        CorruptDataError: its manifest is altered.
+        CorruptDataError: its manifest is altered, or a file that it names is gone or cut.
     """
     path = target / MANIFEST_PATH
     if not path.is_file():
@@ -91,7 +91,17 @@ def existing_part(target: Path, part_of: Mapping[str, Any]) -> Manifest | None:
     manifest = parse_manifest(path.read_bytes(), str(path))
     stated = dict(manifest.provenance.get("part_of") or {})
     same = set(part_of) - {"tag", "licence"}
-    return manifest if all(stated.get(key) == part_of[key] for key in same) else None
+    if any(stated.get(key) != part_of[key] for key in same):
+        return None
+    for shard in manifest.shards:
+        file = target / shard.path
+        if not file.is_file() or file.stat().st_size != shard.size:
+            raise CorruptDataError(
+                "is gone or cut since this part was pulled",
+                where=str(file),
+                fix=f"remove {target}, and run the same command again",
+            )
+    return manifest
 
 
 def open_remote(listing: Listing, manifest: Manifest, choice: PartChoice) -> OpenedDataset:
