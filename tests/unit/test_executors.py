@@ -21,6 +21,8 @@ from typing import Any
 import pytest
 import torch
 
+from lyra_data.dataset.packaging.params import PackageParams
+from lyra_data.dataset.packaging.runner import package_views
 from lyra_data.engine.errors import ExecutorError, LyraError, StorageError
 from lyra_data.engine.executors import open_executor, worker, worker_process
 from lyra_data.engine.executors.base import Crew, Outcome
@@ -33,9 +35,11 @@ from lyra_data.engine.progress import SilentProgress, silent
 from lyra_data.generation import assembly
 from lyra_data.generation.runner import Generation, generate_views
 from lyra_data.generation.worker import GenerationSetup, SceneTask
+from lyra_data.views.store import view_path, write_view
 from stages.annotate import run_annotate
+from tests.factories import make_view
 from tests.generation_stubs import StubMaker, stub_params, write_clips
-from tests.pipeline.project import Project, write_source
+from tests.pipeline.project import Project, tiny_params, write_source
 
 JOBS = sorted(f"{scene}/{name}" for scene in "abc" for name in ("left", "up"))
 
@@ -365,6 +369,28 @@ def test_scenes_are_annotated_by_actors_to_the_bytes_of_one_process(tmp_path, cl
     )
     assert done.facts["made"] == 2
     assert sha256_of_files(project.root / "outputs") == alone
+
+
+@pytest.mark.slow
+def test_views_are_packaged_by_actors_to_the_bytes_of_one_process(tmp_path, cluster):
+    for scene in "abc":
+        for index in range(2):
+            write_view(
+                view_path(tmp_path / "views", scene, index, "right"), make_view(scene, index)
+            )
+    for name, crew in (
+        ("alone", Crew()),
+        ("by actors", Crew(executor="ray", workers=2, ray_address=cluster, device="cpu")),
+    ):
+        package_views(
+            PackageParams.parse(tiny_params()["package"], where="package"),
+            views=tmp_path / "views",
+            dataset=tmp_path / name,
+            scratch=tmp_path / f"scratch of {name}",
+            progress=silent,
+            crew=crew,
+        )
+    assert sha256_of_files(tmp_path / "by actors") == sha256_of_files(tmp_path / "alone")
 
 
 class FakeRay:
