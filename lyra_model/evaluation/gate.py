@@ -67,9 +67,12 @@ def read_evaluation(path: Path) -> dict[str, Any]:
     Raises:
         InputError: there is no such file, or it is no evaluation.
     """
-    if not path.exists():
-        raise InputError("no such file", where=str(path), fix=EVALUATE_AGAIN)
+    if not path.is_file():
+        what = "is a folder" if path.is_dir() else "no such file"
+        raise InputError(what, where=str(path), fix=EVALUATE_AGAIN)
     results = read_json_object(path, kind="evaluation", fix=EVALUATE_AGAIN, error=InputError)
+    if "scenes" not in results:
+        raise InputError("has no scenes: it is no evaluation", where=str(path), fix=EVALUATE_AGAIN)
     with file_at_fault(path, kind="evaluation", fix=EVALUATE_AGAIN):
         for scene in results["scenes"].values():
             for kind in KINDS:

@@ -51,7 +51,9 @@ class RenderFolder:
     def __init__(self, path: Path) -> None:
         if not path.exists():
             raise InputError(
-                "there are no renders", where=str(path), fix="give a folder of renders, or a .ply"
+                "there is no such file or folder",
+                where=str(path),
+                fix="give a folder of renders, or a .ply",
             )
         self.path = path
 

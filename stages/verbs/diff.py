@@ -172,7 +172,9 @@ def _numbers(difference: DatasetDifference) -> Table:
     from lyra_data.dataset.comparison.words import number_in_words
 
     equal = sum(not shift.is_shifted for shift in difference.numbers)
-    caption = f"{counted(equal, 'other number')} did not shift" if equal else None
+    caption = "B - A: mean over the views of both"
+    if equal:
+        caption += f"; {counted(equal, 'other number')} did not shift"
     table = _table("number", "mean A", "mean B", "median A", "median B", numbers=4, caption=caption)
     table.add_column("B - A", justify="right", no_wrap=True)
     for shift in difference.numbers:

@@ -66,23 +66,29 @@ def gate(
 def _summary(comparisons: list[Comparison], evaluation: Path) -> Summary:
     from dataclasses import asdict
 
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
+    from rich.text import Text
 
     from stages.summary import Summary
 
-    table = Table(width=80)
-    for name in ("metric of the decoder", "before", "now", "change", "95 % interval", ""):
-        table.add_column(name, justify="left" if name == "metric of the decoder" else "right")
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    table.add_column("metric of the decoder", no_wrap=True)
+    for name in ("before", "now", "change", "95 % interval", ""):
+        table.add_column(name, justify="right", no_wrap=True)
     for one in comparisons:
         change = one.change
         interval = "one scene" if change.low is None else f"{change.low:+.3f} {change.high:+.3f}"
-        where = "photos" if one.kind == "real_photos" else "held out"
         table.add_row(
-            f"{one.metric}, {where}",
+            _named(one),
             *(f"{one.before:.4g}", f"{one.after:.4g}", f"{change.mean:+.3f}", interval),
-            "[red]worse" if one.is_regression else "",
+            Text("worse", style="red") if one.is_regression else "",
         )
-    worse = [f"{one.metric} ({one.kind})" for one in comparisons if one.is_regression]
+    worse = [_named(one) for one in comparisons if one.is_regression]
     verdict = f"worse: {', '.join(worse)}" if worse else "nothing became worse beyond the noise"
     facts = {"regressions": worse, "comparisons": [asdict(one) for one in comparisons]}
     return Summary("gate", f"{evaluation}: {verdict}", facts, (table,))
+
+
+def _named(one: Comparison) -> str:
+    return f"{one.metric}, {'photos' if one.kind == 'real_photos' else 'held out'}"

@@ -184,7 +184,11 @@ def _shown(protocol: Protocol, output: Path | None) -> Summary:
         with write_atomically(output) as unfinished:
             unfinished.write_text(text + "\n", encoding="utf-8")
         return Summary("judge", f"{headline}, written to {output}", facts)
-    return Summary("judge", headline, facts, (Text(text, no_wrap=True),))
+    notes = [f"caution: {caution}" for caution in facts["cautions"]]
+    notes += [f"read from: {source}" for source in facts["sources"]]
+    if facts["split_address"]:
+        notes.append(f"split file: {facts['split_address']}")
+    return Summary("judge", headline, facts, (Text(text, no_wrap=True), *notes))
 
 
 def _with_split(protocol: Protocol, path: Path | None) -> tuple[Protocol, Any]:

@@ -108,9 +108,10 @@ def run(
     device: DeviceOption = None,
     offload: OffloadOption = "none",
 ) -> None:
-    """Run all stages on inputs of your own, from annotate to the report.
+    """Run all stages on inputs of your own, from annotate to a scene.
 
-    Makes a project as `init` does, and runs annotate, generate, package, train and evaluate in it.
+    Makes a project as `init` does, and runs annotate, generate, package, train, evaluate and
+    reconstruct in it.
     Started again with the same inputs, it goes on in the same project. Other inputs, or another
     preset, get a project of their own; a project that --project names is never run on inputs or
     with a preset that it was not made of.

@@ -57,7 +57,7 @@ def test_a_fall_of_every_scene_is_a_regression_and_exits_with_1(compare):
     fallen = evaluation([value - 0.2 for value in BEFORE])
     answer = compare(fallen, evaluation(BEFORE))
     assert answer.exit_code == 1
-    assert json.loads(answer.stdout)["regressions"] == ["psnr_db (held_out_frames)"]
+    assert json.loads(answer.stdout)["regressions"] == ["psnr_db, held out"]
 
 
 def test_a_rise_is_none_and_neither_is_a_fall_within_the_noise(compare):
@@ -81,7 +81,7 @@ def test_of_one_scene_the_noise_alone_decides(compare):
 
 def test_a_larger_depth_error_is_a_regression(compare):
     answer = compare(evaluation(BEFORE, error=0.12), evaluation(BEFORE, error=0.1))
-    assert json.loads(answer.stdout)["regressions"] == ["depth_abs_rel (held_out_frames)"]
+    assert json.loads(answer.stdout)["regressions"] == ["depth_abs_rel, held out"]
 
 
 def test_evaluations_that_judge_something_else_are_refused(compare):
@@ -104,6 +104,23 @@ def test_evaluations_that_judge_something_else_are_refused(compare):
     fewer["scenes"]["scene_3"]["held_out_frames"]["decoder"]["num_pixels"] = 7
     answer = compare(fewer, evaluation(BEFORE))
     assert answer.exit_code == 2 and "scene 'scene_3' (held_out_frames)" in answer.output
+
+
+def test_the_table_fits_80_columns_and_says_worse_in_words(tmp_path):
+    for name, values in (("now", [v - 1 for v in BEFORE]), ("before", BEFORE)):
+        (tmp_path / name).write_text(json.dumps(evaluation(values)))
+    arguments = ["gate", str(tmp_path / "now"), "--baseline", str(tmp_path / "before")]
+    lines = CliRunner().invoke(app, arguments).stdout.splitlines()
+    row = next(line for line in lines if line.strip().startswith("psnr_db, held out"))
+    assert row.rstrip().endswith("worse") and len(row) <= 80
+
+
+def test_a_file_without_scenes_and_a_folder_are_named(compare, tmp_path):
+    answer = compare({"psnr": 20.0}, evaluation(BEFORE))
+    assert answer.exit_code == 2 and "has no scenes" in answer.output
+    arguments = ["gate", str(tmp_path), "--baseline", str(tmp_path)]
+    answer = CliRunner().invoke(app, arguments)
+    assert answer.exit_code == 2 and "is a folder" in answer.output
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"scenes": {}}', '{"scenes": {"a": 1}}'])

@@ -522,7 +522,7 @@ def test_renders_that_no_scene_asks_for_are_named(tmp_path) -> None:
         (["."], "the ground truth is not named"),
         ([".", "--truth", ".", "--protocol", "nothing"], "unknown protocol 'nothing'"),
         ([".", "--truth", "nowhere"], "no such folder"),
-        (["nowhere", "--truth", "."], "there are no renders"),
+        (["nowhere", "--truth", "."], "there is no such file or folder"),
         ([".", "--without", "psnr", "--without", "ssim"], "no metric is left"),
     ],
 )
