@@ -12,6 +12,7 @@ from pathlib import Path
 from lyra_data.dataset.format.encoding import Encoding
 from lyra_data.dataset.format.layout import layout_hash
 from lyra_data.dataset.writing.packed_scene import pack_scene
+from lyra_data.engine.atomic import storage_errors
 from lyra_data.engine.errors import CorruptDataError, InputError
 from lyra_data.engine.executors.base import Outcome
 from lyra_data.engine.hashing import content_key
@@ -78,7 +79,8 @@ class PackagingWork:
         row = read_row(task.file)
         require_own_folder(row, task.file)
         try:
-            scene = pack_scene([row], self._setup.encoding)
+            with storage_errors(self._store.folder):  # encoders write files, too
+                scene = pack_scene([row], self._setup.encoding)
         except InputError as error:
             return Outcome("stopped", error=error)
         with self._store.put(key) as item:
