@@ -45,6 +45,12 @@ from stages.verbs.stats import stats
 from stages.verbs.view import view
 from stages.verbs.weights import weights_app
 
+STAGES = "Stages, in their order"
+PROJECTS = "Projects: begin, run, plan"
+LOOKING = "Look, count, compare"
+SCORES = "Scores"
+DATASETS = "Datasets and weights: fetch, change, hand on"
+
 app = typer.Typer(
     name="lyra-data",
     cls=JsonErrors,
@@ -61,8 +67,6 @@ app = typer.Typer(
         "each verb here runs one. Everything that changes results is in params.yaml."
     ),
 )
-
-app.add_typer(weights_app)
 
 
 def _version(value: bool) -> None:
@@ -83,7 +87,7 @@ def _root(
     del version
 
 
-@app.command()
+@app.command(rich_help_panel=STAGES)
 def annotate(
     inputs: Annotated[
         list[Path] | None,
@@ -134,7 +138,7 @@ def annotate(
     _guarded(work, json_output)
 
 
-@app.command()
+@app.command(rich_help_panel=STAGES)
 def generate(
     params: ParamsOption = Path("params.yaml"),
     prompt: Annotated[
@@ -171,7 +175,7 @@ def generate(
     _guarded(work, json_output)
 
 
-@app.command()
+@app.command(rich_help_panel=STAGES)
 def package(
     params: ParamsOption = Path("params.yaml"),
     json_output: JsonOption = False,
@@ -189,7 +193,7 @@ def package(
     run_stage("package", params, json_output, **options)
 
 
-@app.command()
+@app.command(rich_help_panel=STAGES)
 def train(
     params: ParamsOption = Path("params.yaml"),
     phase: Annotated[
@@ -235,7 +239,7 @@ def train(
     run_stage("train", params, json_output, phase=phase, **options)
 
 
-@app.command()
+@app.command(rich_help_panel=STAGES)
 def evaluate(
     params: ParamsOption = Path("params.yaml"),
     device: DeviceOption = None,
@@ -252,29 +256,28 @@ def evaluate(
     run_stage("evaluate", params, json_output, device=device)
 
 
-app.command("reconstruct")(reconstruct)
-app.command("publish")(publish)
-
-
-app.command("estimate")(estimate)
-app.command("check-params")(check_params)
-app.command("init")(init)
-app.command("run")(run)
-app.command("check")(check)
-app.command("inspect")(inspect)
-app.command("view")(view)
-app.command("browse")(browse)
-app.command("judge")(judge)
-app.command("export")(export)
-app.command("stats")(stats)
-app.command("filter")(filter_views)
-app.command("split")(split_scenes)
-app.command("merge")(merge_datasets)
-app.command("dedup")(dedup_scenes)
-app.command("diff")(diff)
-app.command("convert")(convert)
-app.command("pull")(pull)
-app.command("gate")(gate)
+app.command("reconstruct", rich_help_panel=STAGES)(reconstruct)
+app.command("publish", rich_help_panel=STAGES)(publish)
+app.command("estimate", rich_help_panel=PROJECTS)(estimate)
+app.command("check-params", rich_help_panel=PROJECTS)(check_params)
+app.command("init", rich_help_panel=PROJECTS)(init)
+app.command("run", rich_help_panel=PROJECTS)(run)
+app.command("inspect", rich_help_panel=LOOKING)(inspect)
+app.command("view", rich_help_panel=LOOKING)(view)
+app.command("browse", rich_help_panel=LOOKING)(browse)
+app.command("stats", rich_help_panel=LOOKING)(stats)
+app.command("diff", rich_help_panel=LOOKING)(diff)
+app.command("check", rich_help_panel=LOOKING)(check)
+app.command("judge", rich_help_panel=SCORES)(judge)
+app.command("gate", rich_help_panel=SCORES)(gate)
+app.command("pull", rich_help_panel=DATASETS)(pull)
+app.command("convert", rich_help_panel=DATASETS)(convert)
+app.command("export", rich_help_panel=DATASETS)(export)
+app.command("filter", rich_help_panel=DATASETS)(filter_views)
+app.command("split", rich_help_panel=DATASETS)(split_scenes)
+app.command("merge", rich_help_panel=DATASETS)(merge_datasets)
+app.command("dedup", rich_help_panel=DATASETS)(dedup_scenes)
+app.add_typer(weights_app, rich_help_panel=DATASETS)
 
 
 def main() -> None:

@@ -1,7 +1,8 @@
-"""Usage: help without types of flags, and a command line that cannot be understood as JSON."""
+"""Usage: help in plain words for types, and a command line that cannot be understood as JSON."""
 
 from __future__ import annotations
 
+import functools
 import json
 from typing import Any
 
@@ -10,6 +11,19 @@ from typer.core import TyperGroup
 
 USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
 """Error that typer raises for any wrong command line; its class has no public name."""
+
+PLAIN_TYPES = {
+    "str": "TEXT",
+    "path": "PATH",
+    "file": "PATH",
+    "directory": "PATH",
+    "Path": "PATH",
+    "int": "N",
+    "int range": "N",
+    "float": "NUMBER",
+    "float range": "NUMBER",
+}
+"""What help shows for a value of a Python type."""
 
 VALUE_ERROR = "Value error, "
 """Pydantic's words before the message of a value that it refuses."""
@@ -33,13 +47,13 @@ class JsonErrors(TyperGroup):
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the options before the verb."""
-        return _without_types_of_flags(super().get_params(ctx))
+        return _with_plain_types(super().get_params(ctx), ctx)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return a verb, or a group of verbs."""
         command = super().get_command(ctx, cmd_name)
         for one in [] if command is None else [command, *getattr(command, "commands", {}).values()]:
-            _without_types_of_flags(one.get_params(ctx))
+            _with_plain_types(one.get_params(ctx), ctx)
         return command
 
     def invoke(self, ctx: Any) -> Any:
@@ -51,12 +65,30 @@ class JsonErrors(TyperGroup):
             raise
 
 
-def _without_types_of_flags(params: list[Any]) -> list[Any]:
-    """Return options of which help shows no type where they take no value."""
+def _with_plain_types(params: list[Any], ctx: Any) -> list[Any]:
+    """Return arguments and options of which help shows what to write, not Python's types.
+
+    A flag takes no value, so it shows none; an argument's own name says what it is.
+    """
     for param in params:
-        if getattr(param, "is_flag", False) and param.metavar is None:
+        if param.metavar is None and getattr(param, "is_flag", False):
             param.metavar = ""
+            continue
+        label = param.display_type(ctx).strip("<>")
+        if label.startswith("list["):
+            label = label[len("list[") : -1]
+        label = PLAIN_TYPES.get(label, label)
+        if param.param_type_name == "argument":
+            shown = "" if label in PLAIN_TYPES.values() else label
+            param.display_type_rich = functools.partial(_constant, shown)
+        elif param.metavar is None and param.nargs == 1:
+            param.metavar = label
     return params
+
+
+def _constant(text: str, ctx: Any) -> str:
+    del ctx
+    return text
 
 
 def _in_our_words(error: Any) -> Any:

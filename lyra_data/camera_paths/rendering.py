@@ -72,6 +72,7 @@ def render_path(
     if not path.exists() and path.parent == Path() and not path.suffix:
         raise InputError(
             f"there is no camera path {str(path)!r}",
+            where="--render-path, reconstruct.video.path",
             fix=f"give one of {', '.join(BUILT_IN_PATHS)}, or a file that exists",
         )
     require_centre_depth(centre_depth)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -113,3 +115,18 @@ def shortened(value: Any, length: int = 60) -> str:
     """Return the value as Python writes it, cut to `length` characters, for a message."""
     text = repr(value)
     return text if len(text) <= length else f"{text[: length - 3]}..."
+
+
+def fix_for_missing(path: Path, *, known: Iterable[str] = ()) -> str:
+    """Return the `fix` for a path that is not there: the nearest name, if any is near.
+
+    Args:
+        known: names that may stand in the path's place without being files.
+    """
+    try:
+        beside = {one.name: str(one) for one in path.parent.iterdir()}
+    except OSError:
+        beside = {}
+    choices = {**beside, **{name: name for name in known}}
+    near = difflib.get_close_matches(path.name, list(choices), n=1)
+    return f"correct the path: did you mean {choices[near[0]]}?" if near else "correct the path"

@@ -121,7 +121,11 @@ def _is_section(annotation: Any) -> bool:
 
 
 def suggestion(word: str, known: list[str]) -> str:
-    """Return 'did you mean x? known: a, b, x', for an error's `fix`."""
+    """Return 'did you mean x? known: a, b, x', for an error's `fix`.
+
+    Where no name is close, one that begins with the word is meant.
+    """
     close = difflib.get_close_matches(word, known, n=1)
+    close = close or [name for name in known if word and name.startswith(word)]
     start = f"did you mean {close[0]!r}? " if close else ""
     return f"{start}known: {', '.join(known)}" if known else f"remove {word!r}"

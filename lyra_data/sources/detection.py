@@ -10,6 +10,7 @@ from typing import Any
 
 from lyra_data.clips.store import CLIP_INDEX
 from lyra_data.engine.errors import InputError
+from lyra_data.engine.names import fix_for_missing
 from lyra_data.media.images import readable
 from lyra_data.media.video import FRAME_SUFFIXES, VIDEO_SUFFIXES, frame_files
 from lyra_data.sources.albums import is_album, is_picture, pictured_by, without_depth_maps
@@ -98,7 +99,9 @@ def source_params_of(path: Path) -> list[dict[str, Any]]:
         InputError: nothing is there, or nothing that a source reads; what is accepted is listed.
     """
     if not path.exists():
-        raise InputError("there is no such file or folder", where=str(path), fix="correct the path")
+        raise InputError(
+            "there is no such file or folder", where=str(path), fix=fix_for_missing(path)
+        )
     scene_id = _scene_id(path.stem if path.is_file() else path.resolve().name)
     with readable(path):
         if path.is_file():

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lyra_data.engine.errors import InputError
+from lyra_data.engine.names import fix_for_missing
 from stages.params import load_yaml
 from stages.verbs.project import init_project, is_free
 from stages.verbs.project_record import read_record
@@ -21,6 +22,24 @@ RUNS = Path("runs")
 
 MAX_NAME_BYTES = 200
 """Bytes of a project's name, in UTF-8; file systems take 255, and a number follows."""
+
+
+def require_inputs(inputs: Sequence[Path], *, known: Sequence[str] = ()) -> None:
+    """Refuse inputs that are not there.
+
+    Args:
+        known: names that are no files and may be given as inputs, for the fix.
+
+    Raises:
+        InputError: there is no such file or folder; the nearest name is suggested.
+    """
+    for path in inputs:
+        if not path.exists():
+            raise InputError(
+                "there is no such file or folder",
+                where=str(path),
+                fix=fix_for_missing(path, known=known),
+            )
 
 
 def made_project(
@@ -52,11 +71,7 @@ def made_project(
             where="lyra-data run",
             fix="give a picture or a video, or --project FOLDER",
         )
-    for path in inputs:
-        if not path.exists():
-            raise InputError(
-                "there is no such file or folder", where=str(path), fix="correct the path"
-            )
+    require_inputs(inputs)
     if folder is None:
         folder = _project_below_runs(inputs, preset)
     elif _is_project(folder):

@@ -53,7 +53,7 @@ def estimated_depth(
     if DEPTH_ESTIMATORS.kind(name, where="annotate.depth").has_model:
         return None
     lacking = [
-        source.get("path", source["scene_id"])
+        source
         for source in sources
         if source["name"] == PROMPT
         or (source["name"] == PICTURE and "depth" not in files_beside(Path(source["path"])))
@@ -61,5 +61,7 @@ def estimated_depth(
     if not lacking:
         return None
     if (chosen := depth_at_hand(root)) is None:
-        raise no_depth_model(lacking[0])
+        first = lacking[0]
+        is_painted = first["name"] == PROMPT
+        raise no_depth_model(first["text"] if is_painted else first["path"], is_painted=is_painted)
     return chosen

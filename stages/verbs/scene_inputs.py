@@ -29,7 +29,7 @@ from stages.presets import preset_file
 from stages.verbs.lyra_scene import convert_scene, is_lyra_layout
 from stages.verbs.origin_projects import project_from
 from stages.verbs.project import with_depth_model, write_project
-from stages.verbs.project_choice import made_project, project_name
+from stages.verbs.project_choice import made_project, project_name, require_inputs
 from stages.verbs.scene_size import scene_size, shared_size
 
 BUILT_IN = ("motorcycle",)
@@ -103,6 +103,7 @@ def project_of(
     if built_in:
         return _of_source({"name": built_in[0]}, folder, preset, pixels)
     paths = [Path(name) for name in inputs]
+    require_inputs(paths, known=BUILT_IN)
 
     def size() -> tuple[int, int]:
         sources = source_params_of_all([path.absolute() for path in paths])

@@ -107,7 +107,8 @@ def _require_folder(path: Path) -> None:
         if path.exists()
         else "there is no such file",
         where=str(path),
-        fix="name a .ply, a folder of outputs/clips, or a dataset",
+        fix="name a .ply, a folder with scene.ply, a clip (outputs/clips/SCENE), or a scene of a "
+        "dataset (outputs/dataset#SCENE)",
     )
 
 

@@ -135,7 +135,7 @@ def convert(
     ] = Dtype.keep,
     rope_scale: Annotated[
         tuple[float, float, float],
-        typer.Option(help="gen3c: of frames, rows, columns; no weight tells it."),
+        typer.Option(metavar="T H W", help="gen3c: of frames, rows, columns; no weight tells it."),
     ] = (2.0, 1.0, 1.0),
     json_output: JsonOption = False,
 ) -> None:

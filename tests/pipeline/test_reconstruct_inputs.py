@@ -160,8 +160,11 @@ def test_words_without_a_depth_model_name_the_command_that_gets_one(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("stages.verbs.project_pictures.depth_at_hand", lambda root: None)
-    with pytest.raises(ParamsError, match="lyra-data weights pull depth-anything"):
+    with pytest.raises(ParamsError, match="lyra-data weights pull depth-anything") as refusal:
         reconstruct_inputs(request(prompt="a harbour"))
+    told = str(refusal.value)
+    assert "the picture painted of this text comes without depth" in told
+    assert "depth.npy" not in told, "no depth can lie beside a picture that is still to be painted"
     assert not (tmp_path / "runs").exists()
 
 

@@ -157,6 +157,7 @@ def test_an_error_of_a_validator_keeps_its_own_words() -> None:
 
 def test_a_suggestion_is_made_only_for_what_looks_alike() -> None:
     assert suggestion("lefty", ["left", "right"]) == "did you mean 'left'? known: left, right"
+    assert suggestion("le", ["up", "left"]) == "did you mean 'left'? known: up, left"
     assert suggestion("xyz", ["left", "right"]) == "known: left, right"
     assert suggestion("xyz", []) == "remove 'xyz'"
 

@@ -71,10 +71,16 @@ def depth_at_hand(root: Path) -> dict[str, Any] | None:
     return next((dict(params) for params in CHOICES if is_at_hand(params, root)), None)
 
 
-def no_depth_model(where: str) -> ParamsError:
-    """Return the error for a picture without depth where no depth model is at hand."""
+def no_depth_model(where: str, *, is_painted: bool = False) -> ParamsError:
+    """Return the error for a picture without depth where no depth model is at hand.
+
+    Args:
+        is_painted: of a text: it is not there yet, so no depth of the user's own can lie beside it.
+    """
+    subject = "the picture painted of this text" if is_painted else "this picture"
+    offline = "" if is_painted else f"; offline, {OWN_DEPTH}"
     return ParamsError(
-        "this picture comes without depth, and no depth model is on this machine",
+        f"{subject} comes without depth, and no depth model is on this machine",
         where=where,
-        fix=f"run `{SMALLEST_COMMAND}` once ({SMALLEST_SIZE}); offline, {OWN_DEPTH}",
+        fix=f"run `{SMALLEST_COMMAND}` once ({SMALLEST_SIZE}){offline}",
     )
