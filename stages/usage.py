@@ -79,7 +79,7 @@ def _with_plain_types(params: list[Any], ctx: Any) -> list[Any]:
             label = label[len("list[") : -1]
         label = PLAIN_TYPES.get(label, label)
         if param.param_type_name == "argument":
-            shown = "" if label in PLAIN_TYPES.values() else label
+            shown = "" if label in PLAIN_TYPES.values() else str(label)
             param.display_type_rich = functools.partial(_constant, shown)
         elif param.metavar is None and param.nargs == 1:
             param.metavar = label

@@ -168,13 +168,14 @@ def _report(
     reached: Mapping[str, Reach],
 ) -> dict[str, Any]:
     """Return what is known of a reconstruction, as plain JSON values."""
-    first, params = scene.views[0], reconstructor.params
+    first, params, decoder = scene.views[0], reconstructor.params, reconstructor.decoder
     middle = moments[len(moments) // 2]
     return {
         "format": FORMAT,
         "engine_version": engine_version(),
         "scene_id": scene.scene_id,
         "method": params.method,
+        **({"decoder_sha256": decoder.weights_sha256} if decoder is not None else {}),
         "moves": scene.moves,
         "gaussians": len(middle.gaussians),
         "views": {

@@ -37,7 +37,9 @@ def plan_lines(plan: Plan, *, whole: bool) -> list[str]:
     state = "there already, seen by whom it is now" if plan.exists else f"made anew, {seen}"
     if plan.unknown_because is not None:
         state = f"the Hub was not asked ({plan.unknown_because}): everything counts as new"
-    lines = [
+    # What is long comes first, so that the sums end on the screen.
+    lines = [*([f"--- {CARD}", *_card_lines(plan), "---", ""] if whole else [])]
+    lines += [
         f"{publication.repository_type} {publication.repository}: {state}",
         f"version  {publication.tag}{_tag_note(plan)}",
         f"licence  {publication.licence}",
@@ -51,8 +53,6 @@ def plan_lines(plan: Plan, *, whole: bool) -> list[str]:
     )
     if plan.seconds_by_limits >= 1:
         lines.append(f"limits   the Hub's limits make it take {_duration(plan.seconds_by_limits)}")
-    if whole:
-        lines += ["", f"--- {CARD}", *_card_lines(plan)]
     return lines
 
 

@@ -107,6 +107,7 @@ def test_a_dry_run_shows_files_licence_and_card_and_sends_nothing(publish, proje
     assert "data/preview/train-00000-of-00001.parquet" in answer.output
     assert "--- README.md" in answer.output and "# scenes" in answer.output
     assert "1 commit" in answer.output
+    assert answer.output.index("# scenes") < answer.output.index("total   "), "sums end on screen"
     assert f"datasets/{NAME}" not in hub_state.repositories
     assert not (project / "publish").exists()
 
@@ -128,6 +129,9 @@ def test_other_content_under_a_published_version_is_refused(publish, project, hu
 def test_what_is_missing_is_asked_for(publish):
     answer = publish("dataset", "--licence", LICENCE)
     assert answer.exit_code == 2 and "publish.dataset.repository" in answer.output
+    answer = publish("dataset")
+    assert answer.exit_code == 2, "both are asked for at once"
+    assert "publish.dataset.repository, publish.dataset.licence" in answer.output
     answer = publish("dataset", "--repository", NAME)
     assert answer.exit_code == 2 and "publish.dataset.licence" in answer.output
     assert "CC-BY-4.0 goes with everything" in answer.output
@@ -208,8 +212,24 @@ def test_a_model_is_published_with_what_it_was_trained_on(publish, project, hub_
     assert load_checkpoint(tmp_path / "pulled").config["phase_name"] == "demo"
     assert "stray.bin" not in held
     card = held["README.md"].decode()
+    assert "card/scene.png" not in held, "the project's scene was fitted, this decoder made none"
     assert f"- {NAME}" in card.partition("\n---\n")[0], "the data that it was trained on"
     assert hub_state.repositories[f"datasets/{NAME}"].head in card
+
+
+def test_a_model_s_card_shows_a_scene_that_these_weights_made(publish, project, hub_state):
+    models = project / "outputs" / "models" / "demo"
+    save_checkpoint(phase("demo", None, project / "outputs" / "dataset"), models)
+    weights = load_checkpoint(models).config["weights_sha256"]
+    (project / "outputs" / "scenes").mkdir(parents=True, exist_ok=True)
+    for name, sha256 in (("another", "0" * 64), ("yard", weights)):
+        scene_of(project / "outputs" / "scenes" / name, method="decoder", decoder_sha256=sha256)
+    assert publish(*dataset("--yes")).exit_code == 0
+    options = ("--repository", "lab/decoder", "--licence", LICENCE, "--yes")
+    assert publish("model", *options).exit_code == 0
+    held = hub_state.files("lab/decoder", "v0.1.0")
+    assert held["card/scene.png"].startswith(b"\x89PNG")
+    assert "(card/scene.png)" in held["README.md"].decode()
 
 
 def test_a_model_whose_data_are_elsewhere_is_published_in_private_alone(

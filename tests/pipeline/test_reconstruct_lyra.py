@@ -132,6 +132,8 @@ def test_released_weights_read_a_demo_sample_as_sample_py_does(place: Path, name
     (scene,) = done.facts["scenes"].values()
     folder, report = Path(scene["folder"]), scene["report"]
     assert report["moves"] is is_dynamic
+    stated = json.loads((weights / "config.json").read_text())
+    assert report["decoder_sha256"] == stated["weights_sha256"]
     if is_dynamic:
         files = {float(moment): f"moments/{moment:05d}.ply" for moment in (0, NUM_FRAMES - 1)}
     else:

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -46,7 +47,7 @@ def test_numbers_have_their_nouns():
 
 
 def _every_command() -> Iterator[tuple[str, ...]]:
-    group = typer.main.get_command(app)
+    group: Any = typer.main.get_command(app)
     for name, command in group.commands.items():
         yield (name,)
         yield from ((name, inner) for inner in getattr(command, "commands", ()))

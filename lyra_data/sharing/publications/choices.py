@@ -74,19 +74,30 @@ def project_facts(root: Path, folder: Path, made_by: MadeBy) -> dict[str, Any]:
     return {"project_commit": project_commit(root), "dvc_lock": locked}
 
 
-def required_repository(repository: str | None, kind: Kind) -> str:
+def required_repository(repository: str | None, licence: str | None, kind: Kind) -> str:
     """Return the repository.
 
+    Args:
+        licence: as params have it; where it is missing too, both are asked for at once.
+
     Raises:
-        ParamsError: none is named.
+        ParamsError: no repository is named.
     """
-    if repository is None:
+    if repository is not None:
+        return repository
+    section = f"publish.{kind.value}"
+    if licence is None:
         raise ParamsError(
-            "no repository is named",
-            where=f"publish.{kind.value}.repository",
-            fix="give --repository OWNER/NAME, or write it in params.yaml",
+            "no repository is named, and no licence is stated",
+            where=f"{section}.repository, {section}.licence",
+            fix="give --repository OWNER/NAME and --licence (e.g. CC-BY-4.0; what the sources "
+            "forbid is refused), or write them in params.yaml",
         )
-    return repository
+    raise ParamsError(
+        "no repository is named",
+        where=f"{section}.repository",
+        fix="give --repository OWNER/NAME, or write it in params.yaml",
+    )
 
 
 def required_licence(

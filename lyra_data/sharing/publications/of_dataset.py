@@ -40,7 +40,7 @@ def publication_of_dataset(
         CorruptDataError: a file is missing, cut or altered.
     """
     kind, wanted = Kind.dataset, params.dataset
-    repository = required_repository(wanted.repository, kind)
+    repository = required_repository(wanted.repository, wanted.licence, kind)
     dataset, stated = SceneDataset(folder), statements_of(params, kind)
     uses = count_uses(read_view_rows(dataset), stated)
     licence = required_licence(wanted.licence, uses, kind, is_private=params.private)

@@ -18,6 +18,7 @@ from lyra_data.sharing.cards.model_facts import (
     read_config,
     read_model_facts,
 )
+from lyra_data.sharing.cards.scene_facts import MAKE_AGAIN, REPORT, VIDEO
 from lyra_data.sharing.kinds import Kind
 from lyra_data.sharing.params import PublishParams
 from lyra_data.sharing.publications.choices import (
@@ -50,7 +51,7 @@ def publication_of_model(
         CorruptDataError: a file was cut or altered.
     """
     kind, wanted = Kind.model, params.model
-    repository = required_repository(wanted.repository, kind)
+    repository = required_repository(wanted.repository, wanted.licence, kind)
     config, data = read_config(folder), _training_data(folder, root)
     made_by = read_made_by(root, MODEL_STAGES)
     options = {
@@ -71,7 +72,8 @@ def publication_of_model(
             fix="publish it from the project that trained it, or under all-rights-reserved in "
             "private",
         )
-    card = model_card(folder, licence=licence.identifier, **options)
+    scene = _scene_of(config["weights_sha256"], root)
+    card = model_card(folder, licence=licence.identifier, scene=scene, **options)
     files = files_of_folder(folder, sha256_of=hash_cache(scratch).sha256)
     return Publication(
         repository,
@@ -120,3 +122,12 @@ def _evaluation_of(weights_sha256: str, root: Path) -> Path | None:
     )
     training = (figures.get("provenance") or {}).get("training") or {}
     return path if weights_sha256 in training.values() else None
+
+
+def _scene_of(weights_sha256: str, root: Path) -> Path | None:
+    """Return the folder of the project's first scene that these weights made, or None."""
+    for report in sorted((root / "outputs" / "scenes").glob(f"*/{REPORT}")):
+        stated = read_json_object(report, kind="report of a scene", fix=MAKE_AGAIN)
+        if stated.get("decoder_sha256") == weights_sha256 and (report.parent / VIDEO).is_file():
+            return report.parent
+    return None

@@ -49,7 +49,7 @@ def publication_of_scene(
         CorruptDataError: its report was cut or altered.
     """
     kind, wanted = Kind.scene, params.scene
-    repository = required_repository(wanted.repository, kind)
+    repository = required_repository(wanted.repository, wanted.licence, kind)
     made_by = read_made_by(root, SCENE_STAGES)
     options = {
         "repository": repository,
