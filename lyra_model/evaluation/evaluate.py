@@ -28,6 +28,7 @@ from lyra_model.batches.resizing import resize_frames
 from lyra_model.evaluation.evaluator import EvaluateParams, Evaluator
 from lyra_model.evaluation.filter_effects import QualityFilters
 from lyra_model.evaluation.finished_scenes import JudgedScene, SceneKeys, dropped_of
+from lyra_model.evaluation.moving_page import moving_page
 from lyra_model.evaluation.previews import ScenePreview
 from lyra_model.evaluation.provenance import evaluation_provenance
 from lyra_model.evaluation.report.content import MethodScores
@@ -197,7 +198,9 @@ class SceneJudge:
         )
         result = SceneResult.of(evaluation, views, codec_psnrs_db)
         preview = ScenePreview.of(evaluation, clip, views)
-        return JudgedScene(result, render_scene(content), evaluation.gaussians, preview)
+        through_time = moving_page(evaluation, clip, views, self.evaluator.rendering)
+        page = render_scene(content)
+        return JudgedScene(result, page, evaluation.gaussians, preview, through_time)
 
 
 def _codec_psnr_db(codec: LatentCodec, view: View) -> float:
