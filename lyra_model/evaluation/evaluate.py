@@ -28,6 +28,7 @@ from lyra_model.batches.resizing import resize_frames
 from lyra_model.evaluation.evaluator import EvaluateParams, Evaluator
 from lyra_model.evaluation.filter_effects import QualityFilters
 from lyra_model.evaluation.finished_scenes import JudgedScene, SceneKeys, dropped_of
+from lyra_model.evaluation.judged_protocol import judged_protocol
 from lyra_model.evaluation.moving_page import moving_page
 from lyra_model.evaluation.previews import ScenePreview
 from lyra_model.evaluation.provenance import evaluation_provenance
@@ -133,6 +134,13 @@ def evaluate_dataset(
         scenes,
         {scene.scene_id: scene.split for scene in dataset.scenes},
         evaluation_provenance(dataset, checkpoints, scenes, params_hashes),
+        judged_protocol(
+            params,
+            phases[-1].phase,
+            scenes,
+            held_out_frames=train.held_out_frames,
+            dataset_hash=dataset.manifest.dataset_hash,
+        ),
     )
     filters = QualityFilters(quality_limits, dataset.manifest.dropped)
     write_reports(items, scenes, results, checkpoints, filters, folders.reports)
