@@ -28,6 +28,8 @@ from lyra_model.batches.resizing import resize_frames
 from lyra_model.evaluation.evaluator import EvaluateParams, Evaluator
 from lyra_model.evaluation.filter_effects import QualityFilters
 from lyra_model.evaluation.finished_scenes import JudgedScene, SceneKeys, dropped_of
+from lyra_model.evaluation.judged_protocol import judged_protocol
+from lyra_model.evaluation.moving_page import moving_page
 from lyra_model.evaluation.previews import ScenePreview
 from lyra_model.evaluation.provenance import evaluation_provenance
 from lyra_model.evaluation.report.content import MethodScores
@@ -132,6 +134,13 @@ def evaluate_dataset(
         scenes,
         {scene.scene_id: scene.split for scene in dataset.scenes},
         evaluation_provenance(dataset, checkpoints, scenes, params_hashes),
+        judged_protocol(
+            params,
+            phases[-1].phase,
+            scenes,
+            held_out_frames=train.held_out_frames,
+            dataset_hash=dataset.manifest.dataset_hash,
+        ),
     )
     filters = QualityFilters(quality_limits, dataset.manifest.dropped)
     write_reports(items, scenes, results, checkpoints, filters, folders.reports)
@@ -197,7 +206,9 @@ class SceneJudge:
         )
         result = SceneResult.of(evaluation, views, codec_psnrs_db)
         preview = ScenePreview.of(evaluation, clip, views)
-        return JudgedScene(result, render_scene(content), evaluation.gaussians, preview)
+        through_time = moving_page(evaluation, clip, views, self.evaluator.rendering)
+        page = render_scene(content)
+        return JudgedScene(result, page, evaluation.gaussians, preview, through_time)
 
 
 def _codec_psnr_db(codec: LatentCodec, view: View) -> float:

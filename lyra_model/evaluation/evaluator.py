@@ -69,6 +69,18 @@ class EvaluateParams(Params):
     fit_baseline_steps: Annotated[int, Field(ge=0)]
 
 
+MOST_MOMENTS = 9
+"""Moments of a moving scene that its page shows, evenly spaced over the frames that are read."""
+
+
+def shown_moments(num_frames: int) -> tuple[int, ...]:
+    """Return the frames whose moments are shown, the first and the last among them."""
+    number = min(num_frames, MOST_MOMENTS)
+    if number < 2:
+        return (0,)
+    return tuple(round(step * (num_frames - 1) / (number - 1)) for step in range(number))
+
+
 class Evaluator:
     """Judges scenes one by one; holds what is the same for all of them, and nothing of any.
 
@@ -171,6 +183,7 @@ class Evaluator:
             scores = {method: score(made, targets) for method, made in predictions.items()}
             return ComparedMethods(labels, targets, predictions, scores)
 
+        moment_frames = shown_moments(num_read) if moves else (0,)
         return SceneEvaluation(
             scene_id=clip.scene_id,
             held_out=compare(labels, unseen),
@@ -178,7 +191,11 @@ class Evaluator:
             cameras=[target.cameras for target in batch.targets],
             num_input_frames=num_read,
             num_held_out=self.held_out_frames,
-            gaussians=self._decode(DECODER, readings[DECODER], time=0.0).to("cpu"),
+            moments=tuple(
+                self._decode(DECODER, readings[DECODER], time=float(frame)).to("cpu")
+                for frame in moment_frames
+            ),
+            moment_frames=moment_frames,
             moves=moves,
         )
 

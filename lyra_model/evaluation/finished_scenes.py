@@ -22,8 +22,15 @@ from lyra_model.evaluation.report.page import page_fingerprint
 from lyra_model.evaluation.scene_result import SceneResult
 from lyra_model.export.ply import write_ply
 from lyra_model.gaussians import Gaussians
+from lyra_model.viewer.scene_page import ScenePage, scene_page_fingerprint, write_scene_page
 
 PAGE_FILE, GAUSSIANS_FILE = "page.html", "gaussians.ply"
+
+MOVING_PAGE_FILE = "scene.html"
+"""The page of a moving scene through time; a still scene has none."""
+
+MOST_GAUSSIANS_OF_PAGE = 200_000
+"""Of all moments of MOVING_PAGE_FILE together: some 6 MB."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +39,14 @@ class JudgedScene:
 
     Attributes:
         page: but for what all scenes say together.
+        through_time: the page of all moments; None of a still scene.
     """
 
     result: SceneResult
     page: str
     gaussians: Gaussians
     preview: ScenePreview
+    through_time: ScenePage | None = None
 
     def write(self, item: Path) -> None:
         """Write the scene's files into an empty folder."""
@@ -45,6 +54,10 @@ class JudgedScene:
         (item / PAGE_FILE).write_text(self.page, encoding="utf-8")
         write_ply(self.gaussians, item / GAUSSIANS_FILE)
         self.preview.write(item)
+        if self.through_time is not None:
+            write_scene_page(
+                item / MOVING_PAGE_FILE, self.through_time, max_gaussians=MOST_GAUSSIANS_OF_PAGE
+            )
 
 
 class SceneKeys:
@@ -64,6 +77,7 @@ class SceneKeys:
             "settings": settings,
             "code": code_fingerprint(*code),
             "page": page_fingerprint(),
+            "scene_page": scene_page_fingerprint(),
         }
 
     def key(self, scene_id: str, clip: Path, held_out: Path) -> str:

@@ -12,6 +12,8 @@ from lyra_data.engine.documents import read_json_object
 from lyra_data.engine.errors import InputError
 from lyra_data.engine.foreign_files import file_at_fault
 from lyra_model.evaluation.scene_evaluation import DECODER
+from lyra_model.judging.protocols.comparison import require_comparable
+from lyra_model.judging.protocols.files import protocol_of, read_stated_protocol
 from lyra_model.metrics.intervals import FEWEST_TO_DECIDE, Interval, paired_difference
 
 KINDS = ("held_out_frames", "real_photos")
@@ -80,6 +82,8 @@ def read_evaluation(path: Path) -> dict[str, Any]:
                 assert all(isinstance(v, int | float | None) for v in scores.values())
         assert isinstance(results["provenance"]["params_hashes"]["evaluate"], str)
         assert isinstance(results["provenance"]["dataset"]["dataset_hash"], str)
+        if "protocol" in results:
+            read_stated_protocol(results["protocol"], where=str(path))
     return results
 
 
@@ -104,6 +108,7 @@ def compare_evaluations(
         InputError: the two do not judge the same frames in the same way; the message names what
             differs.
     """
+    _require_same_protocol(after, before, where=where)
     _require_same_judgement(after, before, where=where, other_data=other_data)
     comparisons = []
     for kind in KINDS:
@@ -131,6 +136,28 @@ def compare_evaluations(
                 )
             )
     return comparisons
+
+
+OF_THE_SCENES = ("split.sha256", "split.num_listed", "split.num_used")
+"""Entries that say which scenes and frames were judged: scenes are compared one by one, so that
+an evaluation may have more of them than its baseline."""
+
+
+def _require_same_protocol(
+    after: Mapping[str, Any], before: Mapping[str, Any], *, where: str
+) -> None:
+    """Refuse figures of other meanings; those of versions that stated no protocol pass."""
+    if not ("protocol" in after and "protocol" in before):
+        return
+    ours, theirs = (
+        {
+            name: value
+            for name, value in protocol_of(one["protocol"]["values"], where=where).entries().items()
+            if name not in OF_THE_SCENES
+        }
+        for one in (after, before)
+    )
+    require_comparable(ours, theirs, where=where, fix="evaluate both in the same way")
 
 
 def _require_same_judgement(

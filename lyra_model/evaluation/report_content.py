@@ -102,11 +102,19 @@ def scene_content(
     )
 
 
-def shared_content(results: Mapping[str, Any], scene: SceneResult) -> content.SharedContent:
-    """Return what the page of a scene says of the whole evaluation."""
+def shared_content(
+    results: Mapping[str, Any], scene: SceneResult, *, beside: str = ""
+) -> content.SharedContent:
+    """Return what the page of a scene says of the whole evaluation.
+
+    Args:
+        beside: the way from that page to the scene's folder, e.g. "scenes/yard/".
+    """
     return content.SharedContent(
         verdict=headline(results),
         num_scenes=len(results["scenes"]),
+        num_moments=scene.num_moments,
+        beside=beside,
         findings=tuple(findings(results)),
         provenance=provenance_groups(results, scene),
     )

@@ -15,7 +15,7 @@ from lyra_data.engine.atomic import (
     write_atomically,
 )
 from lyra_model.evaluation.filter_effects import QualityFilters
-from lyra_model.evaluation.finished_scenes import GAUSSIANS_FILE, PAGE_FILE
+from lyra_model.evaluation.finished_scenes import GAUSSIANS_FILE, MOVING_PAGE_FILE, PAGE_FILE
 from lyra_model.evaluation.overview import overview_content
 from lyra_model.evaluation.previews import THUMBNAIL_FILE
 from lyra_model.evaluation.report.markdown import overview_markdown
@@ -69,6 +69,8 @@ def write_reports(
             target.mkdir()
             for name in (GAUSSIANS_FILE, THUMBNAIL_FILE):
                 link_or_copy(item / name, target / name)
+            if scene.num_moments > 1:
+                link_or_copy(item / MOVING_PAGE_FILE, target / MOVING_PAGE_FILE)
             page = complete_page(_page_of(item), shared_content(results, scene))
             (target / "report.html").write_text(page, encoding="utf-8")
         overview = overview_content(
@@ -82,8 +84,9 @@ def write_reports(
         )
         markdown.write_text(overview_markdown(overview), encoding="utf-8")
         if len(scenes) == 1:
-            only = pages / scenes[0].scene_id / "report.html"
-            report.write_bytes(only.read_bytes())
+            beside = f"scenes/{scenes[0].scene_id}/"
+            shared = shared_content(results, scenes[0], beside=beside)
+            report.write_text(complete_page(_page_of(items[0]), shared), encoding="utf-8")
         else:
             report.write_text(render_overview(overview), encoding="utf-8")
         figures.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")

@@ -11,6 +11,8 @@ from lyra_model.evaluation.scene_evaluation import COPIED, DECODER, FIRST_PHASE,
 from lyra_model.evaluation.scene_result import SceneResult, ScoresByMethod
 from lyra_model.evaluation.scoring import pool
 from lyra_model.evaluation.uncertainty import rounded, uncertainty_of
+from lyra_model.judging.protocols.files import stated_protocol
+from lyra_model.judging.protocols.protocol import Protocol
 from lyra_model.phases.checkpoints import Checkpoint
 
 METHOD_TITLES = {
@@ -23,15 +25,22 @@ METHOD_TITLES = {
 
 
 def results_as_json(
-    scenes: Sequence[SceneResult], splits: Mapping[str, str], provenance: dict[str, Any]
+    scenes: Sequence[SceneResult],
+    splits: Mapping[str, str],
+    provenance: dict[str, Any],
+    protocol: Protocol | None = None,
 ) -> dict[str, Any]:
     """Return every figure: over all scenes, for each split and scene, and its provenance.
 
     The uncertainty of a split is not repeated where it is the only one.
+
+    Args:
+        protocol: what the figures mean; None: it is not stated.
     """
     by_split = _by_split(scenes, splits)
     several = len(by_split) > 1
     return {
+        **({} if protocol is None else {"protocol": stated_protocol(protocol)}),
         **_over_split(scenes),
         "uncertainty": uncertainty_of(scenes),
         "splits": {

@@ -39,8 +39,9 @@ class SceneEvaluation:
         cameras: of all frames of every view, at the judged phase's size.
         num_input_frames: leading frames of every view that the judged decoder reads.
         num_held_out: last frames of every view that training never saw.
-        gaussians: of the judged phase, in the frame of the first input camera; of a scene that
-            moves, at its first moment.
+        moments: Gaussians of the judged phase, in the frame of the first input camera: one of a
+            still scene; of one that moves, one for each of `moment_frames`.
+        moment_frames: frames of the source that the moments show, in order, the first one first.
         moves: whether the scene moves, and frames were predicted moment by moment.
     """
 
@@ -50,5 +51,11 @@ class SceneEvaluation:
     cameras: list[Cameras]
     num_input_frames: int
     num_held_out: int
-    gaussians: Gaussians
+    moments: tuple[Gaussians, ...]
+    moment_frames: tuple[int, ...]
     moves: bool
+
+    @property
+    def gaussians(self) -> Gaussians:
+        """Return those of the first moment."""
+        return self.moments[0]

@@ -65,9 +65,10 @@ class SceneResult:
         held_out: on the held-out frames of every view.
         frames_past_input: distance of each of these frames from the last one that was read.
         real: on the real photos; None where the scene has none.
-        num_gaussians: of the judged decoder.
+        num_gaussians: of the judged decoder, at the first moment.
         views: all of the scene, in the dataset's order.
         origins: facts about the source and the makers of its views, by title.
+        num_moments: that the page of a moving scene shows; 1: it is still and has no such page.
     """
 
     scene_id: str
@@ -77,6 +78,7 @@ class SceneResult:
     num_gaussians: int
     views: list[ViewFacts]
     origins: dict[str, dict[str, str]]
+    num_moments: int = 1
 
     @staticmethod
     def of(
@@ -90,6 +92,7 @@ class SceneResult:
             frames_past_input=[frame - last_read for _, frame in evaluation.held_out.labels],
             real=None if evaluation.real is None else evaluation.real.scores,
             num_gaussians=len(evaluation.gaussians),
+            num_moments=len(evaluation.moments),
             views=list(
                 map(ViewFacts.of, views, codec_psnrs_db, _psnrs_of_views(evaluation, views))
             ),

@@ -18,7 +18,7 @@ from lyra_data.media.images import readable
 from lyra_model.judging.figures import Figures
 from lyra_model.judging.judge import Judgement
 from lyra_model.judging.protocols.comparison import cautions, require_comparable
-from lyra_model.judging.protocols.files import protocol_of, protocol_values
+from lyra_model.judging.protocols.files import protocol_of, read_stated_protocol, stated_protocol
 from lyra_model.metrics.intervals import (
     LEVEL,
     Interval,
@@ -81,11 +81,7 @@ def scores_as_json(judgement: Judgement, *, seed: int) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "version": VERSION,
-        "protocol": {
-            "name": protocol.name,
-            "fingerprint": protocol.fingerprint,
-            "values": protocol_values(protocol),
-        },
+        "protocol": stated_protocol(protocol),
         "cautions": cautions(protocol),
         "hashes": hashes(judgement),
         "engine": {"version": engine_version(), "commit": engine_commit()},
@@ -130,9 +126,7 @@ def read_scores(path: Path) -> dict[str, Any]:
     with file_at_fault(path, kind="file of scores", fix=JUDGE_AGAIN):
         if (values["format"], values["version"]) != (FORMAT, VERSION):
             raise ValueError(f"format {values['format']!r}, version {values['version']!r}")
-        protocol = protocol_of(values["protocol"]["values"], where=str(path))
-        if protocol.fingerprint != values["protocol"]["fingerprint"]:
-            raise ValueError("its protocol was changed: the fingerprint is another")
+        protocol = read_stated_protocol(values["protocol"], where=str(path))
         for scene in values["scenes"].values():
             if set(scene["mean"]) != set(protocol.metrics.names):
                 raise ValueError("a scene has other figures than its protocol")

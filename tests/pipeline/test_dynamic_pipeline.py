@@ -7,9 +7,11 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 
 from lyra_data.clips.store import write_clip, write_held_out
 from lyra_data.dataset.reading.reader import SceneDataset
+from lyra_model.viewer.scene_page import read_scene_page
 from stages.evaluate import run_evaluate
 from stages.generate import run_generate
 from stages.package import run_package
@@ -62,6 +64,26 @@ def test_the_report_of_a_moving_scene_says_how_it_was_judged(project: Project) -
     assert "judged by the last frames of the reversed ones" in page
     judged = re.findall(r'<p class="label"><b>[^<]*</b>([^<]*)<br>', page)
     assert judged and all(direction == " (reversed)" for direction in judged)
+
+
+def test_the_report_of_a_moving_scene_leads_to_its_page_through_time(project: Project) -> None:
+    reports = project.root / "reports"
+    for page, address in (
+        ("report.html", "scenes/video/scene.html"),
+        ("scenes/video/report.html", "scene.html"),
+    ):
+        assert f'<a href="{address}">The scene through time</a>' in (reports / page).read_text()
+    through_time = reports / "scenes" / "video" / "scene.html"
+    moments = read_scene_page(through_time)
+    assert len(moments) > 2 and all(len(moment) for moment in moments)
+    assert not torch.equal(moments[0].means, moments[-1].means), "the decoder knows moments"
+    text = through_time.read_text()
+    data = json.loads(text.partition('id="viewer-data">')[2].partition("</script>")[0])
+    by_name = {path["name"]: path["moments"] for path in data["paths"]}
+    last = len(moments) - 1
+    assert len(by_name) == 4
+    for name, shown in by_name.items():
+        assert (shown[0], max(shown)) == (last if name.endswith(" reversed") else 0, last)
 
 
 def test_the_checkpoint_says_that_its_decoder_knows_moments(project: Project) -> None:

@@ -11,6 +11,7 @@ import torch
 import yaml
 
 from lyra_model.export.ply import read_ply
+from lyra_model.judging.protocols.files import read_stated_protocol
 from stages.annotate import run_annotate
 from stages.generate import run_generate
 from stages.package import run_package
@@ -70,6 +71,9 @@ def test_every_stage_leaves_its_result(finished):
     num_pixels = results["held_out_frames"]["decoder"]["num_pixels"]
     assert 0 < num_pixels <= 2 * 4 * HEIGHT * WIDTH
     assert num_pixels % (HEIGHT * WIDTH) == 0
+    stated = results["protocol"]
+    assert stated["name"] == "lyra-views"
+    assert read_stated_protocol(stated, where="evaluation.json").pictures.height == HEIGHT
     page = (finished.root / "reports" / "report.html").read_text()
     assert "wall" in page
     assert (finished.root / "reports" / "scenes" / "wall" / "gaussians.ply").stat().st_size > 1000

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
+from lyra_model.judging.protocols.built_in import LYRA_VIEWS
+from lyra_model.judging.protocols.files import stated_protocol
 from stages.cli import app
 
 SCENES = 12
@@ -104,6 +107,24 @@ def test_evaluations_that_judge_something_else_are_refused(compare):
     fewer["scenes"]["scene_3"]["held_out_frames"]["decoder"]["num_pixels"] = 7
     answer = compare(fewer, evaluation(BEFORE))
     assert answer.exit_code == 2 and "scene 'scene_3' (held_out_frames)" in answer.output
+
+
+def test_figures_of_another_protocol_are_refused_with_the_entries_that_differ(compare):
+    def judged_at(height: int, dataset_hash: str = "d" * 64) -> dict[str, Any]:
+        pictures = replace(LYRA_VIEWS.pictures, height=height, width=96)
+        split = replace(LYRA_VIEWS.split, sha256=dataset_hash, num_used=SCENES)
+        protocol = replace(LYRA_VIEWS, pictures=pictures, split=split)
+        return {**evaluation(BEFORE), "protocol": stated_protocol(protocol)}
+
+    answer = compare(judged_at(64), judged_at(128))
+    assert answer.exit_code == 2
+    assert "pictures.height: 64 | 128" in json.loads(answer.stdout)["error"]["what"]
+    assert compare(judged_at(64), judged_at(64, "f" * 64)).exit_code == 0, "scenes: one by one"
+    assert compare(judged_at(64), evaluation(BEFORE)).exit_code == 0, "it states no protocol"
+    forged = judged_at(64)
+    forged["protocol"]["values"]["pictures"]["height"] = 128
+    answer = compare(forged, judged_at(128))
+    assert answer.exit_code == 2 and "fingerprint" in answer.output
 
 
 def test_the_table_fits_80_columns_and_says_worse_in_words(tmp_path):

@@ -254,9 +254,13 @@ class SharedContent:
         provenance: of the whole evaluation, and of the page's own scene.
         verdict: the evaluation in one sentence; "" where there is none.
         num_scenes: of the evaluation.
+        num_moments: that the page of the scene, if it moves, shows; 1: there is no such page.
+        beside: where that page lies from here, as the start of its address.
     """
 
     findings: tuple[str, ...]
     provenance: tuple[ProvenanceGroup, ...]
     verdict: str = ""
     num_scenes: int = 1
+    num_moments: int = 1
+    beside: str = ""

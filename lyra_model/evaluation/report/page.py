@@ -47,8 +47,13 @@ OWN_SCRIPTS = ("start_viewer.js", "enlarge.js")
 STYLE = "report.css"
 PAGE, FINDINGS, PROVENANCE = "report.html.j2", "findings.html.j2", "provenance.html.j2"
 VIEWER = "viewer.html.j2"
+MOMENTS = "moments.html.j2"
 
-MARKS = {FINDINGS: "<!-- findings of all scenes -->", PROVENANCE: "<!-- provenance -->"}
+MARKS = {
+    MOMENTS: "<!-- moments -->",
+    FINDINGS: "<!-- findings of all scenes -->",
+    PROVENANCE: "<!-- provenance -->",
+}
 """Lines of a page that `complete_page` replaces, by the template of what stands there. No text of
 a scene can contain one: "<" is escaped in all of them."""
 
@@ -67,6 +72,7 @@ def render_scene(content: SceneContent) -> str:
     template = page_environment().get_template(PAGE)
     return template.render(
         content=content,
+        moments_mark=Markup(MARKS[MOMENTS]),
         findings_mark=Markup(MARKS[FINDINGS]),
         provenance_mark=Markup(MARKS[PROVENANCE]),
         style=embedded_file(STYLE),
@@ -100,7 +106,7 @@ def complete_page(page: str, shared: SharedContent) -> str:
 
 def page_fingerprint() -> str:
     """Return a hash of the templates, the style sheet and the scripts that make a page."""
-    names = (PAGE, VIEWER, FINDINGS, PROVENANCE, STYLE, *OWN_SCRIPTS)
+    names = (PAGE, VIEWER, MOMENTS, FINDINGS, PROVENANCE, STYLE, *OWN_SCRIPTS)
     files = {name: sha256_of_bytes(_file(name).encode()) for name in names}
     return content_key({**files, "viewer": sha256_of_bytes(viewer_scripts().encode())})
 

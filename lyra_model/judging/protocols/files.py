@@ -80,6 +80,29 @@ def protocol_of(values: dict[str, Any], *, where: str) -> Protocol:
     return protocol
 
 
+def stated_protocol(protocol: Protocol) -> dict[str, Any]:
+    """Return what every file of scores states of the protocol behind them."""
+    return {
+        "name": protocol.name,
+        "fingerprint": protocol.fingerprint,
+        "values": protocol_values(protocol),
+    }
+
+
+def read_stated_protocol(values: Any, *, where: str) -> Protocol:
+    """Return the protocol that `stated_protocol` stated.
+
+    Raises:
+        InputError: as `protocol_of`.
+        ValueError: an entry was changed, so that the fingerprint is another; KeyError, TypeError:
+            an entry is missing or of another kind.
+    """
+    protocol = protocol_of(values["values"], where=where)
+    if protocol.fingerprint != values["fingerprint"]:
+        raise ValueError("its protocol was changed: the fingerprint is another")
+    return protocol
+
+
 def protocol_values(protocol: Protocol) -> dict[str, Any]:
     """Return the protocol as nested plain values, for a file."""
     return asdict(protocol)
