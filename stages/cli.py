@@ -12,9 +12,11 @@ import typer
 from lyra_data import __version__
 from stages.options import (
     AnnotateWorkersOption,
+    CacheSizeOption,
     DeviceOption,
     ExecutorOption,
     JsonOption,
+    LoaderWorkersOption,
     MaxFramesOption,
     OffloadOption,
     PackageWorkersOption,
@@ -215,6 +217,16 @@ def train(
         ),
     ] = 100,
     device: DeviceOption = None,
+    loader_workers: LoaderWorkersOption = 0,
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            help="Train on this one, not on outputs/dataset: a folder, hf://datasets/OWNER/NAME, "
+            "s3://, http(s)://.",
+            show_default=False,
+        ),
+    ] = None,
+    cache_size: CacheSizeOption = None,
     tracker: TrackerOption = None,
     json_output: JsonOption = False,
 ) -> None:
@@ -229,6 +241,7 @@ def train(
     options: dict[str, Any] = {"checkpoint_steps": checkpoint_steps}
     options |= {"keep_newest": keep_states, "keep_every": keep_every}
     options |= {"validation_steps": validation_steps, "device": device}
+    options |= {"loader_workers": loader_workers, "dataset": dataset, "cache_size": cache_size}
     options |= {"trackers": [kind.value for kind in tracker or ()]}
     if phase is not None:  # DVC calls the stage of a phase train@PHASE, perhaps after a path
         phase = phase.rpartition("train@")[2]

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lyra_data.dataset.files.byte_ranges import ByteRanges, Range
+from lyra_data.dataset.files.byte_ranges import ByteRanges, Range, read_checked
 from lyra_data.dataset.files.corruption import altered, corruption_of
 from lyra_data.dataset.files.sparse_file import SparseFile
 from lyra_data.dataset.format.blob_index import BlobEntry
@@ -99,8 +99,11 @@ class PlainColumns:
     def _metadata(self, shard: ShardEntry, fetched: Sequence[bytes]) -> pq.FileMetaData:
         metadata = self._footers.get(shard.path)
         if metadata is None:
-            footer = fetched[0] if fetched else read_footer(self._files, shard)
-            check_footer(self._files, shard, footer)
+            if fetched:
+                footer = fetched[0]
+                check_footer(self._files, shard, footer)
+            else:
+                footer = read_footer(self._files, shard)
             metadata = parse_footer(footer)
             if len(self._footers) >= MAX_FOOTERS:
                 self._footers.clear()
@@ -150,9 +153,12 @@ def read_footer(files: ByteRanges, shard: ShardEntry) -> bytes:
     Raises:
         CorruptDataError: it has changed.
     """
-    (footer,) = files.read([footer_range(shard)])
-    check_footer(files, shard, footer)
-    return footer
+
+    def checked(pieces: Sequence[bytes]) -> bytes:
+        check_footer(files, shard, pieces[0])
+        return pieces[0]
+
+    return read_checked(files, [footer_range(shard)], checked)
 
 
 def parse_footer(footer: bytes) -> pq.FileMetaData:

@@ -64,7 +64,11 @@ class ScenePlan:
         Raises:
             CorruptDataError: a part has changed.
         """
-        data = iter(self._files.read(self.ranges()))
+        self._files.read_checked(self.ranges(), self._take)
+
+    def _take(self, pieces: Sequence[bytes]) -> None:
+        """Take the bytes of `ranges`, in their order, and check them; raises as `fetch`."""
+        data = iter(pieces)
         plain = {
             modality: [next(data) for _ in parts] for modality, parts in self._plain_ranges.items()
         }
