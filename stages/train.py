@@ -14,7 +14,6 @@ from lyra_model.phases.train_params import TrainParams
 from lyra_model.training.states import Upkeep
 from lyra_model.training.trackers import TrackerName
 from lyra_model.training.train import train_phases
-from stages.options import bytes_of
 from stages.params import load_section, load_seed
 from stages.summary import Summary
 from stages.workspace import Workspace
@@ -30,7 +29,7 @@ def run_train(
     trackers: Sequence[TrackerName] = (),
     loader_workers: int = 0,
     dataset: str | None = None,
-    cache_size: str | None = None,
+    cache_bytes: int | None = None,
     progress: Progress = silent,
     **upkeep: int,
 ) -> Summary:
@@ -38,14 +37,13 @@ def run_train(
 
     Args:
         dataset: a folder or an address; None: the project's own.
-        cache_size: what may be kept of a dataset from afar, as `--cache-size` has it.
+        cache_bytes: what may be kept of a dataset from afar; 0: nothing; None: as usual.
     """
     workspace = Workspace(params_file.resolve().parent)
     params = load_section(params_file, "train", SECTION)
     names = [phase] if phase is not None else list(params.phases)
     for name in names:
         require_phase(name, params.phases, where="--phase")
-    cache_bytes = bytes_of(cache_size)
     scenes = SceneDataset(
         dataset or workspace.require(workspace.dataset, made_by="package"),
         cache_dir=None if cache_bytes == 0 else cache_folder(),

@@ -113,7 +113,7 @@ class ScenePlan:
         """Return the plain columns to read, by modality; sizes come with those of `preview`."""
         columns: dict[str, list[str]] = {}
         for selection in self._selections:
-            for name in selection.plain():
+            for name in selection.plain() if selection.view_indices else ():
                 columns.setdefault(FIELD_BY_NAME[name].modality, []).append(name)
         if "preview" in columns:
             columns["preview"] += _SIZES
