@@ -12,9 +12,11 @@ import typer
 from lyra_data import __version__
 from stages.options import (
     AnnotateWorkersOption,
+    CacheSizeOption,
     DeviceOption,
     ExecutorOption,
     JsonOption,
+    LoaderWorkersOption,
     MaxFramesOption,
     OffloadOption,
     PackageWorkersOption,
@@ -22,6 +24,7 @@ from stages.options import (
     RayAddressOption,
     TrackerOption,
     WorkersOption,
+    bytes_of,
 )
 from stages.running import guarded as _guarded
 from stages.running import run_stage, run_timed
@@ -219,6 +222,16 @@ def train(
         ),
     ] = 100,
     device: DeviceOption = None,
+    loader_workers: LoaderWorkersOption = 0,
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            help="Train on this one, not on outputs/dataset: a folder, hf://datasets/OWNER/NAME, "
+            "s3://, http(s)://.",
+            show_default=False,
+        ),
+    ] = None,
+    cache_size: CacheSizeOption = None,
     tracker: TrackerOption = None,
     json_output: JsonOption = False,
 ) -> None:
@@ -226,17 +239,24 @@ def train(
 
     Reads params.yaml: **train** and **seed**, outputs/dataset, and the phase that this one starts
     from. Writes outputs/models/PHASE: weights (safetensors), configuration and loss history.
-    Sizes are in pixels, learning rates per step. A killed run resumes bit-exactly. The options
-    change no result. Each step and validation is a line of .work/train/KEY/log.jsonl, beside the
-    states and, in samples, pictures of validation scenes: truth and render side by side.
+    Sizes are in pixels, learning rates per step. A killed run resumes bit-exactly. But for
+    --dataset, the options change no result. Each step and validation is a line of
+    .work/train/KEY/log.jsonl, beside the states and, in samples, pictures of validation scenes:
+    truth and render side by side.
     """
     options: dict[str, Any] = {"checkpoint_steps": checkpoint_steps}
     options |= {"keep_newest": keep_states, "keep_every": keep_every}
     options |= {"validation_steps": validation_steps, "device": device}
+    options |= {"loader_workers": loader_workers, "dataset": dataset}
     options |= {"trackers": [kind.value for kind in tracker or ()]}
-    if phase is not None:  # DVC calls the stage of a phase train@PHASE, perhaps after a path
-        phase = phase.rpartition("train@")[2]
-    run_stage("train", params, json_output, phase=phase, **options)
+    # DVC calls the stage of a phase train@PHASE, perhaps after a path.
+    options["phase"] = None if phase is None else phase.rpartition("train@")[2]
+
+    def work(progress: Any) -> Any:
+        cache_bytes = bytes_of(cache_size)
+        return run_timed("train", params, progress=progress, cache_bytes=cache_bytes, **options)
+
+    _guarded(work, json_output)
 
 
 @app.command(rich_help_panel=STAGES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
@@ -88,6 +89,29 @@ OffloadOption = Annotated[
 ]
 
 
+LoaderWorkersOption = Annotated[
+    int,
+    typer.Option(
+        help="Processes that read ahead for each process that trains; 0: a thread of it does.",
+        min=0,
+        max=64,
+        rich_help_panel=WORKERS,
+        envvar="LYRA_LOADER_WORKERS",
+    ),
+]
+
+
+CacheSizeOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SIZE",
+        help="What may be kept on this machine of a dataset from afar, in the folder LYRA_CACHE, "
+        "e.g. 200GB; 0: nothing; not given: a tenth of the disk.",
+        envvar="LYRA_CACHE_SIZE",
+    ),
+]
+
+
 class Tracker(StrEnum):
     """Programs that can show the training log's figures (lyra_model/training/trackers.py)."""
 
@@ -162,6 +186,31 @@ def number_of_views(sample: str) -> int | None:
             f"{sample!r} is no number of views", where="--sample", fix="give a number, or all"
         )
     return int(sample)
+
+
+_SIZE = re.compile(r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>|[kMGT]i?B?)")
+_POWERS = {"": 0, "k": 1, "M": 2, "G": 3, "T": 4}
+
+
+def bytes_of(size: str | None) -> int | None:
+    """Return the bytes that `--cache-size` gives; None: it was not given.
+
+    Raises:
+        InputError: it is no size.
+    """
+    from lyra_data.engine.errors import InputError
+
+    if size is None:
+        return None
+    match = _SIZE.fullmatch(size.strip())
+    if match is None:
+        raise InputError(
+            f"{size!r} is no size",
+            where="--cache-size",
+            fix="give a number of bytes, or one with kB, MB, GB, TB, or KiB's kind, e.g. 200GB",
+        )
+    unit = match["unit"]
+    return int(float(match["number"]) * (1024 if "i" in unit else 1000) ** _POWERS[unit[:1]])
 
 
 MaxFramesOption = Annotated[

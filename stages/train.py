@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from lyra_data.dataset.files.range_cache import cache_folder
 from lyra_data.dataset.reading.reader import SceneDataset
 from lyra_data.engine.placement import Placement
 from lyra_data.engine.progress import Progress, silent
@@ -26,22 +27,34 @@ def run_train(
     phase: str | None = None,
     device: str | None = None,
     trackers: Sequence[TrackerName] = (),
+    loader_workers: int = 0,
+    dataset: str | None = None,
+    cache_bytes: int | None = None,
     progress: Progress = silent,
     **upkeep: int,
 ) -> Summary:
-    """Train one phase or all; `upkeep` are Upkeep's fields. See `lyra-data train --help`."""
+    """Train one phase or all; `upkeep` are Upkeep's fields. See `lyra-data train --help`.
+
+    Args:
+        dataset: a folder or an address; None: the project's own.
+        cache_bytes: what may be kept of a dataset from afar; 0: nothing; None: as usual.
+    """
     workspace = Workspace(params_file.resolve().parent)
     params = load_section(params_file, "train", SECTION)
     names = [phase] if phase is not None else list(params.phases)
     for name in names:
         require_phase(name, params.phases, where="--phase")
-    folder = workspace.require(workspace.dataset, made_by="package")
-    validation = SceneDataset(folder, split="validation")
+    scenes = SceneDataset(
+        dataset or workspace.require(workspace.dataset, made_by="package"),
+        cache_dir=None if cache_bytes == 0 else cache_folder(),
+        cache_bytes=cache_bytes,
+    )
+    validation = scenes.in_split("validation")
     trained = train_phases(
         params,
         names,
         seed=load_seed(params_file),
-        dataset=SceneDataset(folder, split="train"),
+        dataset=scenes.in_split("train"),
         validation=validation,
         models=workspace.models,
         scratch=workspace.scratch,
@@ -49,6 +62,7 @@ def run_train(
         device=Placement.asked_for(device, "none", workspace.root).device,
         upkeep=Upkeep(**upkeep),
         trackers=trackers,
+        loader_workers=loader_workers,
         progress=progress,
     )
     last = {name: checkpoint.history[-1] for name, checkpoint in trained.items()}

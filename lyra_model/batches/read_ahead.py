@@ -23,15 +23,22 @@ class ReadAhead(Generic[Read]):
     Args:
         read: reads a step, counted from 0.
         num_steps: steps of the run; none beyond is read.
+        end: called once in the thread, when nothing more is read.
 
     Attributes:
         seconds_waited: how long `take` has waited for steps that were not ready.
     """
 
     def __init__(
-        self, read: Callable[[int], Read], *, num_steps: int, num_ahead: int = STEPS_AHEAD
+        self,
+        read: Callable[[int], Read],
+        *,
+        num_steps: int,
+        num_ahead: int = STEPS_AHEAD,
+        end: Callable[[], None] | None = None,
     ) -> None:
         self.read, self.num_steps, self.num_ahead = read, num_steps, num_ahead
+        self._end = end
         self.seconds_waited = 0.0
         self._coming: dict[int, Future[Read]] = {}
         self._thread: ThreadPoolExecutor | None = None
@@ -53,9 +60,13 @@ class ReadAhead(Generic[Read]):
     def close(self) -> None:
         """Stop reading; what was read ahead is let go."""
         thread, self._thread = self._thread, None
+        for coming in self._coming.values():
+            coming.cancel()
         self._coming.clear()
         if thread is not None:
-            thread.shutdown(wait=True, cancel_futures=True)
+            if self._end is not None:
+                thread.submit(self._end)
+            thread.shutdown(wait=True)
 
     def _submit(self, step: int) -> Future[Read]:
         if self._thread is None:

@@ -32,7 +32,8 @@ class ViewLatents:
     """The latents of one view: as the dataset holds them, or encoded when they are first needed.
 
     Args:
-        stored: those of the dataset; None: there are none of this size.
+        stored: those of the dataset, halves where they are stored so; None: there are none of this
+            size.
         frames: the view's leading frames at the phase's size, 0..1, to encode in that case; each
             once, whether it is read once or, of a short view, again and again.
     """
@@ -54,12 +55,14 @@ class ViewLatents:
             assert self._frames is not None
             self._latents = encode_frames(self._frames, self.shape, codec)
             self._frames = None
-        return self._latents
+        return self._latents.float()
 
     @property
     def num_bytes(self) -> int:
-        """Return the size of the latents, encoded or not: 16 channels of float32."""
-        return 4 * LATENT_CHANNELS * num_latent_frames(len(self.shape.frames)) * _cells(self.shape)
+        """Return the size of what is held: the latents, or the frames that they are made of."""
+        held = self._frames if self._latents is None else self._latents
+        assert held is not None
+        return held.nbytes
 
 
 class SceneInputs:

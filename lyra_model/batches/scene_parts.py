@@ -70,7 +70,7 @@ def read_parts(
     for selection in _selections(views, keys, shape):
         sample = scene.read(**selection)
         for index, latents in sample.latents.items():
-            leading = latents[:, : num_latent_frames(len(shape.frames))].float()
+            leading = latents[:, : num_latent_frames(len(shape.frames))]
             key = LatentsKey(views.scene_id, position[index])
             parts[key] = ViewLatents(shape, stored=leading.clone())  # lets go of the others
         for index, frames in sample.frames.items():
@@ -100,7 +100,8 @@ def _selections(
 ) -> list[dict[str, Any]]:
     """Return the arguments of `SceneReader.read` that give the parts.
 
-    Latents of another size than the dataset's are encoded of pictures, which need no depth.
+    Latents of another size than the dataset's are encoded of pictures, which need no depth. Cameras
+    were read with the views.
     """
     of_latents = [views.view_indices[key.view] for key in keys if isinstance(key, LatentsKey)]
     frames: dict[int, list[int]] = {}
@@ -113,7 +114,8 @@ def _selections(
         leading = range(shape.num_different_frames)
         to_encode = dict.fromkeys(of_latents, leading)
         selections = [{"frames": frames}, {"frames": to_encode, "depth": False}]
-    return [one for one in selections if one.get("latents") or one["frames"]]
+    selections = [one for one in selections if one.get("latents") or one["frames"]]
+    return [{**one, "cameras": False} for one in selections]
 
 
 def _frame_parts(

@@ -1,4 +1,4 @@
-"""Read of a scene what one step needs, and nothing else."""
+"""Read of a scene what one step needs, and nothing else; make of it what the decoder takes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from lyra_data.dataset.reading.reader import SceneDataset
 from lyra_data.models.codecs.base import LatentCodec
 from lyra_data.scene.cameras import Cameras
-from lyra_data.scene.pixel_values import unit_from_bytes
+from lyra_model.batches.distance_check import DistantDepth
 from lyra_model.batches.input_shape import InputShape
 from lyra_model.batches.part_cache import PartCache
 from lyra_model.batches.scene_inputs import SceneInputs, inputs_at_time
@@ -24,18 +24,26 @@ from lyra_model.batches.scene_parts import (
     read_parts,
 )
 from lyra_model.batches.scene_views import SceneViews, read_scene_views
-from lyra_model.batches.targets import TargetFrames
+from lyra_model.batches.targets import LeanTargets, TargetFrames
 from lyra_model.decoder.inputs import DecoderInput
-from lyra_model.phases.view_sampling import StepDraw
+from lyra_model.phases.view_sampling import StepDraw, ViewList
 
 
 @dataclass(frozen=True)
 class StepData:
-    """The data of one step in the CPU's memory; the codec has not worked on it yet."""
+    """The data of one step in the CPU's memory; the codec has not worked on it yet.
+
+    Attributes:
+        reads_all: True where the decoder reads all views that show the motion forwards: the same
+            inputs come again with the scene.
+        distant: what `DistanceCheck.look` returned.
+    """
 
     draw: StepDraw
     inputs: SceneInputs
-    targets: TargetFrames
+    targets: LeanTargets
+    reads_all: bool
+    distant: DistantDepth | None = None
 
 
 @dataclass(frozen=True)
@@ -52,28 +60,17 @@ class StepBatch:
     targets: TargetFrames
 
 
-class StepReader:
-    """Reads steps of one dataset for decoders of one shape; keeps parts that may be needed again.
+class DrawReader:
+    """Reads what draws name of one dataset, for decoders of one shape; keeps what may come again.
 
-    `read` and what it calls belong to one thread, `batch` to the one that trains.
+    It belongs to one thread, in any process: it needs neither codec nor device.
 
     Args:
-        codec: the codec of the dataset's latents.
-        device: where the decoder runs.
         cache: of cameras, parts and inputs; what it does not keep is read again.
     """
 
-    def __init__(
-        self,
-        dataset: SceneDataset,
-        codec: LatentCodec,
-        shape: InputShape,
-        *,
-        device: torch.device,
-        cache: PartCache[Any],
-    ) -> None:
-        self.dataset, self.codec, self.shape, self.device = dataset, codec, shape, device
-        self.cache = cache
+    def __init__(self, dataset: SceneDataset, shape: InputShape, *, cache: PartCache[Any]) -> None:
+        self.dataset, self.shape, self.cache = dataset, shape, cache
 
     def views(self, scene_id: str) -> SceneViews:
         """Return the views of a scene, without their pixels.
@@ -88,6 +85,10 @@ class StepReader:
             self.cache.put(("views", scene_id), views, views.num_bytes)
         return views
 
+    def listed(self, scene_id: str) -> ViewList:
+        """Return which views of a scene decoders read, and their length; raises as `views`."""
+        return self.views(scene_id).listed
+
     def read(self, draw: StepDraw, *, following: StepDraw | None = None) -> StepData:
         """Read what a step needs and memory does not have.
 
@@ -100,6 +101,7 @@ class StepReader:
             InputError: as `views`.
         """
         views = self.views(draw.scene_id)
+        reads_all = _reads_all(draw, views)
         inputs = self._kept_inputs(draw, views)
         keys = _keys(draw, with_latents=inputs is None)
         parts = {key: part for key in keys if (part := self.cache.get(key)) is not None}
@@ -113,19 +115,12 @@ class StepReader:
         if inputs is None:
             latents = [parts[LatentsKey(draw.scene_id, view)] for view in draw.read]
             # `prepare_inputs` moves them into the first one's frame in any case.
-            of_inputs = views.cameras if _reads_all(draw, views) else cameras
+            of_inputs = views.cameras if reads_all else cameras
             inputs = SceneInputs([of_inputs[view] for view in draw.read], latents, self.shape)
-            if _reads_all(draw, views):  # a draw of some of the views hardly comes again
+            if reads_all:  # a draw of some of the views hardly comes again
                 self.cache.put(("inputs", draw.scene_id), inputs, inputs.num_bytes)
         frames = [parts[FrameKey(draw.scene_id, view, frame)] for view, frame in draw.frames]
-        return StepData(draw, inputs, _targets(draw, views, cameras, frames))
-
-    def batch(self, data: StepData) -> StepBatch:
-        """Let the codec do its part and bring everything to the decoder's device."""
-        time = None if data.draw.time is None else float(data.draw.time)
-        inputs = data.inputs.prepared(self.codec)
-        inputs = inputs_at_time(inputs, self.shape, self.codec, time)
-        return StepBatch(data.draw, inputs.to(self.device), data.targets.to(self.device))
+        return StepData(draw, inputs, _targets(draw, views, cameras, frames), reads_all)
 
     def _prefetch(self, draw: StepDraw, *, besides: Sequence[PartKey]) -> None:
         """Begin to fetch what a step will need and memory will not have by then."""
@@ -136,6 +131,34 @@ class StepReader:
 
     def _kept_inputs(self, draw: StepDraw, views: SceneViews) -> SceneInputs | None:
         return self.cache.get(("inputs", draw.scene_id)) if _reads_all(draw, views) else None
+
+
+class StepReader(DrawReader):
+    """Reads steps and makes batches of them; `batch` belongs to the thread that trains.
+
+    Args:
+        codec: the codec of the dataset's latents.
+        device: where the decoder runs.
+    """
+
+    def __init__(
+        self,
+        dataset: SceneDataset,
+        codec: LatentCodec,
+        shape: InputShape,
+        *,
+        device: torch.device,
+        cache: PartCache[Any],
+    ) -> None:
+        super().__init__(dataset, shape, cache=cache)
+        self.codec, self.device = codec, device
+
+    def batch(self, data: StepData) -> StepBatch:
+        """Let the codec do its part and bring everything to the decoder's device."""
+        time = None if data.draw.time is None else float(data.draw.time)
+        inputs = data.inputs.prepared(self.codec)
+        inputs = inputs_at_time(inputs, self.shape, self.codec, time)
+        return StepBatch(data.draw, inputs.to(self.device), data.targets.to(self.device))
 
 
 def _keys(draw: StepDraw, *, with_latents: bool) -> list[PartKey]:
@@ -151,15 +174,12 @@ def _reads_all(draw: StepDraw, views: SceneViews) -> bool:
 
 def _targets(
     draw: StepDraw, views: SceneViews, cameras: Sequence[Cameras], frames: Sequence[FramePart]
-) -> TargetFrames:
+) -> LeanTargets:
     """Put the drawn frames together, in their order."""
-    rgb = torch.stack([frame.rgb for frame in frames])
-    depth = torch.stack([frame.depth for frame in frames]).float()
     moments = [views.listed.moment(view, frame) for view, frame in draw.frames]
-    return TargetFrames(
-        rgb=unit_from_bytes(rgb) if rgb.dtype == torch.uint8 else rgb,
-        depth=depth,
-        depth_valid=depth > 0,  # the dataset holds exactly 0 where depth is unknown
+    return LeanTargets(
+        rgb=torch.stack([frame.rgb for frame in frames]),
+        depth=torch.stack([frame.depth for frame in frames]),
         cameras=Cameras.concatenate([cameras[view][[frame]] for view, frame in draw.frames]),
         times=torch.tensor(moments, dtype=torch.float32, device="cpu"),
     )

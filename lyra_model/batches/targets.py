@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lyra_data.scene.cameras import Cameras
+from lyra_data.scene.pixel_values import unit_from_bytes
 
 AnyTargets = TypeVar("AnyTargets", bound="TargetFrames")
 
@@ -53,6 +54,40 @@ class TargetFrames:
             if field.name != "cameras"
         }
         return cls(**joined, cameras=Cameras.concatenate([part.cameras for part in parts]))
+
+
+@dataclass(frozen=True)
+class LeanTargets:
+    """Target frames as lean as they are stored: a third of the bytes of TargetFrames.
+
+    They travel so from process to process and to an accelerator, and are widened there.
+
+    Attributes:
+        rgb: uint8 0..255, or float32 0..1 where the frames were resized.
+        depth: halves or float32; the dataset holds exactly 0 where it is unknown.
+        cameras, times: as TargetFrames'.
+    """
+
+    rgb: Tensor
+    depth: Float[Tensor, "frame height width"]
+    cameras: Cameras
+    times: Float[Tensor, " frame"]
+
+    @property
+    def known_depth(self) -> Float[Tensor, " value"]:
+        """Return the depth values that are known, as one row of float32."""
+        return self.depth[self.depth > 0].float()
+
+    def to(self, device: torch.device) -> TargetFrames:
+        """Return the frames on a device, in float32."""
+        rgb, depth = self.rgb.to(device), self.depth.to(device).float()
+        return TargetFrames(
+            rgb=unit_from_bytes(rgb) if rgb.dtype == torch.uint8 else rgb,
+            depth=depth,
+            depth_valid=depth > 0,
+            cameras=self.cameras.to(device),
+            times=self.times.to(device),
+        )
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,12 @@ from lyra_data.engine.seeds import derive_seed
 from lyra_data.models.codecs import CODECS
 from lyra_data.models.codecs.base import LatentCodec
 from lyra_model.batches.data_checks import perceptual_of
-from lyra_model.batches.distance_check import DistanceCheck
 from lyra_model.batches.input_shape import InputShape, input_shape
 from lyra_model.batches.part_cache import PartCache
 from lyra_model.batches.read_ahead import ReadAhead
-from lyra_model.batches.step_draws import StepDraws, scene_order, target_sampling
-from lyra_model.batches.step_reader import StepReader
-from lyra_model.batches.step_source import StepSource
+from lyra_model.batches.step_reader import StepData, StepReader
+from lyra_model.batches.step_source import StepSetup
+from lyra_model.batches.worker_steps import WorkerSteps
 from lyra_model.decoder import create_decoder
 from lyra_model.losses.perceptual_network import PerceptualNetwork
 from lyra_model.phases.train_params import TrainParams
@@ -67,12 +66,14 @@ class TrainingSite:
         root: the folder of params.yaml, which relative paths of weights start from.
         upkeep: how often something is kept.
         trackers: what shows the log's figures besides.
+        loader_workers: processes that read steps ahead for this one; 0: a thread of it does.
     """
 
     scratch: Path
     root: Path
     upkeep: Upkeep
     trackers: Sequence[TrackerName] = ()
+    loader_workers: int = 0
 
 
 def create_phase_trainer(
@@ -121,7 +122,9 @@ def create_phase_trainer(
     )
     assert shape is not None, "training needs scenes"
     reader = step_reader(data.scenes, data.codec, shape, processes.device)
-    source = step_source(params, name, seed, reader, processes)
+    setup = StepSetup(
+        params, name, seed, data.scenes, shape, processes.rank, processes.num_processes
+    )
     validator = None
     if site.upkeep.validation_steps and validation_shape is not None:
         validator = Validator(
@@ -133,7 +136,7 @@ def create_phase_trainer(
         )
     return PhaseTrainer(
         PhaseSettings(name, phase, params.decoder, record),
-        steps=ReadAhead(source.read, num_steps=phase.steps),
+        steps=steps_ahead(setup, reader, site.loader_workers),
         reader=reader,
         update=decoder_update(params, name, seed, start, perceptual, processes),
         files=files,
@@ -160,24 +163,12 @@ def cache_bytes() -> int:
     return min(MOST_CACHED_BYTES, memory // 8 // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
 
-def step_source(
-    params: TrainParams, name: str, seed: int, reader: StepReader, processes: Processes
-) -> StepSource:
-    """Build what draws and reads the steps of phase `name` for this process."""
-    dataset, rank = reader.dataset, processes.rank
-    draws = StepDraws(
-        name,
-        seed,
-        target_sampling(params, name, reader.shape),
-        dataset.scene_ids,
-        lambda scene_id: reader.views(scene_id).listed,
-        order=scene_order(
-            params, name, seed, dataset, rank=rank, num_processes=processes.num_processes
-        ),
-        rank=rank,
-    )
-    distances = DistanceCheck(dataset, params.decoder)
-    return StepSource(draws, reader, distances, num_steps=params.phases[name].steps)
+def steps_ahead(setup: StepSetup, reader: StepReader, num_workers: int) -> ReadAhead[StepData]:
+    """Build what reads the steps of a phase ahead, in a thread or by worker processes."""
+    if num_workers == 0:
+        return ReadAhead(setup.source(reader).read, num_steps=setup.num_steps)
+    steps = WorkerSteps(setup, num_workers=num_workers, cache_bytes=cache_bytes())
+    return ReadAhead(steps.read, num_steps=setup.num_steps, end=steps.close)
 
 
 def decoder_update(

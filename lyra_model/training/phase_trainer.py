@@ -152,10 +152,11 @@ class PhaseTrainer:
 
     def _step_and_validate(self, step: int) -> list[dict[str, Any]]:
         """Take one step and, if it is due, validate; return their lines of the log."""
-        started = time.monotonic()
+        started, waited = time.monotonic(), self.steps.seconds_waited
         row = self.step(step)
         seconds = time.monotonic() - started
         row |= {"seconds": seconds, "frames_per_second": row["num_target_frames"] / seconds}
+        row["seconds_waited"] = self.steps.seconds_waited - waited  # for data
         scores = self._validate(step + 1)
         rows = [{"event": "step", **row}]
         if scores is not None:

@@ -36,6 +36,7 @@ def train_phases(
     upkeep: Upkeep,
     device: str,
     trackers: Sequence[TrackerName] = (),
+    loader_workers: int = 0,
     progress: Progress,
 ) -> dict[str, Checkpoint]:
     """Train phases in order and write each as `<models>/<name>`.
@@ -47,6 +48,7 @@ def train_phases(
         scratch: where states, logs and sample pictures lie.
         device: where decoder and codec run, as torch spells it.
         trackers: what shows the log's figures besides.
+        loader_workers: processes that read steps ahead for each one that trains; 0: a thread.
 
     Raises:
         StageOrderError: the phase that one of them starts from has not been trained, or with
@@ -59,13 +61,14 @@ def train_phases(
         CorruptDataError: a shard, a checkpoint or the newest state is cut or altered.
         StorageError: the disk is full or cannot be written; the last state stays in scratch.
         BusyError: another process trains one of the phases, with the same scratch folder.
+        ExecutorError: a process that reads steps died, or there is not enough shared memory.
     """
     require_trackers(trackers)
     processes = Processes(device)
     codec = codec_of(params, Placement(str(processes.device), root=root))
     dataset, validation = (in_space_of(codec, scenes) for scenes in (dataset, validation))
     data = TrainingData(dataset, validation, codec)
-    site = TrainingSite(scratch, root, upkeep, trackers)
+    site = TrainingSite(scratch, root, upkeep, trackers, loader_workers)
     trained = {}
     for name in names:
         readable_frames(dataset, name, params.phases[name], params.held_out_frames)

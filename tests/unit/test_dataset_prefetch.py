@@ -16,6 +16,7 @@ from lyra_data.dataset.files import local_files
 from lyra_data.dataset.files.byte_ranges import Range
 from lyra_data.dataset.files.local_files import LocalFiles
 from lyra_data.dataset.files.remote_files import RemoteFiles
+from lyra_data.dataset.reading import plain_columns
 from lyra_data.dataset.reading.reader import SceneDataset
 from lyra_data.dataset.writing.writer import write_dataset
 from lyra_data.engine.errors import CorruptDataError
@@ -129,3 +130,36 @@ def test_a_view_that_is_asked_for_twice_is_two_tensors(folder: Path) -> None:
     assert torch.equal(one["depth"], two["depth"])
     one["depth"].zero_()
     assert two["depth"].any()
+
+
+def test_footers_are_kept_within_their_limit_and_the_ones_read_last_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    views = [make_view(f"scene-{number:02}", 0, seed=number) for number in range(20)]
+    write_dataset(views, tmp_path / "many", splits=None, scenes_per_shard=1, provenance={})
+    dataset = SceneDataset(tmp_path / "many", modalities=("camera",))
+    asked: list[Range] = []
+    read = dataset.files.ranges.read
+    monkeypatch.setattr(
+        dataset.files.ranges, "read", lambda ranges: (asked.extend(ranges), read(ranges))[1]
+    )
+
+    def num_footers(scenes: range) -> int:
+        asked.clear()
+        for scene in scenes:
+            dataset[scene].read_fields(["intrinsics"])
+        ends = {shard.path: shard.size for shard in dataset.manifest.shards}
+        return sum(part.end == ends.get(part.file) for part in asked)
+
+    assert num_footers(range(20)) == 20
+    assert num_footers(range(20)) == 0
+    size = max(shard.footer_size for shard in dataset.manifest.shards_of(["camera"]))
+    monkeypatch.setattr(plain_columns, "MAX_FOOTER_BYTES", 3 * size)
+    again = SceneDataset(tmp_path / "many", modalities=("camera",))
+    dataset = again
+    monkeypatch.setattr(
+        again.files.ranges, "read", lambda ranges: (asked.extend(ranges), read(ranges))[1]
+    )
+    assert num_footers(range(6)) == 6
+    assert num_footers(range(3, 6)) == 0
+    assert num_footers(range(3)) == 3

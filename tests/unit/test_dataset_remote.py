@@ -14,6 +14,7 @@ import fsspec
 import pytest
 import torch
 
+from lyra_data.dataset.files.cached_files import CachedFiles
 from lyra_data.dataset.files.remote_files import RemoteFiles
 from lyra_data.dataset.files.sparse_file import SparseFile
 from lyra_data.dataset.format.encoding import Encoding
@@ -117,8 +118,9 @@ def test_what_was_read_from_afar_is_kept_and_not_asked_for_again(
     for times in range(2):
         dataset = SceneDataset(address(server), cache_dir=tmp_path / "cache")
         assert_views_equal(dataset["b"].read_view(1), VIEWS[3])
-        assert isinstance(dataset.files.ranges, RemoteFiles)
-        assert dataset.files.ranges.num_requests == 1 or times == 0  # the manifest alone
+        assert isinstance(dataset.files.ranges, CachedFiles)
+        assert isinstance(dataset.files.ranges.remote, RemoteFiles)
+        assert dataset.files.ranges.remote.num_requests == 1 or times == 0  # the manifest alone
 
 
 def test_a_server_that_ignores_ranges_is_refused(server: ThreadingHTTPServer) -> None:

@@ -115,6 +115,20 @@ def test_a_part_that_memory_has_is_not_decoded_again_and_one_it_lost_is(tmp_path
     assert dataset.counts.parts["depth"] == 1
 
 
+def test_cameras_are_read_once_with_the_views_of_a_scene(tmp_path, monkeypatch):
+    dataset = make_dataset(tmp_path / "data")
+    reader = reader_of(dataset)
+    reader.views("a")
+    files, read = set(), dataset.files.ranges.read
+    monkeypatch.setattr(
+        dataset.files.ranges,
+        "read",
+        lambda ranges: (files.update(part.file.split("/")[1] for part in ranges), read(ranges))[1],
+    )
+    reader.read(DRAW)
+    assert files == {"rgb", "depth", "latent", "index"}  # and no camera, whose index was read
+
+
 def test_pictures_of_another_size_are_encoded_once(tmp_path):
     dataset = make_dataset(tmp_path / "data")
     reader = reader_of(dataset, width=16)

@@ -52,7 +52,8 @@ def test_every_step_is_logged_with_what_days_of_training_are_watched_by(tmp_path
     assert [row["loss"] for row in rows] == [row["loss"] for row in history.history]
     for row in rows:
         assert row["scene_id"] == "a" and row["event"] == "step"
-        for name in ("image", "depth", "psnr", "gradient_norm", "seconds", "frames_per_second"):
+        names = ("image", "depth", "psnr", "gradient_norm", "seconds", "frames_per_second")
+        for name in (*names, "seconds_waited"):
             assert math.isfinite(row[name]) and row[name] > 0, name
 
 

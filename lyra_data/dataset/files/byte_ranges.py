@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import pyarrow as pa
 
 from lyra_data.engine.errors import CorruptDataError
+
+Checked = TypeVar("Checked")
 
 RESTORE = "restore the file (`dvc checkout`), or run `lyra-data package` again"
 
@@ -54,6 +56,10 @@ class ByteRanges(Protocol):
         """Begin to fetch what a later `read` will ask for, and return at once."""
         ...
 
+    def forget(self, ranges: Sequence[Range]) -> bool:
+        """Let go of what a cache keeps of these ranges; return whether any of it was there."""
+        ...
+
     def open_for_arrow(self, file: str, size: int, ranges: Sequence[Range]) -> pa.NativeFile:
         """Open a file of `size` bytes of which Arrow is going to read `ranges` and nothing else."""
         ...
@@ -69,6 +75,25 @@ class ByteRanges(Protocol):
     def address(self, file: str) -> str:
         """Return what a message calls a file: its path or its URI."""
         ...
+
+
+def read_checked(
+    files: ByteRanges, ranges: Sequence[Range], check: Callable[[Sequence[bytes]], Checked]
+) -> Checked:
+    """Read ranges, and return what `check` makes of their bytes.
+
+    Where it finds them altered and a cache had kept them, they are read once again from where they
+    come: a disk may have lost what it was given, or a server was wrong for a while.
+
+    Raises:
+        CorruptDataError: as `check`, of bytes that no cache had kept.
+    """
+    try:
+        return check(files.read(ranges))
+    except CorruptDataError:
+        if not files.forget(ranges):
+            raise
+    return check(files.read(ranges))
 
 
 def too_short(address: str, size: int, part: Range) -> CorruptDataError:

@@ -13,7 +13,7 @@ from lyra_data.dataset.files.remote_files import RemoteFiles
 from lyra_data.engine.errors import InputError
 
 
-def open_ranges(uri: str | Path, revision: str | None, cache_dir: Path | None) -> ByteRanges:
+def open_ranges(uri: str | Path, revision: str | None) -> ByteRanges:
     """Open the files below a folder or a URI.
 
     Raises:
@@ -22,7 +22,7 @@ def open_ranges(uri: str | Path, revision: str | None, cache_dir: Path | None) -
     """
     text = str(uri)
     if "://" in text:
-        return RemoteFiles(text.rstrip("/"), revision, cache_dir)
+        return RemoteFiles(text.rstrip("/"), revision)
     if revision is not None:
         raise InputError(
             f"a folder has no revision {revision!r}", where=text, fix="leave revision out"

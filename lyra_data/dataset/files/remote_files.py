@@ -17,9 +17,7 @@ import pyarrow as pa
 from lyra_data.dataset.files.byte_ranges import MissingFileError, Range, too_short
 from lyra_data.dataset.files.fsspec_folder import FsspecFolder
 from lyra_data.dataset.files.sparse_file import SparseFile
-from lyra_data.engine.atomic import write_atomically
 from lyra_data.engine.errors import InputError
-from lyra_data.engine.hashing import content_key
 
 if TYPE_CHECKING:
     from lyra_data.hub.folder import HubFolder
@@ -46,9 +44,8 @@ class RemoteFiles:
 
     is_local = False
 
-    def __init__(self, uri: str, revision: str | None, cache_dir: Path | None) -> None:
+    def __init__(self, uri: str, revision: str | None) -> None:
         self.uri, self.revision = uri, revision
-        self.cache_dir = None if cache_dir is None else Path(cache_dir)
         self.num_requests = self.num_bytes = 0
         self._process = -1
         self._folder: FsspecFolder | HubFolder | None = None
@@ -105,6 +102,9 @@ class RemoteFiles:
     def address(self, file: str) -> str:
         return f"{self.uri}/{file}"
 
+    def forget(self, ranges: Sequence[Range]) -> bool:  # noqa: ARG002
+        return False
+
     def open_for_arrow(self, file: str, size: int, ranges: Sequence[Range]) -> pa.NativeFile:
         """Fetch the ranges at once; zeros stand for all other bytes."""
         pieces = [(part.begin, data) for part, data in zip(ranges, self.read(ranges), strict=True)]
@@ -112,22 +112,20 @@ class RemoteFiles:
         return pa.PythonFile(SparseFile(size, pieces), mode="r")
 
     def _fetch(self, parts: Sequence[Range]) -> dict[Range, bytes]:
-        """Return parts from the cache, and the others by requests that are made at once."""
-        held = {part: data for part in parts if (data := self._cached(part)) is not None}
-        missing = [part for part in parts if part not in held]
-        if not missing:
-            return held
+        """Return the bytes of parts, by requests that are made at once."""
+        if not parts:
+            return {}
         folder = self._connected()
         with _remote_errors(self.uri):
-            fetched = folder.read_ranges([(part.file, part.begin, part.end) for part in missing])
+            fetched = folder.read_ranges([(part.file, part.begin, part.end) for part in parts])
         with self._ahead.lock:
-            self.num_requests += len(missing)
+            self.num_requests += len(parts)
             self.num_bytes += sum(map(len, fetched))
-        for part, data in zip(missing, fetched, strict=True):
+        held = {}
+        for part, data in zip(parts, fetched, strict=True):
             if len(data) != part.end - part.begin:
                 raise too_short(self.address(part.file), part.begin + len(data), part)
             held[part] = bytes(data)
-            self._keep(part, held[part])
         return held
 
     def _connected(self) -> FsspecFolder | HubFolder:
@@ -147,26 +145,6 @@ class RemoteFiles:
             if address is not None:
                 return HubFolder(address, self._commit)
         return FsspecFolder.at(uri)
-
-    def _cached(self, part: Range) -> bytes | None:
-        path = self._cache_file(part)
-        if path is None or not path.is_file():
-            return None
-        data = path.read_bytes()
-        return data if len(data) == part.end - part.begin else None
-
-    def _keep(self, part: Range, data: bytes) -> None:
-        path = self._cache_file(part)
-        if path is not None:
-            with write_atomically(path) as temporary:
-                temporary.write_bytes(data)
-
-    def _cache_file(self, part: Range) -> Path | None:
-        if self.cache_dir is None:
-            return None
-        revision = self.commit or self.revision
-        key = content_key([self.uri, revision, part.file, part.begin, part.end])
-        return self.cache_dir / key[:2] / key
 
 
 class _Ahead:

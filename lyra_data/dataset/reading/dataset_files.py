@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 
-from lyra_data.dataset.files.byte_ranges import ByteRanges, MissingFileError, Range
+from lyra_data.dataset.files.byte_ranges import (
+    ByteRanges,
+    Checked,
+    MissingFileError,
+    Range,
+    read_checked,
+)
+from lyra_data.dataset.files.cached_files import CachedFiles
 from lyra_data.dataset.files.corruption import altered, corruption_of
 from lyra_data.dataset.files.opening import open_ranges
+from lyra_data.dataset.files.range_cache import RangeCache
 from lyra_data.dataset.format.blob_index import BlobEntries, BlobEntry, BlobIndex, plain_key
 from lyra_data.dataset.format.encoding import Encoding
 from lyra_data.dataset.format.layout import MODALITIES, index_path
@@ -70,7 +78,6 @@ class DatasetFiles:
         *,
         revision: str | None = None,
         modalities: Sequence[str] | None = None,
-        cache_dir: Path | None = None,
     ) -> DatasetFiles:
         """Open a dataset and read its manifest; arguments as `SceneDataset`'s.
 
@@ -79,8 +86,17 @@ class DatasetFiles:
             CorruptDataError: the manifest is missing, altered, or of another version.
             InputError: the address cannot be read, or there is no such modality.
         """
-        ranges = open_ranges(uri, revision, cache_dir)
+        ranges = open_ranges(uri, revision)
         return DatasetFiles(ranges, read_manifest(ranges), modalities)
+
+    def cached(self, kept: RangeCache) -> DatasetFiles:
+        """Return the files, read through a cache; those of a folder need none."""
+        if self.ranges.is_local:
+            return self
+        entries = (*self.manifest.shards, *self.manifest.files)
+        hashes = {entry.path: entry.sha256 for entry in entries}
+        cached = CachedFiles(self.ranges, hashes, kept)
+        return DatasetFiles(cached, self.manifest, self.modalities)
 
     @property
     def uri(self) -> str:
@@ -152,6 +168,20 @@ class DatasetFiles:
         self.counts.add_bytes(sum(map(len, data)))
         return data
 
+    def read_checked(
+        self, ranges: Sequence[Range], check: Callable[[Sequence[bytes]], Checked]
+    ) -> Checked:
+        """Read ranges, counted, and return what `check` makes of their bytes; raises as it does.
+
+        Bytes that a cache kept and that are altered are read once again from where they come.
+        """
+
+        def counted(data: Sequence[bytes]) -> Checked:
+            self.counts.add_bytes(sum(map(len, data)))
+            return check(data)
+
+        return read_checked(self.ranges, ranges, counted)
+
 
 def read_manifest(ranges: ByteRanges) -> Manifest:
     """Read the manifest of a dataset.
@@ -173,9 +203,14 @@ def _read_index(ranges: ByteRanges, manifest: Manifest, modality: str) -> BlobIn
     entry = next((entry for entry in manifest.files if entry.path == path), None)
     if entry is None:
         raise altered(address, "the manifest names no such file")
-    (data,) = ranges.read([Range(path, 0, entry.size)])
-    if sha256_of_bytes(data) != entry.sha256:
-        raise altered(address, "it does not have the sha256 that the manifest states")
+    sha256 = entry.sha256
+
+    def checked(pieces: Sequence[bytes]) -> bytes:
+        if sha256_of_bytes(pieces[0]) != sha256:
+            raise altered(address, "it does not have the sha256 that the manifest states")
+        return pieces[0]
+
+    data = read_checked(ranges, [Range(path, 0, entry.size)], checked)
     try:
         index = BlobIndex(data)
     except (ValueError, OSError, KeyError, pa.ArrowException) as error:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lyra_data.dataset.files.byte_ranges import ByteRanges, Range
+from lyra_data.dataset.files.byte_ranges import ByteRanges, Range, read_checked
 from lyra_data.dataset.files.corruption import altered, corruption_of
 from lyra_data.dataset.files.sparse_file import SparseFile
 from lyra_data.dataset.format.blob_index import BlobEntry
@@ -17,20 +18,22 @@ from lyra_data.engine.hashing import sha256_of_bytes
 from lyra_data.engine.names import is_safe_name, shortened
 from lyra_data.views.fields import Row
 
-MAX_FOOTERS = 16
-"""Footers that are kept parsed; a shard of a thousand scenes has one of megabytes."""
+MAX_FOOTER_BYTES = 16 * 2**20
+"""Bytes of footers, as they are stored, that are kept parsed: those of hundreds of shards of 64
+scenes, or of a few of a thousand. Scenes are read in any order, and each needs its shard's."""
 
 
 class PlainColumns:
-    """Reads plain columns of one dataset; keeps the footers of the last few files."""
+    """Reads plain columns of one dataset; keeps the footers of the files that it read last."""
 
     def __init__(self, ranges: ByteRanges, manifest: Manifest) -> None:
         self._files = ranges
         self._shards = {shard.path: shard for shard in manifest.shards}
-        self._footers: dict[str, pq.FileMetaData] = {}
+        self._footers: OrderedDict[str, pq.FileMetaData] = OrderedDict()
+        self._footer_bytes = 0
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_footers": {}}  # Arrow's metadata is not pickled
+    def __getstate__(self) -> dict[str, Any]:  # Arrow's metadata is not pickled
+        return {**self.__dict__, "_footers": OrderedDict(), "_footer_bytes": 0}
 
     def ranges(self, plain: Sequence[BlobEntry]) -> list[Range]:
         """Return the bytes that `rows` needs: the columns of every row group, and the file's footer
@@ -99,12 +102,19 @@ class PlainColumns:
     def _metadata(self, shard: ShardEntry, fetched: Sequence[bytes]) -> pq.FileMetaData:
         metadata = self._footers.get(shard.path)
         if metadata is None:
-            footer = fetched[0] if fetched else read_footer(self._files, shard)
-            check_footer(self._files, shard, footer)
+            if fetched:
+                footer = fetched[0]
+                check_footer(self._files, shard, footer)
+            else:
+                footer = read_footer(self._files, shard)
             metadata = parse_footer(footer)
-            if len(self._footers) >= MAX_FOOTERS:
-                self._footers.clear()
+            self._footer_bytes += shard.footer_size
+            while self._footers and self._footer_bytes > MAX_FOOTER_BYTES:
+                path, _ = self._footers.popitem(last=False)
+                self._footer_bytes -= self._shards[path].footer_size
             self._footers[shard.path] = metadata
+        else:
+            self._footers.move_to_end(shard.path)
         return metadata
 
 
@@ -150,9 +160,12 @@ def read_footer(files: ByteRanges, shard: ShardEntry) -> bytes:
     Raises:
         CorruptDataError: it has changed.
     """
-    (footer,) = files.read([footer_range(shard)])
-    check_footer(files, shard, footer)
-    return footer
+
+    def checked(pieces: Sequence[bytes]) -> bytes:
+        check_footer(files, shard, pieces[0])
+        return pieces[0]
+
+    return read_checked(files, [footer_range(shard)], checked)
 
 
 def parse_footer(footer: bytes) -> pq.FileMetaData:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from lyra_data.dataset.files.range_cache import RangeCache, usual_limit
 from lyra_data.dataset.format.manifest import Codec, Manifest, SceneEntry
 from lyra_data.dataset.reading.counts import ReadingCounts
 from lyra_data.dataset.reading.dataset_files import DatasetFiles
@@ -30,7 +31,9 @@ class SceneDataset:
         revision: tag, branch or commit, where `uri` is hf://.
         split: only this split's scenes; None: all.
         modalities: those that are read, and have to be there; None: all that it has.
-        cache_dir: keeps what was read from afar; nothing is kept where it is None.
+        cache_dir: keeps what was read from afar; nothing is kept where it is None. Processes may
+            share it.
+        cache_bytes: what all that is kept there may take; None: a tenth of the disk.
         verify: "index" checks the manifest and, in a folder, every file's size and footer at once,
             and every part when it is read; "full" checks every byte at once.
 
@@ -48,6 +51,7 @@ class SceneDataset:
         split: str | None = None,
         modalities: Sequence[str] | None = None,
         cache_dir: Path | None = None,
+        cache_bytes: int | None = None,
         verify: Literal["index", "full"] = "index",
     ) -> None:
         self.uri = str(uri)
@@ -55,15 +59,24 @@ class SceneDataset:
             uri,
             revision=revision,
             modalities=modalities,
-            cache_dir=cache_dir,
         )
         check_sizes_and_footers(self.files)
         if verify == "full":
             check_every_byte(self.files)
+        if cache_dir is not None:
+            limit = usual_limit(cache_dir) if cache_bytes is None else cache_bytes
+            self.files = self.files.cached(RangeCache(cache_dir, limit))
         self.scenes: list[SceneEntry] = [
             scene for scene in self.manifest.scenes if split in (None, scene.split)
         ]
         self._positions = {scene.scene_id: index for index, scene in enumerate(self.scenes)}
+
+    def in_split(self, split: str) -> SceneDataset:
+        """Return the scenes of one split of those here, read through the same files."""
+        dataset = copy.copy(self)
+        dataset.scenes = [scene for scene in self.scenes if scene.split == split]
+        dataset._positions = {scene.scene_id: index for index, scene in enumerate(dataset.scenes)}
+        return dataset
 
     def __len__(self) -> int:
         return len(self.scenes)

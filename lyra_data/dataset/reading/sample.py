@@ -22,7 +22,8 @@ class SceneSample:
 
     Attributes:
         latents: of the views whose latents were asked for.
-        cameras: of all frames of every view that anything was read of.
+        cameras: of all frames of every view that anything was read of; empty where they were not
+            asked for.
         frames: the frames that were asked for, in their order, [frame 3 height width].
         depth: of those frames; empty where depth was not asked for.
         depth_valid, filled: of those frames, where the depth is known and where the teacher

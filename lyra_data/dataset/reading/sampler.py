@@ -58,6 +58,7 @@ class SceneSampler(Sampler[Draw]):
         self.num_scenes = len(dataset)
         self.seed, self.epoch, self.rank, self.world_size = seed, epoch, rank, world_size
         self.global_samples = 0
+        self._drawn: tuple[int, list[int]] | None = None
 
     def __len__(self) -> int:
         """Return the number of samples that this rank still has in the epoch."""
@@ -71,8 +72,7 @@ class SceneSampler(Sampler[Draw]):
 
     def order(self) -> list[int]:
         """Return the positions of all scenes in the order of this epoch."""
-        generator = torch_generator(self.seed, f"epoch {self.epoch}", "order of scenes")
-        return torch.randperm(self.num_scenes, generator=generator).tolist()
+        return self._order_of(self.epoch)
 
     def at_step(self, step: int) -> Draw:
         """Return what this rank draws in a step of a run that began with epoch 0; no state changes.
@@ -82,10 +82,17 @@ class SceneSampler(Sampler[Draw]):
         """
         steps_an_epoch = -(-self.num_scenes // self.world_size)
         epoch, turn = divmod(step, steps_an_epoch)
-        generator = torch_generator(self.seed, f"epoch {epoch}", "order of scenes")
-        order = torch.randperm(self.num_scenes, generator=generator, device="cpu")
+        order = self._order_of(epoch)
         index = turn * self.world_size + self.rank
-        return Draw(int(order[index % self.num_scenes]), epoch, index)
+        return Draw(order[index % self.num_scenes], epoch, index)
+
+    def _order_of(self, epoch: int) -> list[int]:
+        """Return the order of an epoch; the last one is kept, since every step asks for it."""
+        if self._drawn is None or self._drawn[0] != epoch:
+            generator = torch_generator(self.seed, f"epoch {epoch}", "order of scenes")
+            order = torch.randperm(self.num_scenes, generator=generator, device="cpu")
+            self._drawn = epoch, order.tolist()
+        return self._drawn[1]
 
     def advance(self, num_samples: int = 1) -> None:
         """Note that every rank has used `num_samples` more; at an epoch's end the next begins."""

@@ -64,7 +64,11 @@ class ScenePlan:
         Raises:
             CorruptDataError: a part has changed.
         """
-        data = iter(self._files.read(self.ranges()))
+        self._files.read_checked(self.ranges(), self._take)
+
+    def _take(self, pieces: Sequence[bytes]) -> None:
+        """Take the bytes of `ranges`, in their order, and check them; raises as `fetch`."""
+        data = iter(pieces)
         plain = {
             modality: [next(data) for _ in parts] for modality, parts in self._plain_ranges.items()
         }
@@ -109,7 +113,7 @@ class ScenePlan:
         """Return the plain columns to read, by modality; sizes come with those of `preview`."""
         columns: dict[str, list[str]] = {}
         for selection in self._selections:
-            for name in selection.plain():
+            for name in selection.plain() if selection.view_indices else ():
                 columns.setdefault(FIELD_BY_NAME[name].modality, []).append(name)
         if "preview" in columns:
             columns["preview"] += _SIZES

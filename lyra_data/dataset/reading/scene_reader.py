@@ -51,6 +51,7 @@ class SceneReader:
         frames: Mapping[int, Sequence[int]] | None = None,
         depth: bool = True,
         masks: bool = False,
+        cameras: bool = True,
         dtype: Precision = "lean",
     ) -> SceneSample:
         """Read some views' latents and some frames, with all cameras of those views.
@@ -62,13 +63,16 @@ class SceneReader:
             frames: numbers of frames by view_index, in the order they are returned.
             depth: whether the frames' depth is read too.
             masks: whether their depth_valid and filled are read too.
+            cameras: whether the views' cameras are read; whoever has them already needs no more.
             dtype: "lean" keeps uint8 frames and stored halves; "f32" gives float32, frames 0..1.
 
         Raises:
             InputError: the scene has no such view, or the dataset was opened without a modality.
             CorruptDataError: bytes have changed.
         """
-        selections = _sample_selections(latents, frames or {}, depth=depth, masks=masks)
+        selections = _sample_selections(
+            latents, frames or {}, depth=depth, masks=masks, cameras=cameras
+        )
         of_cameras, of_frames, of_latents = (
             dict(zip(selection.view_indices, rows, strict=True))
             for selection, rows in zip(selections, self._read_rows(selections), strict=True)
@@ -98,9 +102,12 @@ class SceneReader:
         frames: Mapping[int, Sequence[int]] | None = None,
         depth: bool = True,
         masks: bool = False,
+        cameras: bool = True,
     ) -> None:
         """Begin to fetch what `read` with the same arguments will need, and return at once."""
-        selections = _sample_selections(latents, frames or {}, depth=depth, masks=masks)
+        selections = _sample_selections(
+            latents, frames or {}, depth=depth, masks=masks, cameras=cameras
+        )
         self._files.ranges.prefetch(ScenePlan(self._files, self.entry, selections).ranges())
 
     def read_views(self) -> list[View]:
@@ -164,10 +171,15 @@ class SceneReader:
 
 
 def _sample_selections(
-    latents: Sequence[int], frames: Mapping[int, Sequence[int]], *, depth: bool, masks: bool
+    latents: Sequence[int],
+    frames: Mapping[int, Sequence[int]],
+    *,
+    depth: bool,
+    masks: bool,
+    cameras: bool,
 ) -> tuple[FieldSelection, FieldSelection, FieldSelection]:
     """Return what a sample reads: cameras of all its views, fields of some frames, some latents."""
-    views = tuple(dict.fromkeys((*latents, *frames)))
+    views = tuple(dict.fromkeys((*latents, *frames))) if cameras else ()
     pictures = ("frames", *(["depth"] if depth else ()), *(_MASKS if masks else ()))
     return (
         FieldSelection(("camera_to_world", "intrinsics"), views),
