@@ -33,8 +33,7 @@ def run_train(
     workspace = Workspace(params_file.resolve().parent)
     params = load_section(params_file, "train", SECTION)
     names = [phase] if phase is not None else list(params.phases)
-    for name in names:
-        require_phase(name, params.phases, where="--phase")
+    require_phase(names[0], params.phases, where="--phase")
     folder = workspace.require(workspace.dataset, made_by="package")
     validation = SceneDataset(folder, split="validation")
     trained = train_phases(
@@ -49,10 +48,11 @@ def run_train(
         device=Placement.asked_for(device, "none", workspace.root).device,
         upkeep=Upkeep(**upkeep),
         trackers=trackers,
+        pictures=workspace.training_pictures,
         progress=progress,
     )
     last = {name: checkpoint.history[-1] for name, checkpoint in trained.items()}
-    note = "logs, states and sample pictures: .work/train"
+    note = "logs, states and pictures: .work/train; those of the end: reports/training"
     if len(validation) == 0:
         note += "; no validation: the dataset has no scenes for it (package.validation_fraction)"
     headline = [f"{n}: loss {r['loss']:.4f} after {r['step']:.0f} steps" for n, r in last.items()]
