@@ -43,6 +43,7 @@ from stages.verbs.pull import pull
 from stages.verbs.reconstruct import reconstruct
 from stages.verbs.stats import stats
 from stages.verbs.view import view
+from stages.verbs.visualise import visualise
 from stages.verbs.weights import weights_app
 
 app = typer.Typer(
@@ -211,7 +212,8 @@ def train(
     validation_steps: Annotated[
         int,
         typer.Option(
-            help="Steps between looks at the dataset's validation scenes; 0: none.", min=0
+            help="Steps between looks at the validation scenes, scores and pictures; 0: none.",
+            min=0,
         ),
     ] = 100,
     device: DeviceOption = None,
@@ -224,7 +226,8 @@ def train(
     from. Writes outputs/models/PHASE: weights (safetensors), configuration and loss history.
     Sizes are in pixels, learning rates per step. A killed run resumes bit-exactly. The options
     change no result. Each step and validation is a line of .work/train/KEY/log.jsonl, beside the
-    states and, in samples, pictures of validation scenes: truth and render side by side.
+    states and, in samples, grids, videos and PLYs of validation scenes (else of one that is trained
+    on), every --validation-steps; those of a phase's end are in reports/training/PHASE.
     """
     options: dict[str, Any] = {"checkpoint_steps": checkpoint_steps}
     options |= {"keep_newest": keep_states, "keep_every": keep_every}
@@ -256,6 +259,7 @@ app.command("reconstruct")(reconstruct)
 app.command("publish")(publish)
 
 
+app.command("visualise")(visualise)
 app.command("estimate")(estimate)
 app.command("check-params")(check_params)
 app.command("init")(init)
