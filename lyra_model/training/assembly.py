@@ -50,8 +50,9 @@ if TYPE_CHECKING:
 MOST_CACHED_BYTES = 4 << 30
 """Bytes of scenes in the memory of one process, however much there is."""
 
-DRAWN_SCENES = 4
-"""Most scenes that are drawn, the first of the validation split: each time the same ones."""
+DRAWN_SCENES = 2
+"""Most scenes that are drawn, the first of the validation split: each time the same ones. Drawing
+one takes as long as 2 to 4 steps of the demo's phases."""
 
 
 @dataclass(frozen=True)

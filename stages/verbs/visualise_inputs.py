@@ -13,7 +13,7 @@ import torch
 from lyra_data.clips.formats.export_folders import require_free
 from lyra_data.dataset.reading.reader import SceneDataset
 from lyra_data.engine.errors import CorruptDataError, InputError, ParamsError
-from lyra_data.engine.names import is_number, is_safe_name
+from lyra_data.engine.names import checked_name, is_number, is_safe_name
 from lyra_data.engine.params import suggestion
 from lyra_data.engine.placement import Placement
 from lyra_data.models.codecs.base import LatentCodec
@@ -22,15 +22,18 @@ from lyra_model.batches.step_reader import StepReader
 from lyra_model.decoder import create_decoder
 from lyra_model.decoder.decoder import GaussianDecoder
 from lyra_model.evaluation.trained_phases import TrainedPhase
-from lyra_model.phases.checkpoint_locations import checkpoint_folder
+from lyra_model.phases.checkpoint_locations import checkpoint_folder, hub_uri
 from lyra_model.phases.checkpoints import CONFIG, Checkpoint, load_checkpoint
 from lyra_model.phases.train_params import TrainParams
 from lyra_model.reconstruction.assembly import codec_named
 from lyra_model.rendering.base import RenderingParams
-from lyra_model.training.assembly import DRAWN_SCENES, step_reader
+from lyra_model.training.assembly import step_reader
 from lyra_model.training.step_pictures import holds_pictures_alone
 from stages.params import load_section
 from stages.workspace import Workspace
+
+DRAWN_SCENES = 4
+"""Most scenes that are drawn where none is chosen."""
 
 
 @dataclass(frozen=True)
@@ -71,11 +74,13 @@ def opened(choices: Choices) -> Opened:
     folder, params_file = _located(choices)
     root = Path() if params_file is None else params_file.parent
     workspace = Workspace(root)
-    output = choices.output or workspace.reports / "visualised" / folder.name
-    if not holds_pictures_alone(output):
-        require_free(output)
     checkpoint = load_checkpoint(folder)
     trained = _trained(checkpoint, folder)
+    output = choices.output or workspace.reports / "visualised" / _own_name(
+        choices, folder, trained
+    )
+    if not holds_pictures_alone(output):
+        require_free(output)
     rendering, held_out_frames = _settings_besides(checkpoint, trained.name)
     placement = Placement.asked_for(choices.device, "none", root.resolve())
     codec = _codec_of(checkpoint, params_file, placement)
@@ -124,6 +129,17 @@ def _located(choices: Choices) -> tuple[Path, Path | None]:
         return folder, choices.params
     own = folder.resolve().parent.parent.parent / "params.yaml"
     return folder, next((file for file in (own, here) if file.is_file()), None)
+
+
+def _own_name(choices: Choices, folder: Path, trained: TrainedPhase) -> str:
+    """Return the name of a checkpoint's folder; of one in the Hub's cache that of its phase.
+
+    Raises:
+        CorruptDataError: the phase's name is none of a folder.
+    """
+    if hub_uri(choices.checkpoint) is None:
+        return folder.resolve().name
+    return checked_name(trained.name, noun="phase", where=str(folder / CONFIG))
 
 
 def _trained(checkpoint: Checkpoint, folder: Path) -> TrainedPhase:
