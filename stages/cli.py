@@ -46,6 +46,7 @@ from stages.verbs.pull import pull
 from stages.verbs.reconstruct import reconstruct
 from stages.verbs.stats import stats
 from stages.verbs.view import view
+from stages.verbs.visualise import visualise
 from stages.verbs.weights import weights_app
 
 STAGES = "Stages, in their order"
@@ -218,7 +219,8 @@ def train(
     validation_steps: Annotated[
         int,
         typer.Option(
-            help="Steps between looks at the dataset's validation scenes; 0: none.", min=0
+            help="Steps between looks at the validation scenes, scores and pictures; 0: none.",
+            min=0,
         ),
     ] = 100,
     device: DeviceOption = None,
@@ -241,8 +243,9 @@ def train(
     from. Writes outputs/models/PHASE: weights (safetensors), configuration and loss history.
     Sizes are in pixels, learning rates per step. A killed run resumes bit-exactly. But for
     --dataset, the options change no result. Each step and validation is a line of
-    .work/train/KEY/log.jsonl, beside the states and, in samples, pictures of validation scenes:
-    truth and render side by side.
+    .work/train/KEY/log.jsonl, beside the states and, in samples, grids, videos and PLYs of
+    validation scenes (else of one that is trained on), every --validation-steps; those of a phase's
+    end are in reports/training/PHASE.
     """
     options: dict[str, Any] = {"checkpoint_steps": checkpoint_steps}
     options |= {"keep_newest": keep_states, "keep_every": keep_every}
@@ -285,6 +288,7 @@ app.command("run", rich_help_panel=PROJECTS)(run)
 app.command("inspect", rich_help_panel=LOOKING)(inspect)
 app.command("view", rich_help_panel=LOOKING)(view)
 app.command("browse", rich_help_panel=LOOKING)(browse)
+app.command("visualise", rich_help_panel=LOOKING)(visualise)
 app.command("stats", rich_help_panel=LOOKING)(stats)
 app.command("diff", rich_help_panel=LOOKING)(diff)
 app.command("check", rich_help_panel=LOOKING)(check)

@@ -63,10 +63,11 @@ def run_train(
         upkeep=Upkeep(**upkeep),
         trackers=trackers,
         loader_workers=loader_workers,
+        pictures=workspace.training_pictures,
         progress=progress,
     )
     last = {name: checkpoint.history[-1] for name, checkpoint in trained.items()}
-    note = "logs, states and sample pictures: .work/train"
+    note = "logs, states and pictures: .work/train; those of the end: reports/training"
     if len(validation) == 0:
         note += "; no validation: the dataset has no scenes for it (package.validation_fraction)"
     headline = [f"{n}: loss {r['loss']:.4f} after {r['step']:.0f} steps" for n, r in last.items()]

@@ -55,6 +55,11 @@ class Workspace:
         return self.root / "reports"
 
     @property
+    def training_pictures(self) -> Path:
+        """train's pictures at the end of phases, one folder each. DVC does not follow them."""
+        return self.reports / "training"
+
+    @property
     def scenes(self) -> Path:
         """reconstruct's result: one folder per scene."""
         return self.root / "outputs" / "scenes"

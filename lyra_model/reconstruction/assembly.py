@@ -19,7 +19,7 @@ from lyra_data.scene.cameras import Cameras
 from lyra_model.phases.checkpoint_locations import HUB, fetched_checkpoint
 from lyra_model.phases.phase_params import is_external, require_phase
 from lyra_model.phases.train_params import TrainParams
-from lyra_model.phases.trained_decoder import TrainedDecoder, load_decoder
+from lyra_model.phases.trained_decoder import load_decoder
 from lyra_model.reconstruction.methods import Reconstructor
 from lyra_model.reconstruction.params import ReconstructParams
 
@@ -57,7 +57,7 @@ def create_reconstructor(
     assert params.weights is not None, "checked with the params"
     folder = _folder_of(params.weights, train, root, models)
     decoder = load_decoder(folder, device=placement.device)
-    codec = _codec_of(decoder, generate, placement)
+    codec = codec_named(decoder.codec_name, generate.codec, placement)
     rendering = decoder.rendering or train.rendering
     identity = {"decoder": decoder.weights_sha256, "codec": codec.fingerprint}
     return Reconstructor(params, rendering, seed, device, decoder, codec, root), identity
@@ -85,15 +85,23 @@ def check_video(params: ReconstructParams, root: Path) -> None:
     )
 
 
-def _codec_of(
-    decoder: TrainedDecoder, generate: GenerateParams, placement: Placement
-) -> LatentCodec:
-    """Return the codec that a decoder reads latents of, ready to run."""
-    settings: Any = generate.codec
-    if settings.name != decoder.codec_name:
-        settings = {"name": decoder.codec_name}
-        if decoder.codec_name == COSMOS:
-            found = [name for name in COSMOS_WEIGHTS if find_weights(name, placement.root).is_dir()]
+def codec_named(name: str, settings: Any, placement: Placement) -> LatentCodec:
+    """Return the codec of a name, ready to run.
+
+    Args:
+        settings: of a codec, a section of params.yaml; they are used where they are this one's.
+            Of another codec, or None: `dct`, or `cosmos` with the weights that are found in their
+            usual places.
+
+    Raises:
+        ParamsError: there is no such codec, or its weights are not there.
+    """
+    if settings is None or settings.name != name:
+        settings = {"name": name}
+        if name == COSMOS:
+            found = [
+                folder for folder in COSMOS_WEIGHTS if find_weights(folder, placement.root).is_dir()
+            ]
             settings["weights"] = [*found, COSMOS_WEIGHTS[0]][0]
     codec = CODECS.create(settings, where="generate.codec")
     codec.run_on(placement)

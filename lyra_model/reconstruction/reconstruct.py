@@ -25,8 +25,8 @@ from lyra_model.reconstruction.methods import Reconstructor
 from lyra_model.reconstruction.moments import Moment, make_moments
 from lyra_model.reconstruction.quality import HOLE_ALPHA, Reach, amplitude_without_holes, reach
 from lyra_model.reconstruction.scene_source import SceneSource
-from lyra_model.reconstruction.videos import Shot, film, shots_of
 from lyra_model.rendering import render
+from lyra_model.rendering.videos import Shot, film, shots_of
 from lyra_model.viewer.scene_data import ViewerPath
 from lyra_model.viewer.scene_page import ScenePage, write_scene_page
 from lyra_model.viewer.seen_region import seen_region

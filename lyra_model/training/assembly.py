@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -36,8 +37,21 @@ from lyra_model.training.states import Upkeep
 from lyra_model.training.trackers import TrackerName
 from lyra_model.training.validation import Validator
 
+if TYPE_CHECKING:
+    from lyra_model.phases.phase_params import PhaseParams
+    from lyra_model.rendering.base import RenderingParams
+    from lyra_model.training.visualiser import Visualiser
+
+    CreateVisualiser = Callable[
+        [StepReader, str, PhaseParams, RenderingParams, Sequence[str]], Visualiser
+    ]
+
 MOST_CACHED_BYTES = 4 << 30
 """Bytes of scenes in the memory of one process, however much there is."""
+
+DRAWN_SCENES = 2
+"""Most scenes that are drawn, the first of the validation split: each time the same ones. Drawing
+one takes as long as 2 to 4 steps of the demo's phases."""
 
 
 @dataclass(frozen=True)
@@ -62,11 +76,13 @@ class TrainingSite:
     None of it changes a result.
 
     Attributes:
-        scratch: where states, the log and sample pictures lie, in `train/<key>`.
+        scratch: where states, the log and pictures lie, in `train/<key>`.
         root: the folder of params.yaml, which relative paths of weights start from.
         upkeep: how often something is kept.
         trackers: what shows the log's figures besides.
         loader_workers: processes that read steps ahead for this one; 0: a thread of it does.
+        create_visualiser: makes what draws scenes; None: nothing is drawn. It is given and not
+            imported here, so that keys do not name the code that draws: it changes no weight.
     """
 
     scratch: Path
@@ -74,6 +90,7 @@ class TrainingSite:
     upkeep: Upkeep
     trackers: Sequence[TrackerName] = ()
     loader_workers: int = 0
+    create_visualiser: CreateVisualiser | None = None
 
 
 def create_phase_trainer(
@@ -125,15 +142,18 @@ def create_phase_trainer(
     setup = StepSetup(
         params, name, seed, data.scenes, shape, processes.rank, processes.num_processes
     )
-    validator = None
-    if site.upkeep.validation_steps and validation_shape is not None:
-        validator = Validator(
-            step_reader(data.validation, data.codec, validation_shape, processes.device),
-            phase,
-            params.rendering,
-            perceptual,
-            files.samples,
-        )
+    validator, visualiser = None, None
+    if site.upkeep.validation_steps:
+        if validation_shape is not None:
+            scenes, drawn = data.validation, data.validation.scene_ids[:DRAWN_SCENES]
+            looking = step_reader(scenes, data.codec, validation_shape, processes.device)
+            validator = Validator(looking, phase, params.rendering, perceptual)
+        else:
+            # A copy: the dataset itself is read by the thread that reads ahead.
+            scenes, drawn = copy.deepcopy(data.scenes), data.scenes.scene_ids[:1]
+            looking = step_reader(scenes, data.codec, shape, processes.device)
+        if site.create_visualiser is not None:
+            visualiser = site.create_visualiser(looking, name, phase, params.rendering, drawn)
     return PhaseTrainer(
         PhaseSettings(name, phase, params.decoder, record),
         steps=steps_ahead(setup, reader, site.loader_workers),
@@ -141,6 +161,7 @@ def create_phase_trainer(
         update=decoder_update(params, name, seed, start, perceptual, processes),
         files=files,
         validator=validator,
+        visualiser=visualiser,
         processes=processes,
     )
 

@@ -1,4 +1,4 @@
-"""Name the files of a phase that trains: its states, its log and its sample pictures."""
+"""Name the files of a phase that trains: its states, its log and its pictures of scenes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lyra_model.training.log import TrainingLog
 from lyra_model.training.states import StateFolder, Upkeep
+from lyra_model.training.step_pictures import StepPictures
 from lyra_model.training.trackers import TrackerName, Trackers
 
 
@@ -38,9 +39,9 @@ class PhaseFiles:
         return TrainingLog(self.folder / "log.jsonl")
 
     @property
-    def samples(self) -> Path:
-        """Return the folder of pictures that validation draws."""
-        return self.folder / "samples"
+    def pictures(self) -> StepPictures:
+        """Return the folders of pictures of scenes, one a step that is looked at."""
+        return StepPictures(self.folder / "samples")
 
     def start_trackers(self, phase: str, *, first: int) -> Trackers:
         """Start what shows the log's figures.

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lyra_data.engine.progress import Progress
 from lyra_model.batches.read_ahead import ReadAhead
@@ -29,6 +29,9 @@ from lyra_model.training.sharding import (
 )
 from lyra_model.training.states import TrainingState
 from lyra_model.training.validation import Validator
+
+if TYPE_CHECKING:
+    from lyra_model.training.visualiser import Visualiser
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +58,8 @@ class PhaseTrainer:
         reader: makes batches of them.
         update: changes the weights.
         files: where states and the log are kept.
-        validator: looks at scenes that are never trained on; None: there are none.
+        validator: scores scenes that are never trained on; None: there are none.
+        visualiser: draws scenes; None: nothing is drawn.
         processes: those that train together.
     """
 
@@ -68,10 +72,12 @@ class PhaseTrainer:
         update: DecoderUpdate,
         files: PhaseFiles,
         validator: Validator | None,
+        visualiser: Visualiser | None,
         processes: Processes,
     ) -> None:
         self.settings, self.steps, self.reader, self.update = settings, steps, reader, update
-        self.files, self.validator, self.processes = files, validator, processes
+        self.files, self.processes = files, processes
+        self.validator, self.visualiser = validator, visualiser
         self.history: list[dict[str, float]] = []
 
     @property
@@ -157,21 +163,29 @@ class PhaseTrainer:
         seconds = time.monotonic() - started
         row |= {"seconds": seconds, "frames_per_second": row["num_target_frames"] / seconds}
         row["seconds_waited"] = self.steps.seconds_waited - waited  # for data
-        scores = self._validate(step + 1)
         rows = [{"event": "step", **row}]
-        if scores is not None:
-            rows.append({"event": "validation", "step": step + 1, **scores})
+        if self._is_looked_at(step + 1):
+            if self.validator is not None:
+                scores = self.validator.validate(self.update.decoder)
+                rows.append({"event": "validation", "step": step + 1, **scores})
+            self._visualise(step + 1)
         return rows
 
-    def _validate(self, step: int) -> dict[str, float] | None:
-        """Validate at intervals and at the end, where there are scenes for it."""
+    def _is_looked_at(self, step: int) -> bool:
+        """Return whether this process validates and draws: at intervals and at the end."""
         steps = self.files.upkeep.validation_steps
         is_due = step % max(steps, 1) == 0 or step == self.settings.phase.steps
         # Split weights are put together by all processes at once.
-        takes_part = self.processes.is_main or self.processes.shards
-        if self.validator is None or not is_due or not takes_part:
-            return None
-        return self.validator.validate(self.update.decoder, step, writes=self.processes.is_main)
+        return is_due and (self.processes.is_main or self.processes.shards)
+
+    def _visualise(self, step: int) -> None:
+        """Draw scenes, and let go of what was drawn of them long before."""
+        if self.visualiser is None:
+            return
+        pictures, writes = self.files.pictures, self.processes.is_main
+        self.visualiser.draw(self.update.decoder, pictures.of(step), step=step, writes=writes)
+        if writes:
+            pictures.drop_old_gaussians()
 
     def _memory_advice(self, doing: str) -> AbstractContextManager[None]:
         settings, device = self.settings, self.processes.device

@@ -21,6 +21,7 @@ from lyra_model.training.processes import Processes
 from lyra_model.training.starts import load_start
 from lyra_model.training.states import Upkeep
 from lyra_model.training.trackers import TrackerName, require_trackers
+from lyra_model.training.visualiser import Visualiser
 
 
 def train_phases(
@@ -37,6 +38,7 @@ def train_phases(
     device: str,
     trackers: Sequence[TrackerName] = (),
     loader_workers: int = 0,
+    pictures: Path | None = None,
     progress: Progress,
 ) -> dict[str, Checkpoint]:
     """Train phases in order and write each as `<models>/<name>`.
@@ -45,10 +47,12 @@ def train_phases(
         dataset: the scenes to train on.
         validation: scenes that are only looked at, none of them in `dataset`; may be empty.
         root: the folder that relative paths of weights start from.
-        scratch: where states, logs and sample pictures lie.
+        scratch: where states, logs and pictures of scenes lie.
         device: where decoder and codec run, as torch spells it.
         trackers: what shows the log's figures besides.
         loader_workers: processes that read steps ahead for each one that trains; 0: a thread.
+        pictures: where those of every phase's end go, in a folder of its name; None: they stay in
+            scratch.
 
     Raises:
         StageOrderError: the phase that one of them starts from has not been trained, or with
@@ -68,7 +72,7 @@ def train_phases(
     codec = codec_of(params, Placement(str(processes.device), root=root))
     dataset, validation = (in_space_of(codec, scenes) for scenes in (dataset, validation))
     data = TrainingData(dataset, validation, codec)
-    site = TrainingSite(scratch, root, upkeep, trackers, loader_workers)
+    site = TrainingSite(scratch, root, upkeep, trackers, loader_workers, Visualiser)
     trained = {}
     for name in names:
         readable_frames(dataset, name, params.phases[name], params.held_out_frames)
@@ -84,5 +88,8 @@ def train_phases(
             config = {**trained[name].config, "trained_at_commit": engine_commit()}
             if processes.is_main:
                 save_checkpoint(replace(trained[name], config=config), models / name)
+                if pictures is not None:
+                    last = params.phases[name].steps
+                    trainer.files.pictures.publish(last, pictures / name)
         processes.wait()  # the next phase starts from it
     return trained

@@ -1,20 +1,10 @@
-"""Validate on scenes that training never sees, scored and drawn at the same moments every time."""
+"""Validate on scenes that training never sees, scored at the same moments every time."""
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-from pathlib import Path
-
 import torch
-from einops import rearrange
-from jaxtyping import Float, UInt8
-from torch import Tensor
 
-from lyra_data.engine.atomic import folder_atomically
-from lyra_data.media.images import write_png
-from lyra_data.scene.pixel_values import bytes_from_unit
 from lyra_model.batches.step_reader import StepReader
-from lyra_model.batches.targets import TargetFrames
 from lyra_model.decoder.decoder import GaussianDecoder
 from lyra_model.losses.perceptual_network import PerceptualNetwork
 from lyra_model.metrics.psnr import psnr
@@ -38,7 +28,6 @@ class Validator:
     Args:
         reader: of the dataset's validation split.
         perceptual: the network of loss `lpips`, where that has a weight.
-        samples: where pictures go, in a folder for each step.
     """
 
     def __init__(
@@ -47,43 +36,32 @@ class Validator:
         phase: PhaseParams,
         rendering: RenderingParams,
         perceptual: PerceptualNetwork | None,
-        samples: Path,
     ) -> None:
         self.reader, self.phase, self.rendering = reader, phase, rendering
-        self.perceptual, self.samples = perceptual, samples
+        self.perceptual = perceptual
         self.scene_ids = reader.dataset.scene_ids[:MAX_SCENES]
         self.moments = _spread(reader.shape.num_different_frames)
 
-    def validate(self, decoder: GaussianDecoder, step: int, *, writes: bool) -> dict[str, float]:
-        """Return means over all scenes and frames; write pictures: truth and render, side by side.
-
-        Args:
-            writes: whether this process keeps the pictures.
+    def validate(self, decoder: GaussianDecoder) -> dict[str, float]:
+        """Return means over all scenes and frames.
 
         Returns:
             loss, its terms, psnr (dB) and, of pictures that are large enough, ssim.
 
         Raises:
             CorruptDataError: a shard is cut or altered.
-            StorageError: the disk is full or cannot be written.
         """
         rows: list[dict[str, float]] = []
-        folder = self.samples / f"step_{step:08d}"
-        with torch.no_grad(), folder_atomically(folder) if writes else nullcontext() as temporary:
+        with torch.no_grad():
             for scene_id in self.scene_ids:
-                pictures = []
                 for moment in self.moments:
-                    targets, scored = self._score(decoder, scene_id, moment)
-                    rows.extend(scores for scores, _ in scored)
-                    pictures += [targets.rgb, torch.stack([rendered for _, rendered in scored])]
-                if temporary is not None:
-                    write_png(_sheet(pictures), temporary / f"{scene_id}.png")
+                    rows.extend(self._score(decoder, scene_id, moment))
         return {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
 
     def _score(
         self, decoder: GaussianDecoder, scene_id: str, moment: int
-    ) -> tuple[TargetFrames, list[tuple[dict[str, float], Float[Tensor, "3 height width"]]]]:
-        """Return what views show of a moment, and the scores and the render of each."""
+    ) -> list[dict[str, float]]:
+        """Return the scores of every view's render of a moment."""
         batch = self.reader.batch(self.reader.read(self._draw(scene_id, moment)))
         (gaussians,) = decoder(batch.inputs, prune_ratio=self.phase.prune_ratio)
         scored = []
@@ -96,8 +74,8 @@ class Validator:
             scores["psnr"] = psnr(rendered.rgb, target.rgb).mean
             if min(target.rgb.shape[2:]) > 2 * RADIUS:
                 scores["ssim"] = ssim(rendered.rgb, target.rgb).mean
-            scored.append((scores, rendered.rgb[0]))
-        return batch.targets, scored
+            scored.append(scores)
+        return scored
 
     def _draw(self, scene_id: str, moment: int) -> StepDraw:
         """Return the frames that show a moment: of all views, or of a still scene of forward ones.
@@ -110,14 +88,6 @@ class Validator:
             frames = [frames[view] for view in listed.forward]
         read = listed.forward[: self.phase.max_views]
         return StepDraw(scene_id, tuple(frames), moment if is_dynamic else None, tuple(read))
-
-
-def _sheet(
-    pictures: list[Float[Tensor, "view 3 height width"]],
-) -> UInt8[Tensor, "3 rows columns"]:
-    """Put pictures into one, a row a view."""
-    sheet = rearrange(torch.stack(pictures), "column view c y x -> c (view y) (column x)")
-    return bytes_from_unit(sheet).cpu()
 
 
 def _spread(num_frames: int) -> list[int]:

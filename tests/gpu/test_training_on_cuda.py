@@ -59,4 +59,4 @@ def test_validation_scores_and_draws_on_the_gpu(tmp_path: Path) -> None:
     splits = {"a": "train", "b": "validation"}
     dataset = make_dataset(tmp_path / "data", scenes=("a", "b"), splits=splits)
     train(make_params(), ["small"], dataset, tmp_path, device="cuda")
-    assert len(list(tmp_path.glob("scratch/train/*/samples/*/b.png"))) == 1
+    assert len(list(tmp_path.glob("scratch/train/*/samples/*/b/grid.png"))) == 1

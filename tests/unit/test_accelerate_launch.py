@@ -103,6 +103,19 @@ def test_the_checkpoint_has_whole_weights_and_names_the_processes(
     assert sum('"event": "validation"' in line for line in log.read_text().splitlines()) == 2
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", list(CONFIGURATIONS))
+def test_of_several_processes_one_draws(launched: dict[str, list], kind: str) -> None:
+    """All of them have come to the end: none waited for another."""
+    run = launched["folder"][0] / kind / "run"
+    grids = sorted(run.glob("scratch/train/*/samples/*/*/grid.png"))
+    assert [grid.parts[-3:-1] for grid in grids] == [
+        ("step_00000002", "c"),
+        ("step_00000003", "c"),
+    ]
+    assert not list(run.rglob(".partial-*"))
+
+
 def test_fsdp_of_version_1_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     processes = Processes("cpu")
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")

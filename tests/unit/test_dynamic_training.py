@@ -122,7 +122,7 @@ def test_a_dynamic_decoder_learns_what_the_scene_looks_like_at_each_moment(
         scratch=tmp_path / "scratch",
         root=tmp_path,
         device="cpu",
-        upkeep=Upkeep(checkpoint_steps=1000),
+        upkeep=Upkeep(checkpoint_steps=1000, validation_steps=0),
         progress=silent,
     )["small"]
     decoder = create_decoder(params.decoder)

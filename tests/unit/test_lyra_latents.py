@@ -116,7 +116,7 @@ def train(root: Path, output: Path, codec: dict[str, str]):
         scratch=output / "scratch",
         root=root,
         device="cpu",
-        upkeep=Upkeep(),
+        upkeep=Upkeep(validation_steps=0),
         progress=silent,
     )["small"]
 

@@ -27,9 +27,9 @@ from lyra_model.reconstruction.scene_source import (
     still_observations,
     surroundings_of,
 )
-from lyra_model.reconstruction.videos import camera_at, shots_of
 from lyra_model.rendering import render
 from lyra_model.rendering.base import RenderingParams
+from lyra_model.rendering.videos import camera_at, shots_of
 from tests.factories import NUM_FRAMES, make_cameras, make_clip, make_view
 
 ALL_FRAMES = FrameSelectionParams(first=0, stride=1, short_clips="refuse")

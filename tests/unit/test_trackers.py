@@ -10,6 +10,7 @@ import pytest
 from lyra_data.engine.errors import InputError
 from lyra_model.training import trackers
 from lyra_model.training.phase_trainer import PhaseTrainer
+from lyra_model.training.states import Upkeep
 from lyra_model.training.trackers import Trackers, require_trackers
 from tests.unit.test_training import assert_same_weights, make_dataset, make_params, train
 
@@ -49,7 +50,9 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[Told]:
 def test_trackers_are_told_every_step_and_validation_of_the_log(tmp_path, told):
     splits = {"a": "train", "b": "validation"}
     dataset = make_dataset(tmp_path / "data", scenes=("a", "b"), splits=splits)
-    train(make_params(), ["small"], dataset, tmp_path, trackers=["tensorboard", "trackio"])
+    upkeep = Upkeep(validation_steps=9)
+    trackers_named = ["tensorboard", "trackio"]
+    train(make_params(), ["small"], dataset, tmp_path, upkeep=upkeep, trackers=trackers_named)
     (log,) = tmp_path.glob("scratch/train/*/log.jsonl")
     rows = [json.loads(line) for line in log.read_text().splitlines()]
     assert len(told) == 2

@@ -76,7 +76,7 @@ def train(params, names, dataset, folder, *, upkeep=None, validation=None, devic
         scratch=folder / "scratch",
         root=folder,
         device=device,
-        upkeep=upkeep or Upkeep(checkpoint_steps=2),
+        upkeep=upkeep or Upkeep(checkpoint_steps=2, validation_steps=0),
         progress=silent,
         **options,
     )

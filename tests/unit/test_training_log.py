@@ -121,7 +121,13 @@ def test_a_number_that_is_none_stops_training_with_its_scene_and_frames_saved(
 
     monkeypatch.setattr(PhaseTrainer, "step", poisoned_in_the_third)
     with pytest.raises(ParamsError, match=f"{what} is no finite number in step 3") as caught:
-        train(make_params(), ["small"], dataset, tmp_path, upkeep=Upkeep(checkpoint_steps=2))
+        train(
+            make_params(),
+            ["small"],
+            dataset,
+            tmp_path,
+            upkeep=Upkeep(checkpoint_steps=2, validation_steps=0),
+        )
     saved = stop_of(tmp_path, caught.value)
     assert what in saved["what"]
     assert (saved["step"], saved["scene_id"]) == (3, "a")
