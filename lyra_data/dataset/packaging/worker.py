@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from lyra_data.dataset.format.encoding import Encoding
 from lyra_data.dataset.format.layout import layout_hash
 from lyra_data.dataset.writing.packed_scene import pack_scene
 from lyra_data.engine.atomic import storage_errors
@@ -19,6 +18,7 @@ from lyra_data.engine.hashing import content_key
 from lyra_data.engine.placement import Placement
 from lyra_data.engine.provenance import code_fingerprint
 from lyra_data.engine.scratch import ScratchStore
+from lyra_data.packing.encoding import Encoding
 from lyra_data.views.fields import Row
 from lyra_data.views.store import GENERATE_AGAIN, content_hash, read_row
 

@@ -14,18 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
-import xxhash
 
-from lyra_data.dataset.format.blob_index import CUT_SCHEMA, cut_row
-from lyra_data.dataset.format.channel_statistics import ChannelSums, add_sums
-from lyra_data.dataset.format.encoding import EncodedView, Encoding, encode_view
 from lyra_data.dataset.format.layout import MODALITIES, arrow_schema, blob_columns, columns_of
 from lyra_data.dataset.format.manifest import Codec
-from lyra_data.dataset.packing.blob_kinds import view_address
-from lyra_data.dataset.packing.packed import Packed
 from lyra_data.engine.documents import read_json_object
 from lyra_data.engine.errors import CorruptDataError
 from lyra_data.engine.names import checked_name
+from lyra_data.packing.blob_kinds import view_address
+from lyra_data.packing.channel_statistics import ChannelSums, add_sums
+from lyra_data.packing.cuts import CUT_SCHEMA, cut_of
+from lyra_data.packing.encoding import EncodedView, Encoding, encode_view
 from lyra_data.views.fields import FIELD_BY_NAME, Row, row_shape
 
 GENERATE_AGAIN = "run `lyra-data generate` again, with one codec for all scenes"
@@ -248,15 +246,9 @@ def _row_table(view: EncodedView, modality: str) -> pa.Table:
 
 
 def _cut_table(view: EncodedView, modality: str) -> pa.Table:
-    rows = [_cut(view, field, view.media[field]) for field in blob_columns(modality)]
-    return pa.Table.from_pylist(rows, schema=CUT_SCHEMA)
-
-
-def _cut(view: EncodedView, field: str, packed: Packed) -> Row:
-    table, data = packed.table, memoryview(packed.data)
-    assert table.ends[-1] == len(data), (field, table.ends[-1], len(data))
-    hashes = [
-        xxhash.xxh3_64_intdigest(data[slice(*table.bounds(part))])
-        for part in range(len(table.ends))
+    row = view.row
+    rows = [
+        cut_of(row["scene_id"], row["view_index"], field, view.media[field])
+        for field in blob_columns(modality)
     ]
-    return cut_row(view.row["scene_id"], view.row["view_index"], field, table, hashes)
+    return pa.Table.from_pylist(rows, schema=CUT_SCHEMA)

@@ -9,14 +9,14 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from lyra_data.dataset.format.channel_statistics import (
+from lyra_data.packing.blob_kinds import PACKED_FIELDS, holds_exactly, kind_of
+from lyra_data.packing.channel_statistics import (
     ChannelStatistics,
     PictureStatistics,
     channel_sums,
 )
-from lyra_data.dataset.packing.blob_kinds import PACKED_FIELDS, holds_exactly, kind_of
-from lyra_data.dataset.packing.packed import Packed
-from lyra_data.dataset.packing.video import pack_video
+from lyra_data.packing.packed import Packed
+from lyra_data.packing.video import pack_video
 from lyra_data.views import blobs
 from lyra_data.views.fields import FIELD_BY_NAME, Row, row_shape
 
