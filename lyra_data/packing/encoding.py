@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import cv2
 import numpy as np
@@ -50,6 +50,15 @@ class Encoding:
         packing = FIELD_BY_NAME[name].packing
         option = packing and packing.option
         return kind_of(name).only_codec if option is None else getattr(self, option)
+
+
+StoredForm: TypeAlias = Literal["lossless", "compat", "train"]
+"""Form in which `generate` keeps views, as `generate.store` names it."""
+
+
+def encoding_of_store(store: StoredForm) -> Encoding | None:
+    """Return the encoding in which views are kept; None: lossless views are not encoded."""
+    return None if store == "lossless" else Encoding(rgb=store, depth="half", latents="half")
 
 
 @dataclass(frozen=True)
