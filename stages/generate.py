@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lyra_data.dataset.generated_views import DatasetViews
 from lyra_data.engine.executors.base import Crew
 from lyra_data.engine.placement import Offload
 from lyra_data.engine.progress import Progress, silent
@@ -44,6 +45,7 @@ def run_generate(
         progress=progress,
         crew=Crew(executor, workers, ray_address, device, offload, workspace.root),
         retry_failed=retry_failed,
+        held=DatasetViews(workspace.dataset),
     )
     return Summary(
         "generate",

@@ -71,7 +71,8 @@ class Plan:
         number = 0
         for clip in self.clips:
             for job in self._jobs(clip):
-                yield ViewTask(number, clip.folder, job, self.keys.view(job, clip.content))
+                made_as = self.keys.view(job, clip.content)
+                yield ViewTask(number, clip.folder, job, self.keys.stored(made_as), made_as)
                 number += 1
 
     def scene_tasks(self, failed: Set[int], target: Path) -> Iterator[SceneTask]:
@@ -80,7 +81,7 @@ class Plan:
         for number, clip in enumerate(self.clips):
             jobs = self._jobs(clip)
             views = {
-                job.view_index: self.keys.view(job, clip.content)
+                job.view_index: self.keys.stored(self.keys.view(job, clip.content))
                 for view_number, job in enumerate(jobs, first)
                 if view_number not in failed
             }

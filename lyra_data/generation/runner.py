@@ -25,6 +25,7 @@ from lyra_data.generation.teachers import TEACHERS
 from lyra_data.generation.user_paths import read_user_paths
 from lyra_data.generation.view_making import ViewMaker
 from lyra_data.generation.worker import GenerationSetup, MakerClass, failed_views
+from lyra_data.packing.blob_store import BlobStore, HeldBlobs
 from lyra_data.views.dropped import DroppedView, record_dropped
 
 log = logging.getLogger(__name__)
@@ -64,6 +65,7 @@ def generate_views(
     crew: Crew | None = None,
     retry_failed: bool = False,
     maker: MakerClass = ViewMaker,
+    held: HeldBlobs | None = None,
 ) -> Generation:
     """Make every view of every clip and store them as one folder per scene.
 
@@ -77,6 +79,7 @@ def generate_views(
         crew: how many workers, where; None: `Crew()`.
         retry_failed: try recorded failures again.
         maker: what makes a view; another one in tests and benchmarks.
+        held: a dataset that may hold the blobs of encoded views; None: nothing else holds them.
 
     Raises:
         StageOrderError: there are no clips.
@@ -92,7 +95,7 @@ def generate_views(
     _warn_of_guardrail(params)
     user_paths = read_user_paths(params.trajectories, crew.root)
     plan = Plan(read_clip_facts(clips), params, seed, KeyMaker(params, fingerprints), user_paths)
-    setup = GenerationSetup(params, clips, scratch, retry_failed, maker)
+    setup = GenerationSetup(params, clips, scratch, views.parent, retry_failed, maker, held)
     try:
         with open_executor(setup, crew.for_tasks(plan.num_views)) as executor:
             made = _make_views(plan, executor, failed_views(scratch), progress, retry_failed)
@@ -102,9 +105,10 @@ def generate_views(
                 record_failures(done.failures, target)
                 record_dropped(done.dropped, target)
     finally:
-        for stage in (worker.STAGE, assembly.STAGE):
-            if (scratch / stage).is_dir():  # what workers left that were stopped at their work
-                remove_leftovers(scratch / stage)
+        stores = (scratch / worker.STAGE, scratch / assembly.STAGE, BlobStore(views.parent).folder)
+        for folder in stores:
+            if folder.is_dir():  # what workers left that were stopped at their work
+                remove_leftovers(folder)
     progress.finish()
     return done
 

@@ -64,7 +64,7 @@ assert maker.finish(SOURCES.create(source, where=""))[1]
 """
 
 PACKAGE_A_VIEW = """
-from lyra_data.dataset.format.encoding import Encoding
+from lyra_data.packing.encoding import Encoding
 from lyra_data.dataset.packaging.worker import PackagingSetup, ViewTask, code_of_encoding
 from lyra_data.engine.placement import Placement
 setup = PackagingSetup(Encoding(), folder / "scratch", code_of_encoding())

@@ -113,15 +113,14 @@ def test_nothing_is_measured_on_a_device_that_is_not_here():
     assert view_figures("gen3c", "warp-x", None, [MEASURED]) == PUBLISHED["gen3c"]
 
 
-def test_the_memory_of_the_chosen_gpu_is_watched_and_not_the_first_one_s(tmp_path, monkeypatch):
+def test_the_memory_of_the_chosen_gpu_is_watched_and_not_the_first_one_s(monkeypatch):
     asked = []
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"GPU at {device}")
     monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", asked.append)
     monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda d: asked.append(d) or 7)
     device_name.cache_clear()
-    (tmp_path / "view").touch()
-    cost = Stopwatch("cuda:1").cost(tmp_path / "view", (9, 16, 24), "warp-x")
+    cost = Stopwatch("cuda:1").cost(5000, (9, 16, 24), "warp-x", "lossless")
     device_name.cache_clear()
     assert asked == ["cuda:1", "cuda:1"]
     assert (cost.peak_memory_bytes, cost.device, cost.cores) == (7, "GPU at cuda:1", 0)

@@ -13,7 +13,9 @@ from pathlib import Path
 
 from lyra_data.dataset.format.manifest import Codec, Manifest
 from lyra_data.dataset.format.splits import source_id, split_by_source
+from lyra_data.dataset.generated_views import DatasetViews
 from lyra_data.dataset.packaging.params import PackageParams
+from lyra_data.dataset.packaging.stored_blobs import bring_back, is_stored_as, let_go
 from lyra_data.dataset.packaging.worker import (
     STAGE,
     PackagingSetup,
@@ -27,6 +29,7 @@ from lyra_data.dataset.writing.packed_scene import (
     join_views,
     require_same_codec,
 )
+from lyra_data.dataset.writing.stored_views import pack_stored
 from lyra_data.dataset.writing.writer import assemble_dataset
 from lyra_data.engine.atomic import remove_leftovers
 from lyra_data.engine.executors import open_executor
@@ -36,9 +39,11 @@ from lyra_data.engine.failures import check_failures
 from lyra_data.engine.progress import Progress
 from lyra_data.engine.provenance import engine_commit, engine_version, params_hash
 from lyra_data.engine.scratch import ScratchStore
+from lyra_data.packing.blob_store import DATASET, open_encoded, outputs_of
+from lyra_data.packing.view_files import read_columns, read_encoded
 from lyra_data.views.dropped import read_dropped
 from lyra_data.views.fields import FIELD_BY_NAME, SHAPE_FIELDS, row_shape
-from lyra_data.views.store import read_columns, view_files
+from lyra_data.views.store import view_files
 
 HOPELESS = 20
 """Views that failed after which a run gives up if nothing at all went well."""
@@ -57,6 +62,8 @@ def package_views(
 
     A worker holds one view in memory, this process the bytes of one row group; encoded scenes are
     mapped from the disk. A view whose worker died is tried once more when all others are done.
+    Views that `generate` keeps in the very encoding are not encoded: their blobs are copied into
+    the shards, and are then let go of where they were kept.
 
     Args:
         scratch: scratch folder of the whole pipeline (".work").
@@ -67,7 +74,8 @@ def package_views(
         CorruptDataError: a view file or the list of dropped views is cut or altered, or views are
             of several codecs.
         InputError: a value does not fit in half floats.
-        ParamsError: `validation_scenes` name no scene, or all of them.
+        ParamsError: `validation_scenes` name no scene, or all of them; or views are kept with
+            losses, and to be packaged without.
         ScenesFailedError: workers died over a view twice, or a fault of the program.
         ExecutorError: the workers cannot be started.
         StorageError: the disk is full or cannot be written; encoded views stay in the store.
@@ -76,10 +84,15 @@ def package_views(
     sources = _sources_of(files)
     splits = split_by_source(sources, params.validation_fraction, params.validation_scenes)
     dropped = read_dropped(views)
-    keys = _encode(files, params, scratch, crew or Crew(), progress)
+    stored = frozenset(path for path in files if is_stored_as(path, params.encoding))
+    others = [path for path in files if path not in stored]
+    held = DatasetViews(outputs_of(files[0]) / DATASET)
+    setup = PackagingSetup(params.encoding, scratch, code_of_encoding(), held)
+    keys = _encode(others, setup, crew or Crew(), progress) if others else {}
+    bring_back(others, held)
     progress.start("Assembling", len(sources), "scenes")
     manifest = assemble_dataset(
-        _encoded_scenes(files, keys, ScratchStore(scratch, STAGE).folder, progress),
+        _encoded_scenes(files, keys, setup, progress),
         dataset,
         splits=splits,
         scenes_per_shard=params.scenes_per_shard,
@@ -91,39 +104,51 @@ def package_views(
         encoding=params.encoding,
         dropped=dropped,
     )
+    let_go((path for path in files if path in stored), dataset)
     progress.finish()
     return manifest
 
 
 def _encode(
-    files: list[Path], params: PackageParams, scratch: Path, crew: Crew, progress: Progress
-) -> Mapping[int, str]:
-    """Encode all views; return their keys in the scratch store by their numbers.
+    files: list[Path], setup: PackagingSetup, crew: Crew, progress: Progress
+) -> Mapping[Path, str]:
+    """Encode views; return their keys in the scratch store.
 
     Raises:
         ScenesFailedError: any of them failed.
     """
-    setup = PackagingSetup(params.encoding, scratch, code_of_encoding())
     tasks = itertools.starmap(ViewTask, enumerate(files))
     queue = TaskQueue(tasks, len(files), "Packaging", "view", hopeless_after=HOPELESS)
     try:
         with open_executor(setup, crew.for_tasks(len(files))) as executor:
             encoded = queue.run(executor, progress)
     finally:
-        if (scratch / STAGE).is_dir():  # what workers left that were stopped at their work
-            remove_leftovers(scratch / STAGE)
+        folder = setup.scratch / STAGE
+        if folder.is_dir():  # what workers left that were stopped at their work
+            remove_leftovers(folder)
     failures = list(encoded.failures.values())
     check_failures(failures, len(failures) if encoded.is_hopeless else len(files), 0.0)
-    return encoded.results
+    return {path: encoded.results[number] for number, path in enumerate(files)}
 
 
 def _encoded_scenes(
-    files: list[Path], keys: Mapping[int, str], folder: Path, progress: Progress
+    files: list[Path], keys: Mapping[Path, str], setup: PackagingSetup, progress: Progress
 ) -> Iterator[PackedScene]:
-    """Yield every scene of its encoded views, in the order of the files."""
-    numbered = enumerate(files)
-    for scene_id, group in itertools.groupby(numbered, key=lambda one: one[1].parent.name):
-        yield join_views(PackedScene.read(folder / keys[number]) for number, _ in group)
+    """Yield every scene of its encoded views, in the order of the files.
+
+    Those without a key are read as `generate` keeps them.
+    """
+    folder = ScratchStore(setup.scratch, STAGE).folder
+
+    def packed(path: Path) -> PackedScene:
+        if path in keys:
+            return PackedScene.read(folder / keys[path])
+        view = open_encoded(path, setup.held)
+        require_own_folder(view.row, path)
+        return pack_stored(view, read_encoded(path).cuts)
+
+    for scene_id, group in itertools.groupby(files, key=lambda path: path.parent.name):
+        yield join_views(map(packed, group))
         progress.advance(note=scene_id)
 
 
