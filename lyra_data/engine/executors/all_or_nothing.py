@@ -15,6 +15,11 @@ from lyra_data.engine.executors.task_queue import TaskQueue
 from lyra_data.engine.failures import check_failures
 from lyra_data.engine.progress import Progress
 
+AGAIN = (
+    "run it again, and what is finished is not done again; where workers are short of memory, "
+    "take fewer"
+)
+
 
 class AllOrNothing:
     """Work that ends the run where a task's input cannot be used.
@@ -44,6 +49,7 @@ def results_of_all(queue: TaskQueue, executor: Executor, progress: Progress) -> 
     """
     done = queue.run(executor, progress)
     failures = list(done.failures.values())
-    check_failures(failures, len(failures) if done.is_hopeless else queue.total, 0.0)
+    total = len(failures) if done.is_hopeless else queue.total
+    check_failures(failures, total, 0.0, fix=AGAIN)
     progress.finish()
     return list(done.results.values())
