@@ -61,6 +61,15 @@ PackageWorkersOption = Annotated[
         envvar=["LYRA_PACKAGE_WORKERS", "LYRA_WORKERS"],
     ),
 ]
+CpuWorkersOption = Annotated[
+    int | None,
+    typer.Option(
+        help="How many work at once, each with its share of the cores; not given: one.",
+        min=1,
+        rich_help_panel=WORKERS,
+        envvar="LYRA_WORKERS",
+    ),
+]
 RayAddressOption = Annotated[
     str,
     typer.Option(

@@ -73,12 +73,14 @@ def check_failures(
     *,
     listed_in: Path | None = None,
     retry: str = "",
+    fix: str | None = None,
 ) -> None:
     """Accept a few failures, refuse too many.
 
     Args:
         listed_in: file that holds all reasons, named where the message cannot.
         retry: how to try them again once mended, ends the fix.
+        fix: where params allow no failure; None: what there is to do where they may.
 
     Raises:
         ScenesFailedError: more than `max_failed_fraction` of `total` failed, or all of them.
@@ -94,9 +96,10 @@ def check_failures(
         rest = f"and {len(failures) - MOST_LISTED} more"
         reasons += f"\n  {rest}" + (f", all in {listed_in}" if listed_in else "")
         where += f" {rest}"
+    allowed = f", params allow {max_failed_fraction:.0%}" if fix is None else ""
     raise ScenesFailedError(
-        f"{len(failures)} of {total} failed, params allow {max_failed_fraction:.0%}:\n{reasons}",
+        f"{len(failures)} of {total} failed{allowed}:\n{reasons}",
         where=where,
-        fix="mend what is listed, remove those scenes, or raise max_failed_fraction"
+        fix=(fix or "mend what is listed, remove those scenes, or raise max_failed_fraction")
         + (f"; {retry}" if retry else ""),
     )

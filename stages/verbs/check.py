@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stages.options import SAMPLED_VIEWS, JsonOption, SampleOption, number_of_views
+from stages.options import (
+    SAMPLED_VIEWS,
+    CpuWorkersOption,
+    ExecutorOption,
+    JsonOption,
+    RayAddressOption,
+    SampleOption,
+    number_of_views,
+)
 from stages.running import guarded
 from stages.summary import counted
 
@@ -21,6 +29,7 @@ if TYPE_CHECKING:
 
     from lyra_data.clips.checks import CheckedClip, Finding
     from lyra_data.dataset.checks import CheckedDataset
+    from lyra_data.engine.executors.base import Crew
     from stages.summary import Summary
 
 WIDTH = 80
@@ -56,11 +65,15 @@ def check(
         bool, typer.Option("--rules", help="List all rules with their bounds, check nothing.")
     ] = False,
     json_output: JsonOption = False,
+    executor: ExecutorOption = "local",
+    workers: CpuWorkersOption = None,
+    ray_address: RayAddressOption = "auto",
 ) -> None:
     """Hold clips or packaged datasets against the rules: files, poses, depth, masks, pictures.
 
     Whatever made them. In videos, points are followed from picture to picture, and depth and poses
     must lead to the same places. Of a dataset every byte is compared with its hashes first.
+    Workers share files, scenes and clips, and change no finding.
     Exit codes: 0 no finding of that severity, 1 findings, 2 nothing to check.
     Nothing is written. docs/checks.md explains every rule.
     """
@@ -71,6 +84,7 @@ def check(
             return _rules()
         from lyra_data.dataset.checks import check_dataset, is_dataset
         from lyra_data.engine.errors import InputError
+        from lyra_data.engine.executors.base import Crew
 
         if not paths:
             raise InputError(
@@ -79,9 +93,11 @@ def check(
                 fix="name folders: lyra-data check outputs/clips, lyra-data check outputs/dataset",
             )
         number = number_of_views(sample)
-        clips = _checked_clips([Path(path) for path in paths if not is_dataset(path)], progress)
+        crew = Crew(executor, workers, ray_address, device="cpu")
+        folders = [Path(path) for path in paths if not is_dataset(path)]
+        clips = _checked_clips(folders, crew, progress)
         datasets = [
-            check_dataset(path, sample=number, progress=progress)
+            check_dataset(path, sample=number, progress=progress, crew=crew)
             for path in paths
             if is_dataset(path)
         ]
@@ -96,18 +112,11 @@ def check(
         raise typer.Exit(1)
 
 
-def _checked_clips(paths: list[Path], progress: Any) -> list[CheckedClip]:
-    from lyra_data.clips.checks import check_clip_folder, find_clips
+def _checked_clips(paths: list[Path], crew: Crew, progress: Any) -> list[CheckedClip]:
+    from lyra_data.clips.checks import check_clip_folders, find_clips
 
     folders = [folder for path in paths for folder in find_clips(path)]
-    checked = []
-    if folders:
-        progress.start("Checking", len(folders), "clips")
-    for folder in folders:
-        checked.append(check_clip_folder(folder))
-        progress.advance(note=folder.name)
-    progress.finish()
-    return checked
+    return check_clip_folders(folders, crew=crew, progress=progress)
 
 
 def _summary(clips: list[CheckedClip], datasets: list[CheckedDataset]) -> Summary:

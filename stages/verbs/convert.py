@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stages.options import JsonOption
+from stages.options import CpuWorkersOption, ExecutorOption, JsonOption, RayAddressOption
 from stages.running import guarded
 from stages.summary import counted
 from stages.verbs.convert_kinds import Latents, Layout, Repair
 
 if TYPE_CHECKING:
     from lyra_data.dataset.convert.from_lyra import Converted
+    from lyra_data.engine.executors.base import Crew
     from stages.summary import Summary
 
 
@@ -68,6 +69,9 @@ def convert(
         ),
     ] = False,
     json_output: JsonOption = False,
+    executor: ExecutorOption = "local",
+    workers: CpuWorkersOption = None,
+    ray_address: RayAddressOption = "auto",
 ) -> None:
     """Turn Lyra 1's released data into a dataset, a dataset into that layout or WebDataset, and a
     PLY of Gaussians into a file for other viewers.
@@ -75,14 +79,15 @@ def convert(
     Videos keep their bytes, depth its half floats, cameras their numbers; docs/convert.md says
     what else is kept and what is lost. Tars are read in place. Poses are held against the pictures
     of every clip that has depth. Nothing is replaced; the output appears whole or not at all. Run
-    the same command again after a kill: scenes that were read are kept in .work/convert beside
-    the output until it is whole.
+    the same command again after a kill: clips and views that were read are kept in .work/convert
+    beside the output until it is whole. Workers share them, and change no byte.
 
     A file of Gaussians is read back, shown from three cameras and compared with the PLY's own
     pictures: the PSNR says what the format loses. docs/viewing.md compares the formats.
     """
 
     def work(progress: Any) -> Summary:
+        from lyra_data.engine.executors.base import Crew
         from stages.verbs.inspect_splats import is_splat_file
 
         if is_splat_file(source):
@@ -100,6 +105,7 @@ def convert(
             latents=latents.value,
             scenes_per_shard=scenes_per_shard,
             skip_broken=skip_broken,
+            crew=Crew(executor, workers, ray_address, device="cpu"),
             progress=progress,
         )
 
@@ -115,6 +121,7 @@ def run_convert(
     latents: Any,
     scenes_per_shard: int,
     skip_broken: bool,
+    crew: Crew,
     progress: Any,
 ) -> Summary:
     """Convert `source` into the new folder `output`.
@@ -144,7 +151,7 @@ def run_convert(
         )
     if not from_dataset:
         return _from_lyra(
-            Path(source), output, repair, latents, scenes_per_shard, skip_broken, progress
+            Path(source), output, repair, latents, scenes_per_shard, skip_broken, crew, progress
         )
     if repair or skip_broken:
         raise InputError(
@@ -152,9 +159,8 @@ def run_convert(
             where=source,
             fix="leave them out; or convert the original data again",
         )
-    return (
-        _to_lyra(source, output, progress) if to == "lyra" else _to_shards(source, output, progress)
-    )
+    write = _to_lyra if to == "lyra" else _to_shards
+    return write(source, output, crew, progress)
 
 
 def _from_lyra(
@@ -164,6 +170,7 @@ def _from_lyra(
     latents: Any,
     scenes_per_shard: int,
     skip_broken: bool,
+    crew: Crew,
     progress: Any,
 ) -> Summary:
     from lyra_data.dataset.convert.from_lyra import FromLyraSettings, convert_from_lyra
@@ -176,7 +183,7 @@ def _from_lyra(
     scratch = output.resolve().parent / ".work"
     with LyraSource(source) as opened:
         manifest, report = convert_from_lyra(
-            opened, output, settings, scratch=scratch, progress=progress
+            opened, output, settings, scratch=scratch, progress=progress, crew=crew
         )
     num_views = sum(report.poses.values())
     facts = {
@@ -236,12 +243,12 @@ def _headline(num_views: int, num_scenes: int, output: Path) -> str:
     return f"{counted(num_views, 'view')} of {counted(num_scenes, 'scene')} in {output}"
 
 
-def _to_lyra(source: str, output: Path, progress: Any) -> Summary:
+def _to_lyra(source: str, output: Path, crew: Crew, progress: Any) -> Summary:
     from lyra_data.dataset.convert.to_lyra import convert_to_lyra
     from lyra_data.dataset.reading.reader import SceneDataset
     from stages.summary import Summary
 
-    report = convert_to_lyra(SceneDataset(source), output, progress)
+    report = convert_to_lyra(SceneDataset(source), output, progress, crew=crew)
     details = [f"videos: {report.kept_videos} kept to the byte"]
     details += [f"videos: {count} encoded {how}" for how, count in report.encoded_videos.items()]
     if report.rounded_depth:
@@ -264,12 +271,12 @@ def _to_lyra(source: str, output: Path, progress: Any) -> Summary:
     return Summary("convert", f"{headline} ({_size(output) / 1e6:.1f} MB)", facts, tuple(details))
 
 
-def _to_shards(source: str, output: Path, progress: Any) -> Summary:
+def _to_shards(source: str, output: Path, crew: Crew, progress: Any) -> Summary:
     from lyra_data.dataset.convert.to_webdataset import convert_to_webdataset
     from lyra_data.dataset.reading.reader import SceneDataset
     from stages.summary import Summary
 
-    report = convert_to_webdataset(SceneDataset(source), output, progress)
+    report = convert_to_webdataset(SceneDataset(source), output, progress, crew=crew)
     facts = {
         "source": source,
         "output": str(output),

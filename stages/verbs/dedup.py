@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stages.options import DatasetArgument, JsonOption, ShardOption
+from stages.options import (
+    CpuWorkersOption,
+    DatasetArgument,
+    ExecutorOption,
+    JsonOption,
+    RayAddressOption,
+    ShardOption,
+)
 from stages.running import guarded
 from stages.summary import counted
 from stages.verbs.dataset_editing import copy_summary
@@ -43,24 +50,29 @@ def dedup_scenes(
     ] = 12,
     scenes_per_shard: ShardOption = None,
     json_output: JsonOption = False,
+    executor: ExecutorOption = "local",
+    workers: CpuWorkersOption = None,
+    ray_address: RayAddressOption = "auto",
 ) -> None:
     """Find scenes whose sources show nearly the same first picture.
 
     Perceptual hashes are compared: other sizes, JPEG and brightness are seen through, crops of
     a few percent mostly, mirrored pictures never (docs/dataset-tools.md has rates). Blobs are
-    copied as they are; nothing is replaced.
+    copied as they are; nothing is replaced. Workers share the reading and hashing of pictures.
     """
 
     def work(progress: Any) -> Summary:
         from lyra_data.dataset.editing.copying import require_target
         from lyra_data.dataset.editing.duplicates import dedup_dataset, find_duplicates
         from lyra_data.dataset.editing.opened import OpenedDataset
+        from lyra_data.engine.executors.base import Crew
         from stages.summary import Summary
 
         opened = OpenedDataset(dataset)
         if output is not None:
             require_target(output, [opened])
-        pairs = find_duplicates(opened, threshold=threshold, progress=progress)
+        crew = Crew(executor, workers, ray_address, device="cpu")
+        pairs = find_duplicates(opened, threshold=threshold, progress=progress, crew=crew)
         facts: dict[str, Any] = {"threshold": threshold, "pairs": [p.as_json() for p in pairs]}
         tables = (_pairs_table(pairs),) if pairs else ()
         if output is None:

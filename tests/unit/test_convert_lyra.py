@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from lyra_data.dataset.convert import from_lyra
+from lyra_data.dataset.convert import from_lyra_worker
 from lyra_data.dataset.convert.latent_array import NORMALISED, read_latents, write_latents
 from lyra_data.dataset.format.manifest import Codec
 from lyra_data.dataset.reading.reader import SceneDataset
@@ -211,7 +211,7 @@ def test_a_clip_without_depth_has_none_afterwards(tmp_path) -> None:
 def test_a_killed_conversion_goes_on_with_the_scene_it_was_at(tmp_path, monkeypatch) -> None:
     for name in ("a", "b", "c"):
         write_clip(tmp_path / "source", 0, name, depth=False)
-    made, real = [], from_lyra.encode_clip
+    made, real = [], from_lyra_worker.encode_clip
 
     def stops_at_c(files, scene_id, *others):
         made.append(scene_id)
@@ -219,7 +219,7 @@ def test_a_killed_conversion_goes_on_with_the_scene_it_was_at(tmp_path, monkeypa
             raise KeyboardInterrupt
         return real(files, scene_id, *others)
 
-    monkeypatch.setattr(from_lyra, "encode_clip", stops_at_c)
+    monkeypatch.setattr(from_lyra_worker, "encode_clip", stops_at_c)
     with pytest.raises(KeyboardInterrupt):
         convert(tmp_path / "source", tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -27,6 +27,7 @@ from lyra_data.engine.errors import ExecutorError, LyraError, StorageError
 from lyra_data.engine.executors import open_executor, worker, worker_process
 from lyra_data.engine.executors.base import Crew, Outcome
 from lyra_data.engine.executors.machine_shares import variables_of_workers, visible_gpus
+from lyra_data.engine.executors.node_shares import most_cpus_a_worker
 from lyra_data.engine.executors.ray import Actors
 from lyra_data.engine.executors.worker_process import how_it_ended
 from lyra_data.engine.hashing import sha256_of_files
@@ -394,13 +395,19 @@ def test_views_are_packaged_by_actors_to_the_bytes_of_one_process(tmp_path, clus
 
 
 class FakeRay:
-    """A cluster of actors that answer what they are told to: an outcome, or an error of Ray's."""
+    """A cluster of actors that answer what they are told to: an outcome, or an error of Ray's.
 
-    def __init__(self, answers: list[Any]) -> None:
+    Args:
+        starts: what actors answer when asked whether they live; when these are used up, they do.
+            "never" is no answer: the cluster has no room.
+    """
+
+    def __init__(self, answers: list[Any], starts: list[Any] | None = None) -> None:
         import ray.exceptions
 
         self.exceptions = ray.exceptions
-        self.answers, self.started, self.killed = answers, 0, []
+        self.answers, self.starts, self.started, self.killed = answers, starts or [], 0, []
+        self.begun: dict[int, Any] = {}
 
     def put(self, value: Any) -> Any:
         return value
@@ -412,13 +419,19 @@ class FakeRay:
         self.started += 1
         actor = SimpleNamespace(number=self.started)
         actor.do = SimpleNamespace(remote=lambda task: (actor.number, task.number))
+        actor.is_ready = SimpleNamespace(remote=lambda: (actor.number, "start"))
+        self.begun[actor.number] = self.starts.pop(0) if self.starts else True
         return actor
 
     def wait(self, references: list[Any], num_returns: int) -> Any:
-        return references[:num_returns], references[num_returns:]
+        never = [one for one in references if one[1] == "start" and self.begun[one[0]] == "never"]
+        answering = [one for one in references if one not in never]
+        assert answering, "this would wait for ever"
+        return answering[:num_returns], [*answering[num_returns:], *never]
 
     def get(self, reference: Any) -> Any:
-        answer = self.answers.pop(0)
+        number, what = reference
+        answer = self.begun[number] if what == "start" else self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -428,8 +441,8 @@ class FakeRay:
         raise self.exceptions.ActorHandleNotFoundError("it is dead")
 
 
-def run_fake(ray: FakeRay, num_tasks: int) -> list[Outcome]:
-    actors = Actors(ray, None, Placement("cpu"), num_workers=1, num_cpus=1, num_gpus=0)  # type: ignore[arg-type]
+def run_fake(ray: FakeRay, num_tasks: int, num_workers: int = 1) -> list[Outcome]:
+    actors = Actors(ray, None, Placement("cpu"), num_workers, num_cpus=1, num_gpus=0)  # type: ignore[arg-type]
     tasks = [SceneTask(n, f"scene{n}", {}, "", Path()) for n in range(num_tasks)]
     return [outcome for _, outcome in actors.run(tasks)]
 
@@ -468,7 +481,39 @@ def test_an_actor_that_says_it_ends_is_replaced():
 def test_an_actor_that_ray_cannot_start_stops_the_run(name):
     kind = getattr(pytest.importorskip("ray").exceptions, name)
     with pytest.raises(ExecutorError, match=r"a worker cannot start: .*no such node"):
-        run_fake(FakeRay([kind("no such node")]), 1)
+        run_fake(FakeRay([], [kind("no such node")]), 1)
+
+
+def test_actors_that_keep_dying_before_they_live_stop_the_run():
+    kind = pytest.importorskip("ray").exceptions.ActorDiedError
+    fake = FakeRay([Outcome("done")], [kind()] * 4)
+    assert [outcome.state for outcome in run_fake(fake, 1)] == ["done"]
+    with pytest.raises(ExecutorError, match="a worker cannot start"):
+        run_fake(FakeRay([], [kind()] * 5), 1)
+
+
+def test_an_actor_that_the_cluster_has_no_room_for_holds_no_task_back():
+    pytest.importorskip("ray")
+    fake = FakeRay([Outcome("done")] * 4, [True, "never"])
+    assert [outcome.state for outcome in run_fake(fake, 4, num_workers=2)] == ["done"] * 4
+    assert fake.started == 2
+
+
+def test_a_worker_of_a_cluster_has_no_more_cpus_than_its_node():
+    small, large = {"CPU": 2.0}, {"CPU": 8.0}
+    assert most_cpus_a_worker([small, small], 1, 0) == 2
+    assert most_cpus_a_worker([small, small], 3, 0) == 1
+    assert most_cpus_a_worker([large, small], 2, 0) == 4
+    assert most_cpus_a_worker([large, large, large], 4, 0) == 4
+    assert most_cpus_a_worker([small, small], 5, 0) == 0
+    assert most_cpus_a_worker([], 1, 0) == 0
+
+
+def test_a_worker_with_a_gpu_has_the_cpus_of_a_node_that_has_one():
+    head, node = {"CPU": 64.0}, {"CPU": 16.0, "GPU": 4.0}
+    assert most_cpus_a_worker([head, node, node], 8, 1) == 4
+    assert most_cpus_a_worker([head, {"CPU": 3.0, "GPU": 1.0}], 3, 1 / 3) == 1
+    assert most_cpus_a_worker([head], 1, 1) == 0
 
 
 def test_a_cluster_that_is_not_there_is_told_with_its_address(tmp_path):

@@ -10,6 +10,7 @@ from lyra_data.clips.checks.clip_check import (
 )
 from lyra_data.clips.checks.locations import ClipFinding, ClipLocation
 from lyra_data.clips.checks.rules import RULES
+from lyra_data.clips.checks.worker import check_clip_folders
 from lyra_data.engine.findings import SEVERITIES, Finding
 
 __all__ = [
@@ -21,5 +22,6 @@ __all__ = [
     "Finding",
     "check_clip",
     "check_clip_folder",
+    "check_clip_folders",
     "find_clips",
 ]

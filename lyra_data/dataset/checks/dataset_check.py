@@ -1,41 +1,38 @@
 """Check a packaged dataset: files, then rows, then views; in the order of DATASET_RULES.
 
-What an earlier step finds wrong is left out of the later ones. One view is in memory at a time.
+What an earlier step finds wrong is left out of the later ones. Workers check files and scenes, this
+process what only the whole dataset shows: who checked what changes nothing of the findings.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lyra_data.dataset.checks.directions import (
-    COMPARED_FIELDS,
-    check_directions,
-    compared_frames,
-    partners,
-)
-from lyra_data.dataset.checks.files import check_files
-from lyra_data.dataset.checks.latents import check_latents
-from lyra_data.dataset.checks.locations import (
-    DatasetFinding,
-    file_finding,
-    unreadable_finding,
-)
-from lyra_data.dataset.checks.rows import check_row, check_shards, scene_rows
+from lyra_data.dataset.checks.files import unlisted_files
+from lyra_data.dataset.checks.locations import DatasetFinding, file_finding
+from lyra_data.dataset.checks.rows import check_shards
 from lyra_data.dataset.checks.rules import DATASET_RULES
 from lyra_data.dataset.checks.totals import Totals
-from lyra_data.dataset.checks.views import PIXELS, check_cameras, check_view
+from lyra_data.dataset.checks.worker import (
+    CheckedScene,
+    DatasetCheckSetup,
+    FileTask,
+    SceneTask,
+    has_pixels,
+)
 from lyra_data.dataset.format.manifest import MANIFEST_PATH, Manifest
 from lyra_data.dataset.reading.dataset_files import DatasetFiles
-from lyra_data.dataset.reading.scene_reader import SceneReader
 from lyra_data.engine.errors import CorruptDataError
+from lyra_data.engine.executors import open_executor
+from lyra_data.engine.executors.all_or_nothing import results_of_all
+from lyra_data.engine.executors.base import Crew, Executor
+from lyra_data.engine.executors.task_queue import TaskQueue
 from lyra_data.engine.findings import Severity, worst_severity
 from lyra_data.engine.progress import Progress
-from lyra_data.packing.encoding import Encoding
-from lyra_data.views.fields import FIELD_BY_NAME, Row
 
 ViewName = tuple[str, int]
 """scene_id and view_index."""
@@ -80,15 +77,20 @@ def is_dataset(uri: Path | str) -> bool:
     )
 
 
-def check_dataset(uri: Path | str, *, sample: int | None, progress: Progress) -> CheckedDataset:
+def check_dataset(
+    uri: Path | str, *, sample: int | None, progress: Progress, crew: Crew | None = None
+) -> CheckedDataset:
     """Return what the rules find; nothing is written.
 
     Args:
         sample: views whose frames and depth are decoded, always the same ones; None: all. Files,
             rows, cameras and latents are checked of all views.
+        crew: how many workers, where; None: this process.
 
     Raises:
         InputError, StageOrderError: it cannot be reached, or there is no such folder.
+        ScenesFailedError: workers died over a file or a scene twice, or a fault of the program.
+        ExecutorError: the workers cannot be started.
     """
     try:
         files = DatasetFiles.open(uri)
@@ -96,15 +98,22 @@ def check_dataset(uri: Path | str, *, sample: int | None, progress: Progress) ->
         finding = file_finding("manifest", error.what, file=MANIFEST_PATH.as_posix())
         return CheckedDataset(str(uri), 0, 0, 0, (finding,))
     manifest = files.manifest
-    findings = list(check_files(files, progress))
     chosen = sampled_views(manifest, sample)
     num_views = sum(len(scene.view_indices) for scene in manifest.scenes)
     num_looked_at = 0
-    if not any(finding.severity == "error" for finding in findings):
-        findings += check_shards(files)
-    if not any(finding.severity == "error" for finding in findings):
-        findings += _check_scenes(files, chosen, progress)
-        num_looked_at = len(chosen) if _has_pixels(files) else 0
+    paths = [entry.path for entry in (*manifest.files, *manifest.shards)]
+    most_tasks = max(len(paths), len(manifest.scenes))
+    crew = crew or Crew(device="cpu")
+    with open_executor(DatasetCheckSetup(files), crew.for_tasks(most_tasks)) as executor:
+        tasks = itertools.starmap(FileTask, enumerate(paths))
+        queue = TaskQueue(tasks, len(paths), "Hashing", "file")
+        findings = [*itertools.chain(*results_of_all(queue, executor, progress))]
+        findings += unlisted_files(files)
+        if not any(finding.severity == "error" for finding in findings):
+            findings += check_shards(files)
+        if not any(finding.severity == "error" for finding in findings):
+            findings += _check_scenes(manifest, chosen, executor, progress)
+            num_looked_at = len(chosen) if has_pixels(files) else 0
     ordered = tuple(DATASET_RULES.sort(findings))
     return CheckedDataset(str(uri), len(manifest.scenes), num_views, num_looked_at, ordered)
 
@@ -119,69 +128,22 @@ def sampled_views(manifest: Manifest, number: int | None) -> set[ViewName]:
 
 
 def _check_scenes(
-    files: DatasetFiles, chosen: set[ViewName], progress: Progress
-) -> Iterator[DatasetFinding]:
-    manifest, totals = files.manifest, Totals()
-    num_views = sum(len(scene.view_indices) for scene in manifest.scenes)
-    progress.start("Looking at", num_views, "views")
-    is_readable = True
-    for entry in manifest.scenes:
-        scene = SceneReader(files, entry)
-        try:
-            rows = scene_rows(scene.stored)
-            pictures = scene.stored.table("preview", ["thumbnail"])["thumbnail"].to_pylist()
-            totals.add(entry, rows, [picture["bytes"] for picture in pictures])
-            yield from _check_views(files, scene, rows, chosen, progress)
-        except CorruptDataError as error:
-            is_readable = False
-            yield unreadable_finding(error, entry.scene_id)
-    if is_readable:
-        yield from totals.findings(manifest)
-    progress.finish()
-
-
-def _check_views(
-    files: DatasetFiles,
-    scene: SceneReader,
-    rows: Sequence[Row],
-    chosen: set[ViewName],
-    progress: Progress,
-) -> Iterator[DatasetFinding]:
-    encoding = Encoding(**files.manifest.encoding)  # type: ignore[arg-type]
-    channels = len(files.manifest.latent_channels)
-    modalities = files.modalities
-    blobs = {
-        key: blob for modality in modalities for key, blob in scene.stored.blobs(modality).items()
-    }
-    sound = []
-    for row in rows:
-        view = row["view_index"]
-        findings = check_row(row, blobs, encoding, channels=channels, modalities=modalities)
-        yield from findings
-        if not findings:
-            sound.append(row)
-            if "latent" in modalities:
-                (latents,) = scene.read_fields(["latents"], view_indices=[view])
-                yield from check_latents(row, latents["latents"].numpy())
-            if (scene.scene_id, view) in chosen and _has_pixels(files):
-                (values,) = scene.read_fields(PIXELS, view_indices=[view])
-                yield from check_view(row, values)
-                del values  # before the next view is decoded
-            elif "camera" in modalities:
-                yield from check_cameras(row)
-        progress.advance(note=f"{scene.scene_id}, view {view}")
-    for forward, backward in partners(sound) if _has_pixels(files) else ():
-        pair = [forward["view_index"], backward["view_index"]]
-        frames = forward["num_frames"]
-        same_size = all(forward[key] == backward[key] for key in ("num_frames", "height", "width"))
-        if same_size and any((scene.scene_id, view) in chosen for view in pair):
-            one, other = scene.read_fields(
-                COMPARED_FIELDS, view_indices=pair, frames=compared_frames(frames)
-            )
-            yield from check_directions(backward, one, other, frames)
-
-
-def _has_pixels(files: DatasetFiles) -> bool:
-    """Return whether it has all that frames and depth are checked by."""
-    needed = {FIELD_BY_NAME[field].modality for field in (*PIXELS, *COMPARED_FIELDS)}
-    return needed <= set(files.modalities)
+    manifest: Manifest, chosen: set[ViewName], executor: Executor, progress: Progress
+) -> list[DatasetFinding]:
+    tasks = [
+        SceneTask(
+            number,
+            scene.scene_id,
+            frozenset(view for view in scene.view_indices if (scene.scene_id, view) in chosen),
+        )
+        for number, scene in enumerate(manifest.scenes)
+    ]
+    queue = TaskQueue(tasks, len(tasks), "Looking at", "scene")
+    checked: list[CheckedScene] = results_of_all(queue, executor, progress)
+    findings = [finding for scene in checked for finding in scene.findings]
+    totals = Totals()
+    for entry, scene in zip(manifest.scenes, checked, strict=True):
+        if scene.sums is None:  # what all scenes show is not known
+            return findings
+        totals.add(entry, scene.sums)
+    return findings + totals.findings(manifest)

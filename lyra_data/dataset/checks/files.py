@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,34 +21,37 @@ from lyra_data.dataset.reading.verification import (
 )
 from lyra_data.engine.errors import CorruptDataError
 from lyra_data.engine.hashing import sha256_of_bytes
-from lyra_data.engine.progress import Progress
 
 MAGIC = b"PAR1"
 """Begins and ends a Parquet file."""
 
 
-def check_files(files: DatasetFiles, progress: Progress) -> Iterator[DatasetFinding]:
-    """Check every file's sha256 and, in a folder, every part's xxh3, a piece in memory at a time.
+def check_file(files: DatasetFiles, number: int) -> list[DatasetFinding]:
+    """Check a file's sha256 and, of a shard in a folder, every part's xxh3, a piece in memory at a
+    time.
 
     Of remote files, parts are looked at only where the file has changed.
+
+    Args:
+        number: position among the manifest's files, then its shards.
     """
     manifest, ranges = files.manifest, files.ranges
-    progress.start("Hashing", len(manifest.files) + len(manifest.shards), "files")
-    for entry in manifest.files:
-        if entry.path == CARD_PATH.as_posix():
-            yield from _check_card(ranges, entry)
-        else:
-            yield from _check_whole(ranges, entry)
-        progress.advance(note=entry.path)
-    indexes = {modality: _readable_index(files, modality) for modality in manifest.modalities}
-    for shard in manifest.shards:
-        yield from _check_shard(ranges, shard, indexes[shard.modality])
-        progress.advance(note=shard.modality)
-    progress.finish()
-    listed = {entry.path for entry in (*manifest.files, *manifest.shards)}
-    for name in ranges.list_files("data"):
-        if name not in listed:
-            yield file_finding("unlisted-files", "the manifest does not name it", file=name)
+    if number >= len(manifest.files):
+        shard = manifest.shards[number - len(manifest.files)]
+        return list(_check_shard(ranges, shard, _readable_index(files, shard.modality)))
+    entry = manifest.files[number]
+    is_card = entry.path == CARD_PATH.as_posix()
+    return _check_card(ranges, entry) if is_card else _check_whole(ranges, entry)
+
+
+def unlisted_files(files: DatasetFiles) -> list[DatasetFinding]:
+    """Return a finding for every file below `data` that the manifest does not name."""
+    listed = {entry.path for entry in (*files.manifest.files, *files.manifest.shards)}
+    return [
+        file_finding("unlisted-files", "the manifest does not name it", file=name)
+        for name in files.ranges.list_files("data")
+        if name not in listed
+    ]
 
 
 def _check_whole(ranges: ByteRanges, entry: FileEntry | ShardEntry) -> list[DatasetFinding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,6 +16,35 @@ from lyra_data.packing.channel_statistics import ChannelStatistics, ChannelSums,
 from lyra_data.views.fields import Row
 
 
+@dataclass(frozen=True)
+class SceneSums:
+    """Part of one scene in what is checked of the whole dataset; some hundred bytes.
+
+    Attributes:
+        latents: None where the dataset has none.
+        origins: names of its sources and hashes of its first pictures.
+    """
+
+    latents: ChannelSums | None
+    colours: ChannelSums
+    origins: frozenset[str]
+
+    @staticmethod
+    def of(rows: Sequence[Row], thumbnails: Sequence[bytes]) -> SceneSums:
+        """Return the sums of a scene's rows.
+
+        Args:
+            thumbnails: the first frames as small PNGs, a view each.
+        """
+        has_latents = "latent_mean" in rows[0]  # a part of a dataset may have no latents
+        pictures = {f"picture {sha256_of_bytes(data)[:16]}" for data in thumbnails}
+        return SceneSums(
+            latent_sums_of(rows) if has_latents else None,
+            rgb_sums_of(rows),
+            frozenset({f"source {row['source_id']}" for row in rows} | pictures),
+        )
+
+
 class Totals:
     """Sums and sources of all scenes, taken one after another; memory grows by some bytes each."""
 
@@ -23,19 +53,11 @@ class Totals:
         self._colours: ChannelSums | None = None
         self._splits: dict[str, dict[str, str]] = {}
 
-    def add(self, entry: SceneEntry, rows: Sequence[Row], thumbnails: Sequence[bytes]) -> None:
-        """Add a scene.
-
-        Args:
-            thumbnails: the first frames as small PNGs, a view each.
-        """
-        colours = rgb_sums_of(rows)
-        if "latent_mean" in rows[0]:  # a part of a dataset may have no latents
-            latents = latent_sums_of(rows)
-            self._latents = latents if self._latents is None else add_sums([self._latents, latents])
-        self._colours = colours if self._colours is None else add_sums([self._colours, colours])
-        pictures = {f"picture {sha256_of_bytes(data)[:16]}" for data in thumbnails}
-        for name in {f"source {row['source_id']}" for row in rows} | pictures:
+    def add(self, entry: SceneEntry, sums: SceneSums) -> None:
+        """Add a scene."""
+        self._latents = _added(self._latents, sums.latents)
+        self._colours = _added(self._colours, sums.colours)
+        for name in sums.origins:
             self._splits.setdefault(name, {}).setdefault(entry.split, entry.scene_id)
 
     def findings(self, manifest: Manifest) -> list[DatasetFinding]:
@@ -56,6 +78,10 @@ class Totals:
                 where = ", ".join(f"{scene} in {split}" for split, scene in sorted(splits.items()))
                 findings.append(dataset_finding("split-leak", f"{name}: {where}"))
         return findings
+
+
+def _added(total: ChannelSums | None, more: ChannelSums | None) -> ChannelSums | None:
+    return more if total is None else total if more is None else add_sums([total, more])
 
 
 def _compared(

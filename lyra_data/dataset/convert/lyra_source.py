@@ -92,8 +92,9 @@ class LyraSource:
             if clips:
                 yield LyraScene(root, name, scene_id_of(root, name, shared), tuple(clips))
 
-    def files_of(self, scene: LyraScene, clip: LyraClip) -> AbstractContextManager[ClipFiles]:
-        """Give the parts of a clip as files, as `as_files` does."""
+    @staticmethod
+    def files_of(scene: LyraScene, clip: LyraClip) -> AbstractContextManager[ClipFiles]:
+        """Give the parts of a clip as files, as `as_files` does; other processes can, too."""
         return as_files(clip, scene.name)
 
     @property

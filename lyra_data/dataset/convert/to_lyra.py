@@ -7,35 +7,26 @@ views of reversed motion go to OUTPUT/dynamic, the others to OUTPUT/static.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-import torch
-
-from lyra_data.clips.formats.vipe_writing import _write_indexed
-from lyra_data.dataset.convert.depth_halves import UnknownFiller, write_halves
-from lyra_data.dataset.convert.latent_array import NORMALISED, write_latents
-from lyra_data.dataset.convert.lyra_layout import (
-    NUM_FOLDERS,
-    SUFFIXES,
-    TRAJECTORIES,
-    folder_index,
+from lyra_data.dataset.convert.from_lyra import forget_work
+from lyra_data.dataset.convert.latent_array import NORMALISED
+from lyra_data.dataset.convert.lyra_layout import NUM_FOLDERS, TRAJECTORIES, folder_index
+from lyra_data.dataset.convert.to_lyra_worker import (
+    FACTS_FILE,
+    LyraViewTask,
+    WrittenView,
+    write_view,
 )
-from lyra_data.dataset.convert.stored_views import StoredView, plays_backwards, stored_views
-from lyra_data.dataset.format.manifest import Codec
+from lyra_data.dataset.convert.view_items import ViewWritingSetup, scratch_beside, written_views
 from lyra_data.dataset.reading.reader import SceneDataset
-from lyra_data.engine.atomic import folder_atomically
-from lyra_data.engine.errors import CorruptDataError, InputError
-from lyra_data.engine.foreign_files import file_at_fault
+from lyra_data.engine.atomic import folder_atomically, link_or_copy
+from lyra_data.engine.errors import InputError
+from lyra_data.engine.executors.base import Crew
 from lyra_data.engine.names import checked_file_name
 from lyra_data.engine.progress import Progress
-from lyra_data.packing.original_video import ORIGINAL
-from lyra_data.packing.video import pack_video
-
-AS_STORED = (ORIGINAL, "compat", "lossless")
-"""Encodings whose files FFmpeg's readers take as they are; AV1 is beyond older ones."""
+from lyra_data.engine.scratch import CONTENTS_FILE
 
 
 @dataclass
@@ -61,142 +52,108 @@ class WrittenLyra:
     num_left_out: int = 0
     remarks: list[str] = field(default_factory=list)
 
+    def add(self, view: WrittenView) -> None:
+        """Add a view."""
+        self.num_views += 1
+        self.kept_videos += view.kept_videos
+        self.encoded_videos.update(view.encoded_videos)
+        self.rounded_depth += view.rounded_depth
+        self.without_depth += view.without_depth
 
-def convert_to_lyra(dataset: SceneDataset, output: Path, progress: Progress) -> WrittenLyra:
+
+def convert_to_lyra(
+    dataset: SceneDataset, output: Path, progress: Progress, *, crew: Crew | None = None
+) -> WrittenLyra:
     """Write the folder `output`; it appears whole or not at all.
+
+    Workers write views; a killed run goes on with those it was at.
+
+    Args:
+        crew: how many workers, where; None: this process.
 
     Raises:
         InputError: depth does not fit half floats, or no view has a folder in the layout.
         CorruptDataError: the dataset has changed.
+        ScenesFailedError: workers died over a view twice, or a fault of the program.
+        ExecutorError: the workers cannot be started.
         StorageError: the disk is full or cannot be written.
     """
-    written, folders = WrittenLyra(), Counter[tuple[str, int]]()
-    num_views = sum(len(scene.view_indices) for scene in dataset.scenes)
-    progress.start("Writing", num_views, "views")
+    written, scratch = WrittenLyra(), scratch_beside(output)
+    tasks = _planned(dataset, written)
+    if not tasks:
+        raise InputError(
+            f"none of its views goes along a path of Lyra's: {', '.join(TRAJECTORIES)}",
+            where=dataset.uri,
+            fix="generate views along these paths",
+        )
+    setup = ViewWritingSetup(dataset, write_view, scratch)
+    crew = crew or Crew(device="cpu")
+    items = written_views(setup, tasks, len(tasks), crew=crew, progress=progress)
     with folder_atomically(output) as temporary:
-        for scene in dataset.scenes:
-            views = list(stored_views(dataset[scene.scene_id]))
-            _write_scene(views, temporary, written, folders, progress)
-        if not written.num_views:
-            raise InputError(
-                f"none of its views goes along a path of Lyra's: {', '.join(TRAJECTORIES)}",
-                where=dataset.uri,
-                fix="generate views along these paths",
-            )
+        for item in items:
+            _put(item, temporary)
+            written.add(WrittenView.read(item))
+    forget_work(scratch)
+    folders = Counter(task.folder for task in tasks)
     written.remarks = [*_incomplete(folders), *_latent_space(dataset)]
-    progress.finish()
     return written
 
 
-def _write_scene(
-    views: list[StoredView],
-    output: Path,
-    written: WrittenLyra,
-    folders: Counter[tuple[str, int]],
-    progress: Progress,
-) -> None:
-    root = "dynamic" if any(view.facts["motion_reversed"] for view in views) else "static"
-    name = _name(views[0], output / root)
-    num_before = written.num_views
-    for view in views:
-        index = folder_index(
-            view.facts["trajectory"], motion_reversed=view.facts["motion_reversed"]
+def _planned(dataset: SceneDataset, written: WrittenLyra) -> list[LyraViewTask]:
+    """Return a task for every view that the layout has a folder for; note what is left out."""
+    tasks: list[LyraViewTask] = []
+    taken: set[tuple[str, str]] = set()
+    for entry in dataset.scenes:
+        facts = dataset.read_fields(
+            entry.scene_id, ["trajectory", "motion_reversed", "provenance"], as_stored=True
         )
-        if index is None:
-            written.num_left_out += 1
-            written.left_out = [*written.left_out, f"{view}: {view.facts['trajectory']}"][:20]
-        else:
-            _write_view(view, output / root / str(index), name, written)
-            folders[root, index] += 1
-            written.num_views += 1
-        progress.advance(note=view.scene_id)
-    written.num_scenes += written.num_views > num_before
+        root = "dynamic" if any(view["motion_reversed"] for view in facts) else "static"
+        name = _name(entry.scene_id, facts[0]["provenance"].get("lyra_name"), root, taken)
+        num_before = len(tasks)
+        for view_index, view in zip(entry.view_indices, facts, strict=True):
+            path, is_reversed = view["trajectory"], bool(view["motion_reversed"])
+            index = folder_index(path, motion_reversed=is_reversed)
+            if index is None:
+                written.num_left_out += 1
+                left_out = f"scene {entry.scene_id}, view {view_index}: {path}"
+                written.left_out = [*written.left_out, left_out][:20]
+            else:
+                folder = f"{root}/{index}"
+                tasks.append(LyraViewTask(len(tasks), entry.scene_id, view_index, folder, name))
+        if len(tasks) > num_before:
+            taken.add((root, name))
+            written.num_scenes += 1
+    return tasks
 
 
-def _name(view: StoredView, root: Path) -> str:
+def _name(scene_id: str, before: str | None, root: str, taken: set[tuple[str, str]]) -> str:
     """Return the scene's name in the source it once came from, if it is free, else its own."""
-    before = view.provenance.get("lyra_name")
+    where = f"scene {scene_id}"
     if before:
-        checked_file_name(before, noun="lyra_name", where=str(view))
-    for name in (before, view.scene_id):
-        if name and not any(
-            _file(root / str(index), "rgb", name).exists() for index in range(NUM_FOLDERS)
-        ):
+        checked_file_name(before, noun="lyra_name", where=where)
+    for name in (before, scene_id):
+        if name and (root, name) not in taken:
             return name
-    raise InputError(
-        f"two scenes would have the name {view.scene_id!r}", where=str(view), fix="rename one"
-    )
+    raise InputError(f"two scenes would have the name {scene_id!r}", where=where, fix="rename one")
 
 
-def _file(folder: Path, part: str, name: str) -> Path:
-    return folder / part / f"{name}{SUFFIXES[part]}"
+def _put(item: Path, output: Path) -> None:
+    """Link or copy the files of a view into the output."""
+    for path in sorted(item.rglob("*")):
+        if path.is_file() and path.name not in (CONTENTS_FILE, FACTS_FILE):
+            target = output / path.relative_to(item)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.unlink(missing_ok=True)  # of two views along one path the last one stays
+            link_or_copy(path, target)
 
 
-def _write_view(view: StoredView, folder: Path, name: str, written: WrittenLyra) -> None:
-    for part in ("rgb", "pose", "intrinsics", "latent"):
-        (folder / part).mkdir(parents=True, exist_ok=True)
-    backwards = bool(view.facts["motion_reversed"])
-    frames = list(range(view.num_frames))
-    if backwards:  # saved so that frame f shows moment f
-        frames.reverse()
-    _file(folder, "rgb", name).write_bytes(_video(view, frames, written))
-    poses, intrinsics = (values[frames] for values in view.cameras())
-    _write_indexed(torch.from_numpy(poses), _file(folder, "pose", name))
-    _write_indexed(torch.from_numpy(intrinsics), _file(folder, "intrinsics", name))
-    latents = view.latents().astype(np.float32)
-    kind = view.provenance.get("lyra_latent_kind", "float32")
-    codec = Codec(view.provenance["codec"], view.provenance["codec_fingerprint"])
-    write_latents(latents, kind, codec, _file(folder, "latent", name))
-    if view.provenance.get("lyra_depth") == "none":
-        written.without_depth += 1
-        return
-    (folder / "depth").mkdir(exist_ok=True)
-    write_halves(_halves(view, frames, written), _file(folder, "depth", name))
-
-
-def _video(view: StoredView, frames: list[int], written: WrittenLyra) -> bytes:
-    data, table = view.video()
-    backwards = frames[0] > frames[-1]
-    if table.codec in AS_STORED and plays_backwards(table) == backwards:
-        written.kept_videos += 1
-        return data
-    kind = "lossless" if table.codec == "lossless" else "compat"
-    change = "without loss" if kind == "lossless" else f"from {table.codec}, H.264 crf 14"
-    written.encoded_videos[change] += 1
-    return pack_video(view.pictures(frames), view.facts["fps"], kind).data
-
-
-def _halves(view: StoredView, frames: list[int], written: WrittenLyra) -> Iterator[np.ndarray]:
-    fix = "convert the clip again: its provenance states what no depth archive can hold"
-    with file_at_fault(str(view), kind="note of unknown depth", fix=fix, error=CorruptDataError):
-        filler = UnknownFiller(view.provenance.get("lyra_depth_unknown", ""))
-    is_rounded = False
-    for depth in view.depth(frames):
-        with np.errstate(over="ignore"):
-            half = depth.astype(np.float16)
-        if not np.isfinite(half).all() or ((half == 0) & (depth != 0)).any():
-            raise InputError(
-                f"depth from {depth[depth > 0].min():g} to {depth.max():g} does not fit half "
-                "floats (6e-8 to 65504)",
-                where=str(view),
-                fix="generate the scene in other units",
-            )
-        is_rounded |= depth.dtype != np.float16
-        with file_at_fault(
-            str(view), kind="note of unknown depth", fix=fix, error=CorruptDataError
-        ):
-            filled = filler.fill(half.view(np.uint16))
-        yield filled
-    written.rounded_depth += is_rounded
-
-
-def _incomplete(folders: Counter[tuple[str, int]]) -> list[str]:
+def _incomplete(folders: Counter[str]) -> list[str]:
     """Return remarks on folders that lack clips: Lyra's loader expects every scene in every folder
     from 0 on."""
     remarks = []
-    for root in sorted({root for root, _ in folders}):
+    for root in sorted({folder.partition("/")[0] for folder in folders}):
         expected = NUM_FOLDERS if root == "dynamic" else len(TRAJECTORIES)
-        counts = [folders[root, index] for index in range(expected)]
+        counts = [folders[f"{root}/{index}"] for index in range(expected)]
         if len(set(counts)) > 1:
             clips = ", ".join(f"{index}: {count}" for index, count in enumerate(counts))
             remarks.append(

@@ -11,24 +11,21 @@ that a player shows the video in.
 from __future__ import annotations
 
 import hashlib
-import io
-import json
-import math
+import shutil
 import tarfile
-import tempfile
 import unicodedata
-import zipfile
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-import numpy as np
-
-from lyra_data.dataset.convert.stored_views import StoredView, plays_backwards, stored_views
+from lyra_data.dataset.convert.from_lyra import forget_work
+from lyra_data.dataset.convert.to_webdataset_worker import SAMPLE_FILE, SampleTask, write_sample
+from lyra_data.dataset.convert.view_items import ViewWritingSetup, scratch_beside, written_views
 from lyra_data.dataset.reading.reader import SceneDataset
 from lyra_data.engine.atomic import folder_atomically
+from lyra_data.engine.executors.base import Crew
 from lyra_data.engine.progress import Progress
 
 SHARD_BYTES = 1 << 30
@@ -44,29 +41,46 @@ class WrittenShards:
 
 
 def convert_to_webdataset(
-    dataset: SceneDataset, output: Path, progress: Progress, *, shard_bytes: int = SHARD_BYTES
+    dataset: SceneDataset,
+    output: Path,
+    progress: Progress,
+    *,
+    shard_bytes: int = SHARD_BYTES,
+    crew: Crew | None = None,
 ) -> WrittenShards:
     """Write the folder `output`; it appears whole or not at all.
 
+    Workers write samples, this process puts them into shards; a killed run goes on with the samples
+    it was at.
+
+    Args:
+        crew: how many workers, where; None: this process.
+
     Raises:
         CorruptDataError: the dataset has changed.
+        ScenesFailedError: workers died over a view twice, or a fault of the program.
+        ExecutorError: the workers cannot be started.
         StorageError: the disk is full or cannot be written.
     """
-    num_views = sum(len(scene.view_indices) for scene in dataset.scenes)
     names = sample_names(scene.scene_id for scene in dataset.scenes)
-    progress.start("Writing", num_views, "views")
+    views = ((scene, view) for scene in dataset.scenes for view in scene.view_indices)
+    tasks = [
+        SampleTask(number, scene.scene_id, view, f"{names[scene.scene_id]}-{view:03d}", scene.split)
+        for number, (scene, view) in enumerate(views)
+    ]
+    scratch = scratch_beside(output)
+    setup = ViewWritingSetup(dataset, write_sample, scratch)
+    crew = crew or Crew(device="cpu")
+    items = written_views(setup, tasks, len(tasks), crew=crew, progress=progress)
     with folder_atomically(output) as temporary:
         shards = _Shards(temporary, shard_bytes)
         try:
-            for scene in dataset.scenes:
-                for view in stored_views(dataset[scene.scene_id]):
-                    key = f"{names[scene.scene_id]}-{view.view_index:03d}"
-                    _write_sample(view, key, shards.of(scene.split), scene.split)
-                    progress.advance(note=scene.scene_id)
+            for task, item in zip(tasks, items, strict=True):
+                shards.add(item / SAMPLE_FILE, task.split)
         finally:
             shards.close()
-    progress.finish()
-    return WrittenShards(shards.num_shards, num_views)
+    forget_work(scratch)
+    return WrittenShards(shards.num_shards, len(tasks))
 
 
 def sample_names(scene_ids: Iterable[str]) -> dict[str, str]:
@@ -105,7 +119,14 @@ class _Shards:
     def num_shards(self) -> int:
         return sum(self._numbers.values())
 
-    def of(self, split: str) -> tarfile.TarFile:
+    def add(self, sample: Path, split: str) -> None:
+        """Copy a sample, a piece of a tar, behind what stands in the split's shard."""
+        shard: Any = self._of(split)
+        with sample.open("rb") as file:
+            shutil.copyfileobj(file, shard.fileobj)
+        shard.offset += sample.stat().st_size
+
+    def _of(self, split: str) -> tarfile.TarFile:
         shard: Any = self._open.get(split)
         if shard is not None and shard.offset >= self._limit:
             shard.close()
@@ -116,79 +137,8 @@ class _Shards:
             shard = tarfile.open(path, "w", format=tarfile.PAX_FORMAT)  # noqa: SIM115
             self._open[split] = shard
             self._numbers[split] = number + 1
-        shard.members = []  # tarfile would remember all of them
         return shard
 
     def close(self) -> None:
         for shard in self._open.values():
             shard.close()
-
-
-def _write_sample(view: StoredView, key: str, shard: tarfile.TarFile, split: str) -> None:
-    data, table = view.video()
-    frames = list(range(view.num_frames))
-    if plays_backwards(table):
-        frames.reverse()
-    _add_bytes(shard, f"{key}.mp4", data)
-    poses, intrinsics = view.cameras()
-    facts = _facts(view, split, codec=table.codec, plays_backwards=plays_backwards(table))
-    _add_bytes(shard, f"{key}.json", json.dumps(facts, indent=1, ensure_ascii=False).encode())
-    _add_array(shard, f"{key}.camera_to_world.npy", poses[frames])
-    _add_array(shard, f"{key}.intrinsics.npy", intrinsics[frames])
-    _add_array(shard, f"{key}.latents.npy", view.latents())
-    if view.provenance.get("lyra_depth") != "none":
-        with tempfile.TemporaryFile() as file:
-            _write_depth(view, frames, file)
-            info = _info(f"{key}.depth.npz", file.tell())
-            file.seek(0)
-            shard.addfile(info, file)
-
-
-def _facts(view: StoredView, split: str, *, codec: str, plays_backwards: bool) -> dict[str, Any]:
-    """Return the plain columns, null for what cannot be a number in JSON, and how latents run."""
-    values = {
-        name: None if isinstance(value, float) and not math.isfinite(value) else value
-        for name, value in view.facts.items()
-    }
-    return {
-        "scene_id": view.scene_id,
-        "view_index": view.view_index,
-        "split": split,
-        **values,
-        "video_codec": codec,
-        "latents_run_backwards": plays_backwards,
-    }
-
-
-def _write_depth(view: StoredView, frames: list[int], file: BinaryIO) -> None:
-    """Write an .npz with `depth` [frame height width] as stored, a few frames at a time."""
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        entry = zipfile.ZipInfo("depth.npy", (1980, 1, 1, 0, 0, 0))
-        entry.compress_type = zipfile.ZIP_DEFLATED
-        with archive.open(entry, "w", force_zip64=True) as member:
-            for number, depth in enumerate(view.depth(frames)):
-                if number == 0:
-                    header = {
-                        "descr": np.lib.format.dtype_to_descr(depth.dtype),
-                        "fortran_order": False,
-                        "shape": (len(frames), *depth.shape),
-                    }
-                    np.lib.format.write_array_header_1_0(member, header)
-                member.write(np.ascontiguousarray(depth).tobytes())
-
-
-def _add_array(shard: tarfile.TarFile, name: str, values: np.ndarray) -> None:
-    buffer = io.BytesIO()
-    np.save(buffer, np.ascontiguousarray(values), allow_pickle=False)
-    _add_bytes(shard, name, buffer.getvalue())
-
-
-def _add_bytes(shard: tarfile.TarFile, name: str, data: bytes) -> None:
-    shard.addfile(_info(name, len(data)), io.BytesIO(data))
-
-
-def _info(name: str, size: int) -> tarfile.TarInfo:
-    """Return a header without time or owner, so that the same samples give the same bytes."""
-    info = tarfile.TarInfo(name)
-    info.size, info.mode = size, 0o644
-    return info

@@ -7,18 +7,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from jaxtyping import UInt64
 
 from lyra_data.dataset.editing.copying import CopiedScene, require_target, write_copies
-from lyra_data.dataset.editing.likeness import perceptual_hash
 from lyra_data.dataset.editing.opened import OpenedDataset
-from lyra_data.dataset.format.manifest import Manifest, SceneEntry
-from lyra_data.engine.errors import CorruptDataError
-from lyra_data.engine.foreign_files import file_at_fault
+from lyra_data.dataset.editing.picture_hashes import picture_hashes
+from lyra_data.dataset.format.manifest import Manifest
+from lyra_data.engine.executors.base import Crew
 from lyra_data.engine.progress import Progress
-from lyra_data.media.png_data import decode_png
 
 MOST_PAIRS = 50_000
 """Pairs of scenes that are kept in memory and told: 316 scenes of one picture have as many."""
@@ -43,7 +40,7 @@ class Duplicate:
 
 
 def find_duplicates(
-    dataset: OpenedDataset, *, threshold: int, progress: Progress
+    dataset: OpenedDataset, *, threshold: int, progress: Progress, crew: Crew | None = None
 ) -> list[Duplicate]:
     """Return pairs of scenes whose hashes differ by at most `threshold` bits, in their order.
 
@@ -51,15 +48,14 @@ def find_duplicates(
     only those that decide: each further scene with the first that is kept, and with the first of
     another split. Eight bytes a scene are kept in memory, and the pairs.
 
+    Args:
+        crew: how many workers read and hash pictures, where; None: this process. Pairs are found
+            in this process.
+
     Raises:
-        CorruptDataError: bytes of the dataset have changed.
+        CorruptDataError, ScenesFailedError, ExecutorError: as `picture_hashes`.
     """
-    progress.start("Hashing", len(dataset.scenes), "scenes")
-    hashes = np.zeros(len(dataset.scenes), np.uint64)
-    for number, entry in enumerate(dataset.scenes):
-        hashes[number] = perceptual_hash(first_picture(dataset, entry))
-        progress.advance(note=entry.scene_id)
-    progress.finish()
+    hashes = picture_hashes(dataset, crew=crew or Crew(device="cpu"), progress=progress)
     return pairs_of([(entry.scene_id, entry.split) for entry in dataset.scenes], hashes, threshold)
 
 
@@ -128,18 +124,3 @@ def dedup_dataset(
         scenes_per_shard=scenes_per_shard or dataset.scenes_per_shard,
         progress=progress,
     )
-
-
-def first_picture(dataset: OpenedDataset, entry: SceneEntry) -> np.ndarray:
-    """Return the source's first picture, small, RGB: the thumbnail of the first forward view."""
-    rows = dataset.preview(entry, ["motion_reversed"])
-    first = next((n for n, row in enumerate(rows) if not row["motion_reversed"]), 0)
-    thumbnails = dataset.stored(entry).table("preview", ["thumbnail"])["thumbnail"]
-    with file_at_fault(
-        f"scene {entry.scene_id}",
-        kind="thumbnail",
-        fix="package the dataset again",
-        error=CorruptDataError,
-    ):
-        picture = decode_png(thumbnails[first].as_py()["bytes"], cv2.IMREAD_COLOR)
-    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)

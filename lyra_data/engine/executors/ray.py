@@ -6,10 +6,14 @@ a file system that they share. Only tasks and outcomes travel.
 
 from __future__ import annotations
 
+import os
 import socket
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from lyra_data.engine.errors import ExecutorError
@@ -19,9 +23,11 @@ from lyra_data.engine.executors.base import (
     Executor,
     Outcome,
     Task,
+    Work,
     WorkSetup,
     lost,
 )
+from lyra_data.engine.executors.node_shares import most_cpus_a_worker
 from lyra_data.engine.executors.worker import Worker
 from lyra_data.engine.placement import Placement
 
@@ -31,6 +37,8 @@ START_CLUSTER = (
 )
 
 SECONDS_TO_CONNECT = 10.0
+MOST_FAILED_STARTS = 5
+"""Workers in a row that die before they live; then it is not their nodes."""
 
 
 @contextmanager
@@ -52,14 +60,16 @@ def open_ray(setup: WorkSetup, crew: Crew) -> Iterator[Executor]:
         placement = Placement(device, crew.offload, crew.root)
         num_gpus = int(resources.get("GPU", 0)) if device.startswith("cuda") else 0
         num_workers = crew.workers or max(num_gpus, 1)
-        num_cpus = int(resources.get("CPU", 0)) // num_workers
+        gpus_each = min(num_gpus / num_workers, 1)
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        num_cpus = most_cpus_a_worker(nodes, num_workers, gpus_each)
         if num_cpus < 1:
             raise ExecutorError(
                 f"the cluster has {int(resources.get('CPU', 0))} CPUs for {num_workers} workers",
                 where="--workers",
                 fix="take fewer workers, or add nodes to the cluster",
             )
-        actors = Actors(ray, setup, placement, num_workers, num_cpus, num_gpus)
+        actors = Actors(ray, setup, placement, num_workers, num_cpus, gpus_each)
         try:
             yield actors
         finally:
@@ -69,12 +79,36 @@ def open_ray(setup: WorkSetup, crew: Crew) -> Iterator[Executor]:
             ray.shutdown()
 
 
+@dataclass(frozen=True)
+class SetupInFolder:
+    """A setup whose workers have the command's working folder, where their node has it, so that
+    relative paths mean the same on all nodes."""
+
+    setup: WorkSetup
+    folder: Path
+
+    def build(self, placement: Placement) -> Work:
+        if self.folder.is_dir():
+            os.chdir(self.folder)
+        return self.setup.build(placement)
+
+
+class ActorWorker(Worker):
+    """A worker that says when it lives: a cluster without room starts it later, or never."""
+
+    def is_ready(self) -> bool:
+        return True
+
+
 class Actors:
     """Workers as Ray actors, started as tasks come, replaced when they die.
 
+    A task is given to an actor that lives, so one for which the cluster has no room any more (a
+    node was lost) holds no task back from the others.
+
     Args:
         num_cpus: CPUs of one worker; its threads.
-        num_gpus: GPUs of the cluster that all workers share.
+        num_gpus: GPUs of one worker, or the part of one that it has.
     """
 
     def __init__(
@@ -84,41 +118,69 @@ class Actors:
         placement: Placement,
         num_workers: int,
         num_cpus: int,
-        num_gpus: int,
+        num_gpus: float,
     ) -> None:
         self._ray = ray
-        self._setup = ray.put(setup)
+        self._setup = ray.put(SetupInFolder(setup, Path.cwd()))
         self._placement = placement
         self._num_workers = num_workers
-        self._kind = ray.remote(Worker).options(
+        self._kind = ray.remote(ActorWorker).options(
             num_cpus=num_cpus,
-            num_gpus=min(num_gpus / num_workers, 1),
+            num_gpus=num_gpus,
             max_restarts=0,
             runtime_env={"env_vars": {"NUMBA_NUM_THREADS": str(num_cpus)}},
         )
+        self._failed_starts = 0
+        self._starting: dict[Any, Any] = {}
         self._idle: list[Any] = []
         self._busy: dict[Any, tuple[Any, Task]] = {}
 
     def run(self, tasks: Iterable[AnyTask]) -> Iterator[tuple[AnyTask, Outcome]]:
-        source = iter(tasks)
+        source, ahead = iter(tasks), deque[AnyTask]()
         while True:
-            for task in islice(source, self._num_workers - len(self._busy)):
-                actor = self._idle.pop() if self._idle else self._start()
+            ahead.extend(islice(source, self._num_workers - len(self._busy) - len(ahead)))
+            while ahead and self._idle:
+                actor, task = self._idle.pop(), ahead.popleft()
                 self._busy[actor.do.remote(task)] = (actor, task)
-            if not self._busy:
+            while len(self._starting) < min(len(ahead), self._num_workers - len(self._busy)):
+                actor = self._kind.remote(self._setup, self._placement)
+                self._starting[actor.is_ready.remote()] = actor
+            if not ahead and not self._busy:
                 return
-            (finished,), _ = self._ray.wait(list(self._busy), num_returns=1)
+            (finished,), _ = self._ray.wait([*self._starting, *self._busy], num_returns=1)
+            if finished in self._starting:
+                self._take_in(finished)
+                continue
             actor, task = self._busy.pop(finished)
             yield task, self._outcome(finished, actor, task)  # type: ignore[misc] - one of `tasks`
 
     def close(self) -> None:
         """End all workers; what they were doing is lost, what they stored is not."""
-        for actor in [*self._idle, *(actor for actor, _ in self._busy.values())]:
+        busy = (actor for actor, _ in self._busy.values())
+        for actor in [*self._starting.values(), *self._idle, *busy]:
             self._kill(actor)
-        self._idle, self._busy = [], {}
+        self._starting, self._idle, self._busy = {}, [], {}
 
-    def _start(self) -> Any:
-        return self._kind.remote(self._setup, self._placement)
+    def _take_in(self, started: Any) -> None:
+        """Take an actor that has started, or failed to.
+
+        Raises:
+            ExecutorError: it cannot work, on whatever node.
+        """
+        actor, errors = self._starting.pop(started), self._ray.exceptions
+        try:
+            self._ray.get(started)
+        except (errors.ActorUnschedulableError, errors.RuntimeEnvSetupError) as error:
+            raise _cannot_start(error) from error
+        except errors.RayError as error:
+            self._failed_starts += 1
+            is_hopeless = self._failed_starts >= MOST_FAILED_STARTS
+            if is_hopeless or getattr(error, "actor_init_failed", False):
+                raise _cannot_start(error) from error
+            self._kill(actor)  # its node is gone: another is started
+        else:
+            self._failed_starts = 0
+            self._idle.append(actor)
 
     def _outcome(self, finished: Any, actor: Any, task: Task) -> Outcome:
         """Return what the actor answers; one that died is let go, another takes its place.
@@ -129,11 +191,7 @@ class Actors:
         errors = self._ray.exceptions
         try:
             outcome = self._ray.get(finished)
-        except (errors.ActorUnschedulableError, errors.RuntimeEnvSetupError) as error:
-            raise _cannot_start(error) from error
         except errors.RayError as error:
-            if getattr(error, "actor_init_failed", False):
-                raise _cannot_start(error) from error
             self._kill(actor)  # one that is merely out of reach would go on with the task
             is_dead = isinstance(error, errors.ActorDiedError)
             what = "the worker died" if is_dead else f"the worker failed, {type(error).__name__}"
