@@ -20,7 +20,7 @@ class GitRevisionFiles(RemoteFiles):
     """
 
     def __init__(self, folder: Path, revision: str) -> None:
-        super().__init__(f"{folder}@{revision}", None, None)
+        super().__init__(f"{folder}@{revision}", None)
         self._path, self._at = Path(folder).absolute(), revision
 
     def read_whole(self, file: str) -> bytes:
