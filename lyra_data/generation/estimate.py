@@ -13,6 +13,7 @@ from lyra_data.engine.placement import Placement
 from lyra_data.generation import worker
 from lyra_data.generation.costs import read_costs
 from lyra_data.generation.estimate_figures import (
+    ENCODED_BYTES_PER_PIXEL,
     FULL_PIXELS,
     PUBLISHED,
     RELEASED_BYTES,
@@ -200,7 +201,9 @@ def scale_table() -> str:
         days = (one.hours / gpus / 24 for one in estimates if one.hours is not None)
         row(f"days on {gpus:,} GPUs", (f"{number:,.1f}" for number in days))
     disks = (one.view_bytes or 0.0 for one in estimates)
-    row("all views once, this engine", (f"{number / 1e12:,.0f} TB" for number in disks))
+    row("all views once, lossless", (f"{number / 1e12:,.0f} TB" for number in disks))
+    encoded = ENCODED_BYTES_PER_PIXEL.value or 0.0
+    row("all views once, compat", (f"{encoded * e.work.pixels / 1e12:,.1f} TB" for e in estimates))
     released = (RELEASED_BYTES / RELEASED_VIEWS * one.work.num_views for one in estimates)
     row("all views once, as released", (f"{number / 1e12:,.1f} TB" for number in released))
     return "\n".join(rows) + "\n"

@@ -167,7 +167,7 @@ def checked_blob(data: bytes, cut: Row, address: str) -> Packed:
         raise CorruptDataError(
             f"the bytes of {cut['field']} do not have the hashes that the view's file states",
             where=address,
-            fix="delete this folder, and run `lyra-data generate`: it makes the view again",
+            fix="run `lyra-data generate`: it makes what is damaged again",
         )
     return Packed(data, table)
 

@@ -211,7 +211,7 @@ def _of_view_files(views: Path, folder: Path | None, preset: str) -> SceneProjec
             if encoding_of(path) is None:
                 link_or_copy(path.resolve(), target)
             else:
-                write_view(target, read_view(path.resolve()))
+                write_view(target, read_view(path))
 
     return SceneProject(project_from(origin, folder, files[0].parent.name, fill), ())
 
