@@ -265,8 +265,11 @@ def train(
 @app.command(rich_help_panel=STAGES)
 def evaluate(
     params: ParamsOption = Path("params.yaml"),
-    device: DeviceOption = None,
     json_output: JsonOption = False,
+    executor: ExecutorOption = "local",
+    workers: WorkersOption = None,
+    ray_address: RayAddressOption = "auto",
+    device: DeviceOption = None,
 ) -> None:
     """Measure the decoder on held-out frames and real photos, and write the report.
 
@@ -274,9 +277,11 @@ def evaluate(
     reports/metrics.json (a few figures), reports/evaluation.json (all, and what they are of),
     reports/curves/*.csv, reports/report.html (the first scene's) and, for every scene,
     reports/scenes/SCENE/report.html and gaussians.ply.
-    PSNR is in dB, SSIM and depth errors (mean absolute relative) have no unit.
+    PSNR is in dB, SSIM and depth errors (mean absolute relative) have no unit. A killed run judges
+    only the scenes again that it was judging; workers change no result.
     """
-    run_stage("evaluate", params, json_output, device=device)
+    options = {"executor": executor, "workers": workers, "ray_address": ray_address}
+    run_stage("evaluate", params, json_output, device=device, **options)
 
 
 app.command("reconstruct", rich_help_panel=STAGES)(reconstruct)

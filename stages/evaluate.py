@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from lyra_data.engine.placement import Placement
+from lyra_data.engine.executors.base import Crew
 from lyra_data.engine.progress import Progress, silent
 from lyra_data.generation.params import GenerateParams
-from lyra_data.generation.teachers import TEACHERS
 from lyra_model.batches.data_checks import open_split
-from lyra_model.evaluation.evaluate import Folders, evaluate_dataset
+from lyra_model.evaluation.evaluate import evaluate_dataset
 from lyra_model.evaluation.evaluator import EvaluateParams
 from lyra_model.evaluation.report.summary import summary_lines
 from lyra_model.evaluation.verdicts import findings
+from lyra_model.evaluation.worker import Folders
 from lyra_model.phases.phase_params import require_phase
 from lyra_model.phases.train_params import TrainParams
 from stages.durations import describe_durations
@@ -23,10 +24,9 @@ from stages.workspace import Workspace
 SECTION = EvaluateParams
 
 
-def run_evaluate(
-    params_file: Path, *, device: str | None = None, progress: Progress = silent
-) -> Summary:
-    """Evaluate the trained decoder and write reports/. See `lyra-data evaluate --help`."""
+def run_evaluate(params_file: Path, *, progress: Progress = silent, **crew: Any) -> Summary:
+    """Evaluate the trained decoder and write reports/; `crew` has executor, workers, ray_address
+    and device. See `lyra-data evaluate --help`."""
     workspace = Workspace(params_file.resolve().parent)
     params = load_section(params_file, "evaluate", SECTION)
     train = load_section(params_file, "train", TrainParams)
@@ -38,7 +38,6 @@ def run_evaluate(
         dataset=open_split(workspace.require(workspace.dataset, made_by="package"), params.split),
         cache=generate.cache,
         quality_limits=generate.quality.model_dump(),
-        teacher=TEACHERS.create(params.warp_baseline, where="evaluate.warp_baseline"),
         folders=Folders(
             clips=workspace.require(workspace.clips, made_by="annotate"),
             held_out=workspace.held_out,
@@ -47,7 +46,7 @@ def run_evaluate(
             scratch=workspace.scratch,
         ),
         params_hashes=hash_sections(params_file, until="evaluate"),
-        placement=Placement.asked_for(device, "none", workspace.root),
+        crew=Crew(**crew, root=workspace.root),
         progress=progress,
     )
     details = (*summary_lines(methods, findings(results)), describe_durations(workspace))

@@ -10,9 +10,8 @@ import torch
 
 from lyra_data.engine.errors import ExecutorError
 from lyra_data.engine.placement import Placement
-from lyra_data.engine.progress import silent
 from lyra_model import rendering
-from lyra_model.evaluation import evaluate as evaluate_dataset
+from lyra_model.evaluation import worker
 from lyra_model.training.processes import Processes
 from tests.unit.test_processes import make_trainer
 from tests.unit.test_training import make_dataset, make_params
@@ -69,7 +68,9 @@ def test_one_gpu_for_several_processes_is_refused(monkeypatch: pytest.MonkeyPatc
         Processes("cuda:1")
 
 
-def test_evaluation_makes_its_gpu_the_present_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_evaluation_makes_its_gpu_the_present_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Kernels that are launched without a device run there, and would read another GPU's memory."""
     taken: list[torch.device] = []
 
@@ -80,20 +81,11 @@ def test_evaluation_makes_its_gpu_the_present_one(monkeypatch: pytest.MonkeyPatc
         raise StoppedError
 
     monkeypatch.setattr(torch.cuda, "set_device", taken.append)
-    monkeypatch.setattr(evaluate_dataset, "chain_of", lambda *_: [])
-    monkeypatch.setattr(evaluate_dataset, "codec_of", stop)
+    monkeypatch.setattr(worker, "codec_of", stop)
     for device in ("cuda:1", "cpu"):
+        setup = worker.EvaluationSetup(
+            *(MagicMock() for _ in range(5)), MagicMock(scratch=tmp_path)
+        )
         with pytest.raises(StoppedError):
-            evaluate_dataset.evaluate_dataset(
-                MagicMock(),
-                MagicMock(),
-                dataset=MagicMock(),
-                cache=MagicMock(),
-                quality_limits={},
-                teacher=MagicMock(),
-                folders=MagicMock(),
-                params_hashes={},
-                placement=Placement(device),
-                progress=silent,
-            )
+            setup.build(Placement(device)).do(worker.SceneTask(0, "scene"))
     assert taken == [torch.device("cuda:1")]

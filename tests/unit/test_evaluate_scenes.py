@@ -15,21 +15,23 @@ from lyra_data.cache3d import Cache3DParams
 from lyra_data.clips.store import write_clip, write_held_out
 from lyra_data.dataset.reading.reader import SceneDataset
 from lyra_data.dataset.writing.writer import write_dataset
+from lyra_data.engine.errors import CorruptDataError
+from lyra_data.engine.executors.base import Crew
 from lyra_data.engine.hashing import sha256_of_files
-from lyra_data.engine.placement import Placement
 from lyra_data.engine.progress import silent
-from lyra_data.generation.teachers import TEACHERS
 from lyra_data.models.codecs import CODECS
 from lyra_data.models.codecs.dct import DctCodec
 from lyra_data.scene.material import HeldOutView
-from lyra_model.evaluation import evaluate, finished_scenes
-from lyra_model.evaluation.evaluate import Folders, evaluate_dataset
+from lyra_model.evaluation import finished_scenes, worker
+from lyra_model.evaluation.evaluate import evaluate_dataset
 from lyra_model.evaluation.evaluator import EvaluateParams, Evaluator
+from lyra_model.evaluation.worker import Folders
 from tests.factories import make_clip, make_view
 from tests.unit.test_training import HEIGHT, NUM_FRAMES, WIDTH, make_params, train
 
 SCENES = ("first", "second")
 NUM_VIEWS = 2
+ALONE = Crew(device="cpu")
 BLOBS_PER_VIEW = 5  # frames, depth, depth_valid, filled, latents
 TRAIN = make_params(steps=1)
 CACHE = Cache3DParams(
@@ -48,7 +50,7 @@ class Evaluated:
     dataset: SceneDataset
     folders: Folders
 
-    def evaluate(self, **changes: Any) -> tuple[Any, Any]:
+    def evaluate(self, crew: Crew = ALONE, **changes: Any) -> tuple[Any, Any]:
         values = {"phase": "demo", "split": "all", "min_displacement_pixels": 0.0}
         values["fit_baseline_steps"] = 2
         values["warp_baseline"] = {"name": "warp", "inpainting": "telea", "radius_pixels": 3}
@@ -59,10 +61,9 @@ class Evaluated:
             dataset=self.dataset,
             cache=CACHE,
             quality_limits={},
-            teacher=TEACHERS.create(params.warp_baseline, where="test"),
             folders=self.folders,
             params_hashes={"evaluate": "0" * 64},
-            placement=Placement("cpu"),
+            crew=crew,
             progress=silent,
         )
 
@@ -133,13 +134,13 @@ def project(trained: Path, tmp_path: Path) -> Evaluated:
 def judged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the scenes that were judged, in order."""
     names: list[str] = []
-    judge = evaluate.SceneJudge.judge
+    judge = worker.SceneJudge.judge
 
-    def judge_and_note(self: evaluate.SceneJudge, scene_id: str) -> Any:
+    def judge_and_note(self: worker.SceneJudge, scene_id: str) -> Any:
         names.append(scene_id)
         return judge(self, scene_id)
 
-    monkeypatch.setattr(evaluate.SceneJudge, "judge", judge_and_note)
+    monkeypatch.setattr(worker.SceneJudge, "judge", judge_and_note)
     return names
 
 
@@ -186,7 +187,7 @@ def test_nothing_of_a_scene_is_held_when_the_next_is_judged(
     assert not any(held[1])
 
 
-class KilledError(Exception):
+class KilledError(BaseException):
     """Stands for a kill: nothing of the evaluation runs after it."""
 
 
@@ -213,6 +214,31 @@ def test_an_evaluation_that_was_killed_judges_the_unfinished_scenes_alone(
     project.evaluate()
     assert judged == ["second"]
     assert project.written() == uninterrupted
+
+
+def test_two_workers_write_the_reports_of_one_process(
+    project: Evaluated, judged: list[str], warm_workers: None
+) -> None:
+    alone = project.evaluate()
+    written = project.written()
+    shutil.rmtree(project.folders.scratch)
+    shutil.rmtree(project.folders.reports)
+    judged.clear()
+    assert project.evaluate(Crew(workers=2, device="cpu")) == alone
+    assert judged == [] and project.written() == written
+    project.evaluate()
+    assert judged == []  # what workers finished is found
+
+
+def test_a_scene_that_cannot_be_judged_ends_an_evaluation_by_two_workers_with_its_error(
+    project: Evaluated, warm_workers: None
+) -> None:
+    clip = make_clip("second", 1, HEIGHT, WIDTH, seed=9)
+    write_clip(clip, project.folders.clips / "second")
+    (project.folders.clips / "second" / "depth.npy").write_bytes(b"cut")
+    with pytest.raises(CorruptDataError, match="depth"):
+        project.evaluate(Crew(workers=2, device="cpu"))
+    assert not project.folders.reports.exists()
 
 
 def test_evaluating_again_without_a_change_judges_nothing_and_writes_the_same_bytes(
