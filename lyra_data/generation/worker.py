@@ -15,6 +15,7 @@ from lyra_data.engine.executors.base import Outcome
 from lyra_data.engine.executors.failed_tasks import FailedTasks, is_tried_again
 from lyra_data.engine.failures import Failure
 from lyra_data.engine.placement import Placement
+from lyra_data.engine.remote_work import RemoteWork
 from lyra_data.engine.scratch import ScratchStore
 from lyra_data.generation import assembly
 from lyra_data.generation.costs import Stopwatch, write_cost
@@ -26,6 +27,7 @@ from lyra_data.scene.view import View
 from lyra_data.views.store import write_view
 
 STAGE = "generate"
+FAILURES_STAGE = "generate_failures"
 VIEW_FILE = "view.parquet"
 """Name of a view in its scratch item."""
 
@@ -97,6 +99,7 @@ class GenerationSetup:
         clips: folder of all clips.
         scratch: scratch folder of the whole pipeline; one that all workers share.
         retry_failed: try recorded failures again.
+        remote: where views and failures are kept besides, listed.
     """
 
     params: GenerateParams
@@ -104,6 +107,7 @@ class GenerationSetup:
     scratch: Path
     retry_failed: bool = False
     maker: MakerClass = ViewMaker
+    remote: RemoteWork | None = None
 
     def build(self, placement: Placement) -> GenerationWork:
         return GenerationWork(self, placement)
@@ -115,9 +119,9 @@ class GenerationWork:
     def __init__(self, setup: GenerationSetup, placement: Placement) -> None:
         self._setup = setup
         self._placement = placement
-        self._views = ScratchStore(setup.scratch, STAGE)
+        self._views = ScratchStore(setup.scratch, STAGE, setup.remote)
         self._scenes = ScratchStore(setup.scratch, assembly.STAGE)
-        self._failed = failed_views(setup.scratch)
+        self._failed = failed_views(setup.scratch, setup.remote)
         self._maker: Maker | None = None
         self._clip: tuple[str, Clip] | None = None
 
@@ -164,6 +168,6 @@ class GenerationWork:
         return self._clip[1]
 
 
-def failed_views(scratch: Path) -> FailedTasks:
+def failed_views(scratch: Path, remote: RemoteWork | None = None) -> FailedTasks:
     """Return the views that failed, as recorded in the scratch folder of the whole pipeline."""
-    return FailedTasks(scratch, "generate_failures")
+    return FailedTasks(scratch, FAILURES_STAGE, remote)

@@ -8,7 +8,7 @@ written by this process alone, scene after scene: who encoded what changes no by
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from lyra_data.dataset.format.manifest import Codec, Manifest
@@ -31,10 +31,12 @@ from lyra_data.dataset.writing.writer import assemble_dataset
 from lyra_data.engine.atomic import remove_leftovers
 from lyra_data.engine.executors import open_executor
 from lyra_data.engine.executors.base import Crew
-from lyra_data.engine.executors.task_queue import TaskQueue
+from lyra_data.engine.executors.shares import Share, ShareResults
+from lyra_data.engine.executors.task_queue import QueueResults, TaskQueue
 from lyra_data.engine.failures import check_failures
 from lyra_data.engine.progress import Progress
 from lyra_data.engine.provenance import engine_commit, engine_version, params_hash
+from lyra_data.engine.remote_work import RemoteWork
 from lyra_data.engine.scratch import ScratchStore
 from lyra_data.views.dropped import read_dropped
 from lyra_data.views.fields import FIELD_BY_NAME, SHAPE_FIELDS, row_shape
@@ -52,6 +54,7 @@ def package_views(
     scratch: Path,
     progress: Progress,
     crew: Crew | None = None,
+    remote: RemoteWork | None = None,
 ) -> Manifest:
     """Encode every view that is not encoded yet, and write shards, index and manifest.
 
@@ -61,6 +64,7 @@ def package_views(
     Args:
         scratch: scratch folder of the whole pipeline (".work").
         crew: how many workers, where; None: `Crew()`.
+        remote: where encoded views are kept besides `scratch`; None: nowhere.
 
     Raises:
         StageOrderError: there are no views.
@@ -76,7 +80,9 @@ def package_views(
     sources = _sources_of(files)
     splits = split_by_source(sources, params.validation_fraction, params.validation_scenes)
     dropped = read_dropped(views)
-    keys = _encode(files, params, scratch, crew or Crew(), progress)
+    tasks = itertools.starmap(ViewTask, enumerate(files))
+    crew = crew or Crew()
+    keys = _encode(tasks, len(files), params, scratch, crew, progress, remote).results
     progress.start("Assembling", len(sources), "scenes")
     manifest = assemble_dataset(
         _encoded_scenes(files, keys, ScratchStore(scratch, STAGE).folder, progress),
@@ -95,26 +101,66 @@ def package_views(
     return manifest
 
 
+def package_share(
+    params: PackageParams,
+    share: Share,
+    *,
+    views: Path,
+    scratch: Path,
+    progress: Progress,
+    crew: Crew | None = None,
+    remote: RemoteWork | None = None,
+) -> ShareResults:
+    """Encode the views of one share and leave them in the scratch store; write no dataset.
+
+    Args and Raises as `package_views`.
+    """
+    files = view_files(views)
+    split_by_source(_sources_of(files), params.validation_fraction, params.validation_scenes)
+    tasks = list(_tasks_of(share, files))
+    crew = crew or Crew()
+    encoded = _encode(tasks, len(tasks), params, scratch, crew, progress, remote)
+    progress.finish()
+    return ShareResults.of(share, len(files), len(tasks), encoded, ())
+
+
+def _tasks_of(share: Share, files: list[Path]) -> Iterator[ViewTask]:
+    """Yield the views of a share, dealt along the diagonals of scenes and their views, as those of
+    `generate` are."""
+    numbered = enumerate(files)
+    by_scene = itertools.groupby(numbered, key=lambda one: one[1].parent.name)
+    for scene, (_, group) in enumerate(by_scene):
+        for view, (number, file) in enumerate(group):
+            if share.holds(scene + view):
+                yield ViewTask(number, file)
+
+
 def _encode(
-    files: list[Path], params: PackageParams, scratch: Path, crew: Crew, progress: Progress
-) -> Mapping[int, str]:
-    """Encode all views; return their keys in the scratch store by their numbers.
+    tasks: Iterable[ViewTask],
+    num_tasks: int,
+    params: PackageParams,
+    scratch: Path,
+    crew: Crew,
+    progress: Progress,
+    remote: RemoteWork | None,
+) -> QueueResults:
+    """Encode views; the results are their keys in the scratch store by their numbers.
 
     Raises:
         ScenesFailedError: any of them failed.
     """
-    setup = PackagingSetup(params.encoding, scratch, code_of_encoding())
-    tasks = itertools.starmap(ViewTask, enumerate(files))
-    queue = TaskQueue(tasks, len(files), "Packaging", "view", hopeless_after=HOPELESS)
+    remote = remote and remote.listed(STAGE)
+    setup = PackagingSetup(params.encoding, scratch, code_of_encoding(), remote)
+    queue = TaskQueue(tasks, num_tasks, "Packaging", "view", hopeless_after=HOPELESS)
     try:
-        with open_executor(setup, crew.for_tasks(len(files))) as executor:
+        with open_executor(setup, crew.for_tasks(num_tasks)) as executor:
             encoded = queue.run(executor, progress)
     finally:
         if (scratch / STAGE).is_dir():  # what workers left that were stopped at their work
             remove_leftovers(scratch / STAGE)
     failures = list(encoded.failures.values())
-    check_failures(failures, len(failures) if encoded.is_hopeless else len(files), 0.0)
-    return encoded.results
+    check_failures(failures, len(failures) if encoded.is_hopeless else num_tasks, 0.0)
+    return encoded
 
 
 def _encoded_scenes(

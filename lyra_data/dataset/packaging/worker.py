@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lyra_data.dataset.format.encoding import Encoding
 from lyra_data.dataset.format.layout import layout_hash
@@ -21,6 +22,9 @@ from lyra_data.engine.provenance import code_fingerprint
 from lyra_data.engine.scratch import ScratchStore
 from lyra_data.views.fields import Row
 from lyra_data.views.store import GENERATE_AGAIN, content_hash, read_row
+
+if TYPE_CHECKING:
+    from lyra_data.engine.remote_work import RemoteWork
 
 STAGE = "package"
 
@@ -49,11 +53,13 @@ class PackagingSetup:
     Attributes:
         scratch: scratch folder of the whole pipeline; one that all workers share.
         code: fingerprint of the code that encodes (`code_of_encoding`).
+        remote: where encoded views are kept besides, listed.
     """
 
     encoding: Encoding
     scratch: Path
     code: str
+    remote: RemoteWork | None = None
 
     def build(self, placement: Placement) -> PackagingWork:
         del placement  # encoders run on the CPU
@@ -65,7 +71,7 @@ class PackagingWork:
 
     def __init__(self, setup: PackagingSetup) -> None:
         self._setup = setup
-        self._store = ScratchStore(setup.scratch, STAGE)
+        self._store = ScratchStore(setup.scratch, STAGE, setup.remote)
 
     def do(self, task: ViewTask) -> Outcome:
         """Encode a view; the result is its key in the scratch store.
