@@ -11,6 +11,17 @@ from typer.core import TyperGroup
 USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
 """Error that typer raises for any wrong command line; its class has no public name."""
 
+NO_SHARES = {
+    "train": "a phase is one computation from first step to last and has no shares; several "
+    "GPUs train it together (docs/training.md)",
+    "evaluate": "its figures are of all scenes together, and it has no shares",
+    "reconstruct": "it has no shares; machines that reconstruct together have a project each, "
+    "with a part of the inputs",
+    "check": "rules compare scenes with one another, so it has no shares; with --sample it reads "
+    "some views of a large dataset",
+}
+"""Reasons why verbs whose work is long have no --shard, as annotate, generate and package have."""
+
 VALUE_ERROR = "Value error, "
 """Pydantic's words before the message of a value that it refuses."""
 
@@ -62,6 +73,10 @@ def _without_types_of_flags(params: list[Any]) -> list[Any]:
 def _in_our_words(error: Any) -> Any:
     """Return a usage error without the words that a library puts before its messages."""
     error.message = str(error.message).replace(VALUE_ERROR, "")
+    verb = None if error.ctx is None else error.ctx.info_name
+    if getattr(error, "option_name", None) == "--shard" and verb in NO_SHARES:
+        error.message = f"No --shard here: {NO_SHARES[verb]}."
+        error.possibilities = None
     return error
 
 

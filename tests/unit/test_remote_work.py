@@ -6,45 +6,25 @@ import json
 import logging
 import pickle
 import random
-import secrets
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lyra_data.engine.errors import InputError, StorageError
+from lyra_data.engine.executors.base import Crew
 from lyra_data.engine.executors.failed_tasks import FailedTasks
+from lyra_data.engine.executors.shares import Share
 from lyra_data.engine.failures import Failure
 from lyra_data.engine.hashing import content_key, sha256_of_files
+from lyra_data.engine.progress import silent
 from lyra_data.engine.remote_work import LAYOUT_FILE, RemoteWork
 from lyra_data.engine.scratch import ScratchStore
-from tests.children import kill_after_first, succeeds_in_fresh_process
+from lyra_data.generation.runner import generate_share, generate_views
+from tests.generation_stubs import StubMaker, stub_params, write_clips
+from tests.remote_machines import KEY, Machine, kill_and_look, lyra_data
 
-KEY, OTHER = content_key("one"), content_key("other")
-
-
-class Machine:
-    """A scratch folder of its own, and work at an address that others use too."""
-
-    def __init__(self, folder: Path, address: str) -> None:
-        self.folder = folder
-        self.address = address
-
-    def store(self, stage: str = "generate") -> ScratchStore:
-        """Return the store of a new run, which lists what is finished."""
-        return ScratchStore(self.folder, stage, RemoteWork.at(self.address).listed(stage))
-
-    def put(
-        self, key: str = KEY, text: str = "finished", store: ScratchStore | None = None
-    ) -> None:
-        with (store or self.store()).put(key) as folder:
-            (folder / "deep").mkdir()
-            (folder / "deep" / "result").write_text(text)
-            (folder / "notes").write_text("notes")
-
-    def read(self, key: str = KEY) -> str | None:
-        item = self.store().get(key)
-        return None if item is None else (item / "deep" / "result").read_text()
+OTHER = content_key("other")
 
 
 @pytest.fixture
@@ -240,38 +220,66 @@ def test_failures_are_known_to_other_machines_until_they_are_mended(one, two):
     assert failed(Machine(one.folder.parent / "new", one.address)).get(KEY) is None
 
 
+# --- stages ---------------------------------------------------------------------------------
+
+
+def generating(folder: Path, remote: Path, **faults: str) -> tuple[StubMaker, dict[str, Any]]:
+    """Return a maker that costs nothing, and what generates two scenes on a machine."""
+    maker = StubMaker(folder / "log", {name.replace("_", "/"): f for name, f in faults.items()})
+    options = {
+        "seed": 1,
+        "clips": write_clips(folder / "clips", "a", "b"),
+        "scratch": folder / ".work",
+        "progress": silent,
+        "maker": maker,
+        "remote": RemoteWork.at(f"file://{remote}"),
+    }
+    return maker, options
+
+
+PARAMS = stub_params("left", "up", max_failed_fraction=0.3)
+
+
+def test_the_last_machine_makes_no_view_that_others_made_and_tries_no_failure(tmp_path, remote):
+    for index in (1, 2):
+        _, options = generating(tmp_path / str(index), remote, a_up="input")
+        results = generate_share(PARAMS, Share(index, 2), **options)
+    assert results.finished == 3
+    maker, options = generating(tmp_path / "last", remote)
+    done = generate_views(PARAMS, views=tmp_path / "views", **options)
+    assert (done.made, done.reused, done.known_failures) == (0, 3, 1)
+    assert maker.lines() == []
+
+    done = generate_views(PARAMS, views=tmp_path / "views", **options, retry_failed=True)
+    assert (done.made, done.reused, done.failures) == (1, 3, [])
+    _, options = generating(tmp_path / "another", remote)
+    assert generate_views(PARAMS, views=tmp_path / "other", **options).reused == 4
+    assert sha256_of_files(tmp_path / "other") == sha256_of_files(tmp_path / "views")
+
+
+@pytest.mark.usefixtures("warm_workers")
+def test_workers_in_processes_of_their_own_send_and_fetch(tmp_path, remote):
+    _, options = generating(tmp_path / "one", remote)
+    assert generate_views(PARAMS, views=tmp_path / "views", crew=Crew(workers=2), **options).made
+    maker, options = generating(tmp_path / "two", remote)
+    done = generate_views(PARAMS, views=tmp_path / "other", crew=Crew(workers=2), **options)
+    assert done.reused == 4 and maker.lines() == []
+    assert sha256_of_files(tmp_path / "other") == sha256_of_files(tmp_path / "views")
+
+
+@pytest.mark.parametrize("stage", ["annotate", "generate", "package"])
+def test_the_address_may_stand_in_the_environment(stage, tmp_path, monkeypatch):
+    monkeypatch.setenv("LYRA_WORK", "ftp://host/work")
+    said = lyra_data(tmp_path, stage, expect=2)
+    assert "ftp:// cannot be written to" in said["error"]["what"]
+    assert said["error"]["where"] == "--work"
+
+
 # --- kills ----------------------------------------------------------------------------------
-
-
-def _rounds(folder: Path, address: str) -> Iterator[None]:
-    """Put one item after another, each of a megabyte, as a run does."""
-    store = Machine(folder, address).store()
-    for number in range(10_000):
-        with store.put(content_key(number)) as item:
-            (item / "data").write_bytes(secrets.token_bytes(1 << 20))
-        yield
-
-
-def _kill_at_some_moment(folder: Path, address: str, seconds: float) -> None:
-    kill_after_first(seconds, _rounds(folder, address))
 
 
 @pytest.mark.slow
 def test_a_kill_leaves_whole_items_alone(tmp_path, remote):
     draw = random.Random(3)
     for number in range(8):
-        machine = Machine(tmp_path / f"killed{number}", f"file://{remote}")
-        arguments = (machine.folder, machine.address, draw.uniform(0.0, 0.3))
-        assert succeeds_in_fresh_process(_kill_at_some_moment, *arguments)
-        reader = Machine(tmp_path / f"reader{number}", machine.address)
-        store = reader.store()
-        listed = [path.stem for path in marker(remote).parent.iterdir()]
-        assert listed and all(store.get(key) is not None for key in listed)
-        # what the killed machine finished and did not send, its next run sends
-        mine = [path.name for path in (machine.folder / "generate").iterdir()]
-        again = machine.store()
-        whole = [key for key in mine if len(key) == 64 and again.get(key)]
-        after = reader.store()
-        assert whole and all(after.get(key) is not None for key in whole)
-        for path in marker(remote).parent.iterdir():
-            path.unlink()
+        kill_and_look(tmp_path / str(number), f"file://{remote}/{number}", draw.uniform(0.0, 0.3))

@@ -4,14 +4,12 @@ run's; a share writes no result, and what is missing in the end is made in the e
 from __future__ import annotations
 
 import itertools
-import json
 import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
-from typer.testing import CliRunner
 
 from lyra_data.engine.errors import BusyError, InputError, ScenesFailedError
 from lyra_data.engine.executors.shares import Share
@@ -19,14 +17,9 @@ from lyra_data.engine.hashing import sha256_of_files
 from lyra_data.engine.locks import held_lock
 from lyra_data.engine.progress import silent
 from lyra_data.generation.runner import generate_share, generate_views
-from stages.cli import app
-from tests.factories import make_frames
 from tests.generation_stubs import StubMaker, stub_params, write_clips
-from tests.pipeline.project import HEIGHT, WIDTH, Project, write_source
-
-SCENES = ("wall", "second", "third")
-RESULTS = {"annotate": "outputs/clips", "generate": "outputs/views", "package": "outputs/dataset"}
-
+from tests.goldens import REPOSITORY
+from tests.remote_machines import RESULTS, lyra_data, made_project
 
 # --- shares ---------------------------------------------------------------------------------
 
@@ -136,30 +129,6 @@ def test_a_share_fails_where_it_alone_fails_too_much_of_the_whole(tmp_path):
 # --- stages ---------------------------------------------------------------------------------
 
 
-def lyra_data(root: Path, *arguments: str, expect: int = 0) -> dict[str, Any]:
-    """Run the command line in this process."""
-    before = Path.cwd()
-    os.chdir(root)
-    try:
-        done = CliRunner().invoke(app, [*arguments, "--json"])
-    finally:
-        os.chdir(before)
-    assert done.exit_code == expect, done.output
-    return json.loads(done.stdout) if done.stdout.startswith("{") else {"text": done.output}
-
-
-def made_project(root: Path) -> Project:
-    """Three scenes of different pictures."""
-    project = Project(root)
-    for seed, name in enumerate(SCENES[1:], start=1):
-        write_source(root / "inputs" / name)
-        frame = make_frames(1, HEIGHT, WIDTH, seed=seed)[0].permute(1, 2, 0).numpy()
-        Image.fromarray(frame).save(root / "inputs" / name / "image.png")
-    sources = [{"name": "files", "folder": f"inputs/{name}", "scene_id": name} for name in SCENES]
-    project.change("annotate", "sources", to=sources)
-    return project
-
-
 @pytest.fixture(scope="module")
 def one_run(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
     """Hashes of what runs of whole stages make, by stage."""
@@ -199,6 +168,13 @@ def test_a_bad_share_ends_with_2_and_the_reason(stage, tmp_path):
     assert not (root / ".work").exists()
 
 
+@pytest.mark.parametrize("verb", ["train", "evaluate", "reconstruct", "check"])
+def test_a_verb_that_makes_nothing_in_pieces_says_why_it_has_no_shares(verb, tmp_path):
+    said = lyra_data(tmp_path, verb, "--shard", "1/3", expect=2)
+    assert said["error"]["what"].startswith("No --shard here: ")
+    assert "no shares" in said["error"]["what"]
+
+
 @pytest.mark.parametrize(
     "arguments", [("generate", "--prompt", "a wall"), ("annotate", "inputs/wall")]
 )
@@ -224,3 +200,37 @@ def test_shares_run_beside_one_another_and_never_beside_the_whole(tmp_path):
         held_lock(root / ".work", "annotate", shared=True),
     ):
         pass
+
+
+# --- Slurm ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        (
+            {"SLURM_ARRAY_TASK_ID": "3", "SLURM_ARRAY_TASK_COUNT": "8"},
+            "generate --workers 2 --shard 3/8",
+        ),
+        (
+            {"SLURM_ARRAY_TASK_ID": "5", "SLURM_ARRAY_TASK_COUNT": "1", "SHARES": "8"},
+            "generate --workers 2 --shard 5/8",
+        ),
+        ({}, "generate --workers 2"),
+    ],
+)
+def test_the_slurm_script_runs_a_share_in_an_array_and_the_whole_outside(tmp_path, variables, said):
+    command = tmp_path / "lyra-data"
+    command.write_text('#!/bin/bash\necho "$PWD" "$@"\n')
+    command.chmod(0o755)
+    (tmp_path / "project").mkdir()
+    kept = {name: text for name, text in os.environ.items() if not name.startswith("SLURM_")}
+    path = f"{tmp_path}{os.pathsep}{kept['PATH']}"
+    done = subprocess.run(
+        ["bash", str(REPOSITORY / "docs/slurm/stage.sbatch"), "generate", "--workers", "2"],
+        env={**kept, "PATH": path, "SLURM_SUBMIT_DIR": str(tmp_path / "project"), **variables},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"{tmp_path / 'project'} {said}\n"
