@@ -29,10 +29,10 @@ import torch
 import yaml
 
 from benchmarks.dataset_content import NUM_VIEWS, make_view
-from lyra_data.dataset.format.encoding import Encoding, encode_view
 from lyra_data.dataset.reading.reader import SceneDataset
 from lyra_data.dataset.writing.packed_scene import PackedScene, pack_encoded
 from lyra_data.dataset.writing.writer import assemble_dataset
+from lyra_data.packing.encoding import Encoding, encode_view
 from lyra_data.views.fields import row_from_view
 from lyra_model.batches.input_shape import input_shape
 from lyra_model.batches.part_cache import PartCache

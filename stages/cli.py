@@ -28,6 +28,7 @@ from stages.options import (
 )
 from stages.running import guarded as _guarded
 from stages.running import run_stage, run_timed
+from stages.shares import ShardOption, WorkOption
 from stages.usage import JsonErrors
 from stages.verbs.browse import browse
 from stages.verbs.check import check
@@ -114,6 +115,8 @@ def annotate(
     ray_address: RayAddressOption = "auto",
     device: DeviceOption = None,
     offload: OffloadOption = "none",
+    shard: ShardOption = None,
+    work_address: WorkOption = None,
 ) -> None:
     """Read sources and give every frame a pose, intrinsics and depth.
 
@@ -129,8 +132,10 @@ def annotate(
             raise typer.BadParameter("--output is for clips of INPUTs, and none is given")
         if max_frames is not None:
             raise typer.BadParameter("--max-frames is for INPUTs; params.yaml has it for sources")
-        run_stage("annotate", params, json_output, **options)
+        run_stage("annotate", params, json_output, shard=shard, work=work_address, **options)
         return
+    if shard is not None:
+        raise typer.BadParameter("--shard is for the sources of params.yaml, not for INPUTs")
 
     def work(progress: Any) -> Any:
         from stages.verbs.annotate_inputs import run_annotate_inputs
@@ -158,6 +163,8 @@ def generate(
     ray_address: RayAddressOption = "auto",
     device: DeviceOption = None,
     offload: OffloadOption = "none",
+    shard: ShardOption = None,
+    work_address: WorkOption = None,
 ) -> None:
     """Make synthetic views of every clip along the trajectories.
 
@@ -168,13 +175,17 @@ def generate(
     """
     options = {"executor": executor, "workers": workers, "ray_address": ray_address}
     options |= {"device": device, "offload": offload, "retry_failed": retry_failed}
+    if prompt is not None and shard is not None:
+        raise typer.BadParameter("--shard is for the clips of the project, not for --prompt")
 
     def work(progress: Any) -> Any:
         if prompt is not None:
             from stages.verbs.prompt import run_prompt
 
             return run_prompt(params, prompt, progress=progress, **options)
-        return run_timed("generate", params, progress=progress, **options)
+        return run_timed(
+            "generate", params, progress=progress, shard=shard, work=work_address, **options
+        )
 
     _guarded(work, json_output)
 
@@ -186,6 +197,8 @@ def package(
     executor: ExecutorOption = "local",
     workers: PackageWorkersOption = None,
     ray_address: RayAddressOption = "auto",
+    shard: ShardOption = None,
+    work_address: WorkOption = None,
 ) -> None:
     """Put all views into one dataset of Parquet shards with a manifest.
 
@@ -194,7 +207,7 @@ def package(
     only the views it was encoding; workers change no result.
     """
     options = {"executor": executor, "workers": workers, "ray_address": ray_address}
-    run_stage("package", params, json_output, **options)
+    run_stage("package", params, json_output, shard=shard, work=work_address, **options)
 
 
 @app.command(rich_help_panel=STAGES)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from lyra_data.dataset.generated_views import DatasetViews
 from lyra_data.engine.executors.base import Crew
+from lyra_data.engine.executors.shares import Share
 from lyra_data.engine.placement import Offload
 from lyra_data.engine.progress import Progress, silent
+from lyra_data.engine.remote_work import RemoteWork
 from lyra_data.generation.params import GenerateParams
-from lyra_data.generation.runner import generate_views
+from lyra_data.generation.runner import generate_share, generate_views
 from lyra_data.generation.user_paths import read_user_paths
 from stages.params import load_section, load_seed
+from stages.shares import share_summary
 from stages.summary import Summary, counted
 from stages.workspace import Workspace
 
@@ -32,30 +36,24 @@ def run_generate(
     device: str | None = None,
     offload: Offload = "none",
     retry_failed: bool = False,
+    share: Share | None = None,
+    remote: RemoteWork | None = None,
     progress: Progress = silent,
 ) -> Summary:
     """Generate every view of every clip. See `lyra-data generate --help`."""
     workspace = Workspace(params_file.resolve().parent)
-    generation = generate_views(
-        load_section(params_file, "generate", SECTION),
-        seed=load_seed(params_file),
-        clips=workspace.require(workspace.clips, made_by="annotate"),
-        views=workspace.views,
-        scratch=workspace.scratch,
-        progress=progress,
-        crew=Crew(executor, workers, ray_address, device, offload, workspace.root),
-        retry_failed=retry_failed,
-        held=DatasetViews(workspace.dataset),
-    )
+    params = load_section(params_file, "generate", SECTION)
+    clips = workspace.require(workspace.clips, made_by="annotate")
+    work: dict[str, Any] = {"seed": load_seed(params_file), "clips": clips, "remote": remote}
+    work |= {"scratch": workspace.scratch, "progress": progress, "retry_failed": retry_failed}
+    work |= {"crew": Crew(executor, workers, ray_address, device, offload, workspace.root)}
+    work |= {"views": workspace.views, "held": DatasetViews(workspace.dataset)}
+    if share is not None:
+        return share_summary("generate", "view", generate_share(params, share, **work))
+    generation = generate_views(params, **work)
     return Summary(
         "generate",
         f"{counted(generation.made, 'view')} made, {generation.reused} found finished, "
         f"{len(generation.failures)} failed, {len(generation.dropped)} dropped",
-        {
-            "made": generation.made,
-            "reused": generation.reused,
-            "failures": [failure.as_json() for failure in generation.failures],
-            "failures_not_tried_again": generation.known_failures,
-            "dropped": [view.as_json() for view in generation.dropped],
-        },
+        generation.as_json(),
     )

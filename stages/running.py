@@ -75,12 +75,27 @@ def _show_annotators(console: Any) -> None:
         annotators.addHandler(RichHandler(console=console, show_path=False, show_level=False))
 
 
-def run_timed(stage: str, params_file: Path, **options: Any) -> Any:
-    """Check all of params.yaml, run the stage, and remember how long it took.
+def run_timed(
+    stage: str,
+    params_file: Path,
+    *,
+    shard: str | None = None,
+    work: str | None = None,
+    **options: Any,
+) -> Any:
+    """Check all of params.yaml, run the stage or a share of it, and remember how long it took.
 
     Raises:
-        BusyError: another process runs the same stage here. Training locks each phase by itself.
+        BusyError: another process runs the same stage here, or the same share of it. Training locks
+            each phase by itself.
+        InputError: `shard` is no share, or `work` no address.
     """
+    if work is not None:
+        from lyra_data.engine.remote_work import RemoteWork
+
+        options["remote"] = RemoteWork.at(work)
+    if shard is not None:
+        return _run_share(stage, params_file, shard, **options)
     from lyra_data.engine.locks import held_lock
     from stages.durations import record_duration
     from stages.params import check_all
@@ -88,14 +103,33 @@ def run_timed(stage: str, params_file: Path, **options: Any) -> Any:
 
     check_all(params_file)
     started = time.monotonic()
-    # The stage's own module is imported only now: `--help` needs none of its packages.
-    function = getattr(importlib.import_module(f"stages.{stage}"), f"run_{stage}")
+    function = _function_of(stage)
     workspace = Workspace(params_file.resolve().parent)
     with nullcontext() if stage == "train" else held_lock(workspace.scratch, stage):
         summary = function(params_file, **options)
     name = " ".join(filter(None, (stage, options.get("phase"))))
     record_duration(workspace, name, time.monotonic() - started)
     return summary
+
+
+def _run_share(stage: str, params_file: Path, shard: str, **options: Any) -> Any:
+    """Run a share of a stage, beside others; its time is not the stage's."""
+    from lyra_data.engine.executors.shares import Share
+    from lyra_data.engine.locks import held_lock
+    from stages.params import check_all
+    from stages.workspace import Workspace
+
+    share = Share.parse(shard)
+    check_all(params_file)
+    scratch = Workspace(params_file.resolve().parent).scratch
+    one = f"{stage}-{share.index}-of-{share.count}"
+    with held_lock(scratch, stage, shared=True), held_lock(scratch, one):
+        return _function_of(stage)(params_file, share=share, **options)
+
+
+def _function_of(stage: str) -> Callable[..., Any]:
+    """Return what runs a stage; imported only now, for `--help` needs none of its packages."""
+    return getattr(importlib.import_module(f"stages.{stage}"), f"run_{stage}")
 
 
 def _fail(error: LyraError, console: Any, json_output: bool) -> None:

@@ -24,6 +24,16 @@ PLAIN_TYPES = {
     "float range": "NUMBER",
 }
 """What help shows for a value of a Python type."""
+NO_SHARES = {
+    "train": "a phase is one computation from first step to last and has no shares; several "
+    "GPUs train it together (docs/training.md)",
+    "evaluate": "its figures are of all scenes together, and it has no shares",
+    "reconstruct": "it has no shares; machines that reconstruct together have a project each, "
+    "with a part of the inputs",
+    "check": "rules compare scenes with one another, so it has no shares; with --sample it reads "
+    "some views of a large dataset",
+}
+"""Reasons why verbs whose work is long have no --shard, as annotate, generate and package have."""
 
 VALUE_ERROR = "Value error, "
 """Pydantic's words before the message of a value that it refuses."""
@@ -94,6 +104,10 @@ def _constant(text: str, ctx: Any) -> str:
 def _in_our_words(error: Any) -> Any:
     """Return a usage error without the words that a library puts before its messages."""
     error.message = str(error.message).replace(VALUE_ERROR, "")
+    verb = None if error.ctx is None else error.ctx.info_name
+    if getattr(error, "option_name", None) == "--shard" and verb in NO_SHARES:
+        error.message = f"No --shard here: {NO_SHARES[verb]}."
+        error.possibilities = None
     return error
 
 

@@ -25,10 +25,12 @@ from lyra_data.engine.atomic import folder_atomically, remove_leftovers
 from lyra_data.engine.errors import InputError, ParamsError
 from lyra_data.engine.executors import open_executor
 from lyra_data.engine.executors.base import Crew
-from lyra_data.engine.executors.task_queue import TaskQueue
+from lyra_data.engine.executors.shares import Share, ShareResults
+from lyra_data.engine.executors.task_queue import QueueResults, TaskQueue
 from lyra_data.engine.failures import Failure, check_failures, record_failures
 from lyra_data.engine.params import Params
 from lyra_data.engine.progress import Progress
+from lyra_data.engine.remote_work import RemoteWork
 from lyra_data.engine.scratch import ScratchStore
 from lyra_data.models.depth import DEPTH_ESTIMATORS
 from lyra_data.models.depth.base import DepthEstimator
@@ -84,6 +86,7 @@ def annotate_sources(
     scratch: Path,
     progress: Progress,
     crew: Crew | None = None,
+    remote: RemoteWork | None = None,
 ) -> Annotation:
     """Read every source, annotate it, and store its clip and its held-out real views.
 
@@ -95,6 +98,7 @@ def annotate_sources(
         clips, held_out: folders to create; each appears whole or not at all.
         scratch: scratch folder of the whole pipeline; finished scenes wait there.
         crew: how many workers, where; None: `Crew(root=root)`.
+        remote: where finished scenes are kept besides `scratch`; None: nowhere.
 
     Raises:
         ScenesFailedError: more scenes failed than params allow; lists each reason.
@@ -104,24 +108,77 @@ def annotate_sources(
         StorageError: the disk is full or cannot be written; finished scenes stay in the store.
     """
     crew = crew or Crew(root=root)
+    annotated, failures = _annotate(params, root, scratch, progress, crew, remote)
+    finished = FinishedScenes(scratch)
+    with folder_atomically(clips) as clips_folder, folder_atomically(held_out) as held_out_folder:
+        scenes = [
+            finished.publish(key, clips_folder, held_out_folder)
+            for key in annotated.results.values()  # in the sources' order, whoever was done first
+        ]
+        check_failures(failures, len(params.sources), params.max_failed_fraction)
+        record_failures(failures, clips_folder)
+    progress.finish()
+    counts = annotated.counts
+    return Annotation(scenes, failures, made=counts["done"], reused=counts["found"])
+
+
+def annotate_share(
+    params: AnnotateParams,
+    share: Share,
+    *,
+    root: Path,
+    scratch: Path,
+    progress: Progress,
+    crew: Crew | None = None,
+    remote: RemoteWork | None = None,
+) -> ShareResults:
+    """Annotate the sources of one share and leave the scenes in the scratch store; write no clips.
+
+    Args and Raises as `annotate_sources`. More failures than params allow of all scenes are too
+    many.
+    """
+    crew = crew or Crew(root=root)
+    annotated, failures = _annotate(params, root, scratch, progress, crew, remote, share)
+    progress.finish()
+    total = len(params.sources)
+    check_failures(failures, total, params.max_failed_fraction)
+    return ShareResults.of(share, total, share.size_of(total), annotated, failures)
+
+
+def _annotate(
+    params: AnnotateParams,
+    root: Path,
+    scratch: Path,
+    progress: Progress,
+    crew: Crew,
+    remote: RemoteWork | None,
+    share: Share | None = None,
+) -> tuple[QueueResults, list[Failure]]:
+    """Annotate every source, or those of a share.
+
+    Returns:
+        The scenes' keys in the scratch store, and why others have none, in the sources' order.
+    """
     sources = [SOURCES.create(source, where="annotate.sources") for source in params.sources]
     names = [source.scene_id for source in sources]
     _check_scene_ids(names)
+    mine = [number for number in range(len(names)) if share is None or share.holds(number)]
+    remote = remote and remote.listed(STAGE, PICTURES_STAGE)
     setup = AnnotationSetup(
-        params.annotator, params.depth, params.text_to_image, root=root, scratch=scratch
+        params.annotator, params.depth, params.text_to_image, root, scratch, remote
     )
     placement = crew.placement_here()
     unpainted = _paint(
-        [source for source in sources if source.needs_painter],
+        [sources[number] for number in mine if sources[number].needs_painter],
         TextToImage(params.text_to_image, placement),
-        ScratchStore(scratch, PICTURES_STAGE),
+        ScratchStore(scratch, PICTURES_STAGE, remote),
         estimator=setup.build_maker(placement).estimator,
         progress=progress,
     )
     tasks = [
-        SceneTask(number, name, source)
-        for number, (name, source) in enumerate(zip(names, params.sources, strict=True))
-        if name not in unpainted
+        SceneTask(number, names[number], params.sources[number])
+        for number in mine
+        if names[number] not in unpainted
     ]
     queue = TaskQueue(tasks, len(tasks), "Annotating", "scene")
     try:
@@ -131,18 +188,7 @@ def annotate_sources(
         if (scratch / STAGE).is_dir():  # what workers left that were stopped at their work
             remove_leftovers(scratch / STAGE)
     failed = unpainted | {names[number]: why for number, why in annotated.failures.items()}
-    failures = [failed[name] for name in names if name in failed]
-    finished = FinishedScenes(scratch)
-    with folder_atomically(clips) as clips_folder, folder_atomically(held_out) as held_out_folder:
-        scenes = [
-            finished.publish(key, clips_folder, held_out_folder)
-            for key in annotated.results.values()  # in the sources' order, whoever was done first
-        ]
-        check_failures(failures, len(sources), params.max_failed_fraction)
-        record_failures(failures, clips_folder)
-    progress.finish()
-    counts = annotated.counts
-    return Annotation(scenes, failures, made=counts["done"], reused=counts["found"])
+    return annotated, [failed[name] for name in names if name in failed]
 
 
 def _paint(

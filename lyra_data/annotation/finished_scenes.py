@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
@@ -24,6 +24,9 @@ from lyra_data.engine.names import checked_name
 from lyra_data.engine.scratch import ScratchStore
 from lyra_data.scene.clip import Clip
 from lyra_data.scene.material import HeldOutView, SourceMaterial
+
+if TYPE_CHECKING:
+    from lyra_data.engine.remote_work import RemoteWork
 
 STAGE = "annotate"
 CLIP = "clip"
@@ -61,10 +64,11 @@ class FinishedScenes:
 
     Args:
         scratch: scratch folder of the whole pipeline (".work").
+        remote: where scenes are kept besides, its stage STAGE listed; None: nowhere.
     """
 
-    def __init__(self, scratch: Path) -> None:
-        self._store = ScratchStore(scratch, STAGE)
+    def __init__(self, scratch: Path, remote: RemoteWork | None = None) -> None:
+        self._store = ScratchStore(scratch, STAGE, remote)
 
     def has(self, key: str) -> bool:
         """Return whether the scene is finished; its files are checked."""

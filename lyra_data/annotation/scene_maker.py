@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lyra_data.annotation.annotators.base import Annotator
 from lyra_data.annotation.annotators.framed import FramedParams
@@ -19,6 +19,9 @@ from lyra_data.models.depth.completing import complete_depth
 from lyra_data.scene.material import SourceMaterial
 from lyra_data.sources.base import Source
 
+if TYPE_CHECKING:
+    from lyra_data.engine.remote_work import RemoteWork
+
 
 @dataclass(frozen=True)
 class SceneMaker:
@@ -28,6 +31,7 @@ class SceneMaker:
         root: relative paths of sources are relative to this folder.
         depth_params: of the estimator.
         scratch: scratch folder of the whole pipeline.
+        remote: where finished scenes are kept besides.
     """
 
     root: Path
@@ -35,10 +39,11 @@ class SceneMaker:
     estimator: DepthEstimator
     depth_params: Params
     scratch: Path
+    remote: RemoteWork | None = None
 
     @property
     def finished(self) -> FinishedScenes:
-        return FinishedScenes(self.scratch)
+        return FinishedScenes(self.scratch, self.remote)
 
     def finish(self, source: Source) -> tuple[str, bool]:
         """Annotate a scene, unless it is found finished; return its key, and whether it is new.

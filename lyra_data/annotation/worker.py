@@ -14,6 +14,7 @@ from lyra_data.annotation.scene_maker import SceneMaker
 from lyra_data.engine.executors.base import Outcome
 from lyra_data.engine.params import Params
 from lyra_data.engine.placement import Placement
+from lyra_data.engine.remote_work import RemoteWork
 from lyra_data.engine.scratch import ScratchStore
 from lyra_data.models.depth import DEPTH_ESTIMATORS
 from lyra_data.models.text_to_image import TextToImage, TextToImageParams
@@ -45,6 +46,7 @@ class AnnotationSetup:
     Attributes:
         root: relative paths start here.
         scratch: scratch folder of the whole pipeline; one that all workers share.
+        remote: where finished work is kept besides, listed.
     """
 
     annotator: Params
@@ -52,6 +54,7 @@ class AnnotationSetup:
     text_to_image: TextToImageParams
     root: Path
     scratch: Path
+    remote: RemoteWork | None = None
 
     def build(self, placement: Placement) -> AnnotationWork:
         return AnnotationWork(self, placement)
@@ -62,7 +65,7 @@ class AnnotationSetup:
         estimator = DEPTH_ESTIMATORS.create(self.depth, where="annotate.depth")
         estimator.run_on(placement)
         annotator.keep_in(self.scratch)
-        return SceneMaker(self.root, annotator, estimator, self.depth, self.scratch)
+        return SceneMaker(self.root, annotator, estimator, self.depth, self.scratch, self.remote)
 
 
 class AnnotationWork:
@@ -76,7 +79,7 @@ class AnnotationWork:
     def do(self, task: SceneTask) -> Outcome:
         """Annotate a scene; the result is its key in the scratch store."""
         source = SOURCES.create(task.source, where="annotate.sources")
-        pictures = ScratchStore(self._setup.scratch, PICTURES_STAGE)
+        pictures = ScratchStore(self._setup.scratch, PICTURES_STAGE, self._setup.remote)
         source.paint_with(TextToImage(self._setup.text_to_image, self._placement), pictures)
         key, is_new = self._maker.finish(source)
         return Outcome("done" if is_new else "found", result=key)

@@ -19,7 +19,7 @@ LOCKS = "locks"
 
 
 @contextmanager
-def held_lock(scratch: Path, work: str) -> Iterator[None]:
+def held_lock(scratch: Path, work: str, *, shared: bool = False) -> Iterator[None]:
     """Hold the lock of a piece of work in a project for as long as the block lasts.
 
     The kernel drops it when the process ends, however it ends; the file stays. Where the file
@@ -28,6 +28,7 @@ def held_lock(scratch: Path, work: str) -> Iterator[None]:
     Args:
         scratch: the project's scratch folder; locks of one name in it exclude one another.
         work: names the work, e.g. "generate"; part of a file's name.
+        shared: others that share it may hold it at the same time, and no one else.
 
     Raises:
         BusyError: another process holds it; names it.
@@ -37,7 +38,7 @@ def held_lock(scratch: Path, work: str) -> Iterator[None]:
         yield
         return
     try:
-        _take(descriptor, scratch, work)
+        _take(descriptor, scratch, work, shared=shared)
         yield
     finally:
         os.close(descriptor)
@@ -57,9 +58,10 @@ def _opened(file: Path) -> int | None:
         return None
 
 
-def _take(descriptor: int, scratch: Path, work: str) -> None:
+def _take(descriptor: int, scratch: Path, work: str, *, shared: bool) -> None:
+    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         raise BusyError(
             f"{work} is being done here already, by {_holder(descriptor)}",

@@ -4,6 +4,9 @@ An item is a folder `<root>/<stage>/<key>`; the key is `hashing.content_key` of 
 item depends on (input, semantic params, code fingerprint). It is built under a temporary name and
 renamed when whole, so a run killed at any moment leaves finished items and nothing else that
 counts. Each item lists the sha256 of its files; an item that no longer agrees is done again.
+
+Machines that share no folder keep their items at an address besides (`remote_work.py`): what is not
+here is fetched from there, and what is not there is sent.
 """
 
 from __future__ import annotations
@@ -14,11 +17,15 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lyra_data.engine.atomic import partial_folder, publish_folder, remove_leftovers, storage_errors
 from lyra_data.engine.documents import read_json_object
 from lyra_data.engine.errors import LyraError
 from lyra_data.engine.hashing import sha256_of_files
+
+if TYPE_CHECKING:
+    from lyra_data.engine.remote_work import RemoteWork
 
 logger = logging.getLogger(__name__)
 
@@ -31,17 +38,34 @@ class ScratchStore:
     Args:
         root: scratch folder of the whole pipeline (".work"), ignored by git and DVC.
         stage: name of the stage.
+        remote: where items are kept besides, the stage's listed; None: nowhere.
     """
 
-    def __init__(self, root: Path, stage: str) -> None:
+    def __init__(self, root: Path, stage: str, remote: RemoteWork | None = None) -> None:
         self.folder = Path(root) / stage
+        self._remote = None if remote is None else remote.items(stage)
         self._is_swept = False
 
     def get(self, key: str) -> Path | None:
         """Return the folder of a finished item, its files checked; None where it has to be made.
 
-        A damaged item is removed with a warning.
+        A damaged item is removed with a warning. An item that lies elsewhere alone is fetched, one
+        that lies here alone is sent.
+
+        Raises:
+            StorageError: the disk is full or cannot be written; the remote refuses.
         """
+        item = self._local(key)
+        if self._remote is None:
+            return item
+        if item is None:
+            return self._fetched(key) if key in self._remote else None
+        if key not in self._remote:  # a run was killed before it was sent
+            self._remote.send(key, item)
+        return item
+
+    def _local(self, key: str) -> Path | None:
+        """Return an item that lies here and is whole."""
         folder = self._item(key)
         if not folder.is_dir():
             return None
@@ -52,6 +76,19 @@ class ScratchStore:
         with storage_errors(folder):
             shutil.rmtree(folder)
         return None
+
+    def has(self, key: str) -> bool:
+        """Return whether an item is finished, without reading it: its files may be damaged."""
+        return self._item(key).is_dir() or (self._remote is not None and key in self._remote)
+
+    def remove(self, key: str) -> None:
+        """Remove an item, here and where items are kept besides."""
+        folder = self._item(key)
+        if folder.is_dir():
+            with storage_errors(folder):
+                shutil.rmtree(folder)
+        if self._remote is not None:
+            self._remote.remove(key)
 
     @contextmanager
     def put(self, key: str) -> Iterator[Path]:
@@ -70,8 +107,28 @@ class ScratchStore:
             yield temporary
             contents = json.dumps(sha256_of_files(temporary), indent=1)
             (temporary / CONTENTS_FILE).write_text(contents + "\n")
-            if self.get(key) is None:
+            if self._local(key) is None:
                 publish_folder(temporary, target)
+        if self._remote is not None and key not in self._remote:
+            self._remote.send(key, target)
+
+    def _fetched(self, key: str) -> Path | None:
+        """Return an item that was fetched; None where it has to be made."""
+        assert self._remote is not None
+        target = self._item(key)
+        self._sweep()
+        with storage_errors(target), partial_folder(self.folder) as workplace:
+            temporary = workplace / key
+            temporary.mkdir()
+            if not self._remote.fetch(key, temporary):
+                return None
+            damage = _find_damage(temporary)
+            if damage is not None:
+                logger.warning("fetched item %s is damaged (%s): it is made again", key, damage)
+                self._remote.remove(key)
+                return None
+            publish_folder(temporary, target)
+        return target
 
     def _sweep(self) -> None:
         """Remove, once, what killed runs left unfinished; running workers keep theirs."""

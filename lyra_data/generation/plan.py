@@ -12,6 +12,7 @@ from pathlib import Path
 from lyra_data.camera_paths.user_path import UserPath
 from lyra_data.clips.store import scene_folders
 from lyra_data.engine.errors import CorruptDataError, StageOrderError
+from lyra_data.engine.executors.shares import Share
 from lyra_data.generation.jobs import ClipFacts, Job, num_jobs, plan_jobs, read_facts
 from lyra_data.generation.keys import KeyMaker
 from lyra_data.generation.params import GenerateParams
@@ -66,13 +67,28 @@ class Plan:
     def num_views(self) -> int:
         return sum(num_jobs(clip, self.params.trajectories) for clip in self.clips)
 
-    def view_tasks(self) -> Iterator[ViewTask]:
-        """Yield every view, those of one scene after each other."""
+    def num_views_of(self, share: Share | None) -> int:
+        """Return how many views `view_tasks` yields."""
+        if share is None:
+            return self.num_views
+        return sum(
+            share.holds(scene + view)
+            for scene, clip in enumerate(self.clips)
+            for view in range(num_jobs(clip, self.params.trajectories))
+        )
+
+    def view_tasks(self, share: Share | None = None) -> Iterator[ViewTask]:
+        """Yield every view, or those of a share, those of one scene after each other.
+
+        Shares are dealt along the diagonals of scenes and their views: as many shares as there are
+        trajectories have some of each, also where scenes or trajectories were added since.
+        """
         number = 0
-        for clip in self.clips:
-            for job in self._jobs(clip):
-                made_as = self.keys.view(job, clip.content)
-                yield ViewTask(number, clip.folder, job, self.keys.stored(made_as), made_as)
+        for scene, clip in enumerate(self.clips):
+            for view, job in enumerate(self._jobs(clip)):
+                if share is None or share.holds(scene + view):
+                    made_as = self.keys.view(job, clip.content)
+                    yield ViewTask(number, clip.folder, job, self.keys.stored(made_as), made_as)
                 number += 1
 
     def scene_tasks(self, failed: Set[int], target: Path) -> Iterator[SceneTask]:

@@ -8,15 +8,19 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from lyra_data.engine.atomic import folder_atomically, remove_leftovers
 from lyra_data.engine.executors import open_executor
 from lyra_data.engine.executors.base import Crew, Executor
 from lyra_data.engine.executors.failed_tasks import FailedTasks
+from lyra_data.engine.executors.shares import Share, ShareResults
 from lyra_data.engine.executors.task_queue import QueueResults, TaskQueue
 from lyra_data.engine.failures import Failure, check_failures, record_failures
 from lyra_data.engine.placement import Placement
 from lyra_data.engine.progress import Progress
+from lyra_data.engine.remote_work import RemoteWork
+from lyra_data.engine.scratch import ScratchStore
 from lyra_data.generation import assembly, worker
 from lyra_data.generation.keys import KeyMaker
 from lyra_data.generation.params import GenerateParams
@@ -25,6 +29,7 @@ from lyra_data.generation.teachers import TEACHERS
 from lyra_data.generation.user_paths import read_user_paths
 from lyra_data.generation.view_making import ViewMaker
 from lyra_data.generation.worker import GenerationSetup, MakerClass, failed_views
+from lyra_data.packing.blob_store import STORE as BLOBS
 from lyra_data.packing.blob_store import BlobStore, HeldBlobs
 from lyra_data.views.dropped import DroppedView, record_dropped
 
@@ -53,6 +58,15 @@ class Generation:
     known_failures: int = 0
     dropped: list[DroppedView] = field(default_factory=list)
 
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "made": self.made,
+            "reused": self.reused,
+            "failures": [failure.as_json() for failure in self.failures],
+            "failures_not_tried_again": self.known_failures,
+            "dropped": [view.as_json() for view in self.dropped],
+        }
+
 
 def generate_views(
     params: GenerateParams,
@@ -66,6 +80,7 @@ def generate_views(
     retry_failed: bool = False,
     maker: MakerClass = ViewMaker,
     held: HeldBlobs | None = None,
+    remote: RemoteWork | None = None,
 ) -> Generation:
     """Make every view of every clip and store them as one folder per scene.
 
@@ -80,6 +95,7 @@ def generate_views(
         retry_failed: try recorded failures again.
         maker: what makes a view; another one in tests and benchmarks.
         held: a dataset that may hold the blobs of encoded views; None: nothing else holds them.
+        remote: where finished views are kept besides `scratch`; None: nowhere.
 
     Raises:
         StageOrderError: there are no clips.
@@ -90,27 +106,74 @@ def generate_views(
         StorageError: the disk is full or cannot be written; finished views stay in the store.
     """
     crew = crew or Crew()
-    # Components name their weights without loading them, wherever they will run.
-    fingerprints = maker(params, Placement("cpu", root=crew.root)).fingerprints
-    _warn_of_guardrail(params)
-    user_paths = read_user_paths(params.trajectories, crew.root)
-    plan = Plan(read_clip_facts(clips), params, seed, KeyMaker(params, fingerprints), user_paths)
-    setup = GenerationSetup(params, clips, scratch, views.parent, retry_failed, maker, held)
+    plan = _plan(params, seed, clips, crew, maker)
+    remote = remote and remote.listed(worker.STAGE, worker.FAILURES_STAGE, BLOBS)
+    setup = GenerationSetup(params, clips, scratch, views.parent, retry_failed, maker, held, remote)
     try:
         with open_executor(setup, crew.for_tasks(plan.num_views)) as executor:
-            made = _make_views(plan, executor, failed_views(scratch), progress, retry_failed)
+            failed = failed_views(scratch, remote)
+            made = _make_views(plan, executor, failed, progress, retry_failed)
             with folder_atomically(views) as target:
                 assembled = _assemble(plan, made, executor, target, progress)
                 done = _generation(made, assembled)
                 record_failures(done.failures, target)
                 record_dropped(done.dropped, target)
     finally:
-        stores = (scratch / worker.STAGE, scratch / assembly.STAGE, BlobStore(views.parent).folder)
-        for folder in stores:
-            if folder.is_dir():  # what workers left that were stopped at their work
-                remove_leftovers(folder)
+        _remove_leftovers(scratch, views.parent)
     progress.finish()
     return done
+
+
+def generate_share(
+    params: GenerateParams,
+    share: Share,
+    *,
+    seed: int,
+    clips: Path,
+    views: Path,
+    scratch: Path,
+    progress: Progress,
+    crew: Crew | None = None,
+    retry_failed: bool = False,
+    maker: MakerClass = ViewMaker,
+    held: HeldBlobs | None = None,
+    remote: RemoteWork | None = None,
+) -> ShareResults:
+    """Make the views of one share and leave them in the scratch store; assemble no scene.
+
+    Args and Raises as `generate_views`. More failures than params allow of all views are too many.
+    """
+    crew = crew or Crew()
+    plan = _plan(params, seed, clips, crew, maker)
+    remote = remote and remote.listed(worker.STAGE, worker.FAILURES_STAGE, BLOBS)
+    setup = GenerationSetup(params, clips, scratch, views.parent, retry_failed, maker, held, remote)
+    size = plan.num_views_of(share)
+    try:
+        with open_executor(setup, crew.for_tasks(size)) as executor:
+            failed = failed_views(scratch, remote)
+            made = _make_views(plan, executor, failed, progress, retry_failed, share)
+    finally:
+        _remove_leftovers(scratch, views.parent)
+    progress.finish()
+    store = ScratchStore(scratch, worker.STAGE, remote and remote.listed(worker.STAGE))
+    finished = sum(store.has(task.key) for task in plan.view_tasks())
+    failures = list(made.failures.values())
+    return ShareResults.of(share, plan.num_views, size, made, failures, finished=finished)
+
+
+def _plan(params: GenerateParams, seed: int, clips: Path, crew: Crew, maker: MakerClass) -> Plan:
+    # Components name their weights without loading them, wherever they will run.
+    fingerprints = maker(params, Placement("cpu", root=crew.root)).fingerprints
+    _warn_of_guardrail(params)
+    user_paths = read_user_paths(params.trajectories, crew.root)
+    return Plan(read_clip_facts(clips), params, seed, KeyMaker(params, fingerprints), user_paths)
+
+
+def _remove_leftovers(scratch: Path, outputs: Path) -> None:
+    """Remove what workers left that were stopped at their work."""
+    for folder in (scratch / worker.STAGE, scratch / assembly.STAGE, BlobStore(outputs).folder):
+        if folder.is_dir():
+            remove_leftovers(folder)
 
 
 def _warn_of_guardrail(params: GenerateParams) -> None:
@@ -126,16 +189,21 @@ def _warn_of_guardrail(params: GenerateParams) -> None:
 
 
 def _make_views(
-    plan: Plan, executor: Executor, failed: FailedTasks, progress: Progress, retry_failed: bool
+    plan: Plan,
+    executor: Executor,
+    failed: FailedTasks,
+    progress: Progress,
+    retry_failed: bool,
+    share: Share | None = None,
 ) -> QueueResults:
-    """Make every view, find it finished, or record why it failed.
+    """Make every view, or those of a share, find it finished, or record why it failed.
 
     Raises:
         ScenesFailedError: more failed than params allow.
     """
     queue = TaskQueue(
-        plan.view_tasks(),
-        plan.num_views,
+        plan.view_tasks(share),
+        plan.num_views_of(share),
         "Generating",
         "view",
         failed=failed,

@@ -5,18 +5,17 @@ Models are loaded once, at the first view that has to be made.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from lyra_data.clips.store import read_clip
-from lyra_data.engine.atomic import storage_errors
 from lyra_data.engine.executors.base import Outcome
 from lyra_data.engine.executors.failed_tasks import FailedTasks, is_tried_again
 from lyra_data.engine.failures import Failure
 from lyra_data.engine.placement import Placement
+from lyra_data.engine.remote_work import RemoteWork
 from lyra_data.engine.scratch import ScratchStore
 from lyra_data.generation import assembly
 from lyra_data.generation.costs import Stopwatch, write_cost
@@ -35,6 +34,7 @@ from lyra_data.views.fields import Row, row_from_view
 from lyra_data.views.store import read_row, write_row
 
 STAGE = "generate"
+FAILURES_STAGE = "generate_failures"
 VIEW_FILE = "view.parquet"
 """Name of a view in its scratch item."""
 
@@ -110,6 +110,7 @@ class GenerationSetup:
         outputs: folder beside whose `views` the blobs of encoded views are kept.
         retry_failed: try recorded failures again.
         held: a dataset that may hold blobs which the store has let go of.
+        remote: where views and failures are kept besides, listed.
     """
 
     params: GenerateParams
@@ -119,6 +120,7 @@ class GenerationSetup:
     retry_failed: bool = False
     maker: MakerClass = ViewMaker
     held: HeldBlobs | None = None
+    remote: RemoteWork | None = None
 
     def build(self, placement: Placement) -> GenerationWork:
         return GenerationWork(self, placement)
@@ -130,11 +132,11 @@ class GenerationWork:
     def __init__(self, setup: GenerationSetup, placement: Placement) -> None:
         self._setup = setup
         self._placement = placement
-        self._views = ScratchStore(setup.scratch, STAGE)
-        self._blobs = BlobStore(setup.outputs)
+        self._views = ScratchStore(setup.scratch, STAGE, setup.remote)
+        self._blobs = BlobStore(setup.outputs, setup.remote)
         self._encoding = encoding_of_store(setup.params.store)
         self._scenes = ScratchStore(setup.scratch, assembly.STAGE)
-        self._failed = failed_views(setup.scratch)
+        self._failed = failed_views(setup.scratch, setup.remote)
         self._maker: Maker | None = None
         self._clip: tuple[str, Clip] | None = None
 
@@ -168,8 +170,7 @@ class GenerationWork:
             return item is not None
         if is_whole(item / VIEW_FILE, self._blobs, self._setup.held):
             return True
-        with storage_errors(item):
-            shutil.rmtree(item)
+        self._views.remove(key)
         return False
 
     def _made(self, task: ViewTask) -> View:
@@ -212,6 +213,6 @@ class GenerationWork:
         return self._clip[1]
 
 
-def failed_views(scratch: Path) -> FailedTasks:
+def failed_views(scratch: Path, remote: RemoteWork | None = None) -> FailedTasks:
     """Return the views that failed, as recorded in the scratch folder of the whole pipeline."""
-    return FailedTasks(scratch, "generate_failures")
+    return FailedTasks(scratch, FAILURES_STAGE, remote)

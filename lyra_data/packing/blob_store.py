@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import xxhash
 
@@ -23,6 +23,9 @@ from lyra_data.packing.encoding import EncodedView
 from lyra_data.packing.packed import Packed, PartTable
 from lyra_data.packing.view_files import EncodedFile, read_encoded
 from lyra_data.views.fields import Row
+
+if TYPE_CHECKING:
+    from lyra_data.engine.remote_work import RemoteWork
 
 STORE, DATASET = "encoded", "dataset"
 """Names of the folders beside the folder of views in which its blobs are."""
@@ -43,10 +46,11 @@ class BlobStore:
 
     Args:
         outputs: the folder that the folder of views stands in.
+        remote: where blobs are kept besides, STORE listed; None: nowhere.
     """
 
-    def __init__(self, outputs: Path) -> None:
-        self._store = ScratchStore(outputs, STORE)
+    def __init__(self, outputs: Path, remote: RemoteWork | None = None) -> None:
+        self._store = ScratchStore(outputs, STORE, remote)
 
     @property
     def folder(self) -> Path:

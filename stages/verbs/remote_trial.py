@@ -3,30 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from lyra_data.engine.errors import InputError
+from lyra_data.engine.remote_errors import is_of_remote, lacks_credentials, reason_of
 
 TRIAL = "lyra-data-trial"
 """Name of the object that is written, read and removed."""
-
-_REASONS = {
-    "InvalidAccessKeyId": ("the server does not know this access key", "correct access_key_id"),
-    "SignatureDoesNotMatch": (
-        "the secret key does not belong to this access key",
-        "correct secret_access_key",
-    ),
-    "AccessDenied": (
-        "these credentials may not read and write there",
-        "take a token or a user that may write",
-    ),
-    "NoSuchBucket": ("there is no such bucket", "make it, or correct its name"),
-    "NotImplemented": (
-        "the server does not take what the S3 client sends",
-        "set AWS_REQUEST_CHECKSUM_CALCULATION=when_required (docs/remotes.md)",
-    ),
-}
-"""Words for what S3 servers answer, and what mends it."""
 
 
 def try_remote(folder: Path, name: str) -> None:
@@ -49,7 +31,7 @@ def try_remote(folder: Path, name: str) -> None:
         data = files.cat_file(target)
         files.rm_file(target)
     except Exception as error:
-        if not _is_of_remote(error):
+        if not is_of_remote(error):
             raise
         raise _refusal(error, f"remote {name}") from error
     if data != content:
@@ -60,19 +42,11 @@ def try_remote(folder: Path, name: str) -> None:
         )
 
 
-def _is_of_remote(error: Exception) -> bool:
-    """Return whether a remote or its client raised this: an error of the system, or of S3's client,
-    which need not be installed."""
-    families = {family.__module__.partition(".")[0] for family in type(error).__mro__}
-    return isinstance(error, OSError) or bool(families & {"botocore", "aiobotocore"})
-
-
 def _refusal(error: BaseException, where: str) -> InputError:
-    for code in _codes(error):
-        if code in _REASONS:
-            what, fix = _REASONS[code]
-            return InputError(f"{what} ({code})", where=where, fix=fix)
-    if type(error).__name__ in ("NoCredentialsError", "PartialCredentialsError"):
+    reason = reason_of(error)
+    if reason is not None:
+        return InputError(reason[0], where=where, fix=reason[1])
+    if lacks_credentials(error):
         return InputError(
             "DVC has no credentials for it",
             where=where,
@@ -84,14 +58,3 @@ def _refusal(error: BaseException, where: str) -> InputError:
         where=where,
         fix="see whether the address is right and the server can be reached from here",
     )
-
-
-def _codes(error: BaseException | None) -> list[str]:
-    """Return the codes of S3's answers in an error and in what it was raised of."""
-    codes = []
-    while error is not None:
-        response: Any = getattr(error, "response", None)
-        if isinstance(response, dict):
-            codes.append(str(response.get("Error", {}).get("Code")))
-        error = error.__cause__ or error.__context__
-    return codes

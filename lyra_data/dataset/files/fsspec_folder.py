@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lyra_data.engine.errors import InputError
+from lyra_data.engine.remote_folder import open_file_system
 
 
 class FsspecFolder:
@@ -28,18 +28,13 @@ class FsspecFolder:
         Raises:
             InputError: fsspec does not know such a URI.
         """
-        import fsspec
-
-        try:
-            options = {} if uri.startswith("memory://") else {"skip_instance_cache": True}
-            return FsspecFolder(*fsspec.core.url_to_fs(uri, **options))
-        except (ImportError, ValueError) as error:
-            raise InputError(
-                f"cannot be read: {error}",
-                where=uri,
+        return FsspecFolder(
+            *open_file_system(
+                uri,
                 fix="give a folder, or http(s)://, hf://datasets/OWNER/NAME or s3:// "
                 "(`pip install s3fs`)",
-            ) from None
+            )
+        )
 
     def read_whole(self, file: str) -> bytes:
         """Return a small file."""

@@ -34,10 +34,12 @@ from lyra_data.dataset.writing.writer import assemble_dataset
 from lyra_data.engine.atomic import remove_leftovers
 from lyra_data.engine.executors import open_executor
 from lyra_data.engine.executors.base import Crew
-from lyra_data.engine.executors.task_queue import TaskQueue
+from lyra_data.engine.executors.shares import Share, ShareResults
+from lyra_data.engine.executors.task_queue import QueueResults, TaskQueue
 from lyra_data.engine.failures import check_failures
 from lyra_data.engine.progress import Progress
 from lyra_data.engine.provenance import engine_commit, engine_version, params_hash
+from lyra_data.engine.remote_work import RemoteWork
 from lyra_data.engine.scratch import ScratchStore
 from lyra_data.packing.blob_store import DATASET, open_encoded, outputs_of
 from lyra_data.packing.view_files import read_columns, read_encoded
@@ -57,6 +59,7 @@ def package_views(
     scratch: Path,
     progress: Progress,
     crew: Crew | None = None,
+    remote: RemoteWork | None = None,
 ) -> Manifest:
     """Encode every view that is not encoded yet, and write shards, index and manifest.
 
@@ -68,6 +71,7 @@ def package_views(
     Args:
         scratch: scratch folder of the whole pipeline (".work").
         crew: how many workers, where; None: `Crew()`.
+        remote: where encoded views are kept besides `scratch`; None: nowhere.
 
     Raises:
         StageOrderError: there are no views.
@@ -86,10 +90,13 @@ def package_views(
     dropped = read_dropped(views)
     stored = frozenset(path for path in files if is_stored_as(path, params.encoding))
     others = [path for path in files if path not in stored]
-    held = DatasetViews(outputs_of(files[0]) / DATASET)
-    setup = PackagingSetup(params.encoding, scratch, code_of_encoding(), held)
-    keys = _encode(others, setup, crew or Crew(), progress) if others else {}
-    bring_back(others, held)
+    setup = _setup(params, files, scratch, remote)
+    tasks = list(itertools.starmap(ViewTask, enumerate(others)))
+    keys: dict[Path, str] = {}
+    if tasks:
+        encoded = _encode(tasks, setup, crew or Crew(), progress)
+        keys = {task.file: encoded.results[task.number] for task in tasks}
+    bring_back(others, setup.held)
     progress.start("Assembling", len(sources), "scenes")
     manifest = assemble_dataset(
         _encoded_scenes(files, keys, setup, progress),
@@ -109,26 +116,70 @@ def package_views(
     return manifest
 
 
+def package_share(
+    params: PackageParams,
+    share: Share,
+    *,
+    views: Path,
+    scratch: Path,
+    progress: Progress,
+    crew: Crew | None = None,
+    remote: RemoteWork | None = None,
+) -> ShareResults:
+    """Encode the views of one share and leave them in the scratch store; write no dataset.
+
+    Args and Raises as `package_views`.
+    """
+    files = view_files(views)
+    split_by_source(_sources_of(files), params.validation_fraction, params.validation_scenes)
+    others = [path for path in files if not is_stored_as(path, params.encoding)]
+    tasks = list(_tasks_of(share, others))
+    encoded = QueueResults()
+    if tasks:
+        encoded = _encode(tasks, _setup(params, files, scratch, remote), crew or Crew(), progress)
+    progress.finish()
+    return ShareResults.of(share, len(others), len(tasks), encoded, ())
+
+
+def _setup(
+    params: PackageParams, files: Sequence[Path], scratch: Path, remote: RemoteWork | None
+) -> PackagingSetup:
+    held = DatasetViews(outputs_of(files[0]) / DATASET)
+    listed = remote and remote.listed(STAGE)
+    return PackagingSetup(params.encoding, scratch, code_of_encoding(), held, listed)
+
+
+def _tasks_of(share: Share, files: list[Path]) -> Iterator[ViewTask]:
+    """Yield the views of a share, dealt along the diagonals of scenes and their views, as those of
+    `generate` are."""
+    numbered = enumerate(files)
+    by_scene = itertools.groupby(numbered, key=lambda one: one[1].parent.name)
+    for scene, (_, group) in enumerate(by_scene):
+        for view, (number, file) in enumerate(group):
+            if share.holds(scene + view):
+                yield ViewTask(number, file)
+
+
 def _encode(
-    files: list[Path], setup: PackagingSetup, crew: Crew, progress: Progress
-) -> Mapping[Path, str]:
-    """Encode views; return their keys in the scratch store.
+    tasks: Sequence[ViewTask], setup: PackagingSetup, crew: Crew, progress: Progress
+) -> QueueResults:
+    """Encode views; the results are their keys in the scratch store by their numbers.
 
     Raises:
         ScenesFailedError: any of them failed.
     """
-    tasks = itertools.starmap(ViewTask, enumerate(files))
-    queue = TaskQueue(tasks, len(files), "Packaging", "view", hopeless_after=HOPELESS)
+    num_tasks = len(tasks)
+    queue = TaskQueue(tasks, num_tasks, "Packaging", "view", hopeless_after=HOPELESS)
     try:
-        with open_executor(setup, crew.for_tasks(len(files))) as executor:
+        with open_executor(setup, crew.for_tasks(num_tasks)) as executor:
             encoded = queue.run(executor, progress)
     finally:
         folder = setup.scratch / STAGE
         if folder.is_dir():  # what workers left that were stopped at their work
             remove_leftovers(folder)
     failures = list(encoded.failures.values())
-    check_failures(failures, len(failures) if encoded.is_hopeless else len(files), 0.0)
-    return {path: encoded.results[number] for number, path in enumerate(files)}
+    check_failures(failures, len(failures) if encoded.is_hopeless else num_tasks, 0.0)
+    return encoded
 
 
 def _encoded_scenes(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lyra_data.dataset.format.layout import layout_hash
 from lyra_data.dataset.writing.packed_scene import PackedScene, pack_encoded, pack_scene
@@ -24,6 +25,9 @@ from lyra_data.packing.encoding import Encoding
 from lyra_data.packing.view_files import content_hash, encoding_of
 from lyra_data.views.fields import Row
 from lyra_data.views.store import GENERATE_AGAIN, read_row, refusing_damage
+
+if TYPE_CHECKING:
+    from lyra_data.engine.remote_work import RemoteWork
 
 STAGE = "package"
 
@@ -53,12 +57,14 @@ class PackagingSetup:
         scratch: scratch folder of the whole pipeline; one that all workers share.
         code: fingerprint of the code that encodes (`code_of_encoding`).
         held: the blobs of views that are kept encoded, in the dataset beside them.
+        remote: where encoded views are kept besides, listed.
     """
 
     encoding: Encoding
     scratch: Path
     code: str
     held: HeldBlobs | None = None
+    remote: RemoteWork | None = None
 
     def build(self, placement: Placement) -> PackagingWork:
         del placement  # encoders run on the CPU
@@ -70,7 +76,7 @@ class PackagingWork:
 
     def __init__(self, setup: PackagingSetup) -> None:
         self._setup = setup
-        self._store = ScratchStore(setup.scratch, STAGE)
+        self._store = ScratchStore(setup.scratch, STAGE, setup.remote)
 
     def do(self, task: ViewTask) -> Outcome:
         """Encode a view; the result is its key in the scratch store.

@@ -7,15 +7,18 @@ whose worker died: that is seldom the task's fault.
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lyra_data.engine.atomic import storage_errors
 from lyra_data.engine.documents import build_from_json
 from lyra_data.engine.executors.base import WORKER_DIED
 from lyra_data.engine.failures import FAILURES_FILE, Failure, record_failures
 from lyra_data.engine.scratch import ScratchStore
+
+if TYPE_CHECKING:
+    from lyra_data.engine.remote_work import RemoteWork
 
 FAILURE_FILE = "failure.json"
 TRACEBACK_FILE = "traceback.txt"
@@ -35,10 +38,11 @@ class FailedTasks:
     Args:
         scratch: scratch folder of the whole pipeline (".work").
         stage: name of the records' folder in it.
+        remote: where records are kept besides, the stage's listed; None: nowhere.
     """
 
-    def __init__(self, scratch: Path, stage: str) -> None:
-        self._store = ScratchStore(scratch, stage)
+    def __init__(self, scratch: Path, stage: str, remote: RemoteWork | None = None) -> None:
+        self._store = ScratchStore(scratch, stage, remote)
 
     @property
     def list_file(self) -> Path:
@@ -87,10 +91,7 @@ class FailedTasks:
 
     def forget(self, key: str) -> None:
         """Remove the record of a task that is to be tried again, or did well this time."""
-        folder = self._store.folder / key
-        if folder.is_dir():
-            with storage_errors(folder):
-                shutil.rmtree(folder)
+        self._store.remove(key)
 
     def write_list(self, failures: list[Failure]) -> None:
         """Keep the failures of a run in `list_file`; without any, remove that file."""
