@@ -121,6 +121,9 @@ class BlobEntry:
         return f"bytes {begin} to {end} do not have the hash that the index states"
 
 
+ROWS_AT_A_TIME = 256
+"""Rows of the index that are Python's objects while all of a file are looked at."""
+
 BlobEntries = Mapping[tuple[int, str], BlobEntry]
 """Blobs of one scene by view_index and field."""
 
@@ -175,10 +178,26 @@ class BlobIndex:
         """Return the files that blobs are said to lie in."""
         return set(pc.unique(self._table["file"]).to_pylist())  # type: ignore[attr-defined]
 
-    def all_entries(self) -> Iterator[BlobEntry]:
-        """Yield every blob and all plain columns, in the order they were written."""
-        for row in self._table.to_pylist():
-            yield _entry(row)
+    def entries_of(self, file: str) -> Iterator[BlobEntry]:
+        """Yield every blob and all plain columns of one file, in the order they were written.
+
+        A few rows are Python's objects at a time: each has a number for every frame.
+        """
+        for start, end in self._runs_of_files().get(file, ()):
+            for begin in range(start, end, ROWS_AT_A_TIME):
+                rows = self._table.slice(begin, min(ROWS_AT_A_TIME, end - begin))
+                yield from map(_entry, rows.to_pylist())
+
+    def _runs_of_files(self) -> Mapping[str, Sequence[tuple[int, int]]]:
+        """Return the first row and the end of every run of rows of a file, by the file."""
+        column = self._table["file"].combine_chunks()
+        runs = pc.run_end_encode(column)  # type: ignore[attr-defined]
+        of_file: dict[str, list[tuple[int, int]]] = {}
+        start = 0
+        for name, end in zip(runs.values.to_pylist(), runs.run_ends.to_pylist(), strict=True):
+            of_file.setdefault(name, []).append((start, end))
+            start = end
+        return of_file
 
 
 def _entry(row: dict[str, Any]) -> BlobEntry:

@@ -65,9 +65,7 @@ def content_fault(ranges: ByteRanges, entry: FileEntry | ShardEntry) -> FileFaul
 
 def part_faults(ranges: ByteRanges, shard: ShardEntry, index: BlobIndex) -> Iterator[FileFault]:
     """Yield the parts of a shard's blobs and plain columns that do not have their hashes."""
-    for entry in index.all_entries():
-        if entry.file != shard.path:
-            continue
+    for entry in index.entries_of(shard.path):
         end = entry.offset + entry.table.ends[-1]
         if end > shard.size:
             what = f"bytes {entry.offset} to {end} are in the index, and the file ends before"
