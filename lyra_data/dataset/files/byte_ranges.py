@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -11,6 +12,9 @@ import pyarrow as pa
 from lyra_data.engine.errors import CorruptDataError
 
 RESTORE = "restore the file (`dvc checkout`), or run `lyra-data package` again"
+
+PIECE_BYTES = 16 * 2**20
+"""Bytes of a file that are in memory while it is hashed."""
 
 
 @dataclass(frozen=True, order=True)
@@ -69,6 +73,18 @@ class ByteRanges(Protocol):
     def address(self, file: str) -> str:
         """Return what a message calls a file: its path or its URI."""
         ...
+
+
+def sha256_of(ranges: ByteRanges, file: str, size: int) -> str:
+    """Return the sha256 of the first `size` bytes of a file, a piece in memory at a time.
+
+    Raises:
+        CorruptDataError: it is missing or shorter.
+    """
+    digest = hashlib.sha256()
+    for begin in range(0, size, PIECE_BYTES):
+        digest.update(ranges.read([Range(file, begin, min(begin + PIECE_BYTES, size))])[0])
+    return digest.hexdigest()
 
 
 def too_short(address: str, size: int, part: Range) -> CorruptDataError:

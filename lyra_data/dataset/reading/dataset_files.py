@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 
-from lyra_data.dataset.files.byte_ranges import ByteRanges, MissingFileError, Range
+from lyra_data.dataset.files.byte_ranges import (
+    ByteRanges,
+    MissingFileError,
+    Range,
+    sha256_of,
+)
 from lyra_data.dataset.files.corruption import altered, corruption_of
 from lyra_data.dataset.files.opening import open_ranges
-from lyra_data.dataset.format.blob_index import BlobEntries, BlobEntry, BlobIndex, plain_key
+from lyra_data.dataset.format.blob_index import (
+    BlobEntries,
+    BlobEntry,
+    BlobIndex,
+    IndexBytes,
+    IndexSource,
+    plain_key,
+)
 from lyra_data.dataset.format.encoding import Encoding
 from lyra_data.dataset.format.layout import MODALITIES, index_path
 from lyra_data.dataset.format.manifest import (
@@ -167,17 +180,32 @@ def read_manifest(ranges: ByteRanges) -> Manifest:
     return parse_manifest(text, ranges.address(path))
 
 
+@dataclass(frozen=True)
+class _LocalIndex:
+    """An index in a folder: a shard's rows are read from the disk again where they are let go."""
+
+    path: str
+
+    def open(self) -> pa.NativeFile:
+        return pa.OSFile(self.path)
+
+
 def _read_index(ranges: ByteRanges, manifest: Manifest, modality: str) -> BlobIndex:
     path = index_path(modality)
     address = ranges.address(path)
     entry = next((entry for entry in manifest.files if entry.path == path), None)
     if entry is None:
         raise altered(address, "the manifest names no such file")
-    (data,) = ranges.read([Range(path, 0, entry.size)])
-    if sha256_of_bytes(data) != entry.sha256:
+    source: IndexSource
+    if ranges.is_local:
+        source, sha256 = _LocalIndex(address), sha256_of(ranges, path, entry.size)
+    else:
+        (data,) = ranges.read([Range(path, 0, entry.size)])
+        source, sha256 = IndexBytes(data), sha256_of_bytes(data)
+    if sha256 != entry.sha256:
         raise altered(address, "it does not have the sha256 that the manifest states")
     try:
-        index = BlobIndex(data)
+        index = BlobIndex(source)
     except (ValueError, OSError, KeyError, pa.ArrowException) as error:
         raise altered(address, str(error)) from error
     foreign = index.files() - {shard.path for shard in manifest.shards_of([modality])}
