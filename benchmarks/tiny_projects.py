@@ -53,6 +53,9 @@ def cheapest_params(names: list[str], height: int, width: int, num_frames: int) 
     tiny |= {"steps": 4, "height": height, "width": width, "num_frames": 9, "num_target_frames": 2}
     train["phases"] = {"tiny": tiny}
     params["evaluate"] |= {"phase": "tiny", "fit_baseline_steps": 2, "min_displacement_pixels": 0.0}
+    reconstruct = params["reconstruct"]
+    reconstruct |= {"method": "unproject", "held_out_frames": 4, "frames_per_view": 3}
+    reconstruct["video"] |= {"num_frames": 4}
     params["publish"]["dataset"] |= {"repository": "nobody/tiny", "licence": "CC0-1.0"}
     return params
 
