@@ -38,6 +38,9 @@ OVERLAP_BYTES = 0.12
 """A Gaussian takes it for every pixel of the picture that is rendered: those of random weights
 overlap a share of its tiles."""
 
+LARGEST_PICTURE = 352 * 640
+"""Pixels of the largest picture that training was measured with."""
+
 FITTED_BYTES = 1800
 """A pixel of the picture takes it while Gaussians are optimised for a scene."""
 
@@ -95,9 +98,13 @@ def step_pixels(scene: Scene, phase: PhaseParams) -> int:
 
 def train_bytes(
     scene: Scene, phase: PhaseParams, decoder: DecoderParams, num_weights: int
-) -> float:
+) -> float | None:
     """Return the memory of a phase's steps: weights, what tokens keep for the gradient, and one
-    picture of all Gaussians at a time."""
+    picture of all Gaussians at a time. None for larger pictures than were measured, which nobody
+    trains on a CPU.
+    """
+    if phase.height * phase.width > LARGEST_PICTURE:
+        return None
     latent_frames = (phase.num_frames - 1) // 8 + 1
     tokens = _views_read(scene, phase) * latent_frames * phase.height * phase.width / 16**2
     pruned = 1 - phase.prune_ratio

@@ -221,3 +221,11 @@ def test_the_peak_begins_anew_where_it_is_forgotten() -> None:
     del held
     forget_peak()
     assert peak_process_bytes() < high - 100 * 2**20
+
+
+def test_memory_of_training_is_unknown_for_pictures_that_nobody_measured(tmp_path: Path) -> None:
+    preset = REPOSITORY / "stages" / "presets" / "h100-static.yaml"
+    write_clips(tmp_path, "a")
+    works = stage_works(preset, read_clip_facts(tmp_path))
+    known = {name: work.memory_bytes for name, work in works.items() if name.startswith("train")}
+    assert known and any(value is None for value in known.values())
