@@ -45,13 +45,13 @@ FITTED_BYTES = 1800
 """A pixel of the picture takes it while Gaussians are optimised for a scene."""
 
 LOSSLESS_BYTES_A_PIXEL = 4.56
-"""Of a view's file, or of a dataset's, where nothing is lost; the demo's views have as many."""
+"""A pixel of a view's file, or of a dataset's, takes it where nothing is lost: the demo's views."""
 
 ANNOTATE_SECONDS = 0.018
-"""Of a core for a small picture whose poses and depth are given, with its files."""
+"""A core needs it for a small picture whose poses and depth are given, with its files."""
 
 ENCODING_SECONDS = {"lossless": 1.7e-7, "compat": 1.7e-7}
-"""Of a core for a pixel, by the encoding of frames."""
+"""A core needs it for a pixel, by the encoding of frames."""
 
 
 @dataclass(frozen=True)

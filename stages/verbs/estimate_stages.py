@@ -24,7 +24,7 @@ LEGEND = (
 
 @dataclass(frozen=True)
 class StageEstimate:
-    """What one stage would take, from nothing.
+    """Tells what one stage would take, from nothing.
 
     Attributes:
         unit: what the seconds are of: "CPU core" or "GPU".

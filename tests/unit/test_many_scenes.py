@@ -63,3 +63,14 @@ def test_dropped_views_of_a_scene_are_found_without_going_through_all(files: Dat
     for scene in SCENES:
         assert dropped_of(manifest, scene) == [view for view in views if view.scene_id == scene]
     assert CountedTuple.walks == 1
+
+
+def test_a_scene_is_read_without_going_through_all_shards(files: DatasetFiles) -> None:
+    shards = CountedTuple(files.manifest.shards)
+    counted = DatasetFiles(files.ranges, with_field(files.manifest, shards=shards))
+    walks = []
+    for scene in counted.manifest.scenes:
+        for modality in counted.modalities:
+            assert counted.blobs(scene, modality)
+        walks.append(CountedTuple.walks)
+    assert walks[0] == walks[-1]

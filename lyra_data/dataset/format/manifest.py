@@ -185,7 +185,7 @@ class Manifest:
             of_scene.setdefault(view.scene_id, []).append(view)
         return of_scene
 
-    @property
+    @cached_property
     def modalities(self) -> tuple[str, ...]:
         """Return the modalities that it has shards of; a part of a dataset may lack some."""
         existing = {shard.modality for shard in self.shards}
