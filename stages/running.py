@@ -99,16 +99,20 @@ def run_timed(
     from lyra_data.engine.locks import held_lock
     from stages.durations import record_duration
     from stages.params import check_all
+    from stages.stage_costs import StageWatch
     from stages.workspace import Workspace
 
     check_all(params_file)
+    phase, device = options.get("phase"), options.get("device")
+    watch = StageWatch(params_file, stage, phase=phase, device=device)
     started = time.monotonic()
     function = _function_of(stage)
     workspace = Workspace(params_file.resolve().parent)
     with nullcontext() if stage == "train" else held_lock(workspace.scratch, stage):
         summary = function(params_file, **options)
-    name = " ".join(filter(None, (stage, options.get("phase"))))
+    name = " ".join(filter(None, (stage, phase)))
     record_duration(workspace, name, time.monotonic() - started)
+    watch.record()
     return summary
 
 

@@ -9,7 +9,6 @@ import functools
 import json
 import os
 import platform
-import resource
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -19,6 +18,7 @@ from typing import Any
 
 from lyra_data.engine.documents import build_from_json
 from lyra_data.engine.errors import ExecutorError, LyraError
+from lyra_data.engine.peak_memory import peak_process_bytes
 
 COST_FILE = "cost.json"
 MOST_READ = 2000
@@ -81,7 +81,7 @@ class Stopwatch:
             teacher_fingerprint=teacher_fingerprint,
             device=name,
             cores=0 if on_gpu else _num_threads(),
-            peak_memory_bytes=_peak_gpu_memory(self._device) if on_gpu else _peak_process_memory(),
+            peak_memory_bytes=_peak_gpu_memory(self._device) if on_gpu else peak_process_bytes(),
             view_bytes=view_bytes,
             store=store,
         )
@@ -162,8 +162,3 @@ def _peak_gpu_memory(device: str) -> int:
     import torch
 
     return torch.cuda.max_memory_reserved(device)
-
-
-def _peak_process_memory() -> int:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if platform.system() == "Darwin" else peak * 1024

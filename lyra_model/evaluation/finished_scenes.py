@@ -102,4 +102,4 @@ class SceneKeys:
 
 def dropped_of(manifest: Manifest, scene_id: str) -> list[DroppedView]:
     """Return the views of a scene that were made and kept out of the dataset."""
-    return [view for view in manifest.dropped if view.scene_id == scene_id]
+    return list(manifest.dropped_of.get(scene_id, ()))

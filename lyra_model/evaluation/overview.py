@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,8 @@ def overview_content(
         filters: the limits of quality and the views that they kept out.
         viewer_of: what the viewer reads of a scene, by its item.
     """
-    rows = [_scene_row(results, scene, filters) for scene in scenes]
+    num_dropped = Counter(view.scene_id for view in filters.dropped)
+    rows = [_scene_row(results, scene, num_dropped[scene.scene_id]) for scene in scenes]
     by_psnr = sorted(range(len(rows)), key=lambda i: (_known(rows[i].psnr_db), rows[i].scene_id))
     middle = by_psnr[(len(rows) - 1) // 2]
     return OverviewContent(
@@ -77,7 +79,7 @@ def _known(value: float | None) -> float:
     return math.inf if value is None else value
 
 
-def _scene_row(results: Mapping[str, Any], scene: SceneResult, filters: QualityFilters) -> SceneRow:
+def _scene_row(results: Mapping[str, Any], scene: SceneResult, num_dropped: int) -> SceneRow:
     entry = results["scenes"][scene.scene_id]
     decoder, copied = (entry["held_out_frames"][method] for method in (DECODER, COPIED))
     psnr, other = decoder["psnr_db"], copied["psnr_db"]
@@ -92,7 +94,7 @@ def _scene_row(results: Mapping[str, Any], scene: SceneResult, filters: QualityF
         ssim=decoder["ssim"],
         depth_abs_rel=decoder["depth_abs_rel"],
         num_views=len(scene.views),
-        num_dropped=sum(view.scene_id == scene.scene_id for view in filters.dropped),
+        num_dropped=num_dropped,
     )
 
 

@@ -1,4 +1,4 @@
-"""estimate: views, time, disk and memory of generate, before it runs. No DVC stage."""
+"""estimate: time, disk and memory of generate and of every stage, before it runs. No DVC stage."""
 
 from __future__ import annotations
 
@@ -14,10 +14,14 @@ from lyra_data.engine.placement import Placement
 from lyra_data.generation.costs import device_name
 from lyra_data.generation.estimate import Estimate, estimate_clips, simulate
 from lyra_data.generation.estimate_figures import GEN3C_WEIGHT_BYTES
+from lyra_data.generation.jobs import ClipFacts
 from lyra_data.generation.params import GenerateParams
 from lyra_data.generation.plan import read_clip_facts
 from stages.params import check_all, load_section, load_seed, load_yaml
+from stages.stage_costs import read_costs as read_stage_costs
+from stages.stage_work import stage_works
 from stages.summary import Summary, counted
+from stages.verbs.estimate_stages import LEGEND, bytes_text, estimate_stages, stages_table
 from stages.workspace import Workspace
 
 
@@ -41,6 +45,7 @@ def run_estimate(
         "device_name": device_name(device),
     }
     if is_simulated:
+        clips = _simulated_clips(images or 0, videos or 0, params_file, params.num_frames)
         size = load_yaml(params_file)["annotate"]["annotator"]
         estimate = simulate(
             images or 0,
@@ -62,6 +67,13 @@ def run_estimate(
     source = "simulated" if is_simulated else "outputs/clips, params.yaml"
     num_workers = workers or max(len(_gpus()), 1)
     free_bytes = shutil.disk_usage(workspace.root).free
+    stages = estimate_stages(
+        stage_works(params_file, clips),
+        read_stage_costs(workspace.scratch),
+        estimate,
+        device=machine["device_name"],
+        on_gpu=device != "cpu",
+    )
     facts = {
         **estimate.as_json(),
         "views_source": source,
@@ -72,13 +84,28 @@ def run_estimate(
         "disk_free_bytes": free_bytes,
         "gpus": _gpus(),
         "fits": _fits(estimate),
+        "stages": {name: one.as_json() for name, one in stages.items()},
     }
+    if facts["peak_memory_bytes"] is None:  # no view was measured, and none is published
+        memory = stages["generate"].peak_memory_bytes
+        facts |= {"peak_memory_bytes": memory.value, "peak_memory_bytes_source": memory.source}
     headline = f"{counted(estimate.work.num_views, 'view')}, " + (
         "how long is unknown"
         if estimate.hours is None
         else f"{_number(estimate.hours)} {estimate.figures.unit}-hours"
     )
-    return Summary("estimate", headline, facts, (_table(facts),))
+    tables = (_table(facts), stages_table(stages), LEGEND)
+    return Summary("estimate", headline, facts, tables)
+
+
+def _simulated_clips(
+    images: int, videos: int, params_file: Path, num_frames: int
+) -> list[ClipFacts]:
+    """Return as many clips as there would be, videos as long as their views."""
+    size = load_yaml(params_file)["annotate"]["annotator"]
+    shape = (size["height"], size["width"])
+    frames = [1] * images + [num_frames] * videos
+    return [ClipFacts("", "", one, *shape, "") for one in frames]
 
 
 _COPIES = {
@@ -181,10 +208,4 @@ def _number(number: float) -> str:
 
 
 def _bytes(number: float | None) -> str:
-    if number is None:
-        return "unknown"
-    for unit in ("B", "kB", "MB", "GB"):
-        if number < 1000:
-            return f"{number:.3g} {unit}"
-        number /= 1000
-    return f"{number:,.3g} TB" if number < 1000 else f"{number:,.0f} TB"
+    return "unknown" if number is None else bytes_text(number)

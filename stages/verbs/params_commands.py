@@ -23,10 +23,12 @@ def estimate(
     workers: WorkersOption = None,
     device: DeviceOption = None,
 ) -> None:
-    """Estimate views, time, disk and memory of generate. Runs nothing.
+    """Estimate views, time, disk and memory before anything runs.
 
-    Reads params.yaml: **generate** and **seed**, outputs/clips, and what finished views took
-    (.work/generate). Every figure says whether it was measured on this machine or published.
+    Of generate in detail, and of every stage. Reads params.yaml, outputs/clips, and what finished
+    views (.work/generate) and the last run of every stage (.work/stage_costs.json) took here.
+    Every figure says whether it was measured on this machine, published, or comes of a formula of
+    docs/scale.md; what nobody measured is unknown.
     """
     options = {"images": images, "videos": videos, "workers": workers, "device": device}
 

@@ -17,6 +17,7 @@ from lyra_data.dataset.format.layout import (
     arrow_schema,
     offsets_name,
 )
+from lyra_data.dataset.format.manifest import SceneEntry
 from lyra_data.dataset.reading.dataset_files import DatasetFiles
 from lyra_data.dataset.reading.stored_scene import StoredScene
 from lyra_data.models.codecs.base import SPATIAL_FACTOR, TEMPORAL_FACTOR, num_latent_frames
@@ -49,12 +50,11 @@ def offsets_columns(modality: str) -> list[str]:
 def check_shards(files: DatasetFiles) -> list[DatasetFinding]:
     """Check row groups, rows and columns of every shard, and the scenes that it should hold."""
     findings = []
+    scenes_of: dict[tuple[str, int], list[SceneEntry]] = {}
+    for scene in files.manifest.scenes:
+        scenes_of.setdefault((scene.split, scene.shard), []).append(scene)
     for shard in files.manifest.shards:
-        scenes = [
-            scene
-            for scene in files.manifest.scenes
-            if (scene.split, scene.shard) == (shard.split, shard.number)
-        ]
+        scenes = scenes_of.get((shard.split, shard.number), [])
         stated_groups = [(scene, rows) for scene in scenes for rows in scene.rows_of_groups]
         views = [rows for _, rows in stated_groups]
         metadata = files.plain.footer(shard.path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -13,6 +14,9 @@ from lyra_data.engine.errors import CorruptDataError
 Checked = TypeVar("Checked")
 
 RESTORE = "restore the file (`dvc checkout`), or run `lyra-data package` again"
+
+PIECE_BYTES = 16 * 2**20
+"""Bytes of a file that are in memory while it is hashed."""
 
 
 @dataclass(frozen=True, order=True)
@@ -94,6 +98,18 @@ def read_checked(
         if not files.forget(ranges):
             raise
     return check(files.read(ranges))
+
+
+def sha256_of(ranges: ByteRanges, file: str, size: int) -> str:
+    """Return the sha256 of the first `size` bytes of a file, a piece in memory at a time.
+
+    Raises:
+        CorruptDataError: it is missing or shorter.
+    """
+    digest = hashlib.sha256()
+    for begin in range(0, size, PIECE_BYTES):
+        digest.update(ranges.read([Range(file, begin, min(begin + PIECE_BYTES, size))])[0])
+    return digest.hexdigest()
 
 
 def too_short(address: str, size: int, part: Range) -> CorruptDataError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -86,36 +86,59 @@ class BlobEntry:
         return f"bytes {begin} to {end} do not have the hash that the index states"
 
 
+MAX_HELD_BYTES = 128 * 2**20
+"""Rows of one modality that are kept in memory: those of some thousand scenes of Lyra's size."""
+
+_NAMES = ["file", "scene_id", "view_index", "field"]
+
+ROWS_AT_A_TIME = 256
+"""Rows of the index that are Python's objects while all of a file are looked at."""
+
 BlobEntries = Mapping[tuple[int, str], BlobEntry]
 """Blobs of one scene by view_index and field."""
 
 
+class IndexSource(Protocol):
+    """Holds the bytes of an index file; it can be pickled, and opened more than once."""
+
+    def open(self) -> pa.NativeFile:
+        """Open the file for Arrow."""
+        ...
+
+
+@dataclass(frozen=True)
+class IndexBytes:
+    """An index that is in memory."""
+
+    data: bytes
+
+    def open(self) -> pa.NativeFile:
+        return pa.BufferReader(self.data)
+
+
 class BlobIndex:
-    """The index of one modality.
+    """The index of one modality. Where the rows of every scene are is kept; the rows themselves
+    are read when they are needed, those of one shard at a time.
+
+    A row has a hash for every frame, so the rows of a hundred thousand scenes have gigabytes.
 
     Args:
-        data: the bytes of the file that `writing.writer` wrote.
+        source: the file that `writing.writer` wrote: a row group for every shard.
 
     Raises:
-        ValueError: `data` is no index.
+        ValueError: it is no index.
     """
 
-    def __init__(self, data: bytes) -> None:
-        # Not `read_table`: its threads may still hold Python's objects when the process ends, which
-        # aborts it.
-        with pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True) as file:
-            table = file.read(use_threads=False)
-        if not table.schema.equals(INDEX_SCHEMA):
-            raise ValueError("it does not have the columns of an index")
-        self._table = table.combine_chunks()
-        first = pc.equal(table["view_index"], -1)  # type: ignore[attr-defined]
-        is_plain = pc.and_(first, pc.equal(table["field"], PLAIN_COLUMNS))  # type: ignore[attr-defined]
-        starts = pc.indices_nonzero(is_plain).to_pylist()  # type: ignore[attr-defined]
-        names = table["scene_id"].take(pa.array(starts, pa.int64())).to_pylist()
-        ends = [*starts[1:], len(table)]
-        self._rows = {
-            name: (start, end) for name, start, end in zip(names, starts, ends, strict=True)
-        }
+    def __init__(self, source: IndexSource) -> None:
+        self._source = source
+        self._scenes: dict[str, list[_Span]] = {}
+        self._files: dict[str, list[_Span]] = {}
+        with self._open() as file:
+            if not file.schema_arrow.equals(INDEX_SCHEMA):
+                raise ValueError("it does not have the columns of an index")
+            for group in range(file.num_row_groups):
+                self._note(group, file.read_row_group(group, _NAMES, use_threads=False))
+        self._tables: dict[int, pa.Table] = {}
         self._parsed: dict[str, BlobEntries] = {}
 
     def entries(self, scene_id: str) -> BlobEntries:
@@ -124,26 +147,75 @@ class BlobIndex:
         Raises:
             ValueError: the index does not know the scene.
         """
-        if scene_id not in self._rows:
+        if scene_id not in self._scenes:
             raise ValueError(f"the index does not name scene {scene_id}")
         parsed = self._parsed.get(scene_id)
         if parsed is None:
             if len(self._parsed) > 64:  # a dataset may have a hundred thousand scenes
                 self._parsed.clear()  # another thread may do so at any moment
-            start, end = self._rows[scene_id]
-            rows = self._table.slice(start, end - start).to_pylist()
+            rows = [row for span in self._scenes[scene_id] for row in self._rows(span)]
             parsed = {(row["view_index"], row["field"]): _entry(row) for row in rows}
             self._parsed[scene_id] = parsed
         return parsed
 
     def files(self) -> set[str]:
         """Return the files that blobs are said to lie in."""
-        return set(pc.unique(self._table["file"]).to_pylist())  # type: ignore[attr-defined]
+        return set(self._files)
 
-    def all_entries(self) -> Iterator[BlobEntry]:
-        """Yield every blob and all plain columns, in the order they were written."""
-        for row in self._table.to_pylist():
-            yield _entry(row)
+    def entries_of(self, file: str) -> Iterator[BlobEntry]:
+        """Yield every blob and all plain columns of one file, in the order they were written.
+
+        A few rows are Python's objects at a time.
+        """
+        for span in self._files.get(file, ()):
+            for begin in range(span.start, span.end, ROWS_AT_A_TIME):
+                end = min(begin + ROWS_AT_A_TIME, span.end)
+                yield from map(_entry, self._rows(_Span(span.group, begin, end)))
+
+    def _note(self, group: int, names: pa.Table) -> None:
+        """Note which rows of a row group are of which scene and of which file."""
+        first = pc.equal(names["view_index"], -1)  # type: ignore[attr-defined]
+        is_plain = pc.and_(first, pc.equal(names["field"], PLAIN_COLUMNS))  # type: ignore[attr-defined]
+        starts = pc.indices_nonzero(is_plain).to_pylist()  # type: ignore[attr-defined]
+        scenes = names["scene_id"].take(pa.array(starts, pa.int64())).to_pylist()
+        if self._scenes and starts[:1] != [0]:  # a scene that the former row group began
+            starts, scenes = [0, *starts], [next(reversed(self._scenes)), *scenes]
+        for scene, start, end in zip(scenes, starts, [*starts[1:], len(names)], strict=True):
+            self._scenes.setdefault(scene, []).append(_Span(group, start, end))
+        runs = pc.run_end_encode(names["file"].combine_chunks())  # type: ignore[attr-defined]
+        start = 0
+        for file, end in zip(runs.values.to_pylist(), runs.run_ends.to_pylist(), strict=True):
+            self._files.setdefault(file, []).append(_Span(group, start, end))
+            start = end
+
+    def _rows(self, span: _Span) -> list[dict[str, Any]]:
+        return self._table(span.group).slice(span.start, span.end - span.start).to_pylist()
+
+    def _table(self, group: int) -> pa.Table:
+        """Return the rows of one shard."""
+        table = self._tables.get(group)
+        if table is None:
+            with self._open() as file:
+                table = file.read_row_group(group, use_threads=False).combine_chunks()
+            held = sum(other.nbytes for other in list(self._tables.values()))
+            if held + table.nbytes > MAX_HELD_BYTES:
+                self._tables.clear()  # another thread may do so at any moment
+            self._tables[group] = table
+        return table
+
+    def _open(self) -> pq.ParquetFile:
+        # Not `read_table`: its threads may still hold Python's objects when the process ends, which
+        # aborts it.
+        return pq.ParquetFile(self._source.open(), page_checksum_verification=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """Rows of one row group, `start` to before `end`."""
+
+    group: int
+    start: int
+    end: int
 
 
 def _entry(row: dict[str, Any]) -> BlobEntry:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -175,7 +176,16 @@ class Manifest:
         """Return the hash of all that the manifest says, provenance included."""
         return content_key(self._content())
 
-    @property
+    @cached_property
+    def dropped_of(self) -> Mapping[str, Sequence[DroppedView]]:
+        """Return the views that were kept out of it, by their scene; scenes without any are not
+        there."""
+        of_scene: dict[str, list[DroppedView]] = {}
+        for view in self.dropped:
+            of_scene.setdefault(view.scene_id, []).append(view)
+        return of_scene
+
+    @cached_property
     def modalities(self) -> tuple[str, ...]:
         """Return the modalities that it has shards of; a part of a dataset may lack some."""
         existing = {shard.modality for shard in self.shards}

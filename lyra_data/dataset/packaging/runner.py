@@ -8,7 +8,7 @@ written by this process alone, scene after scene: who encoded what changes no by
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from lyra_data.dataset.format.manifest import Codec, Manifest

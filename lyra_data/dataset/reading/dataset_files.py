@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,12 +14,20 @@ from lyra_data.dataset.files.byte_ranges import (
     MissingFileError,
     Range,
     read_checked,
+    sha256_of,
 )
 from lyra_data.dataset.files.cached_files import CachedFiles
 from lyra_data.dataset.files.corruption import altered, corruption_of
 from lyra_data.dataset.files.opening import open_ranges
 from lyra_data.dataset.files.range_cache import RangeCache
-from lyra_data.dataset.format.blob_index import BlobEntries, BlobEntry, BlobIndex, plain_key
+from lyra_data.dataset.format.blob_index import (
+    BlobEntries,
+    BlobEntry,
+    BlobIndex,
+    IndexBytes,
+    IndexSource,
+    plain_key,
+)
 from lyra_data.dataset.format.layout import MODALITIES, index_path
 from lyra_data.dataset.format.manifest import (
     MANIFEST_PATH,
@@ -197,6 +206,16 @@ def read_manifest(ranges: ByteRanges) -> Manifest:
     return parse_manifest(text, ranges.address(path))
 
 
+@dataclass(frozen=True)
+class _LocalIndex:
+    """An index in a folder: a shard's rows are read from the disk again where they are let go."""
+
+    path: str
+
+    def open(self) -> pa.NativeFile:
+        return pa.OSFile(self.path)
+
+
 def _read_index(ranges: ByteRanges, manifest: Manifest, modality: str) -> BlobIndex:
     path = index_path(modality)
     address = ranges.address(path)
@@ -204,15 +223,22 @@ def _read_index(ranges: ByteRanges, manifest: Manifest, modality: str) -> BlobIn
     if entry is None:
         raise altered(address, "the manifest names no such file")
     sha256 = entry.sha256
+    damaged = altered(address, "it does not have the sha256 that the manifest states")
 
     def checked(pieces: Sequence[bytes]) -> bytes:
         if sha256_of_bytes(pieces[0]) != sha256:
-            raise altered(address, "it does not have the sha256 that the manifest states")
+            raise damaged
         return pieces[0]
 
-    data = read_checked(ranges, [Range(path, 0, entry.size)], checked)
+    source: IndexSource
+    if ranges.is_local:
+        source = _LocalIndex(address)
+        if sha256_of(ranges, path, entry.size) != sha256:
+            raise damaged
+    else:
+        source = IndexBytes(read_checked(ranges, [Range(path, 0, entry.size)], checked))
     try:
-        index = BlobIndex(data)
+        index = BlobIndex(source)
     except (ValueError, OSError, KeyError, pa.ArrowException) as error:
         raise altered(address, str(error)) from error
     foreign = index.files() - {shard.path for shard in manifest.shards_of([modality])}

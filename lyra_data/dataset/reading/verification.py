@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lyra_data.dataset.files.byte_ranges import ByteRanges, Range
+from lyra_data.dataset.files.byte_ranges import ByteRanges, sha256_of
 from lyra_data.dataset.files.corruption import altered
 from lyra_data.dataset.format.blob_index import BlobIndex
 from lyra_data.dataset.format.manifest import FileEntry, ShardEntry
 from lyra_data.dataset.reading.dataset_files import DatasetFiles
 from lyra_data.dataset.reading.plain_columns import read_footer
 from lyra_data.engine.errors import CorruptDataError
-
-PIECE_BYTES = 16 * 2**20
-"""Bytes of a file that are in memory while it is hashed."""
 
 
 @dataclass(frozen=True)
@@ -54,20 +50,14 @@ def content_fault(ranges: ByteRanges, entry: FileEntry | ShardEntry) -> FileFaul
     Raises:
         CorruptDataError: it cannot be read.
     """
-    digest = hashlib.sha256()
-    for begin in range(0, entry.size, PIECE_BYTES):
-        part = Range(entry.path, begin, min(begin + PIECE_BYTES, entry.size))
-        digest.update(ranges.read([part])[0])
-    if digest.hexdigest() == entry.sha256:
+    if sha256_of(ranges, entry.path, entry.size) == entry.sha256:
         return None
     return FileFault(entry.path, 0, f"bytes 0 to {entry.size} have changed: another sha256")
 
 
 def part_faults(ranges: ByteRanges, shard: ShardEntry, index: BlobIndex) -> Iterator[FileFault]:
     """Yield the parts of a shard's blobs and plain columns that do not have their hashes."""
-    for entry in index.all_entries():
-        if entry.file != shard.path:
-            continue
+    for entry in index.entries_of(shard.path):
         end = entry.offset + entry.table.ends[-1]
         if end > shard.size:
             what = f"bytes {entry.offset} to {end} are in the index, and the file ends before"
