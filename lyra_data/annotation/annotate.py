@@ -12,7 +12,8 @@ from __future__ import annotations
 import logging
 import re
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -20,12 +21,13 @@ from pydantic import Field
 
 from lyra_data.annotation.annotators import ANNOTATORS
 from lyra_data.annotation.finished_scenes import STAGE, FinishedScenes, SceneFacts
-from lyra_data.annotation.worker import PICTURES_STAGE, AnnotationSetup, SceneTask
+from lyra_data.annotation.planning import ScenePlan, extent_tasks, plan_scenes
+from lyra_data.annotation.worker import PICTURES_STAGE, AnnotationSetup
 from lyra_data.engine.atomic import folder_atomically, remove_leftovers
 from lyra_data.engine.errors import InputError, ParamsError
 from lyra_data.engine.executors import open_executor
 from lyra_data.engine.executors.base import Crew
-from lyra_data.engine.executors.task_queue import TaskQueue
+from lyra_data.engine.executors.task_queue import QueueResults, TaskQueue
 from lyra_data.engine.failures import Failure, check_failures, record_failures
 from lyra_data.engine.params import Params
 from lyra_data.engine.progress import Progress
@@ -35,6 +37,7 @@ from lyra_data.models.depth.base import DepthEstimator
 from lyra_data.models.text_to_image import TextToImage, TextToImageParams
 from lyra_data.sources import SOURCES
 from lyra_data.sources.base import Source
+from lyra_data.sources.parts import PartParams
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +47,7 @@ class AnnotateParams(Params):
 
     Attributes:
         sources: what to annotate, each with the `name` of its kind and that kind's keys.
+        parts: the scenes that a video becomes: its shots, and windows of long ones.
         text_to_image: how pictures are made of `prompt` sources and of `generate --prompt`.
         depth: what tells the depth of pictures that come without.
         annotator: how, with the `name` of its kind and that kind's keys.
@@ -53,6 +57,7 @@ class AnnotateParams(Params):
     sources: Annotated[
         list[Annotated[Params, SOURCES.field("annotate.sources")]], Field(min_length=1)
     ]
+    parts: PartParams
     text_to_image: TextToImageParams
     depth: Annotated[Params, DEPTH_ESTIMATORS.field("annotate.depth")]
     annotator: Annotated[Params, ANNOTATORS.field("annotate.annotator")]
@@ -64,7 +69,7 @@ class Annotation:
     """Lists what annotation made, and what it could not.
 
     Attributes:
-        scenes: those that went well, in the order of their sources.
+        scenes: those that went well, in the order of their sources, of shots and of windows.
         failures: those that did not.
         made, reused: scenes annotated now, and scenes found finished.
     """
@@ -118,31 +123,82 @@ def annotate_sources(
         estimator=setup.build_maker(placement).estimator,
         progress=progress,
     )
-    tasks = [
-        SceneTask(number, name, source)
-        for number, (name, source) in enumerate(zip(names, params.sources, strict=True))
-        if name not in unpainted
-    ]
-    queue = TaskQueue(tasks, len(tasks), "Annotating", "scene")
+    failed = {n: unpainted[name] for n, name in enumerate(names) if name in unpainted}
+    pairs = list(zip(sources, params.sources, strict=True))
     try:
-        with open_executor(setup, crew.for_tasks(len(tasks))) as executor:
-            annotated = queue.run(executor, progress)
+        plan = _plan(pairs, params.parts, failed, setup, crew, progress)
+        annotated = _annotate(plan, setup, crew, progress)
     finally:
         if (scratch / STAGE).is_dir():  # what workers left that were stopped at their work
             remove_leftovers(scratch / STAGE)
-    failed = unpainted | {names[number]: why for number, why in annotated.failures.items()}
-    failures = [failed[name] for name in names if name in failed]
+    failures = [failure for _, failure in sorted({**plan.failures, **annotated.failures}.items())]
     finished = FinishedScenes(scratch)
     with folder_atomically(clips) as clips_folder, folder_atomically(held_out) as held_out_folder:
         scenes = [
             finished.publish(key, clips_folder, held_out_folder)
-            for key in annotated.results.values()  # in the sources' order, whoever was done first
+            for key in annotated.results.values()  # in the plan's order, whoever was done first
         ]
-        check_failures(failures, len(sources), params.max_failed_fraction)
+        check_failures(failures, len(scenes) + len(failures), params.max_failed_fraction)
         record_failures(failures, clips_folder)
     progress.finish()
     counts = annotated.counts
     return Annotation(scenes, failures, made=counts["done"], reused=counts["found"])
+
+
+def _plan(
+    sources: Sequence[tuple[Source, Params]],
+    params: PartParams,
+    failed: Mapping[int, Failure],
+    setup: AnnotationSetup,
+    crew: Crew,
+    progress: Progress,
+) -> ScenePlan:
+    """Return the scenes that sources become, once the videos among them have been looked through.
+
+    Args:
+        failed: sources that nothing can be made of, by their number.
+    """
+    tasks = [task for task in extent_tasks(sources, params) if task.number not in failed]
+    read = QueueResults()
+    if tasks:
+        queue = TaskQueue(tasks, len(tasks), "Looking for shots", "video")
+        with open_executor(setup, crew.for_tasks(len(tasks))) as executor:
+            read = queue.run(executor, progress)
+    plan = plan_scenes(sources, params, extents=read.results, failures={**failed, **read.failures})
+    _check_scene_ids([task.name for task in plan.tasks])
+    return plan
+
+
+def _annotate(
+    plan: ScenePlan, setup: AnnotationSetup, crew: Crew, progress: Progress
+) -> QueueResults:
+    """Annotate the scenes of a plan, and bring windows of one shot into one world.
+
+    Returns:
+        The keys of the scenes, by the numbers of their tasks, and what became of those tasks.
+    """
+    queue = TaskQueue(plan.tasks, len(plan.tasks), "Annotating", "scene")
+    with open_executor(setup, crew.for_tasks(len(plan.tasks))) as executor:
+        annotated = queue.run(executor, progress)
+        chains = plan.chains(annotated.results)
+        if chains:
+            aligning = TaskQueue(chains, len(chains), "Aligning windows", "shot")
+            _take_aligned(aligning.run(executor, progress), plan, annotated)
+    return annotated
+
+
+def _take_aligned(aligned: QueueResults, plan: ScenePlan, annotated: QueueResults) -> None:
+    """Put the aligned windows in the place of those that were solved; those of a shot fail with
+    it."""
+    for number, windows in enumerate(plan.shots):
+        keys = aligned.results.get(number, (None,) * len(windows))
+        for (task, part), key in zip(windows, keys, strict=True):
+            if key is not None:
+                annotated.results[task] = key
+            elif annotated.results.pop(task, None) is not None:
+                failure = aligned.failures[number]
+                annotated.failures[task] = replace(failure, item=part.scene_id)
+    annotated.sort()
 
 
 def _paint(
