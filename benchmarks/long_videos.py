@@ -60,7 +60,7 @@ CLIP_FRAMES = 60
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=SIZES)
+    parser.add_argument("what", choices=SIZES, nargs="?", default="given")
     parser.add_argument("--frames", type=int, nargs="+", default=[300, 1000, 3000])
     parser.add_argument("--whole", action="store_true", help="no windows")
     parser.add_argument("--film", type=Path, help="folder that films are made in once, and kept")

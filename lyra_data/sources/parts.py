@@ -69,7 +69,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Extent:
-    """What there is of a source's frames, read before any of it is annotated.
+    """The number of a source's frames and its shots, read before any of it is annotated.
 
     Attributes:
         shots: in order; they cover all frames.

@@ -40,11 +40,8 @@ def test_a_part_of_a_file_is_what_the_whole_holds_there(
     path = write(make_frames(40, 32, 48), tmp_path / "film.mkv", options=options)
     whole = read_video(path)
     for first, stride, count in ((0, 1, 5), (1, 1, 9), (7, 1, 1), (20, 3, 6), (33, 1, 7)):
-        chosen = {"first": first, "stride": stride, "max_frames": count}
-        assert torch.equal(
-            read_video(path, **chosen, seeks=True).frames,
-            whole.frames[first : first + stride * count : stride],
-        )
+        taken = read_video(path, first=first, stride=stride, max_frames=count, seeks=True)
+        assert torch.equal(taken.frames, whole.frames[first : first + stride * count : stride])
 
 
 def test_a_part_is_decoded_from_the_keyframe_before_it(

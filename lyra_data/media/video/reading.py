@@ -154,7 +154,7 @@ def _stream(container: InputContainer, path: Path) -> av.VideoStream:
 
 @dataclass(frozen=True)
 class _Listing:
-    """What the packets of a file state, without any of them being decoded.
+    """Facts of a file that its packets state, without any of them being decoded.
 
     Attributes:
         left_out: numbers of the packets that no decoder can show.
