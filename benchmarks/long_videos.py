@@ -7,8 +7,8 @@
 The film is a walk along a gallery whose cameras are known (benchmarks/long_film.py). `reading`
 looks for shots and reads every window; `given` annotates, generates and reconstructs windows of a
 stored clip with true poses and depth; `colmap` solves windows of the film and compares the poses
-with the true ones, after one similarity for the whole walk. With --whole the film is one scene, as
-without windows. Every size is measured in a process of its own.
+with the true ones, after the similarity that fits the first window. With --whole the film is one
+scene, as without windows. Every size is measured in a process of its own.
 """
 
 from __future__ import annotations
