@@ -38,7 +38,7 @@ def run_annotate(
     work |= {"progress": progress, "remote": remote}
     work |= {"crew": Crew(executor, workers, ray_address, device, offload, workspace.root)}
     if share is not None:
-        return share_summary("annotate", "scene", annotate_share(params, share, **work))
+        return share_summary("annotate", "source", annotate_share(params, share, **work))
     annotation = annotate_sources(
         params, clips=workspace.clips, held_out=workspace.held_out, **work
     )

@@ -12,7 +12,8 @@ from __future__ import annotations
 import logging
 import re
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -20,7 +21,8 @@ from pydantic import Field
 
 from lyra_data.annotation.annotators import ANNOTATORS
 from lyra_data.annotation.finished_scenes import STAGE, FinishedScenes, SceneFacts
-from lyra_data.annotation.worker import PICTURES_STAGE, AnnotationSetup, SceneTask
+from lyra_data.annotation.planning import ScenePlan, extent_tasks, plan_scenes
+from lyra_data.annotation.worker import PICTURES_STAGE, AnnotationSetup
 from lyra_data.engine.atomic import folder_atomically, remove_leftovers
 from lyra_data.engine.errors import InputError, ParamsError
 from lyra_data.engine.executors import open_executor
@@ -37,6 +39,7 @@ from lyra_data.models.depth.base import DepthEstimator
 from lyra_data.models.text_to_image import TextToImage, TextToImageParams
 from lyra_data.sources import SOURCES
 from lyra_data.sources.base import Source
+from lyra_data.sources.parts import PartParams
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +49,7 @@ class AnnotateParams(Params):
 
     Attributes:
         sources: what to annotate, each with the `name` of its kind and that kind's keys.
+        parts: the scenes that a video becomes: its shots, and windows of long ones.
         text_to_image: how pictures are made of `prompt` sources and of `generate --prompt`.
         depth: what tells the depth of pictures that come without.
         annotator: how, with the `name` of its kind and that kind's keys.
@@ -55,6 +59,7 @@ class AnnotateParams(Params):
     sources: Annotated[
         list[Annotated[Params, SOURCES.field("annotate.sources")]], Field(min_length=1)
     ]
+    parts: PartParams
     text_to_image: TextToImageParams
     depth: Annotated[Params, DEPTH_ESTIMATORS.field("annotate.depth")]
     annotator: Annotated[Params, ANNOTATORS.field("annotate.annotator")]
@@ -66,7 +71,7 @@ class Annotation:
     """Lists what annotation made, and what it could not.
 
     Attributes:
-        scenes: those that went well, in the order of their sources.
+        scenes: those that went well, in the order of their sources, of shots and of windows.
         failures: those that did not.
         made, reused: scenes annotated now, and scenes found finished.
     """
@@ -108,14 +113,14 @@ def annotate_sources(
         StorageError: the disk is full or cannot be written; finished scenes stay in the store.
     """
     crew = crew or Crew(root=root)
-    annotated, failures = _annotate(params, root, scratch, progress, crew, remote)
+    annotated, failures = _annotate_sources(params, root, scratch, progress, crew, remote)
     finished = FinishedScenes(scratch)
     with folder_atomically(clips) as clips_folder, folder_atomically(held_out) as held_out_folder:
         scenes = [
             finished.publish(key, clips_folder, held_out_folder)
-            for key in annotated.results.values()  # in the sources' order, whoever was done first
+            for key in annotated.results.values()  # in the plan's order, whoever was done first
         ]
-        check_failures(failures, len(params.sources), params.max_failed_fraction)
+        check_failures(failures, len(scenes) + len(failures), params.max_failed_fraction)
         record_failures(failures, clips_folder)
     progress.finish()
     counts = annotated.counts
@@ -134,18 +139,19 @@ def annotate_share(
 ) -> ShareResults:
     """Annotate the sources of one share and leave the scenes in the scratch store; write no clips.
 
-    Args and Raises as `annotate_sources`. More failures than params allow of all scenes are too
-    many.
+    All shots and windows of a video are of one share. Args and Raises as `annotate_sources`. More
+    failures than params allow of all sources are too many.
     """
     crew = crew or Crew(root=root)
-    annotated, failures = _annotate(params, root, scratch, progress, crew, remote, share)
+    annotated, failures = _annotate_sources(params, root, scratch, progress, crew, remote, share)
     progress.finish()
     total = len(params.sources)
-    check_failures(failures, total, params.max_failed_fraction)
+    num_scenes = len(annotated.results) + len(failures)
+    check_failures(failures, max(total, num_scenes), params.max_failed_fraction)
     return ShareResults.of(share, total, share.size_of(total), annotated, failures)
 
 
-def _annotate(
+def _annotate_sources(
     params: AnnotateParams,
     root: Path,
     scratch: Path,
@@ -157,38 +163,96 @@ def _annotate(
     """Annotate every source, or those of a share.
 
     Returns:
-        The scenes' keys in the scratch store, and why others have none, in the sources' order.
+        The scenes' keys in the scratch store, and why others have none, in the plan's order.
     """
-    sources = [SOURCES.create(source, where="annotate.sources") for source in params.sources]
-    names = [source.scene_id for source in sources]
-    _check_scene_ids(names)
-    mine = [number for number in range(len(names)) if share is None or share.holds(number)]
+    every = [SOURCES.create(source, where="annotate.sources") for source in params.sources]
+    _check_scene_ids([source.scene_id for source in every])
+    pairs = [
+        pair
+        for number, pair in enumerate(zip(every, params.sources, strict=True))
+        if share is None or share.holds(number)
+    ]
     remote = remote and remote.listed(STAGE, PICTURES_STAGE)
     setup = AnnotationSetup(
         params.annotator, params.depth, params.text_to_image, root, scratch, remote
     )
     placement = crew.placement_here()
     unpainted = _paint(
-        [sources[number] for number in mine if sources[number].needs_painter],
+        [source for source, _ in pairs if source.needs_painter],
         TextToImage(params.text_to_image, placement),
         ScratchStore(scratch, PICTURES_STAGE, remote),
         estimator=setup.build_maker(placement).estimator,
         progress=progress,
     )
-    tasks = [
-        SceneTask(number, names[number], params.sources[number])
-        for number in mine
-        if names[number] not in unpainted
-    ]
-    queue = TaskQueue(tasks, len(tasks), "Annotating", "scene")
+    failed = {
+        number: unpainted[source.scene_id]
+        for number, (source, _) in enumerate(pairs)
+        if source.scene_id in unpainted
+    }
     try:
-        with open_executor(setup, crew.for_tasks(len(tasks))) as executor:
-            annotated = queue.run(executor, progress)
+        plan = _plan(pairs, params.parts, failed, setup, crew, progress)
+        annotated = _annotate(plan, setup, crew, progress)
     finally:
         if (scratch / STAGE).is_dir():  # what workers left that were stopped at their work
             remove_leftovers(scratch / STAGE)
-    failed = unpainted | {names[number]: why for number, why in annotated.failures.items()}
-    return annotated, [failed[name] for name in names if name in failed]
+    failures = sorted({**plan.failures, **annotated.failures}.items())
+    return annotated, [failure for _, failure in failures]
+
+
+def _plan(
+    sources: Sequence[tuple[Source, Params]],
+    params: PartParams,
+    failed: Mapping[int, Failure],
+    setup: AnnotationSetup,
+    crew: Crew,
+    progress: Progress,
+) -> ScenePlan:
+    """Return the scenes that sources become, once the videos among them have been looked through.
+
+    Args:
+        failed: sources that nothing can be made of, by their number.
+    """
+    tasks = [task for task in extent_tasks(sources, params) if task.number not in failed]
+    read = QueueResults()
+    if tasks:
+        queue = TaskQueue(tasks, len(tasks), "Looking for shots", "video")
+        with open_executor(setup, crew.for_tasks(len(tasks))) as executor:
+            read = queue.run(executor, progress)
+    plan = plan_scenes(sources, params, extents=read.results, failures={**failed, **read.failures})
+    _check_scene_ids([task.name for task in plan.tasks])
+    return plan
+
+
+def _annotate(
+    plan: ScenePlan, setup: AnnotationSetup, crew: Crew, progress: Progress
+) -> QueueResults:
+    """Annotate the scenes of a plan, and bring windows of one shot into one world.
+
+    Returns:
+        The keys of the scenes, by the numbers of their tasks, and what became of those tasks.
+    """
+    queue = TaskQueue(plan.tasks, len(plan.tasks), "Annotating", "scene")
+    with open_executor(setup, crew.for_tasks(len(plan.tasks))) as executor:
+        annotated = queue.run(executor, progress)
+        chains = plan.chains(annotated.results)
+        if chains:
+            aligning = TaskQueue(chains, len(chains), "Aligning windows", "shot")
+            _take_aligned(aligning.run(executor, progress), plan, annotated)
+    return annotated
+
+
+def _take_aligned(aligned: QueueResults, plan: ScenePlan, annotated: QueueResults) -> None:
+    """Put the aligned windows in the place of those that were solved; those of a shot fail with
+    it."""
+    for number, windows in enumerate(plan.shots):
+        keys = aligned.results.get(number, (None,) * len(windows))
+        for (task, part), key in zip(windows, keys, strict=True):
+            if key is not None:
+                annotated.results[task] = key
+            elif annotated.results.pop(task, None) is not None:
+                failure = aligned.failures[number]
+                annotated.failures[task] = replace(failure, item=part.scene_id)
+    annotated.sort()
 
 
 def _paint(

@@ -74,6 +74,10 @@ class FinishedScenes:
         """Return whether the scene is finished; its files are checked."""
         return self._store.get(key) is not None
 
+    def clip_folder(self, key: str) -> Path:
+        """Return the folder of a finished scene's clip."""
+        return self._store.folder / key / CLIP
+
     def put(self, key: str, clip: Clip, held_out: Sequence[HeldOutView]) -> None:
         """Keep a scene.
 
@@ -119,8 +123,8 @@ def content_of(material: SourceMaterial) -> dict[str, Any]:
 
 def _content(value: Any) -> Any:
     if isinstance(value, Tensor):
-        data = value.contiguous().numpy().tobytes()
-        shape, sha256 = list(value.shape), sha256_of_bytes(data)
+        data = value.contiguous().numpy().reshape(-1).view("uint8")  # the same bytes, not a copy
+        shape, sha256 = list(value.shape), sha256_of_bytes(data.data)
         return {"type": str(value.dtype), "shape": shape, "sha256": sha256}
     if is_dataclass(value):
         return {field.name: _content(getattr(value, field.name)) for field in fields(value)}

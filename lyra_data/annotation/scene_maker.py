@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +20,7 @@ from lyra_data.models.depth.base import DepthEstimator
 from lyra_data.models.depth.completing import complete_depth
 from lyra_data.scene.material import SourceMaterial
 from lyra_data.sources.base import Source
+from lyra_data.sources.parts import Part
 
 if TYPE_CHECKING:
     from lyra_data.engine.remote_work import RemoteWork
@@ -45,13 +48,17 @@ class SceneMaker:
     def finished(self) -> FinishedScenes:
         return FinishedScenes(self.scratch, self.remote)
 
-    def finish(self, source: Source) -> tuple[str, bool]:
+    def finish(self, source: Source, part: Part | None = None) -> tuple[str, bool]:
         """Annotate a scene, unless it is found finished; return its key, and whether it is new.
+
+        Args:
+            part: of the source's frames; None: the source is read whole.
 
         Raises:
             InputError: its source cannot be read or annotated.
         """
-        material = _read(source, self.root)
+        with refusing_unreadable(source):
+            material = source.read(self.root) if part is None else source.read_part(self.root, part)
         annotator = self._annotator_of(material)
         key = self._key(material, annotator)
         if self.finished.has(key):
@@ -93,10 +100,11 @@ class SceneMaker:
         return content_key({**shaping, "code": code_fingerprint(*code)})
 
 
-def _read(source: Source, root: Path) -> SourceMaterial:
-    """Read a source; a refusal of the file system is an input's fault here, not the output's."""
+@contextmanager
+def refusing_unreadable(source: Source) -> Iterator[None]:
+    """Turn a refusal of the file system into an InputError: here it is not the output's fault."""
     try:
-        return source.read(root)
+        yield
     except OSError as error:
         raise InputError(
             f"cannot be read: {error.strerror or error}",

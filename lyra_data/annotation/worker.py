@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lyra_data.annotation.annotators import ANNOTATORS
-from lyra_data.annotation.scene_maker import SceneMaker
+from lyra_data.annotation.scene_maker import SceneMaker, refusing_unreadable
+from lyra_data.annotation.window_chain import ChainTask, aligned_keys
 from lyra_data.engine.executors.base import Outcome
 from lyra_data.engine.params import Params
 from lyra_data.engine.placement import Placement
@@ -19,9 +20,27 @@ from lyra_data.engine.scratch import ScratchStore
 from lyra_data.models.depth import DEPTH_ESTIMATORS
 from lyra_data.models.text_to_image import TextToImage, TextToImageParams
 from lyra_data.sources import SOURCES
+from lyra_data.sources.parts import Part
 
 PICTURES_STAGE = "annotate_pictures"
 """Folder of the scratch store with pictures painted from text."""
+
+
+@dataclass(frozen=True)
+class ExtentTask:
+    """Read how many frames a source has, and where its shots begin.
+
+    Attributes:
+        number: place among the sources of the run.
+        name: the id of the source's scene.
+        source: its params.
+        may_cut: several shots are no fault.
+    """
+
+    number: int
+    name: str
+    source: Params
+    may_cut: bool
 
 
 @dataclass(frozen=True)
@@ -29,14 +48,16 @@ class SceneTask:
     """Annotate one scene, unless it is found finished.
 
     Attributes:
-        number: place among the sources of the run.
+        number: place among the scenes of the run.
         name: the scene's id.
         source: params of the scene's source.
+        part: of the source's frames; None: all of them, which are read whole.
     """
 
     number: int
     name: str
     source: Params
+    part: Part | None = None
 
 
 @dataclass(frozen=True)
@@ -76,10 +97,24 @@ class AnnotationWork:
         self._placement = placement
         self._maker = setup.build_maker(placement)
 
-    def do(self, task: SceneTask) -> Outcome:
-        """Annotate a scene; the result is its key in the scratch store."""
+    def do(self, task: ExtentTask | SceneTask | ChainTask) -> Outcome:
+        """Do a task of any kind.
+
+        The result of an ExtentTask is the source's Extent, of a SceneTask its key in the scratch
+        store, of a ChainTask the keys of its windows.
+        """
+        if isinstance(task, ExtentTask):
+            source = SOURCES.create(task.source, where="annotate.sources")
+            with refusing_unreadable(source):
+                extent = source.extent(self._setup.root, may_cut=task.may_cut)
+            return Outcome("done", result=extent)
+        if isinstance(task, ChainTask):
+            return Outcome("done", result=aligned_keys(task, self._maker.finished))
+        return self._annotate(task)
+
+    def _annotate(self, task: SceneTask) -> Outcome:
         source = SOURCES.create(task.source, where="annotate.sources")
         pictures = ScratchStore(self._setup.scratch, PICTURES_STAGE, self._setup.remote)
         source.paint_with(TextToImage(self._setup.text_to_image, self._placement), pictures)
-        key, is_new = self._maker.finish(source)
+        key, is_new = self._maker.finish(source, task.part)
         return Outcome("done" if is_new else "found", result=key)

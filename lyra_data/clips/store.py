@@ -31,7 +31,7 @@ from lyra_data.engine.documents import read_json_object
 from lyra_data.engine.errors import CorruptDataError
 from lyra_data.engine.foreign_arrays import read_array
 from lyra_data.engine.foreign_files import file_at_fault
-from lyra_data.engine.hashing import sha256_of_bytes, sha256_of_files
+from lyra_data.engine.hashing import sha256_of_bytes, sha256_of_file, sha256_of_files
 from lyra_data.engine.names import checked_file_name, checked_name
 from lyra_data.media.images import read_photo, write_png
 from lyra_data.scene.cameras import Cameras
@@ -40,6 +40,8 @@ from lyra_data.scene.material import HeldOutView
 
 CLIP_INDEX = "clip.json"
 HELD_OUT_INDEX = "held_out.json"
+DEPTH_FILE, POSES_FILE, INTRINSICS_FILE = "depth.npy", "camera_to_world.npy", "intrinsics.npy"
+MASK_FILE, CONFIDENCE_FILE = "dynamic_mask.npy", "depth_confidence.npy"
 VERSION = 2
 MAKE_AGAIN = "make it again with `lyra-data annotate` (or `dvc checkout`, where it is in the cache)"
 
@@ -56,13 +58,13 @@ def write_clip(clip: Clip, folder: Path) -> None:
         (target / "frames").mkdir()
         for index, frame in enumerate(clip.frames):
             write_png(frame, target / frame_name(index))
-        _write_array(clip.depth, target / "depth.npy")
-        _write_array(clip.cameras.camera_to_world, target / "camera_to_world.npy")
-        _write_array(clip.cameras.intrinsics, target / "intrinsics.npy")
+        _write_array(clip.depth, target / DEPTH_FILE)
+        _write_array(clip.cameras.camera_to_world, target / POSES_FILE)
+        _write_array(clip.cameras.intrinsics, target / INTRINSICS_FILE)
         if clip.dynamic_mask is not None:
-            _write_array(clip.dynamic_mask, target / "dynamic_mask.npy")
+            _write_array(clip.dynamic_mask, target / MASK_FILE)
         if clip.depth_confidence is not None:
-            _write_array(clip.depth_confidence.half(), target / "depth_confidence.npy")
+            _write_array(clip.depth_confidence.half(), target / CONFIDENCE_FILE)
         facts = {
             "scene_id": clip.scene_id,
             "num_frames": len(clip),
@@ -85,6 +87,28 @@ def read_clip(folder: Path) -> Clip:
         CorruptDataError: a file is missing, cut, altered or of another version.
     """
     return _read(folder, CLIP_INDEX, _clip_from)
+
+
+def read_clip_part(folder: Path, first: int, num_frames: int) -> Clip:
+    """Read consecutive frames of what `write_clip` stored; pictures of others are not opened.
+
+    Raises:
+        CorruptDataError: as `read_clip`, of the files that are read.
+    """
+    index = _read_index(folder, CLIP_INDEX)
+    chosen = range(first, first + num_frames)
+    where = folder / CLIP_INDEX
+    with file_at_fault(where, kind="clip index", fix=MAKE_AGAIN, error=CorruptDataError):
+        facts = index["facts"]
+        arrays = [DEPTH_FILE, POSES_FILE, INTRINSICS_FILE]
+        arrays += [MASK_FILE] if facts["has_dynamic_mask"] else []
+        arrays += [CONFIDENCE_FILE] if facts["has_depth_confidence"] else []
+        assert first >= 0 and chosen.stop <= facts["num_frames"], chosen
+        for name in [*arrays, *(frame_name(frame) for frame in chosen)]:
+            path = folder / name
+            actual = sha256_of_file(path) if path.is_file() else None
+            _require_hash(path, actual, index["files"][name])
+        return _clip_from(facts, folder, chosen)
 
 
 def clip_hash(folder: Path) -> str:
@@ -144,19 +168,22 @@ def scene_folders(root: Path) -> list[Path]:
     return sorted(path for path in root.iterdir() if path.is_dir() and path.name[0] != ".")
 
 
-def _clip_from(facts: dict[str, Any], folder: Path) -> Clip:
-    frames = [read_photo(folder / frame_name(index)) for index in range(facts["num_frames"])]
-    depth = _read_array(folder / "depth.npy")
-    mask = _read_array(folder / "dynamic_mask.npy") if facts["has_dynamic_mask"] else None
+def _clip_from(facts: dict[str, Any], folder: Path, chosen: range | None = None) -> Clip:
+    """Build the clip of the chosen frames; of all where none are."""
+    part = None if chosen is None else slice(chosen.start, chosen.stop)
+    indices = range(facts["num_frames"]) if chosen is None else chosen
+    frames = [read_photo(folder / frame_name(index)) for index in indices]
+    depth = _read_array(folder / DEPTH_FILE, part)
+    mask = _read_array(folder / MASK_FILE, part) if facts["has_dynamic_mask"] else None
     confidence = None
     if facts["has_depth_confidence"]:
-        confidence = _read_array(folder / "depth_confidence.npy").float()
+        confidence = _read_array(folder / CONFIDENCE_FILE, part).float()
     return Clip(
         scene_id=facts["scene_id"],
         frames=torch.stack(frames),
         cameras=Cameras(
-            _read_array(folder / "camera_to_world.npy"),
-            _read_array(folder / "intrinsics.npy"),
+            _read_array(folder / POSES_FILE, part),
+            _read_array(folder / INTRINSICS_FILE, part),
             facts["height"],
             facts["width"],
         ),
@@ -194,8 +221,10 @@ def _write_array(values: Tensor, path: Path) -> None:
     path.write_bytes(buffer.getbuffer())
 
 
-def _read_array(path: Path) -> Tensor:
-    return torch.from_numpy(read_array(path, fix=MAKE_AGAIN, error=CorruptDataError))
+def _read_array(path: Path, part: slice | None = None) -> Tensor:
+    """Read an array, or the rows of it that are in `part`."""
+    array = read_array(path, rows=part, fix=MAKE_AGAIN, error=CorruptDataError)
+    return torch.from_numpy(array)
 
 
 def write_index(facts: dict[str, Any], folder: Path, name: str) -> None:
@@ -219,11 +248,15 @@ def _read(folder: Path, name: str, build: Callable[[dict[str, Any], Path], Conte
     # An index may state the right hash and still describe no clip.
     with file_at_fault(folder / name, kind="clip index", fix=MAKE_AGAIN, error=CorruptDataError):
         for file, digest in index["files"].items():
-            if file not in hashes:
-                raise _corrupt(folder / file, "this file is missing")
-            if hashes[file] != digest:
-                raise _corrupt(folder / file, "this file is cut or was altered")
+            _require_hash(folder / file, hashes.get(file), digest)
         return build(index["facts"], folder)
+
+
+def _require_hash(path: Path, actual: str | None, digest: str) -> None:
+    if actual is None:
+        raise _corrupt(path, "this file is missing")
+    if actual != digest:
+        raise _corrupt(path, "this file is cut or was altered")
 
 
 def _read_index(folder: Path, name: str) -> dict[str, Any]:

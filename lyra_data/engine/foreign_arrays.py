@@ -22,8 +22,13 @@ from lyra_data.engine.foreign_files import file_at_fault, require_regular_file
 _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 
-def read_array(path: Path, *, fix: str, error: type[LyraError] = InputError) -> np.ndarray:
-    """Return the array of an .npy file.
+def read_array(
+    path: Path, *, fix: str, error: type[LyraError] = InputError, rows: slice | None = None
+) -> np.ndarray:
+    """Return the array of an .npy file, or some of its rows; others are not read.
+
+    Args:
+        rows: along the first axis; None: all of them.
 
     Raises:
         InputError (or `error`): it is no .npy file, holds objects, or has fewer bytes than its
@@ -32,7 +37,10 @@ def read_array(path: Path, *, fix: str, error: type[LyraError] = InputError) -> 
     """
     require_regular_file(path, error)
     with file_at_fault(path, kind=".npy array", fix=fix, error=error), path.open("rb") as file:
-        return _read(file, path.stat().st_size)
+        if rows is None:
+            return _read(file, path.stat().st_size)
+        _check_header(file, path.stat().st_size)
+        return np.array(npy.open_memmap(path, mode="r")[rows])
 
 
 def read_arrays(
@@ -73,6 +81,13 @@ def read_arrays(
 
 
 def _read(file: IO[bytes], num_bytes: int) -> np.ndarray:
+    _check_header(file, num_bytes)
+    file.seek(0)
+    return npy.read_array(file, allow_pickle=False)
+
+
+def _check_header(file: IO[bytes], num_bytes: int) -> None:
+    """Refuse objects, and a shape that the bytes cannot fill."""
     version = npy.read_magic(file)
     if version not in _HEADERS:
         raise ValueError(f"it has version {version} of the format; 1.0 and 2.0 are read")
@@ -82,5 +97,3 @@ def _read(file: IO[bytes], num_bytes: int) -> np.ndarray:
     needed = math.prod(shape) * dtype.itemsize
     if min(shape, default=0) < 0 or needed > num_bytes - file.tell():
         raise ValueError(f"its shape {list(shape)} takes {needed} bytes, and there are fewer")
-    file.seek(0)
-    return npy.read_array(file, allow_pickle=False)

@@ -1,4 +1,4 @@
-"""Shots: where a film cuts to another camera. One clip shows one place, so a cut is refused.
+"""Shots: where a film cuts to another camera. One clip shows one place, so shots are set apart.
 
 Optical flow carries every frame to the next one and back. Of one shot, however it moves, most
 pixels come back to where they were; across a cut hardly any do. Comparing colours alone misses cuts
@@ -7,9 +7,8 @@ within one place. See docs/adr/0015-reading-videos.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from itertools import pairwise
 from typing import NamedTuple
 
 import cv2
@@ -49,16 +48,27 @@ class Change(NamedTuple):
     correlation: float
 
 
-def cuts_in(frames: UInt8[Tensor, "frame 3 height width"]) -> list[int]:
+def cuts_in(frames: Iterable[UInt8[Tensor, "3 height width"]]) -> list[int]:
     """Return indices of the frames that a new shot begins with; empty where all is one shot.
 
     Fades and dissolves are not found.
+
+    Args:
+        frames: one after another; no more than two of them are kept.
     """
-    grey = [_grey(frame) for frame in frames]
-    textured = [index for index, picture in enumerate(grey) if picture.std() >= LEAST_CONTRAST]
+    textured: list[int] = []
+    changes: list[Change] = []
     with _one_thread():
         flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
-        changes = [_change(grey[before], grey[after], flow) for before, after in pairwise(textured)]
+        before = None
+        for index, frame in enumerate(frames):
+            grey = _grey(frame)
+            if grey.std() < LEAST_CONTRAST:
+                continue
+            textured.append(index)
+            if before is not None:
+                changes.append(_change(before, grey, flow))
+            before = grey
     lost = np.array([change.lost for change in changes])
     return [
         textured[index + 1]

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from lyra_data.scene.cameras import Cameras
+from lyra_data.scene.similarity import Similarity
 
 DepthScale = Literal["metric", "up_to_scale"]
 
@@ -78,6 +79,11 @@ class Clip:
             dynamic_mask=None if mask is None else mask[frames],
             depth_confidence=None if confidence is None else confidence[frames],
         )
+
+    def moved_by(self, similarity: Similarity) -> Clip:
+        """Return the clip in another world: cameras are posed there, depth has its unit."""
+        depth = self.depth * similarity.scale
+        return replace(self, cameras=similarity.of_cameras(self.cameras), depth=depth)
 
     def reversed_in_time(self) -> Clip:
         """Return the clip played backwards."""

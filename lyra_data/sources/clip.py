@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from lyra_data.clips.store import CLIP_INDEX, read_clip
+from lyra_data.clips.store import CLIP_INDEX, read_clip, read_clip_index, read_clip_part
 from lyra_data.engine.errors import InputError
 from lyra_data.engine.params import Params
+from lyra_data.scene.clip import Clip
 from lyra_data.scene.material import SourceMaterial
 from lyra_data.sources.base import SceneId, SceneSource
+from lyra_data.sources.parts import Extent, Part, Span
 
 
 class ClipParams(Params):
@@ -31,6 +34,7 @@ class ClipSource(SceneSource[ClipParams]):
 
     Params = ClipParams
     name: ClassVar[str] = "clip"
+    has_parts: ClassVar[bool] = True
 
     def read(self, root: Path = Path()) -> SourceMaterial:
         """Read and check the clip: its poses, intrinsics and depth are given, as its masks are.
@@ -42,14 +46,45 @@ class ClipSource(SceneSource[ClipParams]):
             InputError: there is no clip.
             CorruptDataError: a file of the clip is missing, cut or altered.
         """
+        folder = self._location(root)
+        return self._material(read_clip(folder), folder, self.scene_id)
+
+    def extent(self, root: Path = Path(), *, may_cut: bool = False) -> Extent:
+        """Read how many frames the clip has; it is one shot.
+
+        Raises:
+            InputError: there is no clip.
+            CorruptDataError: its index is missing, cut or altered.
+        """
+        del may_cut  # annotated frames have one world
+        facts, sha256 = read_clip_index(self._location(root))
+        return Extent((Span(0, facts["num_frames"]),), sha256)
+
+    def read_part(self, root: Path, part: Part) -> SourceMaterial:
+        """Read and check the frames of a part.
+
+        Raises:
+            InputError: there is no clip.
+            CorruptDataError: a file that is read is missing, cut or altered.
+        """
+        folder = self._location(root)
+        if not part.facts:
+            return self.read(root)
+        clip = read_clip_part(folder, part.span.first, part.span.num_frames)
+        material = self._material(clip, folder, part.scene_id)
+        return replace(material, provenance={**material.provenance, **dict(part.facts)})
+
+    def _location(self, root: Path) -> Path:
         folder = root / self.params.folder
         if not (folder / CLIP_INDEX).is_file():
             raise InputError(
                 f"there is no {CLIP_INDEX}", where=str(folder), fix="give the folder of a clip"
             )
-        clip = read_clip(folder)
+        return folder
+
+    def _material(self, clip: Clip, folder: Path, scene_id: str) -> SourceMaterial:
         return SourceMaterial(
-            scene_id=self.params.scene_id,
+            scene_id=scene_id,
             frames=clip.frames,
             fps=clip.fps if clip.is_dynamic else None,
             cameras=clip.cameras,

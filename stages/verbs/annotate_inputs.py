@@ -83,6 +83,8 @@ def run_annotate_inputs(
             progress=progress,
             crew=Crew(**crew, root=workspace.root),
         )
+        # Shots and windows have names of their own, which their videos alone tell.
+        _check_replaceable([target / scene.scene_id for scene in annotation.scenes])
         for scene in annotation.scenes:
             publish_folder(partial / "clips" / scene.scene_id, target / scene.scene_id)
     entries = yaml.safe_dump(sources, sort_keys=False, allow_unicode=True, width=10**6)

@@ -160,6 +160,7 @@ def annotate(
     params = AnnotateParams.parse(
         {
             "sources": sources or [SCENE | scene],
+            "parts": {"shots": "refuse", "least_shot_frames": 2, "windows": None},
             "text_to_image": SETTINGS | (settings or {}),
             "depth": depth,
             "annotator": ANNOTATOR,

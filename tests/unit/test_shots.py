@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Iterator
+
 import pytest
 import skimage.data
 import torch
@@ -60,6 +63,21 @@ def test_noise_and_stillness_are_no_cuts() -> None:
     noise = torch.randint(0, 256, (12, 3, 90, 160), dtype=torch.uint8, generator=draws)
     assert cuts_in(noise) == []
     assert cuts_in(noise[:1].expand(6, -1, -1, -1)) == []
+
+
+def test_no_more_than_two_frames_are_kept() -> None:
+    alive: list[weakref.ref[Tensor]] = []
+
+    def film() -> Iterator[UInt8[Tensor, "3 height width"]]:
+        for picture in panned("coffee"):
+            assert sum(frame() is not None for frame in alive) <= 2
+            frame = picture.clone()
+            alive.append(weakref.ref(frame))
+            yield frame
+            del frame
+
+    assert cuts_in(film()) == []
+    assert len(alive) == NUM_FRAMES
 
 
 def test_shots_cover_the_film_once() -> None:

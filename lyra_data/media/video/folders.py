@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -73,11 +73,28 @@ def read_frames(
     Raises:
         InputError: as `read_photo`; sizes differ; they are more than memory is given to.
     """
-    first = read_photo(paths[0], turned=turned)
-    check_memory(len(paths), *first.shape[1:], where=paths[0].parent)
-    frames = torch.empty((len(paths), *first.shape), dtype=torch.uint8)
-    for index, path in enumerate(paths):
+    frames = None
+    for index, frame in enumerate(each_of_frames(paths, turned=turned)):
+        if frames is None:
+            check_memory(len(paths), *frame.shape[1:], where=paths[0].parent)
+            frames = torch.empty((len(paths), *frame.shape), dtype=torch.uint8)
+        frames[index] = frame
+    assert frames is not None
+    return frames
+
+
+def each_of_frames(
+    paths: Sequence[Path], *, turned: Turned = "refuse"
+) -> Iterator[UInt8[Tensor, "3 height width"]]:
+    """Yield pictures of one size, one at a time.
+
+    Raises:
+        InputError: as `read_frames`, but for memory.
+    """
+    first = None
+    for path in paths:
         frame = read_photo(path, turned=turned)
+        first = frame if first is None else first
         if frame.shape != first.shape:
             raise InputError(
                 f"this frame has {frame.shape[2]}x{frame.shape[1]} pixels, the first one "
@@ -86,8 +103,7 @@ def read_frames(
                 fix="give frames of one size, and nothing else in the folder; pictures that are "
                 "scenes of their own are named one by one",
             )
-        frames[index] = frame
-    return frames
+        yield frame
 
 
 def _by_name(path: Path) -> tuple[tuple[int, int, str], ...]:

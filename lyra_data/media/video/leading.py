@@ -7,17 +7,42 @@ and stored after it. They refer to frames that the cut left out. No later frame 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import av
 from av.container import InputContainer
 from av.error import FFmpegError
 
 
+class PacketFacts(NamedTuple):
+    """The facts of a packet that are of use without its data; as av.Packet names them."""
+
+    pts: int | None
+    is_keyframe: bool
+    is_discard: bool
+
+
+def listed(packets: Iterable[av.Packet]) -> list[av.Packet | PacketFacts]:
+    """Return the packets, those after the first keyframe and its leading pictures as their facts
+    alone: a film's data would fill the memory."""
+    kept: list[av.Packet | PacketFacts] = []
+    key: av.Packet | None = None
+    is_head = True
+    for packet in packets:
+        facts = PacketFacts(packet.pts, packet.is_keyframe, packet.is_discard)
+        kept.append(packet if is_head else facts)
+        if key is not None and is_head:
+            is_head = _is_before(packet, key)
+        if key is None and packet.is_keyframe:
+            key = packet
+    return kept
+
+
 def pictures_without_reference(
-    packets: Sequence[av.Packet], stream: av.VideoStream
+    packets: Sequence[av.Packet | PacketFacts], stream: av.VideoStream
 ) -> frozenset[int]:
-    """Return which of the packets, by number, hold pictures that no decoder can show.
+    """Return which of the packets, as `listed`, by number hold pictures that no decoder can show.
 
     These are all packets before the first keyframe and its leading pictures, where not every one of
     them decodes; else none.
@@ -31,7 +56,9 @@ def pictures_without_reference(
     doubtful = frozenset(range(last + 1)) - {first_key}
     if not doubtful or last + 1 == len(packets):
         return frozenset()
-    return frozenset() if _all_decode(packets[: last + 1], stream) else doubtful
+    head = [packet for packet in packets[: last + 1] if isinstance(packet, av.Packet)]
+    assert len(head) == last + 1
+    return frozenset() if _all_decode(head, stream) else doubtful
 
 
 def decoded(
@@ -46,7 +73,7 @@ def decoded(
             yield from packet.decode()
 
 
-def _is_before(packet: av.Packet, key: av.Packet) -> bool:
+def _is_before(packet: av.Packet | PacketFacts, key: av.Packet | PacketFacts) -> bool:
     """Return whether a packet is shown before the keyframe; one without a time, in between, is."""
     return packet.pts is None or key.pts is None or packet.pts < key.pts
 

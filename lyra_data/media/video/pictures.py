@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import av
@@ -101,16 +101,19 @@ def check_kind(stream: av.VideoStream, path: Path) -> None:
         )
 
 
-def check_packets(packets: Sequence[av.Packet], stream: av.VideoStream, path: Path) -> None:
-    """Refuse transparency that lies beside the pictures of a Matroska or WebM file.
+def checked_packets(
+    packets: Iterable[av.Packet], stream: av.VideoStream, path: Path
+) -> Iterator[av.Packet]:
+    """Yield packets, and refuse transparency beside the pictures of a Matroska or WebM file.
 
     Raises:
         InputError: a packet of VP8 or VP9 carries it, whatever the header of the track says.
     """
-    if stream.codec_context.name in CODECS_WITH_ALPHA_BESIDE and any(
-        packet.has_sidedata("matroska_block_additional") for packet in packets
-    ):
-        raise _transparent("transparency in a track beside its pictures", path)
+    may_have_alpha = stream.codec_context.name in CODECS_WITH_ALPHA_BESIDE
+    for packet in packets:
+        if may_have_alpha and packet.has_sidedata("matroska_block_additional"):
+            raise _transparent("transparency in a track beside its pictures", path)
+        yield packet
 
 
 def check_frame(frame: av.VideoFrame, index: int, path: Path, *, width: int, height: int) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import av
 import torch
@@ -19,16 +21,17 @@ from torch import Tensor
 
 from lyra_data.engine.errors import InputError
 from lyra_data.media.images import readable
-from lyra_data.media.video.leading import decoded, pictures_without_reference
+from lyra_data.media.video.leading import decoded, listed, pictures_without_reference
 from lyra_data.media.video.pictures import (
     check_frame,
     check_kind,
-    check_packets,
+    checked_packets,
     facts_of,
     rgb,
     upright,
 )
-from lyra_data.media.video.timing import Selection, frame_times, select
+from lyra_data.media.video.seeking import decoded_near
+from lyra_data.media.video.timing import FrameTimes, Selection, frame_times, select
 
 log = logging.getLogger(__name__)
 
@@ -66,41 +69,51 @@ def read_video(
     stride: int = 1,
     max_frames: int | None = None,
     unnamed: Colorspace | None = None,
+    seeks: bool = False,
 ) -> VideoFrames:
     """Read every stride-th frame from `first` on, at most `max_frames`.
 
     Args:
         unnamed: colour matrix of a file that names none, where it is known what wrote it; None: the
             usual one of its size.
+        seeks: begin at the last keyframe before `first`, where the file allows it, so that a part
+            of a long film takes no longer than of a short one. Frames before it are not checked.
 
     Raises:
         InputError: the file is missing, no video, cut or damaged, interlaced, HDR, partly
             transparent, has pixels that are not square, has no frame `first`, or more frames than
             memory is given to.
     """
-    with readable(path):
-        path.open("rb").close()  # a missing file is told as every other missing file
-    with _refused(path), av.open(str(path), metadata_errors="replace") as container:
-        stream = _stream(container, path)
-        packets = [packet for packet in container.demux(stream) if packet.size]
-        check_packets(packets, stream, path)
-        left_out = pictures_without_reference(packets, stream)
-        kept = [packet for number, packet in enumerate(packets) if number not in left_out]
-        times = frame_times(container, stream, kept, path, num_left_out=len(left_out))
-    selection = select(times, path, first=first, stride=stride, max_frames=max_frames)
-    with _refused(path), av.open(str(path), metadata_errors="replace") as container:
-        stream = _stream(container, path)
-        check_kind(stream, path)
-        stream.thread_type = "AUTO"
-        pictures = decoded(container, stream, left_out)
-        frames, facts = _decode(pictures, selection, len(times.seconds), path, unnamed)
-    if left_out:
+    listing = _listed(path)
+    selection = select(listing.times, path, first=first, stride=stride, max_frames=max_frames)
+    frames, facts = None, {}
+    for position, decoded_frame in enumerate(_decode(listing, selection, path, unnamed, seeks)):
+        picture, facts = decoded_frame
+        if frames is None:
+            frames = torch.empty((len(selection.indices), *picture.shape), dtype=torch.uint8)
+        frames[position] = picture
+    assert frames is not None
+    if listing.left_out:
         facts["left_out"] = (
-            f"first pictures: {len(left_out)}, which cannot be shown without frames from before "
-            "the cut"
+            f"first pictures: {len(listing.left_out)}, which cannot be shown without frames from "
+            "before the cut"
         )
         log.warning("%s: left out %s", path, facts["left_out"])
     return VideoFrames(frames, selection.fps, selection.seconds, selection.facts | facts)
+
+
+def each_frame(
+    path: Path, *, first: int = 0, stride: int = 1, max_frames: int | None = None
+) -> Iterator[UInt8[Tensor, "3 height width"]]:
+    """Yield the frames that `read_video` returns, one at a time.
+
+    Raises:
+        InputError: as `read_video`, but for memory.
+    """
+    listing = _listed(path)
+    selection = select(listing.times, path, first=first, stride=stride, max_frames=max_frames)
+    for picture, _ in _decode(listing, selection, path, None, seeks=False, is_kept=False):
+        yield picture
 
 
 def check_memory(num_frames: int, height: int, width: int, where: Path) -> None:
@@ -139,38 +152,101 @@ def _stream(container: InputContainer, path: Path) -> av.VideoStream:
     )
 
 
+@dataclass(frozen=True)
+class _Listing:
+    """Facts of a file that its packets state, without any of them being decoded.
+
+    Attributes:
+        left_out: numbers of the packets that no decoder can show.
+    """
+
+    times: FrameTimes
+    left_out: frozenset[int]
+
+
+def _listed(path: Path) -> _Listing:
+    with readable(path):
+        path.open("rb").close()  # a missing file is told as every other missing file
+    with _refused(path), av.open(str(path), metadata_errors="replace") as container:
+        stream = _stream(container, path)
+        pictured = (packet for packet in container.demux(stream) if packet.size)
+        packets = listed(checked_packets(pictured, stream, path))
+        left_out = pictures_without_reference(packets, stream)
+        kept = [packet for number, packet in enumerate(packets) if number not in left_out]
+        times = frame_times(container, stream, kept, path, num_left_out=len(left_out))
+    return _Listing(times, left_out)
+
+
+class _Decoded(NamedTuple):
+    """A picture, upright, and what there is to say of the file's colours."""
+
+    picture: UInt8[Tensor, "3 height width"]
+    facts: dict[str, str]
+
+
 def _decode(
-    decoded: Iterator[av.VideoFrame],
+    listing: _Listing,
     selection: Selection,
-    num_frames: int,
     path: Path,
     unnamed: Colorspace | None,
-) -> tuple[UInt8[Tensor, "frame 3 height width"], dict[str, str]]:
-    """Decode the selected frames as RGB, upright, and say what there is to say of their colours."""
-    positions: dict[int, list[int]] = {}
-    for position, index in enumerate(selection.indices):
-        positions.setdefault(index, []).append(position)
-    frames, facts, size = None, {}, (0, 0)
-    for index in range(selection.indices[-1] + 1):
-        try:
-            frame = next(decoded)
-        except StopIteration:
-            raise _damaged(path, index, num_frames, "the file ends there") from None
-        except FFmpegError as error:
-            raise _damaged(path, index, num_frames, str(error.strerror or error)) from None
-        if frame.is_corrupt:
-            raise _damaged(path, index, num_frames, "its data are damaged")
-        if index == 0:
-            size, facts = (frame.width, frame.height), facts_of(frame, unnamed)
-            check_memory(len(selection.indices), frame.height, frame.width, path)
-        check_frame(frame, index, path, width=size[0], height=size[1])
-        if index in positions:
-            picture = torch.from_numpy(upright(rgb(frame, unnamed), frame, path).transpose(2, 0, 1))
-            if frames is None:
-                frames = torch.empty((len(selection.indices), *picture.shape), dtype=torch.uint8)
-            frames[positions[index]] = picture
-    assert frames is not None
-    return frames, facts
+    seeks: bool,
+    *,
+    is_kept: bool = True,
+) -> Iterator[_Decoded]:
+    """Yield the selected frames as RGB; one that repeats comes again.
+
+    Args:
+        is_kept: all of them are to be in memory at once.
+    """
+    positions = Counter(selection.indices)
+    num_frames, last = len(listing.times.seconds), selection.indices[-1]
+    with ExitStack() as opened:
+        opened.enter_context(_refused(path))
+        start, decoded_frames = _entered(listing, selection, path, opened, seeks=seeks)
+        size, facts = None, {}
+        for index in range(start, last + 1):
+            try:
+                frame = next(decoded_frames)
+            except StopIteration:
+                raise _damaged(path, index, num_frames, "the file ends there") from None
+            except FFmpegError as error:
+                raise _damaged(path, index, num_frames, str(error.strerror or error)) from None
+            if frame.is_corrupt or (start and frame.pts != listing.times.stamps[index]):
+                raise _damaged(path, index, num_frames, "its data are damaged")
+            if size is None:
+                size, facts = (frame.width, frame.height), facts_of(frame, unnamed)
+                if is_kept:
+                    check_memory(len(selection.indices), frame.height, frame.width, path)
+            check_frame(frame, index, path, width=size[0], height=size[1])
+            if positions[index]:
+                pixels = upright(rgb(frame, unnamed), frame, path).transpose(2, 0, 1)
+                for _ in range(positions[index]):
+                    yield _Decoded(torch.from_numpy(pixels), facts)
+
+
+def _entered(
+    listing: _Listing, selection: Selection, path: Path, opened: ExitStack, *, seeks: bool
+) -> tuple[int, Iterator[av.VideoFrame]]:
+    """Return the index of the frame that decoding begins with, and the frames from there on.
+
+    Args:
+        opened: closes the file at its end.
+    """
+    stamps, target = listing.times.stamps, selection.indices[0]
+    if seeks and target and stamps and not listing.left_out and len(set(stamps)) == len(stamps):
+        container, stream = _opened(path, opened)
+        if (near := decoded_near(container, stream, stamps, target)) is not None:
+            return near
+    container, stream = _opened(path, opened)
+    return 0, decoded(container, stream, listing.left_out)
+
+
+def _opened(path: Path, opened: ExitStack) -> tuple[InputContainer, av.VideoStream]:
+    container = opened.enter_context(av.open(str(path), metadata_errors="replace"))
+    stream = _stream(container, path)
+    check_kind(stream, path)
+    stream.thread_type = "AUTO"
+    return container, stream
 
 
 def _damaged(path: Path, index: int, num_frames: int, why: str) -> InputError:

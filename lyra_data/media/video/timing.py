@@ -12,6 +12,7 @@ import numpy as np
 from av.container import InputContainer
 
 from lyra_data.engine.errors import InputError
+from lyra_data.media.video.leading import PacketFacts
 
 log = logging.getLogger(__name__)
 
@@ -35,10 +36,12 @@ class FrameTimes:
     """Attributes:
     seconds: at which each frame is shown, in that order.
     stated_fps: frames per second by the file's own word, or None.
+    stamps: the same times in the stream's own units; empty where a frame has none.
     """
 
     seconds: list[float]
     stated_fps: float | None
+    stamps: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ class Selection:
 def frame_times(
     container: InputContainer,
     stream: av.VideoStream,
-    packets: Sequence[av.Packet],
+    packets: Sequence[av.Packet | PacketFacts],
     path: Path,
     *,
     num_left_out: int = 0,
@@ -93,7 +96,7 @@ def frame_times(
         return FrameTimes([index / stated_fps for index in range(len(displayed))], stated_fps)
     seconds = sorted(float(stamp * stream.time_base) for stamp in stamps)
     _check_end(container, stream, seconds, path)
-    return FrameTimes(seconds, stated_fps)
+    return FrameTimes(seconds, stated_fps, sorted(stamps))
 
 
 def select(
