@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
+from lyra_data.dataset.files.range_cache import cache_folder
 from lyra_data.dataset.reading.reader import SceneDataset
 from lyra_data.engine.errors import ParamsError
 from lyra_data.engine.placement import Placement
@@ -47,6 +48,21 @@ def in_space_of(codec: LatentCodec, dataset: SceneDataset) -> SceneDataset:
             fix=fix,
         )
     return converted
+
+
+def open_for_training(
+    uri: Path | str, cache_bytes: int | None
+) -> dict[Literal["dataset", "validation"], SceneDataset]:
+    """Open the scenes to train on, `dataset`, and those that are only looked at, `validation`.
+
+    Args:
+        uri: a folder, or an address elsewhere.
+        cache_bytes: what may be kept on this machine of scenes from elsewhere; 0: nothing; None: as
+            `SceneDataset`.
+    """
+    folder = None if cache_bytes == 0 else cache_folder()
+    dataset = SceneDataset(uri, cache_dir=folder, cache_bytes=cache_bytes)
+    return {"dataset": dataset.in_split("train"), "validation": dataset.in_split("validation")}
 
 
 def open_split(folder: Path, split: Literal["all", "train", "validation"]) -> SceneDataset:

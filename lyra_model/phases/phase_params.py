@@ -140,6 +140,15 @@ def chain_of(name: str, phases: dict[str, PhaseParams]) -> list[str]:
     return chain
 
 
+def chosen_phases(name: str | None, phases: dict[str, PhaseParams], *, where: str) -> list[str]:
+    """Return the phases that are asked for, one or, where none is named, all in their order.
+
+    Raises:
+        ParamsError: as `require_phase`.
+    """
+    return list(phases) if name is None else [require_phase(name, phases, where=where)]
+
+
 def require_phase(name: str, phases: dict[str, PhaseParams], *, where: str) -> str:
     """Return the name itself, if it is a phase's.
 

@@ -105,17 +105,15 @@ class RangeCache:
         if self._refused or size > self.limit_bytes or path.is_file():
             return
         try:
+            # Written under the lock: room that another process was promised, and has not filled
+            # yet, could not be seen on the disk by one that counts what is there.
             with self._account() as account:
                 used = self._used(account)
                 if used + size > self.limit_bytes:
                     used = self._make_room(size)
-                _write_number(account, used + size)
-            try:
+                    _write_number(account, used)
                 self._write(path, data)
-            except OSError:
-                with self._account() as account:
-                    _write_number(account, max(self._used(account) - size, 0))
-                raise
+                _write_number(account, used + size)
         except OSError as error:
             self._refused = True
             log.warning(
