@@ -32,7 +32,7 @@ def block(number: int) -> bytes:
 
 
 def kept_files(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*-*") if path.is_file()]
+    return [path for path in folder.glob(f"{'[0-9a-f]' * 64}/*-*") if path.is_file()]
 
 
 def kept_bytes(folder: Path) -> int:
