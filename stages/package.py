@@ -7,29 +7,16 @@ from typing import Any
 
 from lyra_data.dataset.packaging.params import PackageParams
 from lyra_data.dataset.packaging.runner import package_share, package_views
-from lyra_data.dataset.packaging.stored_blobs import require_possible
 from lyra_data.engine.executors.base import Crew
 from lyra_data.engine.executors.shares import Share
 from lyra_data.engine.progress import Progress, silent
 from lyra_data.engine.remote_work import RemoteWork
-from lyra_data.packing.encoding import StoredForm, encoding_of_store
 from stages.params import load_section
 from stages.shares import share_summary
 from stages.summary import Summary, counted
 from stages.workspace import Workspace
 
 SECTION = PackageParams
-
-
-def check_store(section: PackageParams, store: StoredForm) -> None:
-    """Refuse an encoding that promises what `generate.store` loses.
-
-    Raises:
-        ParamsError: naming the key.
-    """
-    stored = encoding_of_store(store)
-    if stored is not None:
-        require_possible(stored, section.encoding)
 
 
 def run_package(

@@ -126,4 +126,5 @@ def check_all(params_file: Path) -> None:
         for stage, module in modules.items()
     }
     modules["evaluate"].check_phase(sections["evaluate"], sections["train"])
-    modules["package"].check_store(sections["package"], sections["generate"].store)
+    stored = importlib.import_module("lyra_data.dataset.packaging.stored_blobs")
+    stored.check_store(sections["package"], sections["generate"].store)

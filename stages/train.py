@@ -18,6 +18,8 @@ from stages.summary import Summary
 from stages.workspace import Workspace
 
 SECTION = TrainParams
+LOOK_AT = "logs, states and pictures: .work/train; those of the end: reports/training"
+NO_VALIDATION = "; no validation: the dataset has no scenes for it (package.validation_fraction)"
 
 
 def run_train(
@@ -35,13 +37,12 @@ def run_train(
     workspace = Workspace(params_file.resolve().parent)
     params = load_section(params_file, "train", SECTION)
     names = chosen_phases(phase, params.phases, where="--phase")
-    uri = dataset or workspace.require(workspace.dataset, made_by="package")
-    data = open_for_training(uri, cache_bytes)
+    place = dataset or workspace.require(workspace.dataset, made_by="package")
     trained = train_phases(
         params,
         names,
         seed=load_seed(params_file),
-        **data,
+        **(data := open_for_training(place, cache_bytes)),
         models=workspace.models,
         scratch=workspace.scratch,
         root=workspace.root,
@@ -53,9 +54,7 @@ def run_train(
         progress=progress,
     )
     last = {name: checkpoint.history[-1] for name, checkpoint in trained.items()}
-    note = "logs, states and pictures: .work/train; those of the end: reports/training"
-    if len(data["validation"]) == 0:
-        note += "; no validation: the dataset has no scenes for it (package.validation_fraction)"
+    note = LOOK_AT + (NO_VALIDATION if len(data["validation"]) == 0 else "")
     headline = [f"{n}: loss {r['loss']:.4f} after {r['step']:.0f} steps" for n, r in last.items()]
     facts = {"phases": last, "num_validation_scenes": len(data["validation"])}
     return Summary("train", ", ".join(headline), facts, (note,))

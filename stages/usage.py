@@ -23,7 +23,7 @@ PLAIN_TYPES = {
     "float": "NUMBER",
     "float range": "NUMBER",
 }
-"""What help shows for a value of a Python type."""
+"""Words of help for a value of a Python type."""
 NO_SHARES = {
     "train": "a phase is one computation from first step to last and has no shares; several "
     "GPUs train it together (docs/training.md)",

@@ -30,7 +30,7 @@ MOVING_PAGE_FILE = "scene.html"
 """The page of a moving scene through time; a still scene has none."""
 
 MOST_GAUSSIANS_OF_PAGE = 200_000
-"""Of all moments of MOVING_PAGE_FILE together: some 6 MB."""
+"""Limit of MOVING_PAGE_FILE, all moments together: some 6 MB."""
 
 
 @dataclass(frozen=True)

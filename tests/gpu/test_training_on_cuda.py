@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from lyra_model.training.phase_trainer import PhaseTrainer
-from lyra_model.training.states import load_state
+from lyra_model.training.states import Upkeep, load_state
 from tests.unit.test_processes import make_trainer
 from tests.unit.test_training import KilledError, make_dataset, make_params, train
 
@@ -58,5 +58,5 @@ def test_a_killed_phase_goes_on_from_a_state_in_the_cpu_s_memory(tmp_path, monke
 def test_validation_scores_and_draws_on_the_gpu(tmp_path: Path) -> None:
     splits = {"a": "train", "b": "validation"}
     dataset = make_dataset(tmp_path / "data", scenes=("a", "b"), splits=splits)
-    train(make_params(), ["small"], dataset, tmp_path, device="cuda")
+    train(make_params(), ["small"], dataset, tmp_path, device="cuda", upkeep=Upkeep())
     assert len(list(tmp_path.glob("scratch/train/*/samples/*/b/grid.png"))) == 1

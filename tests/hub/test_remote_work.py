@@ -26,7 +26,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with running_s3_server(tmp_path_factory.mktemp("s3")) as address:
         keys = {"key": s3_server.ACCESS_KEY, "secret": s3_server.SECRET_KEY}
         client = {"endpoint_url": address, "region_name": "us-east-1"}
-        fsspec.filesystem("s3", **keys, client_kwargs=client).mkdir("work")
+        fsspec.filesystem("s3", **keys, client_kwargs=client).mkdir("store")
         yield address
 
 
@@ -59,7 +59,7 @@ def test_machines_that_share_nothing_but_a_bucket_give_the_bytes_of_one(tmp_path
         lyra_data(project.root, stage)
     expected = {stage: sha256_of_files(project.root / out) for stage, out in RESULTS.items()}
 
-    work = ("--work", "s3://work/project")
+    work = ("--work", "s3://store/project")
     first = fresh_machine(project, tmp_path / "first")
     second = fresh_machine(project, tmp_path / "second")
     last = fresh_machine(project, tmp_path / "last")
@@ -77,13 +77,13 @@ def test_machines_that_share_nothing_but_a_bucket_give_the_bytes_of_one(tmp_path
 def test_what_a_killed_machine_sent_is_whole(tmp_path):
     draw = random.Random(5)
     for number in range(4):
-        kill_and_look(tmp_path / str(number), f"s3://work/kill{number}", draw.uniform(0.0, 0.4))
+        kill_and_look(tmp_path / str(number), f"s3://store/kill{number}", draw.uniform(0.0, 0.4))
 
 
 @pytest.mark.usefixtures("keys")
 def test_a_thousand_and_more_items_are_listed(tmp_path):
     """A server gives a thousand names at a time."""
-    machine = Machine(tmp_path / "many", "s3://work/many")
+    machine = Machine(tmp_path / "many", "s3://store/many")
     machine.put()
     system = fsspec.filesystem("s3", skip_instance_cache=True)
     names = [f"work/many/finished/generate/{content_key(number)}.json" for number in range(1200)]

@@ -17,6 +17,7 @@ from lyra_data.dataset.generated_views import DatasetViews, read_view
 from lyra_data.dataset.packaging import runner as packaging
 from lyra_data.dataset.packaging.params import PackageParams
 from lyra_data.dataset.packaging.runner import package_views
+from lyra_data.dataset.packaging.stored_blobs import check_store
 from lyra_data.dataset.reading.reader import SceneDataset
 from lyra_data.engine.errors import CorruptDataError, ParamsError
 from lyra_data.engine.hashing import canonical_json, sha256_of_folder
@@ -39,7 +40,6 @@ from lyra_data.packing.view_files import (
 from lyra_data.scene.clip import Clip
 from lyra_data.scene.view import View
 from lyra_data.views.store import view_files
-from stages.package import check_store
 from tests.factories import assert_views_equal, make_frames
 from tests.generation_stubs import StubMaker, stub_params, write_clips
 

@@ -10,9 +10,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from lyra_data.dataset.generated_views import DatasetViews
+from lyra_data.dataset.packaging.params import PackageParams
 from lyra_data.engine.errors import ParamsError
 from lyra_data.packing.blob_store import DATASET, BlobStore, HeldBlobs, open_encoded, outputs_of
-from lyra_data.packing.encoding import Encoding
+from lyra_data.packing.encoding import Encoding, StoredForm, encoding_of_store
 from lyra_data.packing.view_files import encoding_of, read_encoded
 
 
@@ -44,6 +45,17 @@ def require_possible(stored: Encoding, encoding: Encoding) -> None:
                 fix=f"write `package.{key}: {kept[key]}`, or `generate.store: lossless`, for which "
                 "views are made again",
             )
+
+
+def check_store(params: PackageParams, store: StoredForm) -> None:
+    """Refuse an encoding that promises what `generate.store` loses.
+
+    Raises:
+        ParamsError: naming the key.
+    """
+    stored = encoding_of_store(store)
+    if stored is not None:
+        require_possible(stored, params.encoding)
 
 
 def bring_back(view_files: Iterable[Path], held: HeldBlobs | None) -> None:
