@@ -89,7 +89,7 @@ def package_views(
     held = DatasetViews(outputs_of(files[0]) / DATASET)
     setup = PackagingSetup(params.encoding, scratch, code_of_encoding(), held)
     keys = _encode(others, setup, crew or Crew(), progress) if others else {}
-    bring_back(others, held)
+    bring_back(files, params.encoding, held)
     progress.start("Assembling", len(sources), "scenes")
     manifest = assemble_dataset(
         _encoded_scenes(files, keys, setup, progress),
