@@ -51,11 +51,5 @@ def run_generate(
         "generate",
         f"{counted(generation.made, 'view')} made, {generation.reused} found finished, "
         f"{len(generation.failures)} failed, {len(generation.dropped)} dropped",
-        {
-            "made": generation.made,
-            "reused": generation.reused,
-            "failures": [failure.as_json() for failure in generation.failures],
-            "failures_not_tried_again": generation.known_failures,
-            "dropped": [view.as_json() for view in generation.dropped],
-        },
+        generation.as_json(),
     )

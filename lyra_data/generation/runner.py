@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from lyra_data.engine.atomic import folder_atomically, remove_leftovers
 from lyra_data.engine.executors import open_executor
@@ -52,6 +53,16 @@ class Generation:
     failures: list[Failure]
     known_failures: int = 0
     dropped: list[DroppedView] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain JSON values of all that is counted and listed."""
+        return {
+            "made": self.made,
+            "reused": self.reused,
+            "failures": [failure.as_json() for failure in self.failures],
+            "failures_not_tried_again": self.known_failures,
+            "dropped": [view.as_json() for view in self.dropped],
+        }
 
 
 def generate_views(

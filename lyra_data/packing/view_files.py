@@ -59,7 +59,7 @@ their bytes in the blob store."""
 
 @dataclass(frozen=True)
 class EncodedFile:
-    """What an encoded view's file holds.
+    """The content of an encoded view's file.
 
     Attributes:
         row: columns of the file.
