@@ -6,13 +6,15 @@ lets go of them there. So a view's file finds its blobs in either, by their hash
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 from lyra_data.dataset.format.manifest import SceneEntry
 from lyra_data.dataset.reading.reader import SceneDataset
 from lyra_data.packing.blob_store import DATASET, ReadWhenAsked, open_encoded, outputs_of
 from lyra_data.packing.decoding import decode_view
+from lyra_data.packing.encoding import Encoding
 from lyra_data.packing.packed import Packed
 from lyra_data.packing.view_files import EncodedFile, encoding_of
 from lyra_data.scene.view import View
@@ -50,6 +52,25 @@ class DatasetViews:
         stored = dataset[scene].stored
         return ReadWhenAsked(lambda name: stored.blob(index, name))
 
+    def all_views(
+        self, encoding: Encoding
+    ) -> Iterator[tuple[tuple[str, tuple[int, ...]], Mapping[str, Packed]]]:
+        """Yield what names every view's frames (`frames_of`), and its blobs, read when asked for.
+
+        Nothing is yielded where there is no dataset, or it is of another encoding.
+
+        Raises:
+            CorruptDataError: the dataset was cut or altered.
+        """
+        dataset = self._dataset()
+        if dataset is None or dataset.manifest.encoding != encoding.as_json():
+            return
+        for entry in dataset.scenes:
+            stored, frames = dataset[entry.scene_id].stored, dataset.files.blobs(entry, "rgb")
+            for index in entry.view_indices:
+                name = entry.scene_id, frames[index, "frames"].hashes
+                yield name, ReadWhenAsked(partial(stored.blob, index))
+
     def _index_of(self, dataset: SceneDataset, entry: SceneEntry, view: EncodedFile) -> int | None:
         """Return the view_index that has these blobs; it may be another than the file's."""
         for index in entry.view_indices:
@@ -75,6 +96,11 @@ class DatasetViews:
         if self._opened is None or self._opened[0] != changed:
             self._opened = changed, SceneDataset(self._folder)
         return self._opened[1]
+
+
+def frames_of(view: EncodedFile) -> tuple[str, tuple[int, ...]]:
+    """Return what names the frames of a view: its scene, and the hashes of their parts."""
+    return view.row["scene_id"], tuple(view.cuts["frames"]["part_xxh3"])
 
 
 def read_view(view_file: Path) -> View:

@@ -59,6 +59,7 @@ class Generation:
     dropped: list[DroppedView] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
+        """Return plain JSON values of all that is counted and listed."""
         return {
             "made": self.made,
             "reused": self.reused,

@@ -59,7 +59,7 @@ their bytes in the blob store."""
 
 @dataclass(frozen=True)
 class EncodedFile:
-    """Content of an encoded view's file.
+    """The content of an encoded view's file.
 
     Attributes:
         row: columns of the file.

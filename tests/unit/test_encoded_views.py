@@ -226,6 +226,27 @@ def test_packaged_in_another_encoding_and_back_no_byte_is_lost(made: Made) -> No
     assert made.package() == first
 
 
+def test_views_that_leave_the_dataset_are_not_made_again_when_they_come_back(made: Made) -> None:
+    made.generate()
+    first = made.package()
+    made.generate("left", "right")
+    made.package()
+    assert len(made.stored()) == 3, "those of `up`, which the next dataset has not"
+    assert made.generate().made == 0
+    assert made.package() == first
+    assert made.stored() == []
+
+
+def test_a_dataset_that_cannot_be_read_is_not_replaced(made: Made) -> None:
+    made.generate()
+    made.package()
+    manifest = made.dataset / "meta" / "manifest.json"
+    manifest.write_bytes(manifest.read_bytes()[:-9])
+    with pytest.raises(CorruptDataError, match="to be replaced cannot be read") as refused:
+        made.package()
+    assert "move it away" in str(refused.value)
+
+
 def test_views_kept_without_loss_are_encoded_and_not_made_again(made: Made, another: Made) -> None:
     made.generate(store="lossless")
     assert made.generate(store="compat").made == 9

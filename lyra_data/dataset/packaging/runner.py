@@ -41,7 +41,7 @@ from lyra_data.engine.progress import Progress
 from lyra_data.engine.provenance import engine_commit, engine_version, params_hash
 from lyra_data.engine.remote_work import RemoteWork
 from lyra_data.engine.scratch import ScratchStore
-from lyra_data.packing.blob_store import DATASET, open_encoded, outputs_of
+from lyra_data.packing.blob_store import DATASET, HeldBlobs, open_encoded, outputs_of
 from lyra_data.packing.view_files import read_columns, read_encoded
 from lyra_data.views.dropped import read_dropped
 from lyra_data.views.fields import FIELD_BY_NAME, SHAPE_FIELDS, row_shape
@@ -90,13 +90,14 @@ def package_views(
     dropped = read_dropped(views)
     stored = frozenset(path for path in files if is_stored_as(path, params.encoding))
     others = [path for path in files if path not in stored]
-    setup = _setup(params, files, scratch, remote)
+    held = DatasetViews(outputs_of(files[0]) / DATASET)
+    setup = _setup(params, held, scratch, remote)
     tasks = list(itertools.starmap(ViewTask, enumerate(others)))
     keys: dict[Path, str] = {}
     if tasks:
         encoded = _encode(tasks, setup, crew or Crew(), progress)
         keys = {task.file: encoded.results[task.number] for task in tasks}
-    bring_back(others, setup.held)
+    bring_back(files, params.encoding, held)
     progress.start("Assembling", len(sources), "scenes")
     manifest = assemble_dataset(
         _encoded_scenes(files, keys, setup, progress),
@@ -136,15 +137,15 @@ def package_share(
     tasks = list(_tasks_of(share, others))
     encoded = QueueResults()
     if tasks:
-        encoded = _encode(tasks, _setup(params, files, scratch, remote), crew or Crew(), progress)
+        held = DatasetViews(outputs_of(files[0]) / DATASET)
+        encoded = _encode(tasks, _setup(params, held, scratch, remote), crew or Crew(), progress)
     progress.finish()
     return ShareResults.of(share, len(others), len(tasks), encoded, ())
 
 
 def _setup(
-    params: PackageParams, files: Sequence[Path], scratch: Path, remote: RemoteWork | None
+    params: PackageParams, held: HeldBlobs, scratch: Path, remote: RemoteWork | None
 ) -> PackagingSetup:
-    held = DatasetViews(outputs_of(files[0]) / DATASET)
     listed = remote and remote.listed(STAGE)
     return PackagingSetup(params.encoding, scratch, code_of_encoding(), held, listed)
 

@@ -6,13 +6,13 @@ linked into them. One copy is enough: that of the dataset, once it is whole on t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from lyra_data.dataset.generated_views import DatasetViews
+from lyra_data.dataset.generated_views import DatasetViews, frames_of
 from lyra_data.dataset.packaging.params import PackageParams
-from lyra_data.engine.errors import ParamsError
-from lyra_data.packing.blob_store import DATASET, BlobStore, HeldBlobs, open_encoded, outputs_of
+from lyra_data.engine.errors import CorruptDataError, ParamsError
+from lyra_data.packing.blob_store import DATASET, BlobStore, open_encoded, outputs_of
 from lyra_data.packing.encoding import Encoding, StoredForm, encoding_of_store
 from lyra_data.packing.view_files import encoding_of, read_encoded
 
@@ -58,18 +58,43 @@ def check_store(params: PackageParams, store: StoredForm) -> None:
         require_possible(stored, params.encoding)
 
 
-def bring_back(view_files: Iterable[Path], held: HeldBlobs | None) -> None:
-    """Put the blobs of views into the store that a dataset alone holds, before it is replaced.
+def bring_back(view_files: Sequence[Path], encoding: Encoding, held: DatasetViews) -> None:
+    """Put those blobs into the store that the former dataset alone has, and the next will not.
+
+    They are of views that are to be encoded anew, and of views that `generate` no longer wants:
+    asked for again, these would have to be made again.
+
+    Args:
+        view_files: of all views of the next dataset.
+        encoding: of the next dataset.
+        held: the former dataset.
 
     Raises:
-        CorruptDataError: they are nowhere, or damaged.
+        CorruptDataError: the former dataset cannot be read, or blobs are nowhere.
         StorageError: the disk is full, read-only or not permitted.
     """
-    for path in view_files:
-        if encoding_of(path) is not None:
-            blobs, view = BlobStore(outputs_of(path)), read_encoded(path)
-            if not blobs.holds(view.key):
-                blobs.put(open_encoded(path, held).media)
+    files = [path for path in view_files if encoding_of(path) is not None]
+    if not files:
+        return
+    blobs, kept = BlobStore(outputs_of(files[0])), set()
+    for path in files:
+        view = read_encoded(path)
+        if view.encoding == encoding:
+            kept.add(frames_of(view))
+        elif not blobs.holds(view.key):
+            blobs.put(open_encoded(path, held).media)
+    stored = read_encoded(files[0]).encoding
+    try:
+        for frames, media in held.all_views(stored):
+            if frames not in kept:
+                blobs.put(media)
+    except CorruptDataError as error:
+        raise CorruptDataError(
+            f"the dataset that is to be replaced cannot be read: {error.what}",
+            where=error.where,
+            fix="bring it back (`dvc checkout outputs/dataset`), or move it away: `lyra-data "
+            "generate` then makes those views again whose bytes it alone has",
+        ) from error
 
 
 def let_go(view_files: Iterable[Path], dataset: Path) -> int:
