@@ -8,13 +8,14 @@ from typing import Any
 
 from rich.text import Text
 
-from lyra_data.engine.placement import Placement
+from lyra_data.engine.executors.base import Crew
 from lyra_data.engine.progress import Progress, silent
 from lyra_data.generation.params import GenerateParams
 from lyra_model.phases.train_params import TrainParams
 from lyra_model.reconstruction.params import ReconstructParams
-from lyra_model.reconstruction.scenes import Folders, reconstruct_scenes
+from lyra_model.reconstruction.scenes import reconstruct_scenes
 from lyra_model.reconstruction.summary import describe
+from lyra_model.reconstruction.worker import Folders
 from stages.params import load_section, load_seed
 from stages.summary import Summary, counted
 from stages.workspace import Workspace
@@ -25,9 +26,9 @@ SECTION = ReconstructParams
 def run_reconstruct(
     params_file: Path,
     *,
-    device: str | None = None,
     changes: Mapping[str, Any] | None = None,
     progress: Progress = silent,
+    **crew: Any,
 ) -> Summary:
     """Reconstruct every scene; `changes` of section reconstruct are the command line's."""
     workspace = Workspace(params_file.resolve().parent)
@@ -44,7 +45,7 @@ def run_reconstruct(
             workspace.scenes,
             workspace.scratch,
         ),
-        placement=Placement.asked_for(device, "none", workspace.root),
+        crew=Crew(**crew, root=workspace.root),
         seed=load_seed(params_file),
         progress=progress,
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -124,6 +125,46 @@ class _Stub:
     def _say(self, line: str) -> None:
         with self._told.log.open("a") as file:
             file.write(f"{line}\n")
+
+
+@dataclass(frozen=True)
+class HeldMaker:
+    """Makes views as a StubMaker, but those of `held` wait until `folder` has a file `go`.
+
+    Attributes:
+        held: names of jobs.
+    """
+
+    folder: Path
+    held: tuple[str, ...]
+
+    @property
+    def stub(self) -> StubMaker:
+        return StubMaker(self.folder / "log")
+
+    def __call__(self, params: GenerateParams, placement: Placement) -> _Held:
+        return _Held(self, self.stub(params, placement))
+
+    def waiting(self) -> list[tuple[str, str]]:
+        """Return the process and the job of all that waited."""
+        file = self.folder / "waiting"
+        lines = file.read_text().splitlines() if file.exists() else []
+        return [(line.split()[0], line.split()[1]) for line in lines]
+
+
+class _Held:
+    def __init__(self, told: HeldMaker, maker: _Stub) -> None:
+        self._told, self._maker = told, maker
+        self.fingerprints = maker.fingerprints
+
+    def make(self, clip: Clip, job: Job) -> View:
+        view = self._maker.make(clip, job)
+        if job.name in self._told.held:
+            with (self._told.folder / "waiting").open("a") as file:
+                file.write(f"{os.getpid()} {job.name}\n")
+            while not (self._told.folder / "go").exists():
+                time.sleep(0.1)
+        return view
 
 
 def stub_params(*trajectories: str, **changes: object) -> GenerateParams:

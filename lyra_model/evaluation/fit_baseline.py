@@ -12,6 +12,7 @@ from lyra_model.fitting.unproject import UnprojectParams, unproject_frames
 from lyra_model.gaussians import Gaussians
 from lyra_model.rendering import render
 from lyra_model.rendering.base import RenderingParams
+from lyra_model.rendering.threads import torch_in_one_thread
 
 SEED = 0
 
@@ -51,10 +52,11 @@ class FitBaseline:
     def _gaussians(self, moment: float | None) -> Gaussians:
         if moment not in self._fitted:
             frames = self.inputs if moment is None else self._frames_of(moment)
-            start = unproject_frames(frames, UnprojectParams(), seed=SEED)
-            self._fitted[moment] = fit(
-                start, frames, None, self.params, self.rendering, seed=SEED, device=self.device
-            ).gaussians
+            with torch_in_one_thread():  # workers have fewer threads than the command
+                start = unproject_frames(frames, UnprojectParams(), seed=SEED)
+                self._fitted[moment] = fit(
+                    start, frames, None, self.params, self.rendering, seed=SEED, device=self.device
+                ).gaussians
         return self._fitted[moment]
 
     def _frames_of(self, moment: float) -> Targets:

@@ -14,6 +14,7 @@ from lyra_model.fitting.scene_fit import SceneFit
 from lyra_model.fitting.states import load_state, save_state
 from lyra_model.gaussians import Gaussians
 from lyra_model.rendering.base import RenderingParams
+from lyra_model.rendering.threads import torch_in_one_thread
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,8 @@ def fit(
 
     With frames kept back, those of the best measured step are returned, and the start where it
     shows them better; without, those of the last step. On one machine's CPU the same values give
-    the same bytes, killed in between or not; on CUDA gradients are summed in any order.
+    the same bytes, killed in between or not, for any number of threads; on CUDA gradients are
+    summed in any order.
 
     Args:
         start: Gaussians of any origin, in the world of the frames; there has to be one.
@@ -69,22 +71,30 @@ def fit(
     assert len(start) > 0, "no Gaussian to begin with"
     if kept_back is not None and len(kept_back) == 0:
         kept_back = None
-    scene = SceneFit(start, read, kept_back, params, rendering, seed=seed, device=device)
+    with torch_in_one_thread():
+        scene = SceneFit(start, read, kept_back, params, rendering, seed=seed, device=device)
+        _take_steps(scene, params.steps, state_folder, state_steps, progress)
+        gaussians, best_step = scene.result()
+    return Fitted(gaussians.to("cpu"), scene.step, best_step, scene.history)
+
+
+def _take_steps(
+    scene: SceneFit, steps: int, state_folder: Path | None, state_steps: int, progress: Progress
+) -> None:
+    """Take the steps that are left, from the state that is kept, where there is one."""
     state = None if state_folder is None else load_state(state_folder)
     if state is not None:
         scene.resume(state)
-    progress.start("Fitting", params.steps, "steps")
+    progress.start("Fitting", steps, "steps")
     progress.advance(scene.step)
     scene.measure()
-    while scene.step < params.steps:
+    while scene.step < steps:
         scene.take_step()
         scene.measure()
         if state_folder is not None and scene.step % state_steps == 0:
             save_state(scene.state(), state_folder)
         progress.advance(note=_note(scene.history))
     progress.finish()
-    gaussians, best_step = scene.result()
-    return Fitted(gaussians.to("cpu"), scene.step, best_step, scene.history)
 
 
 def _note(history: list[dict[str, float]]) -> str:

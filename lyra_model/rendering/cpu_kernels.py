@@ -19,8 +19,9 @@ from typing import Any, cast
 
 import numba
 import numpy as np
-import torch
 from numpy.typing import NDArray
+
+from lyra_model.rendering.threads import renderer_threads
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -68,8 +69,8 @@ def source_stamp() -> str:
 
 
 def over_range(kernel: Callable, num_items: int, *arguments: Any) -> None:
-    """Call kernel(first, last, *arguments) over [0, num_items), on torch's number of threads."""
-    num_threads = torch.get_num_threads()
+    """Call kernel(first, last, *arguments) over [0, num_items), on `renderer_threads`."""
+    num_threads = renderer_threads()
     if num_threads == 1 or num_items <= 1:
         kernel(0, num_items, *arguments)
         return

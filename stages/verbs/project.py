@@ -94,6 +94,18 @@ def init_project(
     )
 
 
+_CREW = ("executor", "workers", "ray_address")
+OPTIONS_OF = {
+    "annotate": (*_CREW, "device", "offload"),
+    "generate": (*_CREW, "device", "offload"),
+    "package": _CREW,
+    "train": ("device",),
+    "evaluate": (*_CREW, "device"),
+    "reconstruct": (*_CREW, "device"),
+}
+"""Stage -> options of the command line that are handed on to it where several stages are run."""
+
+
 def write_project(
     made: Path,
     preset: str,
@@ -141,8 +153,7 @@ def run_project(folder: Path, *, progress: Progress = silent, **options: Any) ->
     """Run every stage in order; what is finished is not done again.
 
     Args:
-        options: of `lyra-data annotate` and `generate`: device, offload, workers. The
-            device is that of `train` and `evaluate` too.
+        options: of the command line, each for the stages that have it (`OPTIONS_OF`).
 
     Raises:
         InputError: the folder holds no params.yaml.
@@ -186,9 +197,7 @@ def run_stages(
     summaries = {}
     with held_lock(workspace.scratch, "run"):
         for stage in stages:
-            accepted = options if stage in ("annotate", "generate") else {}
-            if stage in ("train", "evaluate", "reconstruct") and "device" in options:
-                accepted = {"device": options["device"]}
+            accepted = {name: options[name] for name in OPTIONS_OF[stage] if name in options}
             params_file = workspace.root / "params.yaml"
             summaries[stage] = run_timed(stage, params_file, progress=progress, **accepted)
     return summaries

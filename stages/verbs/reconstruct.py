@@ -9,10 +9,12 @@ import typer
 
 from stages.options import (
     DeviceOption,
+    ExecutorOption,
     JsonOption,
     MaxFramesOption,
     OffloadOption,
     ParamsOption,
+    RayAddressOption,
     WorkersOption,
 )
 from stages.running import guarded, run_timed
@@ -137,7 +139,9 @@ def reconstruct(
         ),
     ] = False,
     json_output: JsonOption = False,
+    executor: ExecutorOption = "local",
     workers: WorkersOption = None,
+    ray_address: RayAddressOption = "auto",
     device: DeviceOption = None,
     offload: OffloadOption = "none",
 ) -> None:
@@ -153,9 +157,9 @@ def reconstruct(
     **reconstruct**, and outputs/views, and writes outputs/scenes. With INPUTs it makes a project of
     them (runs/NAME) and runs annotate and generate first; what is finished there is used again. The
     same input and settings give the same bytes, but for the times in report.json. A killed run goes
-    on when the same command is given again.
+    on when the same command is given again. Workers take a scene each, and change no byte.
     """
-    options = {"device": device, "offload": offload, "workers": workers}
+    crew = {"executor": executor, "workers": workers, "ray_address": ray_address, "device": device}
     changes = {
         "method": method or ("decoder" if weights else None),
         "weights": weights,
@@ -182,7 +186,7 @@ def reconstruct(
                     fix="name a picture, a video, or motorcycle, the built-in photo; or run it in "
                     "a project's folder",
                 )
-            return run_timed("reconstruct", params, device=device, progress=progress)
+            return run_timed("reconstruct", params, progress=progress, **crew)
 
         from stages.verbs.reconstruct_inputs import Request, reconstruct_inputs
 
@@ -200,6 +204,6 @@ def reconstruct(
             dry_run=dry_run,
             max_bytes=None if max_memory is None else round(max_memory * 2**30),
         )
-        return reconstruct_inputs(request, progress=progress, **options)
+        return reconstruct_inputs(request, progress=progress, offload=offload, **crew)
 
     guarded(work, json_output)

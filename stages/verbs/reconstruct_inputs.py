@@ -22,7 +22,7 @@ from lyra_model.reconstruction.reconstruct import REPORT, SCENE_PAGE
 from lyra_model.reconstruction.summary import describe
 from stages.running import run_timed
 from stages.summary import Summary, counted
-from stages.verbs.project import run_stages
+from stages.verbs.project import OPTIONS_OF, run_stages
 from stages.verbs.scene_inputs import SceneProject, project_of, shape_of
 from stages.workspace import Workspace
 
@@ -63,7 +63,7 @@ def reconstruct_inputs(request: Request, *, progress: Progress = silent, **optio
     """Make the scenes of some inputs; what is finished is not done again.
 
     Args:
-        options: device, offload and workers, as `run_project` takes them.
+        options: executor, workers, ray_address, device and offload, as `run_stages` takes them.
 
     Raises:
         InputError: an input is none that is known, or something that this command did not write
@@ -97,9 +97,9 @@ def reconstruct_inputs(request: Request, *, progress: Progress = silent, **optio
     made = run_timed(
         "reconstruct",
         workspace.root / "params.yaml",
-        device=options.get("device"),
         changes=changes,
         progress=progress,
+        **{name: options[name] for name in OPTIONS_OF["reconstruct"] if name in options},
     )
     folders = {scene: Path(facts["folder"]) for scene, facts in made.facts["scenes"].items()}
     if request.output is not None:

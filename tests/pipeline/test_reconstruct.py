@@ -15,7 +15,7 @@ from lyra_model.export.ply import read_ply
 from stages.annotate import run_annotate
 from stages.generate import run_generate
 from stages.reconstruct import run_reconstruct
-from tests.pipeline.project import Project
+from tests.pipeline.project import Project, write_source
 from tests.ray_cast import MOVING, clip_of, moving_cameras
 
 FILES = ["cameras.json", "depth.mp4", "report.json", "scene.html", "scene.ply", "video.mp4"]
@@ -117,6 +117,27 @@ def test_a_killed_run_goes_on_to_the_same_bytes(
     run_reconstruct(project.params_file)
     assert hashes(scene_of(project)) == hashes(scene_of(finished))
     assert not list((project.root / ".work").glob("reconstruct_states/*"))
+
+
+def test_two_workers_make_the_scenes_of_one_process(tmp_path: Path, warm_workers: None) -> None:
+    project = Project(tmp_path / "two")
+    write_source(project.root / "inputs" / "other")
+    sources = [
+        {"name": "files", "folder": f"inputs/{name}", "scene_id": name}
+        for name in ("wall", "other")
+    ]
+    project.change("annotate", "sources", to=sources)
+    project.change("reconstruct", "method", to="unproject")  # fits are compared on Ray's cluster
+    run_annotate(project.params_file)
+    run_generate(project.params_file)
+    scenes = project.root / "outputs" / "scenes"
+    alone = run_reconstruct(project.params_file)
+    made = {name: hashes(scenes / name) for name in ("wall", "other")}
+    shutil.rmtree(scenes)
+    shutil.rmtree(project.root / ".work" / "reconstruct")
+    done = run_reconstruct(project.params_file, workers=2, device="cpu")
+    assert done.headline == alone.headline
+    assert {name: hashes(scenes / name) for name in ("wall", "other")} == made
 
 
 def test_unprojection_takes_no_step(finished: Project, tmp_path: Path) -> None:

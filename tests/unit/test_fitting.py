@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
 from lyra_data.engine.errors import CorruptDataError, ParamsError
 from lyra_data.engine.seeds import torch_generator
 from lyra_model.batches.targets import Targets
+from lyra_model.evaluation.baselines import Viewpoints
+from lyra_model.evaluation.fit_baseline import FitBaseline
 from lyra_model.fitting import fit as fit_module
 from lyra_model.fitting.fast_ssim import mean_ssim
 from lyra_model.fitting.fit import Fitted, fit
@@ -122,6 +125,30 @@ def test_the_same_values_give_the_same_bytes_and_another_seed_others() -> None:
     values = {"start": start(), "read": frames()[:7], "kept_back": None}
     other = fit(params=PARAMS, rendering=RENDERING, seed=1, device=CPU, **values)
     assert not same(first.gaussians, other.gaussians)
+
+
+def test_threads_change_no_byte_of_a_fitted_scene() -> None:
+    """The arrays are so large that torch would share them among its threads."""
+    size = (144, 240)
+    pictures = {name: resize(getattr(frames(), name).float(), size) for name in ("rgb", "depth")}
+    pictures |= {"depth_valid": pictures["depth"] > 0, "filled": pictures["depth"] <= 0}
+    pictures["depth_valid"][:, 40:60, 50:90] = False
+    large = replace(frames(), cameras=frames().cameras.resized(*size), **pictures)[:2]
+    predicted = []
+    for number in (1, 2):
+        torch.set_num_threads(number)
+        baseline = FitBaseline(large, RENDERING, steps=1, device=CPU)
+        predicted.append(baseline.predict(Viewpoints(large.cameras[[1]], None)))
+    assert torch.get_num_threads() == 2
+    assert torch.equal(predicted[0].rgb, predicted[1].rgb)
+    assert torch.equal(predicted[0].depth, predicted[1].depth)
+
+
+def resize(values: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return frames [frame height width] or [frame 3 height width] of another size."""
+    maps = values if values.ndim == 4 else values[:, None]
+    larger = torch.nn.functional.interpolate(maps, size, mode="nearest")
+    return larger if values.ndim == 4 else larger[:, 0]
 
 
 class _KilledError(Exception):
