@@ -75,8 +75,8 @@ class StageWatch:
         """Remember what the run took, where it made anything; its result stands whether or not that
         can be written."""
         made = _num_made(self._workspace.scratch, self._stage) - self._before
-        if self._stage not in STAGES or made <= 0:
-            return
+        if self._stage not in STAGES or made <= 0 or not self._workspace.clips.is_dir():
+            return  # of a dataset from elsewhere nobody knows the clips
         seconds, core_seconds = time.monotonic() - self._started, _core_seconds() - self._cores
         try:
             name, cost = self._cost(made, seconds, core_seconds)
@@ -102,7 +102,7 @@ class StageWatch:
         # Of several phases the last one is the largest: it is trained at the size that is judged.
         work = works[names[-1]]
         device = self._device or Placement.automatic().device
-        folder = self._output()
+        folder = self._output(names[-1])
         return names[-1], StageCost(
             seconds=round(seconds, 2),
             core_seconds=round(core_seconds, 2),
@@ -116,14 +116,14 @@ class StageWatch:
             device=device_name(device) or device,
         )
 
-    def _output(self) -> Path:
-        """Return the folder of what the stage made."""
+    def _output(self, name: str) -> Path:
+        """Return the folder of what the stage made, or the phase of that name."""
         workspace = self._workspace
         return {
             "annotate": workspace.clips,
             "generate": workspace.views,
             "package": workspace.dataset,
-            "train": workspace.models / (self._phase or ""),
+            "train": workspace.models / name.partition(" ")[2],
             "evaluate": workspace.reports,
             "reconstruct": workspace.scenes,
         }[self._stage]
