@@ -231,14 +231,26 @@ def _annotate(
     Returns:
         The keys of the scenes, by the numbers of their tasks, and what became of those tasks.
     """
-    queue = TaskQueue(plan.tasks, len(plan.tasks), "Annotating", "scene")
+    tasks = plan.first_tasks()
+    queue = TaskQueue(tasks, len(tasks), "Annotating", "scene")
     with open_executor(setup, crew.for_tasks(len(plan.tasks))) as executor:
         annotated = queue.run(executor, progress)
+        later = plan.later_tasks(annotated.results)
+        if later:
+            windows = TaskQueue(later, len(later), "Annotating windows", "window")
+            _add(windows.run(executor, progress), annotated)
         chains = plan.chains(annotated.results)
         if chains:
             aligning = TaskQueue(chains, len(chains), "Aligning windows", "shot")
             _take_aligned(aligning.run(executor, progress), plan, annotated)
     return annotated
+
+
+def _add(results: QueueResults, others: QueueResults) -> None:
+    """Add what became of some tasks to what became of others."""
+    others.counts.update(results.counts)
+    others.results.update(results.results)
+    others.failures.update(results.failures)
 
 
 def _take_aligned(aligned: QueueResults, plan: ScenePlan, annotated: QueueResults) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lyra_data.annotation.window_chain import ChainTask
 from lyra_data.annotation.worker import ExtentTask, SceneTask
@@ -36,6 +36,30 @@ class ScenePlan:
     def next_number(self) -> int:
         """Return the number of the next scene."""
         return len(self.tasks) + len(self.failures)
+
+    @property
+    def later_windows(self) -> dict[int, int]:
+        """Return the first window's task of every later one of its shot, by their numbers."""
+        return {number: windows[0][0] for windows in self.shots for number, _ in windows[1:]}
+
+    def first_tasks(self) -> list[SceneTask]:
+        """Return the tasks that wait for no other."""
+        later = self.later_windows
+        return [task for task in self.tasks if task.number not in later]
+
+    def later_tasks(self, keys: Mapping[int, str]) -> list[SceneTask]:
+        """Return the tasks of later windows, which keep the focal length of their first.
+
+        Args:
+            keys: of finished scenes, by the numbers of their tasks. Where the first window failed,
+                a later one finds a focal length of its own.
+        """
+        later = self.later_windows
+        return [
+            replace(task, lens_of=keys.get(later[task.number]))
+            for task in self.tasks
+            if task.number in later
+        ]
 
     def chains(self, keys: Mapping[int, str]) -> list[ChainTask]:
         """Return a task for every shot of several windows.

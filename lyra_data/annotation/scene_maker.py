@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lyra_data.annotation.annotators.base import Annotator
-from lyra_data.annotation.annotators.framed import FramedParams
+from lyra_data.annotation.annotators.framed import FramedParams, focal_length_of
 from lyra_data.annotation.annotators.given import GivenAnnotator, GivenAnnotatorParams
 from lyra_data.annotation.finished_scenes import FinishedScenes, content_of
+from lyra_data.clips.store import read_clip_part
 from lyra_data.engine.errors import InputError
 from lyra_data.engine.hashing import content_key
 from lyra_data.engine.params import Params
@@ -48,11 +49,14 @@ class SceneMaker:
     def finished(self) -> FinishedScenes:
         return FinishedScenes(self.scratch, self.remote)
 
-    def finish(self, source: Source, part: Part | None = None) -> tuple[str, bool]:
+    def finish(
+        self, source: Source, part: Part | None = None, lens_of: str | None = None
+    ) -> tuple[str, bool]:
         """Annotate a scene, unless it is found finished; return its key, and whether it is new.
 
         Args:
             part: of the source's frames; None: the source is read whole.
+            lens_of: key of a finished scene of the same video, whose focal length is kept.
 
         Raises:
             InputError: its source cannot be read or annotated.
@@ -60,6 +64,11 @@ class SceneMaker:
         with refusing_unreadable(source):
             material = source.read(self.root) if part is None else source.read_part(self.root, part)
         annotator = self._annotator_of(material)
+        if lens_of is not None and annotator.solves:
+            other = read_clip_part(self.finished.clip_folder(lens_of), 0, 1)
+            focal_length = focal_length_of(other, material, annotator.params)
+            facts = {**material.provenance, "focal_length": f"that of scene {other.scene_id}"}
+            material = replace(material, focal_length=focal_length, provenance=facts)
         key = self._key(material, annotator)
         if self.finished.has(key):
             return key, False

@@ -52,12 +52,14 @@ class SceneTask:
         name: the scene's id.
         source: params of the scene's source.
         part: of the source's frames; None: all of them, which are read whole.
+        lens_of: key of a finished scene of the same shot, whose focal length is kept.
     """
 
     number: int
     name: str
     source: Params
     part: Part | None = None
+    lens_of: str | None = None
 
 
 @dataclass(frozen=True)
@@ -116,5 +118,5 @@ class AnnotationWork:
         source = SOURCES.create(task.source, where="annotate.sources")
         pictures = ScratchStore(self._setup.scratch, PICTURES_STAGE, self._setup.remote)
         source.paint_with(TextToImage(self._setup.text_to_image, self._placement), pictures)
-        key, is_new = self._maker.finish(source, task.part)
+        key, is_new = self._maker.finish(source, task.part, task.lens_of)
         return Outcome("done" if is_new else "found", result=key)

@@ -39,6 +39,8 @@ class SourceMaterial:
         depth_scale: "metric" or "up_to_scale", where depth is given.
         depth_confidence: 0..1, how well the depth is confirmed; 0 where unknown; where given.
         dynamic_mask: True on moving things, where given.
+        focal_length: in units of the longer side of the frames, where another part of the same
+            video told it; an annotator that solves keeps it.
         assumed_field_of_view_degrees: horizontal; taken for a picture whose field of view nobody
             tells, neither the source nor an estimator; None: such a picture is refused.
         held_out: real views for evaluation.
@@ -55,6 +57,7 @@ class SourceMaterial:
     depth_scale: str | None = None
     depth_confidence: Float[Tensor, "frame height width"] | None = None
     dynamic_mask: Bool[Tensor, "frame height width"] | None = None
+    focal_length: float | None = None
     assumed_field_of_view_degrees: float | None = None
     prompt: str = ""
     held_out: tuple[HeldOutView, ...] = ()

@@ -16,11 +16,12 @@ from lyra_data.annotation.annotators.colmap import (
     ColmapAnnotatorParams,
     _check_parallax,
 )
+from lyra_data.annotation.annotators.framed import focal_length_of, framed_clip
 from lyra_data.annotation.structure_from_motion.sparse_scene import SparseScene
 from lyra_data.engine.errors import InputError, ParamsError
 from lyra_data.scene.cameras import Cameras
 from lyra_data.scene.clip import Clip
-from lyra_data.scene.material import HeldOutView
+from lyra_data.scene.material import HeldOutView, SourceMaterial
 from tests.ray_cast import Seen
 from tests.textured_scene import (
     BALL,
@@ -170,6 +171,33 @@ def test_the_same_frames_give_the_same_bytes() -> None:
     assert torch.equal(one.cameras.camera_to_world, other.cameras.camera_to_world)
     assert torch.equal(one.cameras.intrinsics, other.cameras.intrinsics)
     assert one.source == other.source
+
+
+@pytest.mark.slow
+def test_a_focal_length_that_is_known_stays() -> None:
+    """Also one that is off: windows of one video are to agree about it."""
+    seen = STILL_SET.seen(walking_cameras(6, height=128, width=176), times(6))
+    small = annotator(height=128, width=176, solve_height=128, num_features=800)
+    focal_length = 1.04 * (FOCAL * 128 / HEIGHT) / 176
+    solved = small._solve(material_of(seen, focal_length=focal_length), "here")
+    assert solved.cameras.intrinsics[:, 0].tolist() == pytest.approx([focal_length * 176] * 6)
+
+
+def test_the_focal_length_of_a_framed_clip_is_that_of_its_pictures() -> None:
+    cameras = walking_cameras(2, height=90, width=200)
+    depth = torch.ones(2, 90, 200)
+    material = SourceMaterial(
+        scene_id="set",
+        frames=torch.zeros(2, 3, 90, 200, dtype=torch.uint8),
+        cameras=cameras,
+        depth=depth,
+        depth_valid=depth > 0,
+        depth_scale="metric",
+    )
+    params = ColmapAnnotatorParams.model_validate({**VALUES, "height": 32, "width": 48})
+    clip = framed_clip(material, params, "test")
+    expected = float(cameras.intrinsics[0, 0]) / 200
+    assert focal_length_of(clip, material, params) == pytest.approx(expected)
 
 
 def test_pycolmap_is_never_loaded_beside_pillow(still_clip: Clip) -> None:

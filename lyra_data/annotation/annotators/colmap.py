@@ -209,6 +209,7 @@ class ColmapAnnotator:
             overlap=params.overlap,
             seed=params.seed,
             has_cameras=given is not None,
+            focal_length=material.focal_length,
         )
         log.info("%s: solving %d frames at %s", where, len(frames), framing)
         scene = solve_scene(frames, request, cameras=given, where=where)

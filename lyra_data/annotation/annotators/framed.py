@@ -80,6 +80,15 @@ def framed_clip(material: SourceMaterial, params: FramedParams, fingerprint: str
     )
 
 
+def focal_length_of(clip: Clip, material: SourceMaterial, params: FramedParams) -> float:
+    """Return the focal length that a clip was solved with, in units of the longer side of the
+    material's frames, which are of one size with those that the clip was framed from."""
+    height, width = material.frames.shape[-2:]
+    framing = FRAMINGS[params.framing].centred(height, width, params.height, params.width)
+    enlarged = framing.width / framing.window_width
+    return float(clip.cameras.intrinsics[0, 0]) / enlarged / max(height, width)
+
+
 def framed_held_out(material: SourceMaterial, params: FramedParams) -> list[HeldOutView]:
     """Return the material's held-out views at the working size, framed as the clip is."""
     framed = []

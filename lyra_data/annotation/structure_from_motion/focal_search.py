@@ -39,10 +39,9 @@ def best_model(
     """Return the model of the keyframes with the least error, and how many separate models it came
     with; None and 0 where no focal length gave any."""
     keyframes = [picture_name(frame) for frame in request.keyframes_of(num_pictures)]
+    tried = FOCAL_LENGTHS if request.focal_length is None else (request.focal_length,)
     for least_angle in LEAST_ANGLES:
-        solved = [
-            _models(folder, request, keyframes, focal, least_angle) for focal in FOCAL_LENGTHS
-        ]
+        solved = [_models(folder, request, keyframes, focal, least_angle) for focal in tried]
         solved = [models for models in solved if models]
         if solved:
             most = max(models[0].num_reg_images() for models in solved)
@@ -66,7 +65,7 @@ def _models(
     ordered = [model for model in ordered if model.num_points3D() > 0]
     if ordered:
         adjustment = pycolmap.BundleAdjustmentOptions()
-        adjustment.refine_focal_length = True
+        adjustment.refine_focal_length = request.focal_length is None
         adjustment.print_summary = False
         adjustment.ceres.solver_options.num_threads = 1
         pycolmap.bundle_adjustment(ordered[0], adjustment)

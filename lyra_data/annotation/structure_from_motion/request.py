@@ -31,6 +31,8 @@ class SolveRequest:
             away.
         seed: of all draws.
         has_cameras: poses and intrinsics are given and stay; only points are sought.
+        focal_length: in units of the picture's longer side, where known: it stays; None: it is
+            sought.
         most_keyframes: about as many the mapper poses, up to twice as many, for they lie 1, 2, 4 or
             8 ... frames apart; the frames between them are posed afterwards. More are taken only
             where they would lie further apart than `overlap`.
@@ -41,6 +43,7 @@ class SolveRequest:
     overlap: int
     seed: int
     has_cameras: bool = False
+    focal_length: float | None = None
     most_keyframes: int = 32
 
     def keyframes_of(self, num_pictures: int) -> range:
