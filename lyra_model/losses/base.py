@@ -12,6 +12,7 @@ from lyra_model.gaussians import Gaussians
 from lyra_model.rendering.base import Render
 
 if TYPE_CHECKING:
+    from lyra_model.decoder.pictures.inputs import InputPictures
     from lyra_model.losses.perceptual_network import PerceptualNetwork
 
 
@@ -26,6 +27,8 @@ class LossInput:
         depth_valid: True where the depth is known.
         gaussians: the scene that was rendered.
         perceptual: the network of loss `lpips`; None where that has no weight.
+        pictures: those that the decoder was given; None: it reads latents alone.
+        scene_scale: what their poses were multiplied by.
     """
 
     render: Render
@@ -34,6 +37,8 @@ class LossInput:
     depth_valid: Bool[Tensor, "frame height width"]
     gaussians: Gaussians
     perceptual: PerceptualNetwork | None = None
+    pictures: InputPictures | None = None
+    scene_scale: float = 1.0
 
 
 class Loss(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lyra_model.batches.targets import TargetFrames
+from lyra_model.decoder.inputs import DecoderInput
 from lyra_model.gaussians import Gaussians
 from lyra_model.losses import LossParams, total_loss
 from lyra_model.losses.base import LossInput, LossValue
@@ -16,6 +17,7 @@ def loss_of_frames(
     targets: TargetFrames,
     gaussians: Gaussians,
     perceptual: PerceptualNetwork | None,
+    inputs: DecoderInput,
 ) -> LossValue:
     """Return the weighted sum of all losses of a phase, and each of them.
 
@@ -23,6 +25,7 @@ def loss_of_frames(
         render: of the targets' cameras.
         gaussians: the scene that was rendered.
         perceptual: the network of loss `lpips`; None where that has no weight.
+        inputs: what the decoder was given.
     """
     return total_loss(
         losses,
@@ -33,5 +36,7 @@ def loss_of_frames(
             depth_valid=targets.depth_valid,
             gaussians=gaussians,
             perceptual=perceptual,
+            pictures=inputs.pictures,
+            scene_scale=inputs.scene_scale,
         ),
     )
