@@ -1,8 +1,8 @@
 """Runs experiment 0002: `python -m experiments.unseen_scenes FOLDER`. Run again, it goes on.
 
 Makes the rooms and their views and trains the variants, each in a project of its own over one
-dataset; `experiments.unseen_scenes.bounds` judges them. `--ship OUTPUT` copies what the whole variant
-has trained, as the weights that come with the package.
+dataset; `experiments.unseen_scenes.bounds` judges them. `--ship OUTPUT` copies what the whole
+variant has trained, as the weights that come with the package.
 """
 
 from __future__ import annotations

@@ -12,8 +12,20 @@ from lyra_model.gaussians import Gaussians
 from lyra_model.rendering.base import Render
 
 if TYPE_CHECKING:
-    from lyra_model.decoder.pictures.inputs import InputPictures
     from lyra_model.losses.perceptual_network import PerceptualNetwork
+
+
+@dataclass(frozen=True)
+class PictureTruth:
+    """Where the Gaussians of the pixels of the decoder's own pictures should be.
+
+    Attributes:
+        depth: true z depth, in world units; 0 where unknown.
+        world_to_camera: of the pictures.
+    """
+
+    depth: Float[Tensor, "picture height width"]
+    world_to_camera: Float[Tensor, "picture 4 4"]
 
 
 @dataclass(frozen=True)
@@ -27,8 +39,7 @@ class LossInput:
         depth_valid: True where the depth is known.
         gaussians: the scene that was rendered.
         perceptual: the network of loss `lpips`; None where that has no weight.
-        pictures: those that the decoder was given; None: it reads latents alone.
-        scene_scale: what their poses were multiplied by.
+        picture_truth: of the pictures that the decoder was given; None: it reads latents alone.
     """
 
     render: Render
@@ -37,8 +48,7 @@ class LossInput:
     depth_valid: Bool[Tensor, "frame height width"]
     gaussians: Gaussians
     perceptual: PerceptualNetwork | None = None
-    pictures: InputPictures | None = None
-    scene_scale: float = 1.0
+    picture_truth: PictureTruth | None = None
 
 
 class Loss(Protocol):

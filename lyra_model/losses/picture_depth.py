@@ -11,7 +11,6 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
-from lyra_data.scene.cameras import invert_rigid
 from lyra_model.losses.base import LossInput
 
 LEAST_SHARE = 1e-3
@@ -20,20 +19,16 @@ LEAST_SHARE = 1e-3
 
 def picture_depth_loss(inputs: LossInput, *, reference: bool) -> Float[Tensor, ""]:  # noqa: ARG001
     """Mean of |ln z - ln true z| over the pixels of known depth; 0 where there are none."""
-    pictures = inputs.pictures
-    assert pictures is not None, "only a decoder of pictures has this loss"
-    assert pictures.depth is not None, "pictures without depth"
-    assert len(pictures.rgb) == 1, "one scene at a time"
-    true, rgb = pictures.depth[0], pictures.rgb[0]
+    truth = inputs.picture_truth
+    assert truth is not None, "only a decoder of pictures has this loss"
+    true, world_to_camera = truth.depth, truth.world_to_camera
     assert len(inputs.gaussians) == true.numel(), "a Gaussian for every pixel: without pruning"
-    height, width = rgb.shape[2:]
     means = rearrange(
-        inputs.gaussians.means * inputs.scene_scale,
+        inputs.gaussians.means,
         "(picture height width) xyz -> picture height width xyz",
-        height=height,
-        width=width,
+        height=true.shape[1],
+        width=true.shape[2],
     )
-    world_to_camera = invert_rigid(pictures.camera_to_world[0])
     depth = torch.einsum("pj,phwj->phw", world_to_camera[:, 2, :3], means)
     depth = depth + world_to_camera[:, 2, 3, None, None]
     known = true > 0

@@ -5,17 +5,18 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lyra_data.engine.errors import ParamsError
+from lyra_data.engine.errors import InputError, ParamsError
 from lyra_data.models.codecs import create_codec
 from lyra_data.scene.cameras import Cameras
+from lyra_model.batches.targets import TargetFrames
 from lyra_model.decoder import create_decoder
 from lyra_model.decoder.decoder import GaussianDecoder
 from lyra_model.decoder.inputs import DecoderInput, prepare_inputs
 from lyra_model.decoder.pictures.inputs import ViewPictures, picture_positions
 from lyra_model.decoder.pictures.plane_sweep import UNSEEN_COST, matching_costs
-from lyra_model.losses.base import LossInput
-from lyra_model.losses.picture_depth import picture_depth_loss
+from lyra_model.losses import LossParams
 from lyra_model.rendering.base import Render
+from lyra_model.training.view_loss import loss_of_frames
 from tests.unit.test_decoder import small_params
 
 PICTURES = {
@@ -104,6 +105,11 @@ def test_of_pictures_from_one_place_the_first_alone_is_given() -> None:
     assert pictures.rgb.shape == (1, 3, 3, HEIGHT, WIDTH)
 
 
+def test_pictures_from_one_point_are_refused() -> None:
+    with pytest.raises(InputError, match="taken from one point"):
+        inputs_of_wall(steps=(0.0,))
+
+
 def test_every_pixel_has_a_gaussian_on_its_own_ray() -> None:
     inputs = inputs_of_wall()
     with torch.no_grad():
@@ -169,16 +175,10 @@ def loss_of_wall(depth: float, scene_scale: float = 1.0) -> float:
     empty = torch.zeros(1, HEIGHT, WIDTH)
     rgb = torch.zeros(1, 3, HEIGHT, WIDTH)
     render = Render(rgb=rgb, depth=empty, alpha=empty)
-    loss = LossInput(
-        render=render,
-        rgb=rgb,
-        depth=empty,
-        depth_valid=empty > 0,
-        gaussians=gaussians,
-        pictures=inputs.pictures,
-        scene_scale=scene_scale,
-    )
-    return float(picture_depth_loss(loss, reference=False))
+    targets = TargetFrames(rgb, empty, empty > 0, path_along_wall(0.1)[0][[0]], torch.zeros(1))
+    only = {**dict.fromkeys(LossParams.model_fields, 0.0), "picture_depth": 1.0}
+    losses = LossParams.parse({**only, "reference": False}, where="losses")
+    return float(loss_of_frames(losses, render, targets, gaussians, None, inputs).total)
 
 
 @pytest.mark.parametrize("scene_scale", [1.0, 10.0])

@@ -1,4 +1,8 @@
-"""From pictures and their cameras to one Gaussian for every pixel of each."""
+"""From pictures and their cameras to one Gaussian for every pixel of each.
+
+A Gaussian lies on its pixel's ray, at a depth that is sought by plane sweep on pictures of half the
+size. It has about its pixel's size and colour; the network says what differs, and how opaque it is.
+"""
 
 from __future__ import annotations
 
@@ -29,12 +33,25 @@ NUM_FACTS = 3
 """The least matching cost, how far the others stand out, and the camera's distance."""
 
 NEIGHBOURS = 9
+"""Coarse pixels around a fine one, its own included, of which its depth is mixed."""
+
 SHAPE = {"opacity": 1, "scale": 3, "rotation": 4, "color": 3}
+"""What is predicted for every pixel besides its depth, in the order of the channels."""
+
 SCALE_PIXELS = 0.6
+"""Standard deviation of a Gaussian before training, in pixels of its picture."""
+
 LOG_SCALE = (-2.0, 1.5)
+"""Range of the logarithm by which the network changes it."""
+
 COLOR_CHANGE = 0.5
+"""Largest change of a pixel's colour, which is how blurring renders are sharpened."""
+
 FIRST_SHARE = 0.1
+"""Weights of the network's last layer begin so much smaller than others."""
+
 OPACITY_SHIFT = 1.0
+"""Added before the sigmoid of the opacity."""
 
 
 class PictureDecoder(nn.Module):

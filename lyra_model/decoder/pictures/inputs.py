@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lyra_data.engine.errors import InputError
 from lyra_data.scene.cameras import Cameras
 
 SAME_POSE = 1e-6
@@ -92,6 +93,9 @@ def select_pictures(
         pictures: of every view.
         cameras: of all frames of every view, scaled.
         scene_scale: what poses were multiplied by, and depth is here.
+
+    Raises:
+        InputError: all pictures are taken from one point, so that nothing can be said of depth.
     """
     kept: list[tuple[int, int]] = []
     poses: list[Tensor] = []
@@ -101,6 +105,13 @@ def select_pictures(
             if not any(torch.allclose(pose, other, atol=SAME_POSE) for other in poses):
                 kept.append((view, number))
                 poses.append(pose)
+    if not any((pose[:3, 3] - poses[0][:3, 3]).norm() > SAME_POSE for pose in poses):
+        raise InputError(
+            "all pictures that the decoder is given are taken from one point, and depth shows "
+            "between two alone",
+            where="views",
+            fix="give views whose cameras move, and more of their frames",
+        )
     positions = [pictures[view].positions[number] for view, number in kept]
     chosen = [cameras[view][[at]] for (view, _), at in zip(kept, positions, strict=True)]
     joined = Cameras.concatenate(chosen)
