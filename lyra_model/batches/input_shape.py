@@ -8,6 +8,7 @@ from lyra_data.dataset.reading.reader import SceneDataset
 from lyra_data.scene.frame_selection import mirrored
 from lyra_model.batches.data_checks import readable_frames
 from lyra_model.decoder import DecoderParams
+from lyra_model.decoder.pictures.inputs import picture_positions
 from lyra_model.phases.phase_params import PhaseParams
 
 
@@ -20,6 +21,7 @@ class InputShape:
         frames: numbers of the frames, 8k+1 of them, from the first one on; where views are shorter
             they run forwards and backwards.
         scene_scale, dynamic: see DecoderParams.
+        picture_positions: which of the frames, by position, the decoder is given as pictures.
     """
 
     height: int
@@ -27,6 +29,12 @@ class InputShape:
     frames: tuple[int, ...]
     scene_scale: float
     dynamic: bool
+    picture_positions: tuple[int, ...] = ()
+
+    @property
+    def picture_frames(self) -> list[int]:
+        """Return the numbers of the frames that the decoder is given as pictures."""
+        return [self.frames[position] for position in self.picture_positions]
 
     @property
     def num_different_frames(self) -> int:
@@ -58,6 +66,9 @@ def input_shape(
     """
     readable = readable_frames(dataset, name, phase, held_out_frames)
     frames = mirrored(phase.num_frames, min(phase.num_frames, readable))
+    positions: tuple[int, ...] = ()
+    if decoder.pictures is not None:
+        positions = picture_positions(len(frames), decoder.pictures.per_view)
     return InputShape(
-        phase.height, phase.width, tuple(frames), decoder.scene_scale, decoder.dynamic
+        phase.height, phase.width, tuple(frames), decoder.scene_scale, decoder.dynamic, positions
     )

@@ -20,6 +20,7 @@ from lyra_model.batches.scene_views import require_forward_view
 from lyra_model.batches.targets import Targets
 from lyra_model.decoder import DecoderParams
 from lyra_model.decoder.inputs import DecoderInput, prepare_inputs
+from lyra_model.decoder.pictures.inputs import ViewPictures
 from lyra_model.phases.phase_params import PhaseParams
 from lyra_model.phases.view_sampling import ViewList
 
@@ -78,6 +79,7 @@ class SceneLoader:
             [self._latents(view) for view in read],
             self.codec,
             scene_scale=self.shape.scene_scale,
+            pictures=self._pictures([resize_frames(view.frames, *size) for view in read]),
         )
         first_camera = read[0].cameras.camera_to_world[0]
         targets = [self._targets(view, first_camera) for view in views]
@@ -107,6 +109,7 @@ class SceneLoader:
             [latents[forward.index(view)] for view in views],
             self.codec,
             scene_scale=self.shape.scene_scale,
+            pictures=self._pictures([targets[view].rgb for view in views]),
         )
         return replace(batch, inputs=inputs, targets=targets)
 
@@ -132,6 +135,15 @@ class SceneLoader:
         leading = view.frames[: self.shape.num_different_frames]
         images = resize_frames(leading, self.shape.height, self.shape.width)
         return encode_frames(images, self.shape, self.codec)
+
+    def _pictures(
+        self, frames: Sequence[Float[Tensor, "frame 3 height width"]]
+    ) -> list[ViewPictures]:
+        """Return what a decoder of pictures is given of every view's frames; others: nothing."""
+        if not self.shape.picture_positions:
+            return []
+        chosen = self.shape.picture_frames
+        return [ViewPictures(self.shape.picture_positions, rgb[chosen]) for rgb in frames]
 
     def _targets(self, view: View, first_camera: Float[Tensor, "4 4"]) -> Targets:
         size = (self.shape.height, self.shape.width)

@@ -24,6 +24,7 @@ from lyra_data.scene.cameras import Cameras
 from lyra_data.scene.pixel_values import signed_from_unit
 from lyra_model.batches.input_shape import InputShape
 from lyra_model.decoder.inputs import DecoderInput, at_time, prepare_inputs
+from lyra_model.decoder.pictures.inputs import ViewPictures
 
 Latents = Float[Tensor, "16 t h w"]
 
@@ -70,12 +71,17 @@ class SceneInputs:
 
     Args:
         cameras: of those views, all their frames, in any world.
+        pictures: of those views, what `shape.picture_frames` show; none where that is empty.
     """
 
     def __init__(
-        self, cameras: Sequence[Cameras], latents: Sequence[ViewLatents], shape: InputShape
+        self,
+        cameras: Sequence[Cameras],
+        latents: Sequence[ViewLatents],
+        shape: InputShape,
+        pictures: Sequence[ViewPictures] = (),
     ) -> None:
-        self.cameras, self.shape = cameras, shape
+        self.cameras, self.shape, self.pictures = cameras, shape, pictures
         self._latents = latents
         self._prepared: DecoderInput | None = None
 
@@ -88,8 +94,9 @@ class SceneInputs:
                 [view.encoded(codec) for view in self._latents],
                 codec,
                 scene_scale=self.shape.scene_scale,
+                pictures=self.pictures,
             )
-            self._latents = ()
+            self._latents, self.pictures = (), ()
         return self._prepared
 
     @property
@@ -97,11 +104,13 @@ class SceneInputs:
         """Return the size of the inputs, prepared or not, in float32.
 
         A latent frame has the channels of the pictures, of o x d and of d; a frame has the three
-        numbers of o and of d on the coarse grid.
+        numbers of o and of d on the coarse grid; a picture has colours and depth.
         """
         num_frames = len(self.shape.frames)
         numbers = 3 * LATENT_CHANNELS * num_latent_frames(num_frames) + 6 * num_frames
-        return 4 * len(self.cameras) * numbers * _cells(self.shape)
+        numbers *= _cells(self.shape)
+        numbers += 4 * len(self.shape.picture_positions) * self.shape.height * self.shape.width
+        return 4 * len(self.cameras) * numbers
 
 
 def encode_frames(

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from lyra_data.dataset.reading.reader import SceneDataset
 from lyra_data.models.codecs.base import LatentCodec
@@ -20,12 +22,14 @@ from lyra_model.batches.scene_parts import (
     FramePart,
     LatentsKey,
     PartKey,
+    Parts,
     prefetch_parts,
     read_parts,
 )
 from lyra_model.batches.scene_views import SceneViews, read_scene_views
 from lyra_model.batches.targets import LeanTargets, TargetFrames
 from lyra_model.decoder.inputs import DecoderInput
+from lyra_model.decoder.pictures.inputs import ViewPictures
 from lyra_model.phases.view_sampling import StepDraw, ViewList
 
 
@@ -103,7 +107,7 @@ class DrawReader:
         views = self.views(draw.scene_id)
         reads_all = _reads_all(draw, views)
         inputs = self._kept_inputs(draw, views)
-        keys = _keys(draw, with_latents=inputs is None)
+        keys = self._keys(draw, with_inputs=inputs is None)
         parts = {key: part for key in keys if (part := self.cache.get(key)) is not None}
         missing = [key for key in keys if key not in parts]
         if following is not None:
@@ -116,7 +120,13 @@ class DrawReader:
             latents = [parts[LatentsKey(draw.scene_id, view)] for view in draw.read]
             # `prepare_inputs` moves them into the first one's frame in any case.
             of_inputs = views.cameras if reads_all else cameras
-            inputs = SceneInputs([of_inputs[view] for view in draw.read], latents, self.shape)
+            pictures = [self._pictures(draw.scene_id, view, parts) for view in draw.read]
+            inputs = SceneInputs(
+                [of_inputs[view] for view in draw.read],
+                latents,
+                self.shape,
+                pictures if self.shape.picture_positions else (),
+            )
             if reads_all:  # a draw of some of the views hardly comes again
                 self.cache.put(("inputs", draw.scene_id), inputs, inputs.num_bytes)
         frames = [parts[FrameKey(draw.scene_id, view, frame)] for view, frame in draw.frames]
@@ -125,9 +135,27 @@ class DrawReader:
     def _prefetch(self, draw: StepDraw, *, besides: Sequence[PartKey]) -> None:
         """Begin to fetch what a step will need and memory will not have by then."""
         views = self.views(draw.scene_id)
-        keys = _keys(draw, with_latents=self._kept_inputs(draw, views) is None)
+        keys = self._keys(draw, with_inputs=self._kept_inputs(draw, views) is None)
         missing = [key for key in keys if key not in self.cache and key not in besides]
         prefetch_parts(self.dataset, views, missing, self.shape)
+
+    def _keys(self, draw: StepDraw, *, with_inputs: bool) -> list[PartKey]:
+        """Name the parts that a step needs, each once."""
+        frames = [FrameKey(draw.scene_id, view, frame) for view, frame in draw.frames]
+        if not with_inputs:
+            return list(frames)
+        latents = [LatentsKey(draw.scene_id, view) for view in draw.read]
+        pictures = [
+            FrameKey(draw.scene_id, view, frame)
+            for view in draw.read
+            for frame in self.shape.picture_frames
+        ]
+        return [*dict.fromkeys([*frames, *pictures]), *latents]
+
+    def _pictures(self, scene_id: str, view: int, parts: Parts) -> ViewPictures:
+        shown = [parts[FrameKey(scene_id, view, frame)] for frame in self.shape.picture_frames]
+        rgb, depth = _pixels(shown) if shown else (torch.empty(0), torch.empty(0))
+        return ViewPictures(self.shape.picture_positions, rgb, depth)
 
     def _kept_inputs(self, draw: StepDraw, views: SceneViews) -> SceneInputs | None:
         return self.cache.get(("inputs", draw.scene_id)) if _reads_all(draw, views) else None
@@ -161,13 +189,6 @@ class StepReader(DrawReader):
         return StepBatch(data.draw, inputs.to(self.device), data.targets.to(self.device))
 
 
-def _keys(draw: StepDraw, *, with_latents: bool) -> list[PartKey]:
-    """Name the parts that a step needs."""
-    frames = [FrameKey(draw.scene_id, view, frame) for view, frame in draw.frames]
-    latents = [LatentsKey(draw.scene_id, view) for view in draw.read if with_latents]
-    return [*frames, *latents]
-
-
 def _reads_all(draw: StepDraw, views: SceneViews) -> bool:
     return list(draw.read) == views.listed.forward
 
@@ -183,3 +204,12 @@ def _targets(
         cameras=Cameras.concatenate([cameras[view][[frame]] for view, frame in draw.frames]),
         times=torch.tensor(moments, dtype=torch.float32, device="cpu"),
     )
+
+
+def _pixels(
+    frames: Sequence[FramePart],
+) -> tuple[Float[Tensor, "frame 3 height width"], Float[Tensor, "frame height width"]]:
+    """Return colours 0..1 and depth, 0 where unknown."""
+    rgb = torch.stack([frame.rgb for frame in frames])
+    depth = torch.stack([frame.depth for frame in frames]).float()
+    return unit_from_bytes(rgb) if rgb.dtype == torch.uint8 else rgb, depth

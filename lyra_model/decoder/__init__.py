@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lyra_model.decoder.params import DecoderParams
+from lyra_model.decoder.params import DecoderParams, PictureParams
 
 if TYPE_CHECKING:
     from lyra_model.decoder.decoder import GaussianDecoder
 
-__all__ = ["DecoderParams", "create_decoder"]
+__all__ = ["DecoderParams", "PictureParams", "create_decoder"]
 
 
 def create_decoder(params: DecoderParams, *, seed: int | None = None) -> GaussianDecoder:
@@ -33,6 +33,7 @@ def create_decoder(params: DecoderParams, *, seed: int | None = None) -> Gaussia
     from lyra_model.decoder.heads import GaussianActivation, TransposedConvolution
     from lyra_model.decoder.initialisation import initialise
     from lyra_model.decoder.mamba2 import Mamba2Block
+    from lyra_model.decoder.pictures.gaussians import PictureDecoder
 
     def block(index: int) -> torch.nn.Module:
         if (index + 1) % params.attention_every == 0:
@@ -63,6 +64,7 @@ def create_decoder(params: DecoderParams, *, seed: int | None = None) -> Gaussia
                 opacity_shift=params.opacity_shift,
             ),
             dynamic=params.dynamic,
+            pictures=None if params.pictures is None else PictureDecoder(params.pictures),
         )
     if seed is None:
         return decoder

@@ -14,6 +14,7 @@ from torch.utils.checkpoint import checkpoint
 from lyra_model.decoder.embeddings import PATCH
 from lyra_model.decoder.heads import GaussianActivation
 from lyra_model.decoder.inputs import DecoderInput
+from lyra_model.decoder.pictures.gaussians import PictureDecoder
 from lyra_model.decoder.pruning import prune
 from lyra_model.gaussians import Gaussians
 
@@ -40,6 +41,7 @@ class GaussianDecoder(nn.Module):
         head: nn.Module,
         activation: GaussianActivation,
         dynamic: bool,
+        pictures: PictureDecoder | None = None,
     ) -> None:
         super().__init__()
         self.enc_blocks = nn.ModuleList(blocks)
@@ -52,6 +54,7 @@ class GaussianDecoder(nn.Module):
         self.activation = activation
         self.dynamic = dynamic
         self.gradient_checkpointing = False
+        self.pictures = pictures
 
     def forward(self, inputs: DecoderInput, *, prune_ratio: float) -> list[Gaussians]:
         """Return the Gaussians of every scene, in the frame of its first input camera.
@@ -61,8 +64,13 @@ class GaussianDecoder(nn.Module):
         Args:
             prune_ratio: share of the Gaussians to drop, 0 for none.
         """
+        pictures = self.pictures
+        if pictures is not None and not pictures.params.reads_latents:
+            return self._of_pictures(pictures, inputs, None, prune_ratio)
         tokens = self.embed(inputs)
         raw = self.predict(self.mix(tokens), inputs)
+        if pictures is not None:
+            return self._of_pictures(pictures, inputs, raw, prune_ratio)
         rays = "scene frame xyz row column -> scene (frame row column) xyz"
         scenes = zip(
             rearrange(raw, "scene view c frame row column -> scene (view frame row column) c"),
@@ -119,10 +127,34 @@ class GaussianDecoder(nn.Module):
     ) -> Gaussians:
         with torch.autocast(raw.device.type, enabled=False):
             gaussians = prune(self.activation(raw, rays_o, rays_d), prune_ratio)
-        if scene_scale == 1:
-            return gaussians
-        return replace(
-            gaussians,
-            means=gaussians.means / scene_scale,
-            scales=gaussians.scales / scene_scale,
-        )
+        return _unscaled(gaussians, scene_scale)
+
+    def _of_pictures(
+        self,
+        decoder: PictureDecoder,
+        inputs: DecoderInput,
+        raw: Float[Tensor, "scene view 12 frame row column"] | None,
+        prune_ratio: float,
+    ) -> list[Gaussians]:
+        assert inputs.pictures is not None, "a decoder of pictures needs them"
+        scenes = []
+        for scene in range(len(inputs)):
+            context = None
+            if raw is not None:
+                context = rearrange(raw[scene], "view c frame ... -> (view frame) c ...")
+                context = context[list(inputs.pictures.frames)]
+            with torch.autocast(inputs.latents.device.type, enabled=False):
+                gaussians = decoder(*inputs.pictures.of_scene(scene), context)
+                scenes.append(_unscaled(prune(gaussians, prune_ratio), inputs.scene_scale))
+        return scenes
+
+
+def _unscaled(gaussians: Gaussians, scene_scale: float) -> Gaussians:
+    """Return the Gaussians in the unit that poses had before they were multiplied."""
+    if scene_scale == 1:
+        return gaussians
+    return replace(
+        gaussians,
+        means=gaussians.means / scene_scale,
+        scales=gaussians.scales / scene_scale,
+    )

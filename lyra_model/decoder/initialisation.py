@@ -19,6 +19,8 @@ from lyra_model.decoder.mamba2 import Direction, RMSNorm
 DT_RANGE = (1e-3, 1e-1)
 """Initial Mamba-2 step sizes: log-uniform in this range (Mamba-2's published choice)."""
 
+_LAYERS = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.ConvTranspose3d
+
 DECAY_RANGE = (1.0, 16.0)
 """Initial Mamba-2 decay rates -A: uniform in this range."""
 
@@ -47,15 +49,17 @@ def initialise(decoder: GaussianDecoder, generator: torch.Generator) -> None:
         ):
             embedding.proj.weight.zero_()  # type: ignore[union-attr, operator]
             embedding.proj.bias.zero_()  # type: ignore[union-attr, operator]
+        if decoder.pictures is not None:
+            decoder.pictures.start()
         names = list(CHANNELS)
         rotation_starts = sum(CHANNELS[name] for name in names[: names.index("rotation")])
         decoder.deconv.bias[rotation_starts] += 1.0  # type: ignore[index, operator]
 
 
 def _initialise_module(module: nn.Module, generator: torch.Generator) -> None:
-    if isinstance(module, nn.LayerNorm | RMSNorm):
+    if isinstance(module, nn.LayerNorm | nn.GroupNorm | RMSNorm):
         module.weight.fill_(1.0)
-        if isinstance(module, nn.LayerNorm):
+        if not isinstance(module, RMSNorm):
             module.bias.zero_()
     elif isinstance(module, Direction):
         low, high = (math.log(value) for value in DT_RANGE)
@@ -63,7 +67,7 @@ def _initialise_module(module: nn.Module, generator: torch.Generator) -> None:
         module.dt_bias.copy_(step + torch.log(-torch.expm1(-step)))  # inverse of softplus
         module.A_log.copy_(torch.log(_uniform(module.A_log, *DECAY_RANGE, generator)))
         module.D.fill_(1.0)
-    elif isinstance(module, nn.Linear | nn.Conv1d | nn.Conv3d | nn.ConvTranspose3d):
+    elif isinstance(module, _LAYERS):
         bound = 1 / math.sqrt(module.weight[0].numel())
         module.weight.copy_(_uniform(module.weight, -bound, bound, generator))
         if module.bias is not None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -11,6 +13,7 @@ from torch import Tensor
 from lyra_data.models.codecs.base import SPATIAL_FACTOR, LatentCodec, num_latent_frames
 from lyra_data.scene.cameras import Cameras
 from lyra_model.decoder.latents import encode_rays, encode_times, join_views
+from lyra_model.decoder.pictures.inputs import InputPictures, ViewPictures, select_pictures
 from lyra_model.decoder.rays import coarse_rays, pluecker
 from lyra_model.decoder.times import embed_times, normalise_times
 
@@ -29,6 +32,7 @@ class DecoderInput:
         num_views: views of a scene.
         scene_scale: what poses were multiplied by; the decoder divides Gaussians by it.
         time_latents: of the input times and, last, of the target time; dynamic scenes only.
+        pictures: for decoders that are also given some of the frames themselves.
     """
 
     latents: Float[Tensor, "scene view_latent 16 h w"]
@@ -38,6 +42,7 @@ class DecoderInput:
     num_views: int
     scene_scale: float
     time_latents: Float[Tensor, "scene latents_and_target 16 h w"] | None = None
+    pictures: InputPictures | None = None
 
     def __post_init__(self) -> None:
         _, frames, _, height, width = self.latents.shape
@@ -53,7 +58,7 @@ class DecoderInput:
         moved = {
             field.name: value.to(*args, **kwargs)
             for field in fields(self)
-            if isinstance(value := getattr(self, field.name), Tensor)
+            if isinstance(value := getattr(self, field.name), Tensor | InputPictures)
         }
         return replace(self, **moved)
 
@@ -63,11 +68,14 @@ class DecoderInput:
         first = parts[0]
         assert all(part.num_views == first.num_views for part in parts)
         assert all(part.scene_scale == first.scene_scale for part in parts)
-        joined = {
+        joined: dict[str, Any] = {
             field.name: torch.cat([getattr(part, field.name) for part in parts])
             for field in fields(first)
             if isinstance(getattr(first, field.name), Tensor)
         }
+        pictures = [part.pictures for part in parts if part.pictures is not None]
+        if pictures:
+            joined["pictures"] = InputPictures.concatenate(pictures)
         return replace(first, **joined)
 
 
@@ -79,6 +87,7 @@ def prepare_inputs(
     scene_scale: float,
     frame_times: Float[Tensor, " frame"] | None = None,
     target_time: float | None = None,
+    pictures: Sequence[ViewPictures] = (),
 ) -> DecoderInput:
     """Return one scene as the decoder reads it; `at_time` gives it another target time.
 
@@ -89,6 +98,7 @@ def prepare_inputs(
         scene_scale: multiplies the poses, see DecoderParams.
         frame_times: time of every frame, in any unit; all views share them. Dynamic scenes only.
         target_time: the moment to reconstruct, in the same unit.
+        pictures: of every view, for decoders that are given them.
     """
     assert len(cameras) == len(latents), (len(cameras), len(latents))
     for view, of_view in zip(cameras, latents, strict=True):
@@ -111,6 +121,7 @@ def prepare_inputs(
         rays_d=torch.cat(directions)[None],
         num_views=len(cameras),
         scene_scale=scene_scale,
+        pictures=select_pictures(pictures, relative, scene_scale) if pictures else None,
     )
     if frame_times is None:
         return inputs

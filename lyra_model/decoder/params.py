@@ -7,6 +7,33 @@ from pydantic import Field, model_validator
 from lyra_data.engine.params import Params
 
 
+class PictureParams(Params):
+    """Settings of a decoder that is also given pictures. Nothing of it is in the reference.
+
+    Attributes:
+        per_view: pictures of every view, spread evenly from the first frame that is read to the
+            last.
+        planes: depths that a pixel is matched at.
+        near, far: depth of the nearest and of the farthest plane, in units of the largest distance
+            of a picture's camera from the first one: a scene's own unit does not matter.
+        channels: of the finest level of the convolutional network.
+        reads_latents: whether it is given what the latents' tokens say of every picture.
+    """
+
+    per_view: int = Field(ge=2)
+    planes: int = Field(ge=2)
+    near: float = Field(gt=0)
+    far: float = Field(gt=0)
+    channels: int = Field(gt=0, multiple_of=8)
+    reads_latents: bool
+
+    @model_validator(mode="after")
+    def _far_must_be_beyond_near(self) -> PictureParams:
+        if self.far <= self.near:
+            raise ValueError(f"far {self.far} is not beyond near {self.near}")
+        return self
+
+
 class DecoderParams(Params):
     """Settings of the decoder. The values of the released checkpoints stand in brackets.
 
@@ -29,6 +56,8 @@ class DecoderParams(Params):
         scene_scale: poses are multiplied by it before decoding, and Gaussians divided by it
             after; puts scenes of another unit into the ranges above [1.0].
         dynamic: feed the input and target times [True for lyra_dynamic.pt only].
+        pictures: also give pictures of the views, and make Gaussians of their pixels; null: latents
+            alone [null].
     """
 
     dim: int = Field(gt=0)
@@ -48,6 +77,7 @@ class DecoderParams(Params):
     opacity_shift: float
     scene_scale: float = Field(gt=0)
     dynamic: bool
+    pictures: PictureParams | None = None
 
     @model_validator(mode="after")
     def _parts_must_divide(self) -> DecoderParams:
@@ -58,6 +88,8 @@ class DecoderParams(Params):
                 f"dim * expand = {self.dim * self.expand} is not a multiple of "
                 f"headdim {self.headdim}"
             )
+        if self.pictures is not None and self.dynamic:
+            raise ValueError("pictures are for scenes that stand still: set dynamic to false")
         if self.distance_far <= self.distance_near:
             raise ValueError(
                 f"distance_far {self.distance_far} is not beyond distance_near {self.distance_near}"

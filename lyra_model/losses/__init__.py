@@ -17,6 +17,7 @@ LOSSES = {
     "ssim": "lyra_model.losses.ssim:ssim_loss",
     "depth": "lyra_model.losses.depth:depth_loss",
     "metric_depth": "lyra_model.losses.metric_depth:metric_depth_loss",
+    "picture_depth": "lyra_model.losses.picture_depth:picture_depth_loss",
     "opacity": "lyra_model.losses.opacity:opacity_loss",
     "lpips": "lyra_model.losses.lpips:lpips_loss",
 }

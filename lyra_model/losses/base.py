@@ -16,6 +16,19 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class PictureTruth:
+    """Where the Gaussians of the pixels of the decoder's own pictures should be.
+
+    Attributes:
+        depth: true z depth, in world units; 0 where unknown.
+        world_to_camera: of the pictures.
+    """
+
+    depth: Float[Tensor, "picture height width"]
+    world_to_camera: Float[Tensor, "picture 4 4"]
+
+
+@dataclass(frozen=True)
 class LossInput:
     """One scene's renders, what they should be, and the Gaussians.
 
@@ -26,6 +39,7 @@ class LossInput:
         depth_valid: True where the depth is known.
         gaussians: the scene that was rendered.
         perceptual: the network of loss `lpips`; None where that has no weight.
+        picture_truth: of the pictures that the decoder was given; None: it reads latents alone.
     """
 
     render: Render
@@ -34,6 +48,7 @@ class LossInput:
     depth_valid: Bool[Tensor, "frame height width"]
     gaussians: Gaussians
     perceptual: PerceptualNetwork | None = None
+    picture_truth: PictureTruth | None = None
 
 
 class Loss(Protocol):

@@ -32,6 +32,8 @@ class LossParams(Params):
         ssim: 1 - SSIM [0].
         depth: depth up to scale and shift [0.05].
         metric_depth: relative depth error, for scenes of known scale [not in Lyra].
+        picture_depth: relative error of where the Gaussians of a picture's pixels are, for decoders
+            that are given pictures, in phases that do not prune [not in Lyra].
         opacity: mean opacity [0; 0.1 in phases that prune].
         lpips: distance in the features of train.perceptual [0.5].
         reference: reproduce Lyra's depth and opacity losses exactly, defects included (unknown
@@ -42,6 +44,7 @@ class LossParams(Params):
     ssim: float = Field(ge=0)
     depth: float = Field(ge=0)
     metric_depth: float = Field(ge=0)
+    picture_depth: float = Field(ge=0, default=0.0)
     opacity: float = Field(ge=0)
     lpips: float = Field(ge=0)
     reference: bool

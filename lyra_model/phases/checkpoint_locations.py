@@ -1,4 +1,4 @@
-"""Locations of checkpoints: a folder of this machine, or a repository of the Hub."""
+"""Locations of checkpoints: a folder, a name of those that are shipped, a repository of the Hub."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lyra_data.engine.errors import InputError
 from lyra_model.phases.checkpoints import CONFIG, HISTORY, WEIGHTS
+from lyra_model.phases.shipped import SHIPPED, shipped_checkpoint
 
 HUB = "hf://"
 
@@ -15,7 +16,8 @@ def checkpoint_folder(location: Path | str) -> Path:
     """Return the folder of a checkpoint.
 
     Args:
-        location: a folder; or hf://OWNER/NAME of the Hub, with @REVISION and /FOLDER where they are
+        location: a folder; or the name of one that is shipped, where no such folder is here; or
+            hf://OWNER/NAME of the Hub, with @REVISION and /FOLDER where they are
             needed, which is fetched into the Hub's cache; or OWNER/NAME, where no such folder is
             here.
 
@@ -26,13 +28,17 @@ def checkpoint_folder(location: Path | str) -> Path:
     path = Path(location)
     if path.is_dir():
         return path
+    shipped = shipped_checkpoint(str(location))
+    if shipped is not None:
+        return shipped
     uri = hub_uri(location)
     if uri is not None:
         return fetched_checkpoint(uri)
     raise InputError(
         "there is no such folder" if not path.exists() else "this is a file, not a checkpoint",
         where=str(path),
-        fix="give a folder of outputs/models, or hf://OWNER/NAME of the Hub; released weights "
+        fix=f"give a folder of outputs/models, {' or '.join(SHIPPED)}, which is shipped, or "
+        "hf://OWNER/NAME of the Hub; released weights "
         "(lyra_static.pt) become a folder by `lyra-data weights convert lyra`",
     )
 

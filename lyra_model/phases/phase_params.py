@@ -78,6 +78,15 @@ class PhaseParams(Params):
             raise ValueError(f"min_views {self.min_views} is above max_views {self.max_views}")
         return self
 
+    @model_validator(mode="after")
+    def _picture_depth_is_of_every_pixel(self) -> PhaseParams:
+        if self.losses.picture_depth > 0 and self.prune_ratio > 0:
+            raise ValueError(
+                "losses.picture_depth compares the Gaussian of every pixel: set it or prune_ratio "
+                "to 0"
+            )
+        return self
+
     @property
     def num_views(self) -> tuple[int, int] | None:
         """Return the least and the largest number of views to read; None: all."""

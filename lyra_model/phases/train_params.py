@@ -76,3 +76,15 @@ class TrainParams(Params):
                 "to 0 and ssim above it",
             )
         return self
+
+    @model_validator(mode="after")
+    def _picture_depth_needs_pictures(self) -> TrainParams:
+        for name, phase in self.phases.items():
+            if phase.losses.picture_depth > 0 and self.decoder.pictures is None:
+                raise ParamsError(
+                    f"train.phases.{name}.losses.picture_depth is above 0, and the decoder is "
+                    "given no pictures",
+                    where="params.yaml: train.decoder.pictures",
+                    fix="give it some (docs/training.md), or set picture_depth to 0",
+                )
+        return self

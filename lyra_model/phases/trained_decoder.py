@@ -14,10 +14,12 @@ from lyra_data.engine.errors import CorruptDataError, InputError, ParamsError
 from lyra_data.engine.placement import Placement
 from lyra_data.models.codecs.base import TEMPORAL_FACTOR, LatentCodec, num_latent_frames
 from lyra_data.models.codecs.latent_spaces import view_in_space_of
+from lyra_data.scene.pixel_values import unit_from_bytes
 from lyra_data.scene.view import View
 from lyra_model.decoder import DecoderParams, create_decoder
 from lyra_model.decoder.decoder import GaussianDecoder
 from lyra_model.decoder.inputs import prepare_inputs
+from lyra_model.decoder.pictures.inputs import ViewPictures, picture_positions
 from lyra_model.gaussians import Gaussians
 from lyra_model.phases.checkpoint_locations import checkpoint_folder
 from lyra_model.phases.checkpoints import Checkpoint, load_checkpoint
@@ -99,11 +101,18 @@ class TrainedDecoder:
             scene_scale=self.params.scene_scale,
             frame_times=times,
             target_time=None if times is None else float(moment or 0),
+            pictures=self._pictures(views, num_frames),
         )
         if prune_ratio is None:
             prune_ratio = self.prune_ratio
         (gaussians,) = self.network(inputs.to(self.device), prune_ratio=prune_ratio)
         return gaussians.transformed(_world_from_first_camera(views).to(self.device))
+
+    def _pictures(self, views: Sequence[View], num_frames: int) -> list[ViewPictures]:
+        if self.params.pictures is None:
+            return []
+        chosen = picture_positions(num_frames, self.params.pictures.per_view)
+        return [ViewPictures(chosen, unit_from_bytes(view.frames[list(chosen)])) for view in views]
 
     def _num_frames(self, views: Sequence[View]) -> int:
         if self.phase is not None:

@@ -18,6 +18,7 @@ from lyra_data.models.places import find_weights
 from lyra_data.scene.cameras import Cameras
 from lyra_model.phases.checkpoint_locations import HUB, fetched_checkpoint
 from lyra_model.phases.phase_params import is_external, require_phase
+from lyra_model.phases.shipped import shipped_checkpoint
 from lyra_model.phases.train_params import TrainParams
 from lyra_model.phases.trained_decoder import load_decoder
 from lyra_model.reconstruction.methods import Reconstructor
@@ -110,11 +111,17 @@ def codec_named(name: str, settings: Any, placement: Placement) -> LatentCodec:
 
 
 def _folder_of(name: str, train: TrainParams, root: Path, models: Path) -> Path:
-    """Return the folder of a phase, or of a checkpoint from elsewhere or the Hub."""
+    """Return the folder of a phase, or of a checkpoint that is shipped, from elsewhere or the Hub.
+
+    A project's own phase and folder come before what is shipped under their name.
+    """
     if name.startswith(HUB):
         return fetched_checkpoint(name)
     if is_external(name) or (root / name).is_dir():
         return root / name
+    shipped = None if name in train.phases else shipped_checkpoint(name)
+    if shipped is not None:
+        return shipped
     phase = require_phase(name, train.phases, where="params.yaml: reconstruct.weights")
     if not (models / phase).is_dir():
         raise StageOrderError(

@@ -55,7 +55,8 @@ class ReconstructParams(Params):
         method: how Gaussians are made. "unproject": of the pixels whose depth is known or
             completed. "fit": these, optimised against the views' frames. "decoder": by a trained
             decoder.
-        weights: the decoder's: a phase of train.phases, or a path to a checkpoint's folder;
+        weights: the decoder's: a phase of train.phases; cpu-small, which is shipped; a path to a
+            checkpoint's folder;
             relative paths start at the folder of params.yaml; or hf://OWNER/NAME@REVISION of the
             Hub. null with another method.
         refine_steps: steps of fitting after the decoder; 0: none.

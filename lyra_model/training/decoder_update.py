@@ -114,7 +114,9 @@ class DecoderUpdate:
 
         def loss_of_view(render: Render, rendered: Gaussians, index: int) -> Tensor:
             target = targets[[index]]
-            value = loss_of_frames(self.phase.losses, render, target, rendered, self.perceptual)
+            value = loss_of_frames(
+                self.phase.losses, render, target, rendered, self.perceptual, batch.inputs
+            )
             quality = psnr(render.rgb.detach(), target.rgb).mean
             figures = {"loss": float(value.total.detach()), "psnr": quality, **value.terms}
             if not math.isfinite(figures["loss"]):

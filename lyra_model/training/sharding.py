@@ -18,6 +18,7 @@ from torch.export import register_dataclass
 
 from lyra_model.decoder.decoder import GaussianDecoder
 from lyra_model.decoder.inputs import DecoderInput
+from lyra_model.decoder.pictures.inputs import InputPictures
 from lyra_model.gaussians import Gaussians
 
 
@@ -49,7 +50,7 @@ def shard(
 @cache
 def _let_fsdp_look_inside() -> None:
     """Register our types: FSDP hangs its work on the tensors that go into and out of a network."""
-    for kind in (Gaussians, DecoderInput):
+    for kind in (Gaussians, InputPictures, DecoderInput):
         register_dataclass(kind)
 
 

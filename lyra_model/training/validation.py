@@ -69,7 +69,9 @@ class Validator:
             target = batch.targets[[index]]
             rendered = render(gaussians, target.cameras, self.rendering)
             losses = self.phase.losses
-            value = loss_of_frames(losses, rendered, target, gaussians, self.perceptual)
+            value = loss_of_frames(
+                losses, rendered, target, gaussians, self.perceptual, batch.inputs
+            )
             scores = {"loss": float(value.total), **value.terms}
             scores["psnr"] = psnr(rendered.rgb, target.rgb).mean
             if min(target.rgb.shape[2:]) > 2 * RADIUS:

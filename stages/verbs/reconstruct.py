@@ -60,7 +60,8 @@ def reconstruct(
         str | None,
         typer.Option(
             help="The decoder: a checkpoint's folder, e.g. outputs/models/demo or what `lyra-data "
-            "weights convert lyra` wrote; or hf://OWNER/NAME[@REVISION] of the Hub.",
+            "weights convert lyra` wrote; or cpu-small, which is shipped; or "
+            "hf://OWNER/NAME[@REVISION] of the Hub.",
             show_default=False,
             rich_help_panel=OF_INPUTS,
         ),
@@ -168,7 +169,7 @@ def reconstruct(
 
     def work(progress: Any) -> Any:
         if method == "decoder" and weights is None:
-            raise typer.BadParameter("--method decoder needs --weights FOLDER")
+            raise typer.BadParameter("--method decoder needs --weights, e.g. cpu-small")
         if not inputs and prompt is None:
             of_inputs = (output, steps, pixels, max_frames, render_path, project, max_memory)
             if dry_run or any(value is not None for value in (*changes.values(), *of_inputs)):

@@ -15,6 +15,7 @@ from lyra_data.engine.errors import InputError
 from lyra_data.engine.progress import Progress, silent
 from lyra_data.models.places import find_weights
 from lyra_model.phases.checkpoint_locations import HUB, fetched_checkpoint
+from lyra_model.phases.shipped import shipped_checkpoint
 from lyra_model.reconstruction.assembly import check_video
 from lyra_model.reconstruction.memory_plan import SceneShape, peak_bytes, within
 from lyra_model.reconstruction.params import ReconstructParams
@@ -162,12 +163,15 @@ def _changes(request: Request, project: SceneProject) -> dict[str, Any]:
             section["weights"] = str(fetched_checkpoint(section["weights"]))
     elif "weights" in section:
         folder = find_weights(section["weights"], Path())
+        if not folder.is_dir() and shipped_checkpoint(section["weights"]) is not None:
+            return section  # by name, so that the project can be moved and the package upgraded
         if not folder.is_dir():
             raise InputError(
                 "there is no such folder",
                 where=f"--weights {folder}",
                 fix="give a checkpoint's folder: outputs/models/PHASE of a project, or what "
-                "`lyra-data weights convert lyra` wrote; or hf://OWNER/NAME of the Hub",
+                "`lyra-data weights convert lyra` wrote; or cpu-small, which is shipped; or "
+                "hf://OWNER/NAME of the Hub",
             )
         section["weights"] = str(folder.absolute())
     return section

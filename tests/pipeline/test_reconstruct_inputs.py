@@ -171,7 +171,7 @@ def test_words_without_a_depth_model_name_the_command_that_gets_one(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--method", "decoder", "house"], "needs --weights FOLDER"),
+        (["--method", "decoder", "house"], "needs --weights, e.g. cpu-small"),
         ([], "neither an INPUT nor a project"),
         (["--method", "fitt", "house"], "--method': 'fitt' is not one of"),
     ],

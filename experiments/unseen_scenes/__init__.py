@@ -1,0 +1,1 @@
+"""Experiment 0002: what holds the decoder back on scenes that it never saw."""
