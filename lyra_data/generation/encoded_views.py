@@ -52,4 +52,5 @@ def is_whole(file: Path, blobs: BlobStore, held: HeldBlobs | None) -> bool:
         CorruptDataError: the view's file is cut or altered, or the dataset is.
     """
     view = read_encoded(file)
-    return blobs.holds(view.key) or (held is not None and held.media(view) is not None)
+    # The dataset first: the store may have to fetch what it has let go of.
+    return (held is not None and held.media(view) is not None) or blobs.holds(view.key)

@@ -71,7 +71,10 @@ class BlobStore:
 
     def holds(self, key: str) -> bool:
         """Return whether blobs of this name are kept, after checking their bytes."""
-        return self._store.get(key) is not None
+        if self._store.get(key) is None:
+            return False
+        self._hide_from_git()  # they may have been fetched
+        return True
 
     def media(self, view: EncodedFile) -> Mapping[str, Packed] | None:
         """Return the blobs of a view, each read and checked when it is asked for; None: not kept.

@@ -13,6 +13,7 @@ from torch import Tensor
 from lyra_data.dataset.reading.reader import SceneDataset
 from lyra_data.models.codecs.base import LatentCodec
 from lyra_data.scene.cameras import Cameras
+from lyra_data.scene.pixel_values import unit_from_bytes
 from lyra_model.batches.distance_check import DistantDepth
 from lyra_model.batches.input_shape import InputShape
 from lyra_model.batches.part_cache import PartCache

@@ -21,8 +21,6 @@ from lyra_data.engine.progress import silent
 from lyra_data.engine.remote_work import LAYOUT_FILE, RemoteWork
 from lyra_data.engine.scratch import ScratchStore
 from lyra_data.generation.runner import generate_share, generate_views
-from lyra_data.packing.blob_store import open_encoded
-from lyra_data.views.store import view_files
 from tests.generation_stubs import StubMaker, stub_params, write_clips
 from tests.remote_machines import KEY, Machine, kill_and_look, lyra_data
 
@@ -255,33 +253,42 @@ def test_the_last_machine_makes_no_view_that_others_made_and_tries_no_failure(tm
 
     done = generate_views(PARAMS, **options, retry_failed=True)
     assert (done.made, done.reused, done.failures) == (1, 3, [])
-    _, another = generating(tmp_path / "another", remote)
-    assert generate_views(PARAMS, **another).reused == 4
-    assert sha256_of_files(another["views"]) == sha256_of_files(options["views"])
+    _, others = generating(tmp_path / "another", remote)
+    assert generate_views(PARAMS, **others).reused == 4
+    assert sha256_of_files(others["views"]) == sha256_of_files(options["views"])
 
 
-def test_views_that_are_kept_encoded_reach_other_machines_with_their_blobs(tmp_path, remote):
+def test_encoded_views_reach_another_machine_with_their_blobs(tmp_path, remote):
     params = stub_params("left", "up", store="compat")
     for index in (1, 2):
         _, options = generating(tmp_path / str(index), remote)
-        generate_share(params, Share(index, 2), **options)
+        assert generate_share(params, Share(index, 2), **options).made == 2
+        assert not options["views"].exists()
     maker, options = generating(tmp_path / "last", remote)
-    assert generate_views(params, **options).reused == 4 and maker.lines() == []
-    for view in view_files(options["views"]):
-        assert open_encoded(view, None).media["frames"].data, "the blobs came along"
-    _, alone = generating(tmp_path / "alone", tmp_path / "elsewhere")
-    generate_views(params, **alone)
-    assert sha256_of_files(alone["views"]) == sha256_of_files(options["views"])
+    assert generate_views(params, **options).reused == 4
+    assert maker.lines() == []
+    _, alone = generating(tmp_path / "alone", remote)
+    generate_views(params, **alone | {"remote": None})
+    for folder in ("views", "encoded"):
+        one, other = options["views"].parent / folder, alone["views"].parent / folder
+        assert sha256_of_files(one) == sha256_of_files(other)
+    blobs = sorted((remote / "finished" / "encoded").iterdir())
+    assert len(blobs) == 2  # scenes of the stand-in have the same frames
+    for blob in blobs:
+        blob.unlink()
+    maker, options = generating(tmp_path / "without", remote)
+    assert generate_views(params, **options).made == 2  # a view without its blobs is none
+    assert sorted((remote / "finished" / "encoded").iterdir()) == blobs
 
 
 @pytest.mark.usefixtures("warm_workers")
 def test_workers_in_processes_of_their_own_send_and_fetch(tmp_path, remote):
-    _, one = generating(tmp_path / "one", remote)
-    assert generate_views(PARAMS, crew=Crew(workers=2), **one).made
-    maker, two = generating(tmp_path / "two", remote)
-    done = generate_views(PARAMS, crew=Crew(workers=2), **two)
+    _, options = generating(tmp_path / "one", remote)
+    assert generate_views(PARAMS, crew=Crew(workers=2), **options).made == 4
+    maker, others = generating(tmp_path / "two", remote)
+    done = generate_views(PARAMS, crew=Crew(workers=2), **others)
     assert done.reused == 4 and maker.lines() == []
-    assert sha256_of_files(two["views"]) == sha256_of_files(one["views"])
+    assert sha256_of_files(others["views"]) == sha256_of_files(options["views"])
 
 
 @pytest.mark.parametrize("stage", ["annotate", "generate", "package"])

@@ -75,7 +75,7 @@ class Generating:
         self.options: dict[str, Any] = {
             "seed": 1,
             "clips": write_clips(root / "clips", *scenes),
-            "views": root / "views",
+            "views": root / "outputs" / "views",
             "scratch": root / ".work",
             "progress": silent,
             "maker": self.maker,
@@ -100,7 +100,7 @@ def test_a_share_says_how_much_of_the_whole_is_finished(tmp_path):
     assert (first.size, first.made, first.finished, first.total) == (3, 3, 3, 6)
     assert (second.size, second.made, second.finished) == (3, 3, 6)
     assert run.share(1, 2).found == 3
-    assert not (tmp_path / "views").exists()
+    assert not run.options["views"].exists()
 
 
 def test_the_last_run_makes_what_a_share_did_not(tmp_path):
