@@ -37,8 +37,8 @@ from benchmarks.dataset_processes import (
     reader_of,
 )
 from lyra_data.dataset.files.remote_files import RemoteFiles
-from lyra_data.dataset.packing.half_depth import decode_half, encode_half
 from lyra_data.dataset.reading.reader import SceneDataset
+from lyra_data.packing.half_depth import decode_half, encode_half
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from benchmarks.dataset_content import NUM_VIEWS, make_view
 from benchmarks.dataset_original import write_original
-from lyra_data.dataset.format.encoding import Encoding
 from lyra_data.dataset.writing.packed_scene import PackedScene, pack_scene
 from lyra_data.dataset.writing.writer import assemble_dataset
+from lyra_data.packing.encoding import Encoding
 from lyra_data.views.fields import Row, row_from_view
 
 ENCODINGS: Mapping[str, Encoding] = {

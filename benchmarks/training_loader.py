@@ -27,10 +27,10 @@ import cv2
 import torch
 
 from benchmarks.dataset_content import NUM_VIEWS, make_view
-from lyra_data.dataset.format.encoding import Encoding
 from lyra_data.dataset.reading.reader import SceneDataset
 from lyra_data.dataset.writing.writer import write_dataset
 from lyra_data.models.codecs.dct import DctCodec, DctCodecParams
+from lyra_data.packing.encoding import Encoding
 from lyra_data.scene.view import View
 from lyra_model.batches.distance_check import DistanceCheck
 from lyra_model.batches.input_shape import InputShape

@@ -36,6 +36,7 @@ CHOSEN_BY = {
         "lyra_data/models/codecs": "generate.codec.name",
         "lyra_data/models/depth": "generate.extension.depth.name",
     },
+    "package": {"lyra_data/models/codecs": "generate.codec.name"},
     "train": {"lyra_data/models/codecs": "train.codec.name"},
     "evaluate": {
         "lyra_data/generation/teachers": "evaluate.warp_baseline.name",

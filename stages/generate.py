@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from lyra_data.dataset.generated_views import DatasetViews
 from lyra_data.engine.executors.base import Crew
 from lyra_data.engine.executors.shares import Share
 from lyra_data.engine.placement import Offload
@@ -45,10 +46,11 @@ def run_generate(
     clips = workspace.require(workspace.clips, made_by="annotate")
     work: dict[str, Any] = {"seed": load_seed(params_file), "clips": clips, "remote": remote}
     work |= {"scratch": workspace.scratch, "progress": progress, "retry_failed": retry_failed}
+    work |= {"views": workspace.views, "held": DatasetViews(workspace.dataset)}
     work |= {"crew": Crew(executor, workers, ray_address, device, offload, workspace.root)}
     if share is not None:
         return share_summary("generate", "view", generate_share(params, share, **work))
-    generation = generate_views(params, views=workspace.views, **work)
+    generation = generate_views(params, **work)
     return Summary(
         "generate",
         f"{counted(generation.made, 'view')} made, {generation.reused} found finished, "

@@ -126,3 +126,4 @@ def check_all(params_file: Path) -> None:
         for stage, module in modules.items()
     }
     modules["evaluate"].check_phase(sections["evaluate"], sections["train"])
+    modules["package"].check_store(sections["package"], sections["generate"].store)

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from lyra_data.dataset.checks import sampled_views
-from lyra_data.dataset.format.channel_statistics import ChannelStatistics
 from lyra_data.dataset.format.manifest import Manifest
 from lyra_data.dataset.reading.reader import SceneDataset
 from lyra_data.dataset.reading.scene_reader import SceneReader
 from lyra_data.engine.progress import Progress
+from lyra_data.packing.channel_statistics import ChannelStatistics
 from lyra_data.scene.quality import NUMBERS
 from lyra_data.views.fields import Row
 

@@ -11,9 +11,6 @@ import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
-
-import pyarrow.parquet as pq
 
 from lyra_data.engine.atomic import link_or_copy, storage_errors
 from lyra_data.engine.errors import InputError
@@ -22,7 +19,6 @@ from lyra_data.engine.scratch import ScratchStore
 from lyra_data.generation.params import GenerateParams
 from lyra_data.generation.quality import assemble_scene
 from lyra_data.views.dropped import DroppedView, read_dropped
-from lyra_data.views.store import read_row, write_row
 
 STAGE = "generate_scenes"
 DROPPED_FILE = "dropped.json"
@@ -54,10 +50,11 @@ def assemble(
         StorageError: the disk is full or cannot be written.
     """
     if store.get(key) is None:
-        with store.put(key) as folder, TemporaryDirectory(dir=folder) as renumbered:
-            in_order = sorted(view_files.items())
-            files = [_numbered(path, index, Path(renumbered)) for index, path in in_order]
-            dropped = assemble_scene(files, folder / VIEWS_FOLDER, params)
+        with store.put(key) as folder:
+            indices = sorted(view_files)
+            files = [view_files[index] for index in indices]
+            target_of_views = folder / VIEWS_FOLDER
+            dropped = assemble_scene(files, target_of_views, params, view_indices=indices)
             text = json.dumps([view.as_json() for view in dropped], ensure_ascii=False)
             (folder / DROPPED_FILE).write_text(text + "\n", encoding="utf-8")
     finished = store.folder / key
@@ -80,16 +77,3 @@ def nothing_kept(dropped: Sequence[DroppedView]) -> InputError:
         fix="look at these views, or move the limits in params.yaml: generate.quality "
         "(docs/quality.md)",
     )
-
-
-def _numbered(path: Path, view_index: int, folder: Path) -> Path:
-    """Return the view's file, or one in `folder` that differs in its view_index.
-
-    Where trajectories were added since it was made, the view has another place among the scene's.
-    """
-    (made_as,) = pq.read_table(path, columns=["view_index"])["view_index"].to_pylist()
-    if made_as == view_index:
-        return path
-    moved = folder / f"{view_index}.parquet"
-    write_row(moved, {**read_row(path), "view_index": view_index})
-    return moved

@@ -36,7 +36,8 @@ class Cost:
         device: the GPU's name, or the CPU's.
         cores: CPU cores that the worker could use; 0 on a GPU.
         peak_memory_bytes: of the GPU where there is one, else of the process.
-        view_bytes: size of the view's file.
+        view_bytes: size of the view's file, with the blobs of an encoded view.
+        store: the form that it was kept in, as in `generate.store`.
     """
 
     seconds: float
@@ -48,6 +49,7 @@ class Cost:
     cores: int
     peak_memory_bytes: int
     view_bytes: int
+    store: str = "lossless"
 
     @property
     def num_pixels(self) -> int:
@@ -66,7 +68,9 @@ class Stopwatch:
 
             torch.cuda.reset_peak_memory_stats(device)
 
-    def cost(self, view_file: Path, shape: tuple[int, int, int], teacher_fingerprint: str) -> Cost:
+    def cost(
+        self, view_bytes: int, shape: tuple[int, int, int], teacher_fingerprint: str, store: str
+    ) -> Cost:
         """Return what was spent so far. `shape`: frames, height and width of the view."""
         on_gpu = self._device.startswith("cuda")
         name = device_name(self._device)
@@ -78,7 +82,8 @@ class Stopwatch:
             device=name,
             cores=0 if on_gpu else _num_threads(),
             peak_memory_bytes=_peak_gpu_memory(self._device) if on_gpu else _peak_process_memory(),
-            view_bytes=view_file.stat().st_size,
+            view_bytes=view_bytes,
+            store=store,
         )
 
 

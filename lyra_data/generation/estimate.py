@@ -13,6 +13,7 @@ from lyra_data.engine.placement import Placement
 from lyra_data.generation import worker
 from lyra_data.generation.costs import read_costs
 from lyra_data.generation.estimate_figures import (
+    ENCODED_BYTES_PER_PIXEL,
     FULL_PIXELS,
     PUBLISHED,
     RELEASED_BYTES,
@@ -26,10 +27,15 @@ from lyra_data.generation.params import GenerateParams
 from lyra_data.generation.plan import Plan
 from lyra_data.generation.user_paths import read_user_paths
 from lyra_data.generation.view_making import ViewMaker
+from lyra_data.packing.encoding import StoredForm
 
-COPIES_WHILE_RUNNING = 3
-"""Counts every view as made, as assembled (outputs/views is a second name of that file), and in
-outputs/dataset. Without `.work` two are left."""
+COPIES_WHILE_RUNNING, COPIES_WITHOUT_SCRATCH = 3, 2
+"""Counts every lossless view as made, as assembled (outputs/views is a second name of that file),
+and in outputs/dataset. Without `.work` two are left."""
+
+ENCODED_COPIES_WHILE_RUNNING, ENCODED_COPIES_WITHOUT_SCRATCH = 2, 1
+"""Counts every encoded view in outputs/encoded, and in outputs/dataset while `package` writes it;
+then the dataset alone has its bytes."""
 
 LYRA_IMAGES, LYRA_VIDEOS = 59_031, 7_378
 GPUS = (8, 64, 256, 1024)
@@ -61,10 +67,15 @@ class Work:
 
 @dataclass(frozen=True)
 class Estimate:
-    """Multiplies `work` by `figures`: hours of one unit, bytes at the end of the pipeline."""
+    """Multiplies `work` by `figures`: hours of one unit, bytes at the end of the pipeline.
+
+    Attributes:
+        store: the form in which views are kept, as in `generate.store`.
+    """
 
     work: Work
     figures: ViewFigures
+    store: StoredForm = "lossless"
 
     @property
     def hours(self) -> float | None:
@@ -73,11 +84,19 @@ class Estimate:
 
     @property
     def view_bytes(self) -> float | None:
-        """Return the bytes of all views once; the disk holds `COPIES_WHILE_RUNNING` times that."""
+        """Return the bytes of all views once; the disk holds `copies` times that."""
         return _times(self.figures.bytes_per_pixel.value, self.work.pixels)
+
+    @property
+    def copies(self) -> tuple[int, int]:
+        """Return how many copies of a view there are at most, and at the end without `.work`."""
+        if self.store == "lossless":
+            return COPIES_WHILE_RUNNING, COPIES_WITHOUT_SCRATCH
+        return ENCODED_COPIES_WHILE_RUNNING, ENCODED_COPIES_WITHOUT_SCRATCH
 
     def as_json(self) -> dict[str, Any]:
         work, figures = self.work, self.figures
+        most, least = self.copies
         pixels = work.pixels / max(work.num_views, 1)
         return {
             "views": work.num_views,
@@ -91,8 +110,10 @@ class Estimate:
             "hours_left": self.hours,
             "bytes_per_view": _times(figures.bytes_per_pixel.value, pixels),
             "bytes_per_view_source": figures.bytes_per_pixel.source,
-            "disk_bytes": _times(self.view_bytes, COPIES_WHILE_RUNNING),
-            "disk_bytes_without_scratch": _times(self.view_bytes, COPIES_WHILE_RUNNING - 1),
+            "disk_bytes": _times(self.view_bytes, most),
+            "disk_bytes_without_scratch": _times(self.view_bytes, least),
+            "disk_copies": most,
+            "disk_copies_without_scratch": least,
             "peak_memory_bytes": figures.peak_memory_bytes.value,
             "peak_memory_bytes_source": figures.peak_memory_bytes.source,
         }
@@ -137,7 +158,7 @@ def estimate_clips(
         pixels=sum(per_view),
         pixels_left=sum(size for number, size in enumerate(per_view) if number not in done),
     )
-    return Estimate(work, _figures(params, fingerprints, scratch, device_name))
+    return Estimate(work, _figures(params, fingerprints, scratch, device_name), params.store)
 
 
 def simulate(
@@ -162,7 +183,8 @@ def simulate(
         pixels=pixels,
         pixels_left=pixels,
     )
-    return Estimate(work, _figures(params, _fingerprints(params, root), scratch, device_name))
+    figures = _figures(params, _fingerprints(params, root), scratch, device_name)
+    return Estimate(work, figures, params.store)
 
 
 def scale_table() -> str:
@@ -179,7 +201,9 @@ def scale_table() -> str:
         days = (one.hours / gpus / 24 for one in estimates if one.hours is not None)
         row(f"days on {gpus:,} GPUs", (f"{number:,.1f}" for number in days))
     disks = (one.view_bytes or 0.0 for one in estimates)
-    row("all views once, this engine", (f"{number / 1e12:,.0f} TB" for number in disks))
+    row("all views once, lossless", (f"{number / 1e12:,.0f} TB" for number in disks))
+    encoded = ENCODED_BYTES_PER_PIXEL.value or 0.0
+    row("all views once, compat", (f"{encoded * e.work.pixels / 1e12:,.1f} TB" for e in estimates))
     released = (RELEASED_BYTES / RELEASED_VIEWS * one.work.num_views for one in estimates)
     row("all views once, as released", (f"{number / 1e12:,.1f} TB" for number in released))
     return "\n".join(rows) + "\n"
@@ -207,7 +231,7 @@ def _figures(
     fingerprint = None if fingerprints is None else fingerprints["teacher_fingerprint"]
     costs = read_costs(scratch / worker.STAGE)
     name: str = params.teacher.name  # type: ignore[attr-defined]
-    return view_figures(name, fingerprint, device_name, costs)
+    return view_figures(name, fingerprint, device_name, costs, params.store)
 
 
 def _fingerprints(params: GenerateParams, root: Path) -> dict[str, str] | None:

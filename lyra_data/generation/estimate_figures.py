@@ -8,11 +8,12 @@ frames. For a network with attention that is a lower bound beyond the size it wa
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Literal
 
 from lyra_data.generation.costs import Cost
+from lyra_data.packing.encoding import StoredForm
 
 FULL_SIZE = (121, 704, 1280)
 FULL_PIXELS = 121 * 704 * 1280
@@ -66,6 +67,10 @@ OWN_BYTES_PER_PIXEL = Figure(
     4.56, "published: docs/scale.md, the demo's views; lossless, so it varies with the pictures"
 )
 
+ENCODED_BYTES_PER_PIXEL = Figure(
+    0.46, "published: docs/scale.md, a view of 121 frames at 704x1280; varies with the pictures"
+)
+
 PUBLISHED: dict[str, ViewFigures] = {
     "gen3c": ViewFigures(
         "GPU",
@@ -84,7 +89,11 @@ PUBLISHED: dict[str, ViewFigures] = {
 
 
 def view_figures(
-    teacher: str, teacher_fingerprint: str | None, device: str | None, costs: Sequence[Cost]
+    teacher: str,
+    teacher_fingerprint: str | None,
+    device: str | None,
+    costs: Sequence[Cost],
+    store: StoredForm = "lossless",
 ) -> ViewFigures:
     """Return the best known figures of a teacher: measured here, or published, or none.
 
@@ -94,12 +103,17 @@ def view_figures(
         device: name of the device it will run on; None: it is not on this machine, so that nothing
             was measured on it.
         costs: of finished views, by whatever teacher and device.
+        store: the form in which views are kept; those in another form took other time and bytes.
     """
     published = PUBLISHED.get(teacher, ViewFigures("GPU", UNKNOWN, UNKNOWN, UNKNOWN))
+    if store != "lossless":
+        published = replace(published, bytes_per_pixel=ENCODED_BYTES_PER_PIXEL)
     same = [
         cost
         for cost in costs
-        if cost.teacher_fingerprint == teacher_fingerprint and cost.device == device
+        if cost.teacher_fingerprint == teacher_fingerprint
+        and cost.device == device
+        and cost.store == store
     ]
     if not same:
         return published

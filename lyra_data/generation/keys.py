@@ -17,16 +17,19 @@ EXTENSION_FINGERPRINT = "extension_depth_fingerprint"
 """Fingerprint that a maker has only where its teacher makes a path in several segments."""
 
 
+_NOT_SHAPING = {"max_failed_fraction", "quality", "store"}
+
+
 class KeyMaker:
     """Gathers once what all keys of a run have in common.
 
     Every param counts but those named here, so that a new one cannot be forgotten: which other
-    trajectories there are, what becomes of views when all are made, how many may fail, and how
-    paths are continued where none is.
+    trajectories there are, what becomes of views when all are made, how many may fail, how paths
+    are continued where none is, and the form that views are stored in, which has its own key.
     """
 
     def __init__(self, params: GenerateParams, fingerprints: Mapping[str, str]) -> None:
-        shaping = params.model_dump(mode="json", exclude={"max_failed_fraction", "quality"})
+        shaping = params.model_dump(mode="json", exclude=_NOT_SHAPING)
         del shaping["trajectories"]["names"]
         if EXTENSION_FINGERPRINT not in fingerprints:
             del shaping["extension"]
@@ -35,6 +38,7 @@ class KeyMaker:
             "code": code_fingerprint(*_code_of_views(params, fingerprints)),
             **fingerprints,
         }
+        self._store = params.store
         self._of_scenes = {
             "quality": params.model_dump(mode="json", include={"quality"}),
             "code": code_fingerprint("lyra_data.generation.assembly"),
@@ -48,6 +52,16 @@ class KeyMaker:
         """
         shaping = {name: value for name, value in job.as_json().items() if name != "view_index"}
         return content_key({"clip": clip_content, "job": shaping, **self._of_views})
+
+    def stored(self, view: str) -> str:
+        """Return the key of a view in the form that params choose, given the view's key.
+
+        A lossless view's is the view's own.
+        """
+        if self._store == "lossless":
+            return view
+        code = code_fingerprint("lyra_data.generation.encoded_views")
+        return content_key({"view": view, "store": self._store, "code": code})
 
     def scene(self, views: Mapping[int, str]) -> str:
         """Return the key of a scene: its views' keys by view_index, and what chooses among them."""

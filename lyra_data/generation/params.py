@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -29,6 +29,8 @@ class GenerateParams(Params):
         teacher: what turns the warped frames into a video.
         codec: what turns the video into latents.
         quality: which views are good enough to be kept.
+        store: the form in which views are kept: lossless, or as the dataset of `package` is to
+            keep them: train (AV1) or compat (H.264), with depth and latents as half floats.
         max_failed_fraction: share of views that may fail before the stage does, 0..1.
     """
 
@@ -40,4 +42,5 @@ class GenerateParams(Params):
     teacher: Annotated[Params, TEACHERS.field("generate.teacher")]
     codec: Annotated[Params, CODECS.field("generate.codec")]
     quality: QualityParams
+    store: Literal["lossless", "compat", "train"]
     max_failed_fraction: Annotated[float, Field(ge=0, lt=1)]

@@ -87,8 +87,9 @@ class Plan:
         for scene, clip in enumerate(self.clips):
             for view, job in enumerate(self._jobs(clip)):
                 if share is None or share.holds(scene + view):
-                    key = self.keys.view(job, clip.content)
-                    yield ViewTask(number, clip.folder, job, key)
+                    made_as = self.keys.view(job, clip.content)
+                    key = self.keys.stored(made_as)
+                    yield ViewTask(number, clip.folder, job, key, made_as)
                 number += 1
 
     def scene_tasks(self, failed: Set[int], target: Path) -> Iterator[SceneTask]:
@@ -97,7 +98,7 @@ class Plan:
         for number, clip in enumerate(self.clips):
             jobs = self._jobs(clip)
             views = {
-                job.view_index: self.keys.view(job, clip.content)
+                job.view_index: self.keys.stored(self.keys.view(job, clip.content))
                 for view_number, job in enumerate(jobs, first)
                 if view_number not in failed
             }

@@ -29,12 +29,16 @@ from lyra_data.generation.teachers import TEACHERS
 from lyra_data.generation.user_paths import read_user_paths
 from lyra_data.generation.view_making import ViewMaker
 from lyra_data.generation.worker import GenerationSetup, MakerClass, failed_views
+from lyra_data.packing.blob_store import STORE, BlobStore, HeldBlobs
 from lyra_data.views.dropped import DroppedView, record_dropped
 
 log = logging.getLogger(__name__)
 
 HOPELESS = 20
 """New failures after which a run gives up if nothing at all went well."""
+
+STAGES = (worker.STAGE, worker.FAILURES_STAGE, STORE)
+"""Stages of finished pieces that are kept at an address besides."""
 
 RETRY = "`lyra-data generate --retry-failed` tries them again"
 
@@ -77,6 +81,7 @@ def generate_views(
     crew: Crew | None = None,
     retry_failed: bool = False,
     maker: MakerClass = ViewMaker,
+    held: HeldBlobs | None = None,
     remote: RemoteWork | None = None,
 ) -> Generation:
     """Make every view of every clip and store them as one folder per scene.
@@ -91,6 +96,7 @@ def generate_views(
         crew: how many workers, where; None: `Crew()`.
         retry_failed: try recorded failures again.
         maker: what makes a view; another one in tests and benchmarks.
+        held: a dataset that may hold the blobs of encoded views; None: nothing else holds them.
         remote: where finished views are kept besides `scratch`; None: nowhere.
 
     Raises:
@@ -103,8 +109,9 @@ def generate_views(
     """
     crew = crew or Crew()
     plan = _plan(params, seed, clips, crew, maker)
-    remote = remote and remote.listed(worker.STAGE, worker.FAILURES_STAGE)
-    setup = GenerationSetup(params, clips, scratch, retry_failed, maker, remote)
+    remote = remote and remote.listed(*STAGES)
+    outputs = views.parent
+    setup = GenerationSetup(params, clips, scratch, outputs, retry_failed, maker, held, remote)
     try:
         with open_executor(setup, crew.for_tasks(plan.num_views)) as executor:
             failed = failed_views(scratch, remote)
@@ -115,7 +122,7 @@ def generate_views(
                 record_failures(done.failures, target)
                 record_dropped(done.dropped, target)
     finally:
-        _remove_leftovers(scratch)
+        _remove_leftovers(scratch, outputs)
     progress.finish()
     return done
 
@@ -126,28 +133,32 @@ def generate_share(
     *,
     seed: int,
     clips: Path,
+    views: Path,
     scratch: Path,
     progress: Progress,
     crew: Crew | None = None,
     retry_failed: bool = False,
     maker: MakerClass = ViewMaker,
+    held: HeldBlobs | None = None,
     remote: RemoteWork | None = None,
 ) -> ShareResults:
     """Make the views of one share and leave them in the scratch store; assemble no scene.
 
-    Args and Raises as `generate_views`. More failures than params allow of all views are too many.
+    Args and Raises as `generate_views`; the blobs of encoded views are kept beside `views`, and
+    nothing is written there. More failures than params allow of all views are too many.
     """
     crew = crew or Crew()
     plan = _plan(params, seed, clips, crew, maker)
-    remote = remote and remote.listed(worker.STAGE, worker.FAILURES_STAGE)
-    setup = GenerationSetup(params, clips, scratch, retry_failed, maker, remote)
+    remote = remote and remote.listed(*STAGES)
+    outputs = views.parent
+    setup = GenerationSetup(params, clips, scratch, outputs, retry_failed, maker, held, remote)
     size = plan.num_views_of(share)
     try:
         with open_executor(setup, crew.for_tasks(size)) as executor:
             failed = failed_views(scratch, remote)
             made = _make_views(plan, executor, failed, progress, retry_failed, share)
     finally:
-        _remove_leftovers(scratch)
+        _remove_leftovers(scratch, outputs)
     progress.finish()
     store = ScratchStore(scratch, worker.STAGE, remote and remote.listed(worker.STAGE))
     finished = sum(store.has(task.key) for task in plan.view_tasks())
@@ -163,11 +174,11 @@ def _plan(params: GenerateParams, seed: int, clips: Path, crew: Crew, maker: Mak
     return Plan(read_clip_facts(clips), params, seed, KeyMaker(params, fingerprints), user_paths)
 
 
-def _remove_leftovers(scratch: Path) -> None:
+def _remove_leftovers(scratch: Path, outputs: Path) -> None:
     """Remove what workers left that were stopped at their work."""
-    for stage in (worker.STAGE, assembly.STAGE):
-        if (scratch / stage).is_dir():
-            remove_leftovers(scratch / stage)
+    for folder in (scratch / worker.STAGE, scratch / assembly.STAGE, BlobStore(outputs).folder):
+        if folder.is_dir():
+            remove_leftovers(folder)
 
 
 def _warn_of_guardrail(params: GenerateParams) -> None:

@@ -19,12 +19,19 @@ from lyra_data.engine.remote_work import RemoteWork
 from lyra_data.engine.scratch import ScratchStore
 from lyra_data.generation import assembly
 from lyra_data.generation.costs import Stopwatch, write_cost
+from lyra_data.generation.encoded_views import (
+    is_whole,
+    write_encoded,
+)
 from lyra_data.generation.jobs import Job
 from lyra_data.generation.params import GenerateParams
 from lyra_data.generation.view_making import ViewMaker
+from lyra_data.packing.blob_store import BlobStore, HeldBlobs
+from lyra_data.packing.encoding import encoding_of_store
 from lyra_data.scene.clip import Clip
 from lyra_data.scene.view import View
-from lyra_data.views.store import write_view
+from lyra_data.views.fields import Row, row_from_view
+from lyra_data.views.store import read_row, write_row
 
 STAGE = "generate"
 FAILURES_STAGE = "generate_failures"
@@ -52,13 +59,15 @@ class ViewTask:
     Attributes:
         number: place in the run's plan.
         clip_folder: name of the clip's folder.
-        key: content key of the view.
+        key: content key of the view, in the form that it is kept in.
+        made_as: content key of the lossless view.
     """
 
     number: int
     clip_folder: str
     job: Job
     key: str
+    made_as: str
 
     @property
     def name(self) -> str:
@@ -98,15 +107,19 @@ class GenerationSetup:
     Attributes:
         clips: folder of all clips.
         scratch: scratch folder of the whole pipeline; one that all workers share.
+        outputs: folder beside whose `views` the blobs of encoded views are kept.
         retry_failed: try recorded failures again.
-        remote: where views and failures are kept besides, listed.
+        held: a dataset that may hold blobs which the store has let go of.
+        remote: where views, their blobs and failures are kept besides, listed.
     """
 
     params: GenerateParams
     clips: Path
     scratch: Path
+    outputs: Path
     retry_failed: bool = False
     maker: MakerClass = ViewMaker
+    held: HeldBlobs | None = None
     remote: RemoteWork | None = None
 
     def build(self, placement: Placement) -> GenerationWork:
@@ -120,6 +133,8 @@ class GenerationWork:
         self._setup = setup
         self._placement = placement
         self._views = ScratchStore(setup.scratch, STAGE, setup.remote)
+        self._blobs = BlobStore(setup.outputs, setup.remote)
+        self._encoding = encoding_of_store(setup.params.store)
         self._scenes = ScratchStore(setup.scratch, assembly.STAGE)
         self._failed = failed_views(setup.scratch, setup.remote)
         self._maker: Maker | None = None
@@ -130,7 +145,7 @@ class GenerationWork:
         return self._make(task) if isinstance(task, ViewTask) else self._assemble(task)
 
     def _make(self, task: ViewTask) -> Outcome:
-        if self._views.get(task.key) is not None:
+        if self._is_finished(task.key):
             return Outcome("found")
         known = self._failed.get(task.key)
         if known is not None and not (self._setup.retry_failed or is_tried_again(known)):
@@ -138,13 +153,43 @@ class GenerationWork:
         if self._maker is None:
             self._maker = self._setup.maker(self._setup.params, self._placement)
         watch = Stopwatch(self._placement.device)
-        view = self._maker.make(self._read_clip(task.clip_folder), task.job)
+        kept = self._kept_lossless(task)
+        row = row_from_view(self._made(task)) if kept is None else kept
         with self._views.put(task.key) as folder:
-            write_view(folder / VIEW_FILE, view)
-            shape = (len(view.frames), view.cameras.height, view.cameras.width)
+            size = self._write(folder, row)
             teacher = self._maker.fingerprints["teacher_fingerprint"]
-            write_cost(watch.cost(folder / VIEW_FILE, shape, teacher), folder)
+            shape = (row["num_frames"], row["height"], row["width"])
+            if kept is None:  # else it was not made now, and cost nothing to make
+                write_cost(watch.cost(size, shape, teacher, self._setup.params.store), folder)
         return Outcome("done")
+
+    def _is_finished(self, key: str) -> bool:
+        """Return whether a view is kept whole; what is left of one that is not is removed."""
+        item = self._views.get(key)
+        if item is None or self._encoding is None:
+            return item is not None
+        if is_whole(item / VIEW_FILE, self._blobs, self._setup.held):
+            return True
+        self._views.remove(key)
+        return False
+
+    def _made(self, task: ViewTask) -> View:
+        assert self._maker is not None
+        return self._maker.make(self._read_clip(task.clip_folder), task.job)
+
+    def _kept_lossless(self, task: ViewTask) -> Row | None:
+        """Return a view to be encoded, where it is kept without loss from an earlier run."""
+        item = self._views.get(task.made_as) if task.made_as != task.key else None
+        return None if item is None else read_row(item / VIEW_FILE)
+
+    def _write(self, folder: Path, row: Row) -> int:
+        """Write a view in the form that params choose, and return its bytes."""
+        file = folder / VIEW_FILE
+        if self._encoding is None:
+            write_row(file, row)
+            return file.stat().st_size
+        blobs = write_encoded(folder, VIEW_FILE, row, self._encoding, self._blobs)
+        return file.stat().st_size + blobs
 
     def _assemble(self, task: SceneTask) -> Outcome:
         dropped = assembly.assemble(

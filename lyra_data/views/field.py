@@ -42,7 +42,7 @@ class RowShape:
 
 
 BlobKindName: TypeAlias = Literal["video", "depth", "mask", "array"]
-"""Key of `dataset.packing.blob_kinds.BLOB_KINDS`."""
+"""Key of `packing.blob_kinds.BLOB_KINDS`."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,10 @@ from lyra_data.views.schema import FORMAT_VERSION, arrow_schema, schema_hash
 COLUMNS = [field.name for field in FIELDS]
 MAY_BE_UNKNOWN = "movement_distance"
 """Column that is NaN where nobody states it; every other number is finite or null."""
+
+VERSION_KEY, SCHEMA_KEY = "lyra_format_version", "lyra_schema_hash"
+CONTENT_KEY = "lyra_content_sha256"
+"""Metadata of every view file."""
 
 NAMES = ("scene_id", "trajectory")
 """Columns whose values become part of paths and of other names."""
@@ -86,14 +90,21 @@ def write_row(path: Path, row: Row) -> None:
     Raises:
         StorageError: as `write_view`.
     """
-    metadata = {
-        "lyra_format_version": str(FORMAT_VERSION),
-        "lyra_schema_hash": schema_hash(),
-        "lyra_content_sha256": _content_sha256(row),
-    }
-    schema: Any = arrow_schema().with_metadata(metadata)
-    with write_atomically(path) as temporary, open_parquet_writer(temporary, schema) as writer:
-        writer.write_table(pa.Table.from_pylist([row], schema=arrow_schema()))
+    write_file(path, row, arrow_schema(), _version())
+
+
+def write_file(path: Path, row: Row, schema: pa.Schema, metadata: Mapping[str, str]) -> None:
+    """Write a file of one row, which states the hash of its content besides `metadata`.
+
+    Raises:
+        StorageError: as `write_view`.
+    """
+    stated: Any = {**metadata, CONTENT_KEY: _content_sha256(row)}
+    with (
+        write_atomically(path) as temporary,
+        open_parquet_writer(temporary, schema.with_metadata(stated)) as writer,
+    ):
+        writer.write_table(pa.Table.from_pylist([row], schema=schema))
 
 
 def read_view(path: Path) -> View:
@@ -104,7 +115,7 @@ def read_view(path: Path) -> View:
             view has.
     """
     row = read_row(path)
-    with _refusing_damage(path):
+    with refusing_damage(path):
         return view_from_row(row)
 
 
@@ -114,9 +125,21 @@ def read_row(path: Path) -> Row:
     Raises:
         CorruptDataError: the file is missing, cut, altered, or of another version.
     """
-    with _refusing_damage(path):
-        row, metadata = _read(path, COLUMNS)
-        if _content_sha256(row).encode() != metadata.get(b"lyra_content_sha256"):
+    return read_file(path, COLUMNS, _version())
+
+
+def read_file(path: Path, columns: Sequence[str], version: Mapping[str, str]) -> Row:
+    """Read a file of `write_file`: all its columns, every value checked.
+
+    Args:
+        version: metadata that the file has to state.
+
+    Raises:
+        CorruptDataError: as `read_row`.
+    """
+    with refusing_damage(path):
+        row, metadata = _read(path, columns, columns, version)
+        if _content_sha256(row).encode() != metadata.get(CONTENT_KEY.encode()):
             raise ValueError("its content does not have the hash it states")
     return row
 
@@ -129,28 +152,44 @@ def read_columns(path: Path, names: Sequence[str]) -> Row:
     Raises:
         CorruptDataError: the file is missing, cut, of another version, or these columns altered.
     """
-    with _refusing_damage(path):
-        return _read(path, names)[0]
+    return read_some(path, names, COLUMNS, _version())
 
 
-def content_hash(path: Path) -> str:
+def read_some(
+    path: Path, names: Sequence[str], columns: Sequence[str], version: Mapping[str, str]
+) -> Row:
+    """Read some of the columns of a file of `write_file`, as `read_columns`."""
+    with refusing_damage(path):
+        return _read(path, names, columns, version)[0]
+
+
+def content_hash(path: Path, version: Mapping[str, str] | None = None) -> str:
     """Read the hash that a view file states of its content; `read_row` compares them.
+
+    Args:
+        version: metadata that the file has to state; None: those of a lossless view.
 
     Raises:
         CorruptDataError: the file is missing, cut or of another version.
     """
-    with _refusing_damage(path):
+    with refusing_damage(path):
         metadata = pq.read_schema(path).metadata or {}
-        _check_version(path, metadata)
-        return metadata[b"lyra_content_sha256"].decode()
+        _check_version(path, metadata, version or _version())
+        return metadata[CONTENT_KEY.encode()].decode()
 
 
-def _read(path: Path, names: Sequence[str]) -> tuple[Row, dict[bytes, bytes]]:
+def _version() -> dict[str, str]:
+    return {VERSION_KEY: str(FORMAT_VERSION), SCHEMA_KEY: schema_hash()}
+
+
+def _read(
+    path: Path, names: Sequence[str], columns: Sequence[str], version: Mapping[str, str]
+) -> tuple[Row, dict[bytes, bytes]]:
     """Read the one row, and the file's metadata."""
     with pq.ParquetFile(path, page_checksum_verification=True) as file:
         metadata = file.schema_arrow.metadata or {}
-        _check_version(path, metadata)
-        if file.schema_arrow.names != COLUMNS or file.metadata.num_rows != 1:
+        _check_version(path, metadata, version)
+        if file.schema_arrow.names != list(columns) or file.metadata.num_rows != 1:
             raise ValueError("it does not hold one view")
         rows = file.read(columns=list(names), use_threads=False).to_pylist()
     row = {name: rows[0][name] for name in names}
@@ -161,7 +200,7 @@ def _read(path: Path, names: Sequence[str]) -> tuple[Row, dict[bytes, bytes]]:
 
 
 @contextmanager
-def _refusing_damage(path: Path) -> Iterator[None]:
+def refusing_damage(path: Path) -> Iterator[None]:
     """Raise whatever reading a damaged file runs into as one error that names it."""
     try:
         yield
@@ -171,14 +210,15 @@ def _refusing_damage(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _check_version(path: Path, metadata: dict[bytes, bytes]) -> None:
-    stated = tuple(metadata.get(key, b"?") for key in (b"lyra_format_version", b"lyra_schema_hash"))
-    known = (str(FORMAT_VERSION).encode(), schema_hash().encode())
-    if stated != known:
+def _check_version(path: Path, metadata: dict[bytes, bytes], expected: Mapping[str, str]) -> None:
+    keys = (VERSION_KEY, SCHEMA_KEY)
+    stated = tuple(metadata.get(key.encode(), b"?") for key in keys)
+    known = tuple(expected[key] for key in keys)
+    if stated != tuple(part.encode() for part in known):
         version, schema = (part.decode(errors="replace") for part in stated)
         raise CorruptDataError(
             f"format version {version}, schema {schema[:12]}; this release reads version "
-            f"{FORMAT_VERSION}, schema {schema_hash()[:12]}",
+            f"{known[0]}, schema {known[1][:12]}",
             where=str(path),
             fix=GENERATE_AGAIN,
         )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lyra_data.clips.store import clip_hash, held_out_hash, read_clip, read_held_out
+from lyra_data.dataset.generated_views import read_view
 from lyra_data.engine.atomic import folder_atomically, link_or_copy
 from lyra_data.engine.documents import read_json_object
 from lyra_data.engine.hashing import content_key, sha256_of_file
@@ -17,8 +18,9 @@ from lyra_data.engine.progress import Progress
 from lyra_data.engine.provenance import code_fingerprint
 from lyra_data.engine.scratch import CONTENTS_FILE, ScratchStore
 from lyra_data.generation.params import GenerateParams
+from lyra_data.packing.view_files import content_hash
 from lyra_data.scene.frame_selection import FrameSelectionParams
-from lyra_data.views.store import content_hash, read_view, view_files
+from lyra_data.views.store import view_files
 from lyra_model.phases.train_params import TrainParams
 from lyra_model.reconstruction.assembly import create_reconstructor
 from lyra_model.reconstruction.params import ReconstructParams

@@ -81,6 +81,13 @@ def run_estimate(
     return Summary("estimate", headline, facts, (_table(facts),))
 
 
+_COPIES = {
+    3: "3 x: made, assembled, dataset",
+    2: "2 x: views, dataset",
+    1: "1 x: dataset, once packaged",
+}
+
+
 def _table(facts: dict[str, Any]) -> Table:
     table = Table(box=None, pad_edge=False)
     for name in ("what", "how much", "from"):
@@ -106,8 +113,12 @@ def _table(facts: dict[str, Any]) -> Table:
         ("what is left", _with_unit(facts["hours_left"], f"{unit}-hours"), "views x one view"),
         (f"on {workers} workers", _with_unit(facts["days"], "days"), _share_of_cores(unit)),
         ("a view's file", _bytes(facts["bytes_per_view"]), facts["bytes_per_view_source"]),
-        ("disk", _bytes(facts["disk_bytes"]), "3 x: made, assembled, dataset"),
-        ("without .work", _bytes(facts["disk_bytes_without_scratch"]), "2 x: views, dataset"),
+        ("disk", _bytes(facts["disk_bytes"]), _COPIES[facts["disk_copies"]]),
+        (
+            "without .work",
+            _bytes(facts["disk_bytes_without_scratch"]),
+            _COPIES[facts["disk_copies_without_scratch"]],
+        ),
         ("free here", _bytes(facts["disk_free_bytes"]), "measured: this disk"),
         (
             "memory",

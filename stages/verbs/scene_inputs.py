@@ -9,16 +9,16 @@ from typing import Any
 
 from lyra_data.annotation.annotate import AnnotateParams
 from lyra_data.dataset.checks import is_dataset
+from lyra_data.dataset.generated_views import read_view
 from lyra_data.dataset.reading.reader import SceneDataset
 from lyra_data.engine.atomic import link_or_copy
 from lyra_data.engine.errors import InputError
 from lyra_data.engine.hashing import content_key
+from lyra_data.packing.view_files import content_hash, encoding_of, read_columns
 from lyra_data.sources.detection import source_params_of_all
 from lyra_data.sources.prompt import prompt_scene
 from lyra_data.views.store import (
     VIEW_FILE,
-    content_hash,
-    read_columns,
     view_files,
     view_path,
     write_view,
@@ -207,7 +207,10 @@ def _of_view_files(views: Path, folder: Path | None, preset: str) -> SceneProjec
         for path in files:
             target = made / VIEWS / path.parent.name / path.name
             target.parent.mkdir(parents=True, exist_ok=True)
-            link_or_copy(path.resolve(), target)
+            if encoding_of(path) is None:
+                link_or_copy(path.resolve(), target)
+            else:
+                write_view(target, read_view(path))
 
     return SceneProject(project_from(origin, folder, files[0].parent.name, fill), ())
 

@@ -45,6 +45,20 @@ job = plan_jobs(clip, params.trajectories, seed=1)[0]
 write_view(folder / "view.parquet", maker.make(clip, job))
 """
 
+KEEP_A_VIEW_ENCODED = (
+    'params["generate"]["store"] = "compat"'
+    + MAKE_A_VIEW
+    + """
+from lyra_data.generation.encoded_views import write_encoded
+from lyra_data.packing.blob_store import BlobStore
+from lyra_data.packing.encoding import encoding_of_store
+from lyra_data.views.store import read_row
+keys.stored(keys.view(job, "content"))
+row = read_row(folder / "view.parquet")
+write_encoded(folder, "encoded.parquet", row, encoding_of_store("compat"), BlobStore(folder))
+"""
+)
+
 ANNOTATE_A_SCENE = """
 from lyra_data.annotation.annotators import ANNOTATORS
 from lyra_data.annotation.scene_maker import SceneMaker
@@ -64,7 +78,7 @@ assert maker.finish(SOURCES.create(source, where=""))[1]
 """
 
 PACKAGE_A_VIEW = """
-from lyra_data.dataset.format.encoding import Encoding
+from lyra_data.packing.encoding import Encoding
 from lyra_data.dataset.packaging.worker import PackagingSetup, ViewTask, code_of_encoding
 from lyra_data.engine.placement import Placement
 setup = PackagingSetup(Encoding(), folder / "scratch", code_of_encoding())
@@ -103,10 +117,11 @@ def folder(tmp_path: Path) -> Path:
     ("work", "besides"),
     [
         (MAKE_A_VIEW, NOT_ASKED),
+        (KEEP_A_VIEW_ENCODED, NOT_ASKED),
         (ANNOTATE_A_SCENE, NOT_ASKED | READS_THE_SOURCE),
         (PACKAGE_A_VIEW, set()),
     ],
-    ids=["a view", "a clip", "an encoded view"],
+    ids=["a view", "a view kept encoded", "a clip", "an encoded view"],
 )
 def test_every_module_that_does_the_work_is_in_the_fingerprint(work, besides, folder):
     code = RECORD + work + REPORT

@@ -9,14 +9,14 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from lyra_data.dataset.packing.blob_kinds import (
+from lyra_data.engine.errors import InputError
+from lyra_data.packing.blob_kinds import (
     BLOB_KINDS,
     PACKED_FIELDS,
     holds_exactly,
     kind_of,
     pack_array,
 )
-from lyra_data.engine.errors import InputError
 from lyra_data.views.field import BlobKindName
 from lyra_data.views.fields import FIELD_BY_NAME, row_from_view
 from tests.factories import make_view

@@ -13,12 +13,12 @@ import torch
 
 from lyra_data.dataset.convert import from_lyra
 from lyra_data.dataset.convert.latent_array import NORMALISED, read_latents, write_latents
-from lyra_data.dataset.format.encoding import Encoding
 from lyra_data.dataset.format.manifest import Codec
 from lyra_data.dataset.reading.reader import SceneDataset
 from lyra_data.dataset.writing.writer import write_dataset
 from lyra_data.engine.errors import InputError
 from lyra_data.models.gen3c.latent_files import CODEC_RECORD, read_latent_file
+from lyra_data.packing.encoding import Encoding
 from tests.conversions import convert, write_back
 from tests.factories import make_view
 from tests.lyra_layout import (

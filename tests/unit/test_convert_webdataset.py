@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from lyra_data.dataset.convert.to_webdataset import convert_to_webdataset, sample_names
-from lyra_data.dataset.format.encoding import Encoding
 from lyra_data.dataset.reading.reader import SceneDataset
 from lyra_data.dataset.writing.writer import write_dataset
 from lyra_data.engine.progress import silent
+from lyra_data.packing.encoding import Encoding
 from tests.conversions import convert
 from tests.factories import make_view
 from tests.lyra_layout import read_loader_way, write_clip

@@ -20,7 +20,6 @@ import pytest
 import torch
 
 from lyra_data.dataset.format import manifest as manifest_module
-from lyra_data.dataset.format.encoding import Encoding
 from lyra_data.dataset.format.layout import MODALITIES, columns_of
 from lyra_data.dataset.format.layout import arrow_schema as schema_of
 from lyra_data.dataset.format.manifest import MANIFEST_PATH
@@ -36,6 +35,7 @@ from lyra_data.engine.errors import (
     StorageError,
 )
 from lyra_data.engine.hashing import sha256_of_files, sha256_of_folder
+from lyra_data.packing.encoding import Encoding
 from lyra_data.scene.quality import NUMBERS, ViewQuality
 from lyra_data.scene.view import View
 from lyra_data.views.fields import FIELDS, VIEW_FIELDS, Row, row_from_view

@@ -19,7 +19,6 @@ import torch
 from lyra_data.dataset.checks import DATASET_RULES, check_dataset, sampled_views
 from lyra_data.dataset.checks.latents import check_latents
 from lyra_data.dataset.checks.rules import VIEW_RULES
-from lyra_data.dataset.format.encoding import Encoding
 from lyra_data.dataset.format.manifest import MANIFEST_PATH
 from lyra_data.dataset.reading.dataset_files import DatasetFiles
 from lyra_data.dataset.reading.stored_scene import StoredScene
@@ -27,6 +26,7 @@ from lyra_data.dataset.writing.packed_scene import PackedScene
 from lyra_data.dataset.writing.writer import assemble_dataset, pack_scenes, write_dataset
 from lyra_data.engine.errors import CorruptDataError, InputError
 from lyra_data.engine.progress import silent
+from lyra_data.packing.encoding import Encoding
 from lyra_data.scene.view import View
 from lyra_data.views.fields import row_from_view
 from tests.dataset_scenes import exact_scene

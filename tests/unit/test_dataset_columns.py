@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from lyra_data.dataset.format.encoding import Encoding
 from lyra_data.dataset.format.manifest import Manifest
 from lyra_data.dataset.format.splits import SOURCE_HASHES, source_id, source_sha256
 from lyra_data.dataset.writing.writer import write_dataset
+from lyra_data.packing.encoding import Encoding
 from lyra_data.scene.view import View
 from tests.dataset_scenes import exact_view
 from tests.factories import make_view

@@ -17,12 +17,12 @@ from lyra_data.dataset.comparison.compare import compare_datasets
 from lyra_data.dataset.comparison.differences import DatasetDifference, FieldChange
 from lyra_data.dataset.comparison.page import write_page
 from lyra_data.dataset.comparison.plain_values import amounts_of
-from lyra_data.dataset.format.encoding import Encoding
 from lyra_data.dataset.format.layout import MODALITIES
 from lyra_data.dataset.reading.dataset_files import DatasetFiles
 from lyra_data.dataset.writing.writer import write_dataset
 from lyra_data.engine.errors import InputError, StageOrderError
 from lyra_data.engine.progress import silent
+from lyra_data.packing.encoding import Encoding
 from lyra_data.scene.view import View
 from stages.cli import app
 from tests.browser import browser_page

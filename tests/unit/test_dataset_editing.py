@@ -26,7 +26,6 @@ from lyra_data.dataset.editing.splitting import (
     require_shares,
     split_dataset,
 )
-from lyra_data.dataset.format.encoding import Encoding
 from lyra_data.dataset.format.layout import MODALITIES
 from lyra_data.dataset.format.manifest import Manifest
 from lyra_data.dataset.reading.dataset_files import DatasetFiles
@@ -36,6 +35,7 @@ from lyra_data.dataset.writing.writer import write_dataset
 from lyra_data.engine.errors import CorruptDataError, InputError
 from lyra_data.engine.hashing import sha256_of_folder
 from lyra_data.engine.progress import silent
+from lyra_data.packing.encoding import Encoding
 from lyra_data.scene.view import View
 from stages.cli import app
 from tests.children import kill_after_first, succeeds_in_fresh_process

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from lyra_data.dataset.format.encoding import Encoding
 from lyra_data.dataset.reading.reader import SceneDataset
 from lyra_data.dataset.writing.writer import write_dataset
 from lyra_data.engine.errors import CorruptDataError
+from lyra_data.packing.encoding import Encoding
 from lyra_data.scene.view import View
 from tests.factories import assert_views_equal, make_view
 

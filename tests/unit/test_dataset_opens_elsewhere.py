@@ -15,9 +15,9 @@ import pandas
 import pyarrow.parquet as pq
 import pytest
 
-from lyra_data.dataset.format.encoding import Encoding
 from lyra_data.dataset.format.layout import MODALITIES
 from lyra_data.dataset.writing.writer import write_dataset
+from lyra_data.packing.encoding import Encoding
 from tests.factories import make_view
 from tests.goldens import REPOSITORY
 

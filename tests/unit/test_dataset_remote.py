@@ -16,10 +16,10 @@ import torch
 
 from lyra_data.dataset.files.remote_files import RemoteFiles
 from lyra_data.dataset.files.sparse_file import SparseFile
-from lyra_data.dataset.format.encoding import Encoding
 from lyra_data.dataset.reading.reader import SceneDataset
 from lyra_data.dataset.writing.writer import write_dataset
 from lyra_data.engine.errors import CorruptDataError, InputError
+from lyra_data.packing.encoding import Encoding
 from tests.factories import assert_views_equal, make_view
 
 VIEWS = [make_view(scene, index, seed=ord(scene)) for scene in "abc" for index in range(2)]

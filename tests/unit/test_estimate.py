@@ -113,18 +113,33 @@ def test_nothing_is_measured_on_a_device_that_is_not_here():
     assert view_figures("gen3c", "warp-x", None, [MEASURED]) == PUBLISHED["gen3c"]
 
 
-def test_the_memory_of_the_chosen_gpu_is_watched_and_not_the_first_one_s(tmp_path, monkeypatch):
+def test_the_memory_of_the_chosen_gpu_is_watched_and_not_the_first_one_s(monkeypatch):
     asked = []
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"GPU at {device}")
     monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", asked.append)
     monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda d: asked.append(d) or 7)
     device_name.cache_clear()
-    (tmp_path / "view").touch()
-    cost = Stopwatch("cuda:1").cost(tmp_path / "view", (9, 16, 24), "warp-x")
+    cost = Stopwatch("cuda:1").cost(5000, (9, 16, 24), "warp-x", "lossless")
     device_name.cache_clear()
     assert asked == ["cuda:1", "cuda:1"]
     assert (cost.peak_memory_bytes, cost.device, cost.cores) == (7, "GPU at cuda:1", 0)
+
+
+def test_encoded_views_take_one_copy_once_packaged_and_figures_of_their_own():
+    lossless = by_simulation(Path("nowhere"), 1, 0).as_json()
+    encoded = by_simulation(Path("nowhere"), 1, 0, store="compat").as_json()
+    assert (lossless["disk_copies"], lossless["disk_copies_without_scratch"]) == (3, 2)
+    assert (encoded["disk_copies"], encoded["disk_copies_without_scratch"]) == (2, 1)
+    assert encoded["disk_bytes"] == pytest.approx(2 * 2 * encoded["bytes_per_view"])
+    kept = replace(MEASURED, store="compat", view_bytes=100)
+    figures = [
+        view_figures("warp", "warp-x", "A GPU", [MEASURED, kept], store)
+        for store in ("lossless", "compat", "train")
+    ]
+    per_view = [figure.bytes_per_pixel.value * MEASURED.num_pixels for figure in figures]
+    assert per_view[:2] == pytest.approx([MEASURED.view_bytes, 100])
+    assert figures[2].bytes_per_pixel.source.startswith("published")
 
 
 def test_damaged_costs_are_left_out(tmp_path):

@@ -243,7 +243,7 @@ class NotThere:
 
 @pytest.mark.slow
 def test_a_worker_that_cannot_start_is_told_and_not_started_forever(tmp_path, capfd):
-    setup = GenerationSetup(stub_params(), tmp_path, tmp_path, maker=NotThere())  # type: ignore[arg-type]
+    setup = GenerationSetup(stub_params(), tmp_path, tmp_path, tmp_path, maker=NotThere())  # type: ignore[arg-type]
     with (
         pytest.raises(ExecutorError, match="a worker ended with exit code 1 before it was ready"),
         open_executor(setup, Crew(workers=2)) as executor,

@@ -22,7 +22,6 @@ from lyra_data.clips.store import read_clip, read_held_out, write_clip, write_he
 from lyra_data.dataset.checks import check_dataset
 from lyra_data.dataset.convert.lyra_source import scene_id_of
 from lyra_data.dataset.convert.to_lyra import convert_to_lyra
-from lyra_data.dataset.format.encoding import Encoding
 from lyra_data.dataset.format.layout import index_path
 from lyra_data.dataset.format.manifest import MANIFEST_PATH, Manifest, parse_manifest
 from lyra_data.dataset.packaging.params import PackageParams
@@ -37,6 +36,7 @@ from lyra_data.engine.progress import silent
 from lyra_data.engine.scratch import ScratchStore
 from lyra_data.generation.assembly import assemble
 from lyra_data.generation.plan import read_clip_facts
+from lyra_data.packing.encoding import Encoding
 from lyra_data.scene.material import HeldOutView
 from lyra_data.scene.view import View
 from lyra_data.views.dropped import DroppedView, read_dropped, record_dropped

@@ -7,9 +7,9 @@ import contextlib
 import numpy as np
 import pytest
 
-from lyra_data.dataset.packing.half_depth import decode_half, encode_half
-from lyra_data.dataset.packing.packed import PartTable, pack_parts
-from lyra_data.dataset.packing.video import VIDEO_CODECS, decode_packets, pack_video
+from lyra_data.packing.half_depth import decode_half, encode_half
+from lyra_data.packing.packed import PartTable, pack_parts
+from lyra_data.packing.video import VIDEO_CODECS, decode_packets, pack_video
 from tests.factories import make_depth, make_frames
 
 FRAMES = make_frames(19, 64, 96, seed=3).permute(0, 2, 3, 1).numpy()

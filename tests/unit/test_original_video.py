@@ -9,14 +9,14 @@ import av
 import numpy as np
 import pytest
 
-from lyra_data.dataset.packing.original_video import (
+from lyra_data.packing.original_video import (
     TRAILER,
     all_frames,
     original_file,
     pack_original,
 )
-from lyra_data.dataset.packing.packed import Packed
-from lyra_data.dataset.packing.video import decode_packets
+from lyra_data.packing.packed import Packed
+from lyra_data.packing.video import decode_packets
 from tests.factories import make_frames
 from tests.lyra_layout import mp4_of
 

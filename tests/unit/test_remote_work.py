@@ -229,6 +229,7 @@ def generating(folder: Path, remote: Path, **faults: str) -> tuple[StubMaker, di
     options = {
         "seed": 1,
         "clips": write_clips(folder / "clips", "a", "b"),
+        "views": folder / "outputs" / "views",
         "scratch": folder / ".work",
         "progress": silent,
         "maker": maker,
@@ -246,25 +247,48 @@ def test_the_last_machine_makes_no_view_that_others_made_and_tries_no_failure(tm
         results = generate_share(PARAMS, Share(index, 2), **options)
     assert results.finished == 3
     maker, options = generating(tmp_path / "last", remote)
-    done = generate_views(PARAMS, views=tmp_path / "views", **options)
+    done = generate_views(PARAMS, **options)
     assert (done.made, done.reused, done.known_failures) == (0, 3, 1)
     assert maker.lines() == []
 
-    done = generate_views(PARAMS, views=tmp_path / "views", **options, retry_failed=True)
+    done = generate_views(PARAMS, **options, retry_failed=True)
     assert (done.made, done.reused, done.failures) == (1, 3, [])
-    _, options = generating(tmp_path / "another", remote)
-    assert generate_views(PARAMS, views=tmp_path / "other", **options).reused == 4
-    assert sha256_of_files(tmp_path / "other") == sha256_of_files(tmp_path / "views")
+    _, others = generating(tmp_path / "another", remote)
+    assert generate_views(PARAMS, **others).reused == 4
+    assert sha256_of_files(others["views"]) == sha256_of_files(options["views"])
+
+
+def test_encoded_views_reach_another_machine_with_their_blobs(tmp_path, remote):
+    params = stub_params("left", "up", store="compat")
+    for index in (1, 2):
+        _, options = generating(tmp_path / str(index), remote)
+        assert generate_share(params, Share(index, 2), **options).made == 2
+        assert not options["views"].exists()
+    maker, options = generating(tmp_path / "last", remote)
+    assert generate_views(params, **options).reused == 4
+    assert maker.lines() == []
+    _, alone = generating(tmp_path / "alone", remote)
+    generate_views(params, **alone | {"remote": None})
+    for folder in ("views", "encoded"):
+        one, other = options["views"].parent / folder, alone["views"].parent / folder
+        assert sha256_of_files(one) == sha256_of_files(other)
+    blobs = sorted((remote / "finished" / "encoded").iterdir())
+    assert len(blobs) == 2  # scenes of the stand-in have the same frames
+    for blob in blobs:
+        blob.unlink()
+    maker, options = generating(tmp_path / "without", remote)
+    assert generate_views(params, **options).made == 2  # a view without its blobs is none
+    assert sorted((remote / "finished" / "encoded").iterdir()) == blobs
 
 
 @pytest.mark.usefixtures("warm_workers")
 def test_workers_in_processes_of_their_own_send_and_fetch(tmp_path, remote):
     _, options = generating(tmp_path / "one", remote)
-    assert generate_views(PARAMS, views=tmp_path / "views", crew=Crew(workers=2), **options).made
-    maker, options = generating(tmp_path / "two", remote)
-    done = generate_views(PARAMS, views=tmp_path / "other", crew=Crew(workers=2), **options)
+    assert generate_views(PARAMS, crew=Crew(workers=2), **options).made == 4
+    maker, others = generating(tmp_path / "two", remote)
+    done = generate_views(PARAMS, crew=Crew(workers=2), **others)
     assert done.reused == 4 and maker.lines() == []
-    assert sha256_of_files(tmp_path / "other") == sha256_of_files(tmp_path / "views")
+    assert sha256_of_files(others["views"]) == sha256_of_files(options["views"])
 
 
 @pytest.mark.parametrize("stage", ["annotate", "generate", "package"])

@@ -19,7 +19,6 @@ from lyra_data.dataset.editing.conditions import Condition
 from lyra_data.dataset.editing.filtering import CONDITION_COLUMNS, ViewFilter, filter_dataset
 from lyra_data.dataset.editing.merging import merge_datasets
 from lyra_data.dataset.editing.opened import OpenedDataset
-from lyra_data.dataset.format.blob_index import CUT_SCHEMA
 from lyra_data.dataset.format.layout import MODALITIES
 from lyra_data.dataset.format.manifest import CARD_PATH, MANIFEST_PATH, parse_manifest
 from lyra_data.dataset.reading.dataset_files import DatasetFiles
@@ -30,6 +29,7 @@ from lyra_data.dataset.writing.writer import write_dataset
 from lyra_data.engine.errors import CorruptDataError
 from lyra_data.engine.hashing import content_key
 from lyra_data.engine.progress import silent
+from lyra_data.packing.cuts import CUT_SCHEMA
 from lyra_data.scene.view import View
 from tests.factories import assert_views_equal, make_view
 

@@ -75,6 +75,7 @@ class Generating:
         self.options: dict[str, Any] = {
             "seed": 1,
             "clips": write_clips(root / "clips", *scenes),
+            "views": root / "outputs" / "views",
             "scratch": root / ".work",
             "progress": silent,
             "maker": self.maker,
@@ -84,7 +85,7 @@ class Generating:
         return generate_share(self.params, Share(index, count), **self.options)
 
     def whole(self):
-        return generate_views(self.params, views=self.root / "views", **self.options)
+        return generate_views(self.params, **self.options)
 
 
 def test_as_many_shares_as_trajectories_have_some_of_each(tmp_path):
@@ -99,7 +100,7 @@ def test_a_share_says_how_much_of_the_whole_is_finished(tmp_path):
     assert (first.size, first.made, first.finished, first.total) == (3, 3, 3, 6)
     assert (second.size, second.made, second.finished) == (3, 3, 6)
     assert run.share(1, 2).found == 3
-    assert not (tmp_path / "views").exists()
+    assert not run.options["views"].exists()
 
 
 def test_the_last_run_makes_what_a_share_did_not(tmp_path):

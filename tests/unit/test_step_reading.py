@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from lyra_data.dataset.format.encoding import Encoding
 from lyra_data.dataset.reading.reader import SceneDataset
 from lyra_data.dataset.writing.writer import write_dataset
 from lyra_data.engine.errors import InputError, ParamsError
 from lyra_data.models.codecs import CODECS
+from lyra_data.packing.encoding import Encoding
 from lyra_model.batches.distance_check import DistanceCheck
 from lyra_model.batches.part_cache import PartCache
 from lyra_model.batches.step_reader import StepBatch, StepReader

@@ -28,13 +28,13 @@ from lyra_data.dataset.checks.rows import check_row, check_shards, scene_rows
 from lyra_data.dataset.checks.rules import DATASET_RULES
 from lyra_data.dataset.checks.totals import Totals
 from lyra_data.dataset.checks.views import PIXELS, check_cameras, check_view
-from lyra_data.dataset.format.encoding import Encoding
 from lyra_data.dataset.format.manifest import MANIFEST_PATH, Manifest
 from lyra_data.dataset.reading.dataset_files import DatasetFiles
 from lyra_data.dataset.reading.scene_reader import SceneReader
 from lyra_data.engine.errors import CorruptDataError
 from lyra_data.engine.findings import Severity, worst_severity
 from lyra_data.engine.progress import Progress
+from lyra_data.packing.encoding import Encoding
 from lyra_data.views.fields import FIELD_BY_NAME, Row
 
 ViewName = tuple[str, int]

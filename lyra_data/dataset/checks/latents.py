@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 from lyra_data.dataset.checks import bounds
 from lyra_data.dataset.checks.locations import DatasetFinding, view_finding
-from lyra_data.dataset.format.channel_statistics import channel_sums
+from lyra_data.packing.channel_statistics import channel_sums
 from lyra_data.views.fields import Row
 
 Latents = Float[np.ndarray, "channel latent_frame latent_height latent_width"]

@@ -12,16 +12,16 @@ from lyra_data.dataset.checks.locations import (
     view_finding,
 )
 from lyra_data.dataset.format.blob_index import BlobEntries
-from lyra_data.dataset.format.encoding import Encoding
 from lyra_data.dataset.format.layout import (
     NESTED_BYTES_LIMIT,
     arrow_schema,
     offsets_name,
 )
-from lyra_data.dataset.packing.blob_kinds import kind_of
 from lyra_data.dataset.reading.dataset_files import DatasetFiles
 from lyra_data.dataset.reading.stored_scene import StoredScene
 from lyra_data.models.codecs.base import SPATIAL_FACTOR, TEMPORAL_FACTOR, num_latent_frames
+from lyra_data.packing.blob_kinds import kind_of
+from lyra_data.packing.encoding import Encoding
 from lyra_data.views.fields import FIELD_BY_NAME, FIELDS, Row
 
 AXES = "channel latent_frame latent_height latent_width"

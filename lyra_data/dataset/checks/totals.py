@@ -8,10 +8,10 @@ import numpy as np
 
 from lyra_data.dataset.checks import bounds
 from lyra_data.dataset.checks.locations import DatasetFinding, dataset_finding
-from lyra_data.dataset.format.channel_statistics import ChannelStatistics, ChannelSums, add_sums
 from lyra_data.dataset.format.manifest import Manifest, SceneEntry
 from lyra_data.dataset.writing.packed_scene import latent_sums_of, rgb_sums_of
 from lyra_data.engine.hashing import sha256_of_bytes
+from lyra_data.packing.channel_statistics import ChannelStatistics, ChannelSums, add_sums
 from lyra_data.views.fields import Row
 
 

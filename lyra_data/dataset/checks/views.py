@@ -25,7 +25,7 @@ from lyra_data.dataset.checks.locations import (
     view_finding,
 )
 from lyra_data.dataset.checks.rules import VIEW_RULES
-from lyra_data.dataset.format.channel_statistics import PictureStatistics
+from lyra_data.packing.channel_statistics import PictureStatistics
 from lyra_data.views.fields import Row
 
 PIXELS = ("frames", "depth", "depth_valid", "filled")

@@ -14,7 +14,6 @@ from typing import Any
 from lyra_data.dataset.convert.lyra_clip import POSES_KEY, ClipSettings, encode_clip
 from lyra_data.dataset.convert.lyra_layout import is_reversed, trajectory_of
 from lyra_data.dataset.convert.lyra_scenes import LyraScene, LyraScenes
-from lyra_data.dataset.format.encoding import EncodedView, Encoding
 from lyra_data.dataset.format.layout import layout_hash
 from lyra_data.dataset.format.manifest import Manifest
 from lyra_data.dataset.writing.packed_scene import PackedScene, pack_encoded
@@ -25,6 +24,7 @@ from lyra_data.engine.hashing import content_key
 from lyra_data.engine.progress import Progress
 from lyra_data.engine.provenance import code_fingerprint, engine_commit, engine_version
 from lyra_data.engine.scratch import ScratchStore
+from lyra_data.packing.encoding import EncodedView, Encoding
 from lyra_data.views.dropped import DroppedView
 
 STAGE = "convert"

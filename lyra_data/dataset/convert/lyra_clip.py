@@ -19,15 +19,15 @@ from lyra_data.dataset.convert.depth_halves import UnknownBits, known_of, read_h
 from lyra_data.dataset.convert.latent_array import read_latents, require_whole_latents
 from lyra_data.dataset.convert.lyra_layout import is_reversed, trajectory_of
 from lyra_data.dataset.convert.pose_order import PoseOrder, SeenFrames, frames_to_see, pose_order
-from lyra_data.dataset.format.channel_statistics import PictureStatistics, channel_sums
-from lyra_data.dataset.format.encoding import EncodedView, small_picture, thumbnail
-from lyra_data.dataset.packing.blob_kinds import BITS, HALF, holds_exactly, pack_array
-from lyra_data.dataset.packing.half_depth import encode_half
-from lyra_data.dataset.packing.original_video import OriginalVideo, all_frames, pack_original
-from lyra_data.dataset.packing.packed import pack_parts
-from lyra_data.dataset.packing.video import pack_video
 from lyra_data.engine.errors import InputError
 from lyra_data.engine.hashing import canonical_json, sha256_of_bytes
+from lyra_data.packing.blob_kinds import BITS, HALF, holds_exactly, pack_array
+from lyra_data.packing.channel_statistics import PictureStatistics, channel_sums
+from lyra_data.packing.encoding import EncodedView, small_picture, thumbnail
+from lyra_data.packing.half_depth import encode_half
+from lyra_data.packing.original_video import OriginalVideo, all_frames, pack_original
+from lyra_data.packing.packed import pack_parts
+from lyra_data.packing.video import pack_video
 from lyra_data.scene.cameras import Cameras
 from lyra_data.scene.quality import NUMBERS
 from lyra_data.views import blobs

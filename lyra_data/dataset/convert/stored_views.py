@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from lyra_data.dataset.packing.original_video import ORIGINAL, original_file
-from lyra_data.dataset.packing.packed import PartTable
-from lyra_data.dataset.packing.packet_order import PacketOrder
 from lyra_data.dataset.reading.scene_reader import SceneReader
+from lyra_data.packing.original_video import ORIGINAL, original_file
+from lyra_data.packing.packed import PartTable
+from lyra_data.packing.packet_order import PacketOrder
 
 CHUNK = 16
 """Frames that are in memory at a time."""

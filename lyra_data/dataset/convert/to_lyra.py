@@ -25,14 +25,14 @@ from lyra_data.dataset.convert.lyra_layout import (
 )
 from lyra_data.dataset.convert.stored_views import StoredView, plays_backwards, stored_views
 from lyra_data.dataset.format.manifest import Codec
-from lyra_data.dataset.packing.original_video import ORIGINAL
-from lyra_data.dataset.packing.video import pack_video
 from lyra_data.dataset.reading.reader import SceneDataset
 from lyra_data.engine.atomic import folder_atomically
 from lyra_data.engine.errors import CorruptDataError, InputError
 from lyra_data.engine.foreign_files import file_at_fault
 from lyra_data.engine.names import checked_file_name
 from lyra_data.engine.progress import Progress
+from lyra_data.packing.original_video import ORIGINAL
+from lyra_data.packing.video import pack_video
 
 AS_STORED = (ORIGINAL, "compat", "lossless")
 """Encodings whose files FFmpeg's readers take as they are; AV1 is beyond older ones."""

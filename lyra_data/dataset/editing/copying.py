@@ -10,7 +10,6 @@ import pyarrow as pa
 
 from lyra_data.clips.formats.export_folders import require_free
 from lyra_data.dataset.editing.opened import OpenedDataset
-from lyra_data.dataset.format.encoding import Encoding
 from lyra_data.dataset.format.layout import VIDEO_TYPE
 from lyra_data.dataset.format.manifest import Manifest, SceneEntry
 from lyra_data.dataset.reading.chosen_views import table_of_views
@@ -26,6 +25,7 @@ from lyra_data.dataset.writing.writer import assemble_dataset
 from lyra_data.engine.errors import InputError
 from lyra_data.engine.progress import Progress
 from lyra_data.engine.provenance import engine_commit, engine_version
+from lyra_data.packing.encoding import Encoding
 from lyra_data.views.dropped import DroppedView
 from lyra_data.views.fields import Row
 

@@ -13,24 +13,8 @@ import xxhash
 
 from lyra_data.dataset.files.byte_ranges import Range
 from lyra_data.dataset.files.corruption import altered
-from lyra_data.dataset.packing.packed import PartTable
-
-CUT_SCHEMA = pa.schema(
-    [
-        pa.field("scene_id", pa.string(), nullable=False),
-        pa.field("view_index", pa.int32(), nullable=False),
-        pa.field("field", pa.string(), nullable=False),
-        pa.field("length", pa.int64(), nullable=False),
-        pa.field("part_ends", pa.list_(pa.int64()), nullable=False),
-        pa.field("part_xxh3", pa.list_(pa.uint64()), nullable=False),
-        pa.field("num_leading", pa.int32(), nullable=False),
-        pa.field("key_frames", pa.list_(pa.int32()), nullable=False),
-        pa.field("shape", pa.list_(pa.int32()), nullable=False),
-        pa.field("codec", pa.string(), nullable=False),
-        pa.field("config", pa.binary(), nullable=False),
-    ]
-)
-"""A row a blob: its row of the index without file, row group and offset."""
+from lyra_data.packing.cuts import CUT_SCHEMA, table_of_cut
+from lyra_data.packing.packed import PartTable
 
 PLAIN_COLUMNS = ""
 """Stands in the column `field` for the plain columns of a row group, which are one range of bytes.
@@ -51,25 +35,6 @@ INDEX_SCHEMA = pa.schema(
 def plain_key(group: int) -> tuple[int, str]:
     """Return the key of the plain columns of a scene's row group of that number, from 0."""
     return -1 - group, PLAIN_COLUMNS
-
-
-def cut_row(
-    scene_id: str, view_index: int, field: str, table: PartTable, hashes: Sequence[int]
-) -> dict[str, Any]:
-    """Return a blob's row of CUT_SCHEMA, given the xxh3 of each of its parts."""
-    return {
-        "scene_id": scene_id,
-        "view_index": view_index,
-        "field": field,
-        "length": table.ends[-1],
-        "part_ends": list(table.ends),
-        "part_xxh3": list(hashes),
-        "num_leading": table.num_leading,
-        "key_frames": list(table.key_frames),
-        "shape": list(table.shape),
-        "codec": table.codec,
-        "config": table.config,
-    }
 
 
 @dataclass(frozen=True)
@@ -182,12 +147,5 @@ class BlobIndex:
 
 
 def _entry(row: dict[str, Any]) -> BlobEntry:
-    table = PartTable(
-        ends=tuple(row["part_ends"]),
-        num_leading=row["num_leading"],
-        key_frames=tuple(row["key_frames"]),
-        shape=tuple(row["shape"]),
-        codec=row["codec"],
-        config=row["config"],
-    )
-    return BlobEntry(row["file"], row["row_group"], row["offset"], table, tuple(row["part_xxh3"]))
+    hashes = tuple(row["part_xxh3"])
+    return BlobEntry(row["file"], row["row_group"], row["offset"], table_of_cut(row), hashes)

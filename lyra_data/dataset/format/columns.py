@@ -8,10 +8,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from lyra_data.dataset.format.channel_statistics import ChannelStatistics
-from lyra_data.dataset.format.encoding import EncodedView
 from lyra_data.dataset.format.splits import source_id, source_sha256
 from lyra_data.engine.documents import parse_json
+from lyra_data.packing.channel_statistics import ChannelStatistics
+from lyra_data.packing.encoding import EncodedView
 
 VIDEO_TYPE = pa.struct({"bytes": pa.binary(), "path": pa.string()})
 """The Hub's type of a video or an image. It must be nullable to be taken for one."""

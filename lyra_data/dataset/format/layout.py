@@ -12,9 +12,9 @@ from typing import Any
 import pyarrow as pa
 
 from lyra_data.dataset.format.columns import EXTRAS, VIDEO_FEATURE, VIDEO_TYPE, Column, video_name
-from lyra_data.dataset.format.encoding import EncodedView
-from lyra_data.dataset.packing.blob_kinds import kind_of
 from lyra_data.engine.hashing import content_key
+from lyra_data.packing.blob_kinds import kind_of
+from lyra_data.packing.encoding import EncodedView
 from lyra_data.views.fields import FIELD_BY_NAME, FIELDS, Field, Packing
 
 FORMAT_VERSION = 2

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lyra_data.dataset.format.channel_statistics import ChannelStatistics
 from lyra_data.dataset.format.layout import (
     FORMAT_VERSION,
     MODALITIES,
@@ -22,6 +21,7 @@ from lyra_data.engine.documents import parse_json
 from lyra_data.engine.errors import CorruptDataError
 from lyra_data.engine.hashing import content_key
 from lyra_data.engine.names import checked_name, checked_path, shortened
+from lyra_data.packing.channel_statistics import ChannelStatistics
 from lyra_data.views.dropped import DroppedView
 
 MANIFEST_PATH = Path("meta") / "manifest.json"

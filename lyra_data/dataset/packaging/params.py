@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from lyra_data.dataset.format.encoding import Encoding
 from lyra_data.engine.params import Params
+from lyra_data.packing.encoding import Encoding
 
 
 class PackageParams(Params):

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lyra_data.dataset.format.encoding import Encoding
 from lyra_data.dataset.format.layout import layout_hash
-from lyra_data.dataset.writing.packed_scene import pack_scene
+from lyra_data.dataset.writing.packed_scene import PackedScene, pack_encoded, pack_scene
 from lyra_data.engine.atomic import storage_errors
 from lyra_data.engine.errors import CorruptDataError, InputError
 from lyra_data.engine.executors.base import Outcome
@@ -20,8 +19,12 @@ from lyra_data.engine.hashing import content_key
 from lyra_data.engine.placement import Placement
 from lyra_data.engine.provenance import code_fingerprint
 from lyra_data.engine.scratch import ScratchStore
+from lyra_data.packing.blob_store import HeldBlobs, open_encoded
+from lyra_data.packing.decoding import encode_again
+from lyra_data.packing.encoding import Encoding
+from lyra_data.packing.view_files import content_hash, encoding_of
 from lyra_data.views.fields import Row
-from lyra_data.views.store import GENERATE_AGAIN, content_hash, read_row
+from lyra_data.views.store import GENERATE_AGAIN, read_row, refusing_damage
 
 if TYPE_CHECKING:
     from lyra_data.engine.remote_work import RemoteWork
@@ -53,12 +56,14 @@ class PackagingSetup:
     Attributes:
         scratch: scratch folder of the whole pipeline; one that all workers share.
         code: fingerprint of the code that encodes (`code_of_encoding`).
+        held: the blobs of views that are kept encoded, in the dataset beside them.
         remote: where encoded views are kept besides, listed.
     """
 
     encoding: Encoding
     scratch: Path
     code: str
+    held: HeldBlobs | None = None
     remote: RemoteWork | None = None
 
     def build(self, placement: Placement) -> PackagingWork:
@@ -82,16 +87,25 @@ class PackagingWork:
         key = self._key(task.file)
         if self._store.get(key) is not None:
             return Outcome("found", result=key)
-        row = read_row(task.file)
-        require_own_folder(row, task.file)
         try:
             with storage_errors(self._store.folder):  # encoders write files, too
-                scene = pack_scene([row], self._setup.encoding)
+                scene = self._packed(task.file)
         except InputError as error:
             return Outcome("stopped", error=error)
         with self._store.put(key) as item:
             scene.write(item)
         return Outcome("done", result=key)
+
+    def _packed(self, file: Path) -> PackedScene:
+        """Encode a view, or encode it anew where `generate` keeps it in another encoding."""
+        if encoding_of(file) is None:
+            row = read_row(file)
+            require_own_folder(row, file)
+            return pack_scene([row], self._setup.encoding)
+        view = open_encoded(file, self._setup.held)
+        require_own_folder(view.row, file)
+        with refusing_damage(file):
+            return pack_encoded([encode_again(view, self._setup.encoding)])
 
     def _key(self, file: Path) -> str:
         """Return the key of what an encoded view depends on: the view, encoding and code."""

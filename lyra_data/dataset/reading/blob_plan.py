@@ -8,8 +8,8 @@ import torch
 
 from lyra_data.dataset.files.byte_ranges import RESTORE, Range
 from lyra_data.dataset.format.blob_index import BlobEntry
-from lyra_data.dataset.packing.blob_kinds import kind_of
 from lyra_data.engine.errors import CorruptDataError
+from lyra_data.packing.blob_kinds import kind_of
 from lyra_data.views.fields import FIELD_BY_NAME
 
 

@@ -11,7 +11,6 @@ from lyra_data.dataset.files.byte_ranges import ByteRanges, MissingFileError, Ra
 from lyra_data.dataset.files.corruption import altered, corruption_of
 from lyra_data.dataset.files.opening import open_ranges
 from lyra_data.dataset.format.blob_index import BlobEntries, BlobEntry, BlobIndex, plain_key
-from lyra_data.dataset.format.encoding import Encoding
 from lyra_data.dataset.format.layout import MODALITIES, index_path
 from lyra_data.dataset.format.manifest import (
     MANIFEST_PATH,
@@ -26,6 +25,7 @@ from lyra_data.engine.errors import InputError
 from lyra_data.engine.hashing import sha256_of_bytes
 from lyra_data.engine.names import shortened
 from lyra_data.models.codecs.latent_spaces import LatentSpace
+from lyra_data.packing.encoding import Encoding
 
 
 class DatasetFiles:

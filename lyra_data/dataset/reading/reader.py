@@ -68,6 +68,9 @@ class SceneDataset:
     def __len__(self) -> int:
         return len(self.scenes)
 
+    def __contains__(self, scene_id: object) -> bool:
+        return scene_id in self._positions
+
     def __getitem__(self, scene: int | str) -> SceneReader:
         """Return the reader of a scene, given by position or scene_id.
 

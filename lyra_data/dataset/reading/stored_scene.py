@@ -13,14 +13,15 @@ import pyarrow.parquet as pq
 
 from lyra_data.dataset.files.byte_ranges import Range
 from lyra_data.dataset.files.corruption import corruption_of
-from lyra_data.dataset.format.blob_index import CUT_SCHEMA, BlobEntries, cut_row
+from lyra_data.dataset.format.blob_index import BlobEntries
 from lyra_data.dataset.format.layout import NESTED_BYTES_LIMIT, VIDEO_TYPE, blob_columns
 from lyra_data.dataset.format.manifest import SceneEntry
-from lyra_data.dataset.packing.packed import Packed
 from lyra_data.dataset.reading.dataset_files import DatasetFiles
 from lyra_data.dataset.reading.plain_columns import require_scene
 from lyra_data.engine.errors import InputError
 from lyra_data.engine.names import is_safe_name, shortened
+from lyra_data.packing.cuts import CUT_SCHEMA, cut_row
+from lyra_data.packing.packed import Packed
 from lyra_data.views.fields import FIELD_BY_NAME, Row
 
 KEYS = ("scene_id", "view_index", "trajectory")

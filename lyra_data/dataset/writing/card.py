@@ -12,9 +12,9 @@ from typing import Any
 
 import yaml
 
-from lyra_data.dataset.format.encoding import Encoding
 from lyra_data.dataset.format.layout import FORMAT_VERSION, MODALITIES, columns_of
 from lyra_data.dataset.format.manifest import SceneEntry, ShardEntry
+from lyra_data.packing.encoding import Encoding
 
 ORDER_IN_WORDS = (
     "A row is a view and a row group is a scene, in the same order in every config; splits",

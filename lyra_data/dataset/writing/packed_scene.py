@@ -9,23 +9,22 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
-import xxhash
 
-from lyra_data.dataset.format.blob_index import CUT_SCHEMA, cut_row
-from lyra_data.dataset.format.channel_statistics import ChannelSums, add_sums
-from lyra_data.dataset.format.encoding import EncodedView, Encoding, encode_view
 from lyra_data.dataset.format.layout import MODALITIES, arrow_schema, blob_columns, columns_of
 from lyra_data.dataset.format.manifest import Codec
-from lyra_data.dataset.packing.blob_kinds import view_address
-from lyra_data.dataset.packing.packed import Packed
+from lyra_data.dataset.writing.lazy_tables import LazyTables
 from lyra_data.engine.documents import read_json_object
 from lyra_data.engine.errors import CorruptDataError
 from lyra_data.engine.names import checked_name
+from lyra_data.packing.blob_kinds import view_address
+from lyra_data.packing.channel_statistics import ChannelSums, add_sums
+from lyra_data.packing.cuts import CUT_SCHEMA, cut_of
+from lyra_data.packing.encoding import EncodedView, Encoding, encode_view
 from lyra_data.views.fields import FIELD_BY_NAME, Row, row_shape
 
 GENERATE_AGAIN = "run `lyra-data generate` again, with one codec for all scenes"
@@ -135,27 +134,28 @@ def join_views(views: Iterable[PackedScene]) -> PackedScene:
     Raises:
         CorruptDataError: its latents are of several codecs.
     """
-    tables: dict[str, list[pa.Table]] = {modality: [] for modality in MODALITIES}
-    cuts: dict[str, list[pa.Table]] = {modality: [] for modality in MODALITIES}
-    indices: list[int] = []
-    scene_id, codec = "", None
+    parts: list[PackedScene] = []
+    codec = None
     for view in views:
-        assert scene_id in ("", view.scene_id), f"a view of {view.scene_id} is none of {scene_id}"
-        scene_id = view.scene_id
-        (index,) = view.view_indices
+        scene_id, (index,) = view.scene_id, view.view_indices
         codec = require_same_codec(view.codec, codec, scene_id, index)
-        assert index not in indices, f"{scene_id} has view {index} twice"
-        indices.append(index)
-        for modality in MODALITIES:
-            tables[modality].append(view.tables[modality])
-            cuts[modality].append(view.cuts[modality])
+        for part in parts:
+            assert scene_id == part.scene_id, f"a view of {scene_id} is none of {part.scene_id}"
+            assert (index,) != part.view_indices, f"{scene_id} has view {index} twice"
+        parts.append(view)
     assert codec is not None, "a scene has at least one view"
-    return _packed(
-        scene_id,
-        indices,
+    latent_sums = [part.latent_sums for part in parts if part.latent_sums is not None]
+    return PackedScene(
+        parts[0].scene_id,
+        tuple(index for part in parts for index in part.view_indices),
         codec,
-        {modality: pa.concat_tables(parts) for modality, parts in tables.items()},
-        {modality: pa.concat_tables(parts) for modality, parts in cuts.items()},
+        add_sums(latent_sums) if latent_sums else None,
+        add_sums(part.rgb_sums for part in parts),
+        LazyTables.joined([part.tables for part in parts]),
+        {
+            modality: pa.concat_tables([part.cuts[modality] for part in parts])
+            for modality in MODALITIES
+        },
     )
 
 
@@ -202,32 +202,15 @@ def rgb_sums_of(rows: Iterable[Row]) -> ChannelSums:
 
 
 def _packed_view(view: EncodedView) -> PackedScene:
-    row = view.row
-    return _packed(
-        row["scene_id"],
-        [row["view_index"]],
-        codec_of(row),
-        {modality: _row_table(view, modality) for modality in MODALITIES},
-        {modality: _cut_table(view, modality) for modality in MODALITIES},
-    )
-
-
-def _packed(
-    scene_id: str,
-    view_indices: Sequence[int],
-    codec: Codec,
-    tables: Mapping[str, pa.Table],
-    cuts: Mapping[str, pa.Table],
-) -> PackedScene:
-    """Return the scene with the sums of its rows' statistics."""
+    tables = {modality: row_table(view, modality) for modality in MODALITIES}
     return PackedScene(
-        scene_id,
-        tuple(view_indices),
-        codec,
+        view.row["scene_id"],
+        (view.row["view_index"],),
+        codec_of(view.row),
         latent_sums_of(tables["latent"].select(LATENT_SUMS).to_pylist()),
         rgb_sums_of(tables["preview"].select(RGB_SUMS).to_pylist()),
         tables,
-        cuts,
+        {modality: _cut_table(view, modality) for modality in MODALITIES},
     )
 
 
@@ -242,21 +225,16 @@ def _encoded(row: Row, encoding: Encoding) -> EncodedView:
         ) from error
 
 
-def _row_table(view: EncodedView, modality: str) -> pa.Table:
+def row_table(view: EncodedView, modality: str) -> pa.Table:
+    """Return a view's row of one modality."""
     row = {column.name: column.value(view) for column in columns_of(modality)}
     return pa.Table.from_pylist([row], schema=arrow_schema(modality))
 
 
 def _cut_table(view: EncodedView, modality: str) -> pa.Table:
-    rows = [_cut(view, field, view.media[field]) for field in blob_columns(modality)]
-    return pa.Table.from_pylist(rows, schema=CUT_SCHEMA)
-
-
-def _cut(view: EncodedView, field: str, packed: Packed) -> Row:
-    table, data = packed.table, memoryview(packed.data)
-    assert table.ends[-1] == len(data), (field, table.ends[-1], len(data))
-    hashes = [
-        xxhash.xxh3_64_intdigest(data[slice(*table.bounds(part))])
-        for part in range(len(table.ends))
+    row = view.row
+    rows = [
+        cut_of(row["scene_id"], row["view_index"], field, view.media[field])
+        for field in blob_columns(modality)
     ]
-    return cut_row(view.row["scene_id"], view.row["view_index"], field, table, hashes)
+    return pa.Table.from_pylist(rows, schema=CUT_SCHEMA)

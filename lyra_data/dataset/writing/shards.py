@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import xxhash
 
-from lyra_data.dataset.format.blob_index import INDEX_SCHEMA, cut_row, plain_key
+from lyra_data.dataset.format.blob_index import INDEX_SCHEMA, plain_key
 from lyra_data.dataset.format.layout import (
     NESTED_BYTES_LIMIT,
     arrow_schema,
@@ -21,8 +21,9 @@ from lyra_data.dataset.format.layout import (
     columns_of,
     plain_columns,
 )
-from lyra_data.dataset.packing.packed import PartTable
 from lyra_data.dataset.writing.packed_scene import PackedScene
+from lyra_data.packing.cuts import cut_row
+from lyra_data.packing.packed import PartTable
 from lyra_data.views.parquet import open_parquet_writer
 
 log = logging.getLogger(__name__)

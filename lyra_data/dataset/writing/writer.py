@@ -14,8 +14,6 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from lyra_data.dataset.format.blob_index import INDEX_SCHEMA
-from lyra_data.dataset.format.channel_statistics import ChannelSums, add_sums
-from lyra_data.dataset.format.encoding import Encoding
 from lyra_data.dataset.format.layout import MODALITIES, index_path
 from lyra_data.dataset.format.manifest import (
     CARD_PATH,
@@ -34,6 +32,8 @@ from lyra_data.dataset.writing.shards import OpenShard
 from lyra_data.engine.atomic import folder_atomically
 from lyra_data.engine.errors import StageOrderError
 from lyra_data.engine.hashing import sha256_of_bytes, sha256_of_file
+from lyra_data.packing.channel_statistics import ChannelSums, add_sums
+from lyra_data.packing.encoding import Encoding
 from lyra_data.scene.view import View
 from lyra_data.views.dropped import DroppedView
 from lyra_data.views.fields import Row, row_from_view

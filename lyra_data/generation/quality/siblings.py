@@ -8,23 +8,35 @@ farthest apart at the end, so the times are a third, two thirds and the end of t
 from __future__ import annotations
 
 import statistics
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 from einops import rearrange
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from lyra_data.cache3d.splat import SplatSource, splat
+from lyra_data.engine.atomic import write_atomically
 from lyra_data.generation.quality import photometry
 from lyra_data.generation.quality.contrast import contrast_everywhere, local_contrast, reduction
 from lyra_data.generation.quality.displacement import median_displacement
 from lyra_data.scene.cameras import PIXEL_CENTRE, Cameras
 from lyra_data.scene.pixel_values import bytes_from_signed, signed_from_bytes
+from lyra_data.views import blobs
+from lyra_data.views.field import RowShape
 from lyra_data.views.fields import FIELD_BY_NAME, Row, row_shape
+from lyra_data.views.parquet import open_parquet_writer
+from lyra_data.views.store import refusing_damage
+
+COMPARED_FILE = "compared.parquet"
+"""Name of what is compared of an encoded view, beside the view's file in the scratch store."""
 
 MIN_SIBLINGS = 2
 """Smallest number of views to compare with: between two that disagree, none shows which is
@@ -32,6 +44,19 @@ wrong."""
 
 SAME_SURFACE = 0.02
 """Depths that differ by no more than this share are of one surface."""
+
+_COMPARED = pa.schema(
+    [
+        pa.field("frames", pa.list_(pa.large_binary())),
+        pa.field("depth", pa.list_(pa.large_binary())),
+        pa.field("valid", pa.list_(pa.large_binary())),
+        pa.field("camera_to_world", pa.large_binary()),
+        pa.field("intrinsics", pa.large_binary()),
+        pa.field("height", pa.int32()),
+        pa.field("width", pa.int32()),
+        pa.field("factor", pa.int32()),
+    ]
+)
 
 MIN_SHARED = 0.02
 """Share of pixels that two views must both know to be compared."""
@@ -83,6 +108,56 @@ def compared_frames(row: Row) -> ComparedFrames:
         middle = slice(factor // 2, None, factor)
         depth, valid = (part[:, :rows, :columns][:, middle, middle] for part in (depth, valid))
     return ComparedFrames(frames, depth.contiguous(), valid.contiguous(), cameras, factor)
+
+
+def write_compared(path: Path, view: ComparedFrames) -> None:
+    """Write what is compared of a view, without loss.
+
+    Raises:
+        StorageError: the disk is full, read-only or not permitted.
+    """
+    row = {
+        "frames": [blobs.encode_image(frame) for frame in view.frames.numpy()],
+        "depth": [blobs.encode_map(depth) for depth in view.depth.numpy()],
+        "valid": [blobs.encode_mask(valid) for valid in view.valid.numpy()],
+        "camera_to_world": blobs.encode_array(view.cameras.camera_to_world.numpy()),
+        "intrinsics": blobs.encode_array(view.cameras.intrinsics.numpy()),
+        "height": view.cameras.height,
+        "width": view.cameras.width,
+        "factor": view.factor,
+    }
+    with write_atomically(path) as temporary, open_parquet_writer(temporary, _COMPARED) as writer:
+        writer.write_table(pa.Table.from_pylist([row], schema=_COMPARED))
+
+
+def read_compared(path: Path) -> ComparedFrames:
+    """Read what `write_compared` wrote.
+
+    Raises:
+        CorruptDataError: the file is missing, cut or altered.
+    """
+    with refusing_damage(path):
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            (row,) = file.read(use_threads=False).to_pylist()
+        height, width = row["height"], row["width"]
+        shape = RowShape(len(row["frames"]), height, width, ())
+
+        def stacked(name: str, decode: Callable[[bytes, int, int], np.ndarray]) -> Tensor:
+            return torch.from_numpy(np.stack([decode(blob, height, width) for blob in row[name]]))
+
+        def matrices(name: str, *size: int) -> Tensor:
+            return torch.from_numpy(blobs.decode_array(row[name], (shape.num_frames, *size)))
+
+        cameras = Cameras(
+            matrices("camera_to_world", 4, 4), matrices("intrinsics", 4), height, width
+        )
+        return ComparedFrames(
+            stacked("frames", blobs.decode_image),
+            stacked("depth", blobs.decode_map),
+            stacked("valid", blobs.decode_mask),
+            cameras,
+            row["factor"],
+        )
 
 
 def sibling_agreements(views: list[ComparedFrames]) -> list[SiblingAgreement]:

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lyra_data.dataset.packing.packet_order import PacketOrder
+from lyra_data.packing.packet_order import PacketOrder
 
 
 @dataclass(frozen=True)

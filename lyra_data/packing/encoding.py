@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import cv2
 import numpy as np
 
-from lyra_data.dataset.format.channel_statistics import (
+from lyra_data.packing.blob_kinds import PACKED_FIELDS, holds_exactly, kind_of
+from lyra_data.packing.channel_statistics import (
     ChannelStatistics,
     PictureStatistics,
     channel_sums,
 )
-from lyra_data.dataset.packing.blob_kinds import PACKED_FIELDS, holds_exactly, kind_of
-from lyra_data.dataset.packing.packed import Packed
-from lyra_data.dataset.packing.video import pack_video
+from lyra_data.packing.packed import Packed
+from lyra_data.packing.video import pack_video
 from lyra_data.views import blobs
 from lyra_data.views.fields import FIELD_BY_NAME, Row, row_shape
 
@@ -50,6 +50,15 @@ class Encoding:
         packing = FIELD_BY_NAME[name].packing
         option = packing and packing.option
         return kind_of(name).only_codec if option is None else getattr(self, option)
+
+
+StoredForm: TypeAlias = Literal["lossless", "compat", "train"]
+"""Form in which `generate` keeps views, as `generate.store` names it."""
+
+
+def encoding_of_store(store: StoredForm) -> Encoding | None:
+    """Return the encoding in which views are kept; None: lossless views are not encoded."""
+    return None if store == "lossless" else Encoding(rgb=store, depth="half", latents="half")
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ import av
 import numpy as np
 from av.error import FFmpegError
 
-from lyra_data.dataset.packing.packed import Packed, PartTable
-from lyra_data.dataset.packing.packet_order import PacketOrder
+from lyra_data.packing.packed import Packed, PartTable
+from lyra_data.packing.packet_order import PacketOrder
 
 ORIGINAL = "original"
 TRAILER = b"\x00\x00\x00\x09free\x01"

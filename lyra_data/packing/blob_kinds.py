@@ -11,10 +11,10 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from lyra_data.dataset.packing.half_depth import decode_half, encode_half
-from lyra_data.dataset.packing.packed import Packed, PartTable, pack_parts
-from lyra_data.dataset.packing.video import decode_packets, pack_video
 from lyra_data.engine.errors import InputError
+from lyra_data.packing.half_depth import decode_half, encode_half
+from lyra_data.packing.packed import Packed, PartTable, pack_parts
+from lyra_data.packing.video import decode_packets, pack_video
 from lyra_data.views import blobs
 from lyra_data.views.field import BlobKindName
 from lyra_data.views.fields import FIELD_BY_NAME, FIELDS, Field, Row, row_shape

@@ -19,10 +19,10 @@ import numpy as np
 from av.error import FFmpegError
 from av.video.reformatter import ColorRange, Colorspace
 
-from lyra_data.dataset.packing.original_video import ORIGINAL, TRAILER, decode_original
-from lyra_data.dataset.packing.packed import Packed, PartTable
 from lyra_data.engine.atomic import temporary_folder
 from lyra_data.media.video.pictures import ACCURATE
+from lyra_data.packing.original_video import ORIGINAL, TRAILER, decode_original
+from lyra_data.packing.packed import Packed, PartTable
 
 os.environ.setdefault("SVT_LOG", "1")  # else SVT-AV1 prints its settings on stderr
 _H264 = {"bf": "0", "sc_threshold": "0", "x264-params": "open-gop=0"}
