@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
+import weakref
 from collections.abc import Iterator
 
+import pyarrow.parquet as pq
 import pytest
 
 from lyra_data.dataset.checks.rows import check_shards
 from lyra_data.dataset.format.manifest import Manifest
+from lyra_data.dataset.reading import plain_columns
 from lyra_data.dataset.reading.dataset_files import DatasetFiles
 from lyra_data.dataset.writing.writer import write_dataset
 from lyra_data.views.dropped import DroppedView
@@ -74,3 +78,27 @@ def test_a_scene_is_read_without_going_through_all_shards(files: DatasetFiles) -
             assert counted.blobs(scene, modality)
         walks.append(CountedTuple.walks)
     assert walks[0] == walks[-1]
+
+
+def test_footers_of_shards_go_when_the_next_are_read(
+    files: DatasetFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed: list[weakref.ref[pq.FileMetaData]] = []
+    parse = plain_columns.parse_footer
+
+    def watch(footer: bytes) -> pq.FileMetaData:
+        metadata = parse(footer)
+        parsed.append(weakref.ref(metadata))
+        return metadata
+
+    monkeypatch.setattr(plain_columns, "parse_footer", watch)
+    monkeypatch.setattr(plain_columns, "MAX_FOOTERS", 2)
+    opened = DatasetFiles(files.ranges, files.manifest)
+    gc.disable()  # what only the collector would find counts as kept
+    try:
+        assert check_shards(opened) == []
+        kept = sum(reference() is not None for reference in parsed)
+    finally:
+        gc.enable()
+    assert len(parsed) == len(files.manifest.shards) > 40
+    assert kept <= 2

@@ -99,6 +99,19 @@ class PlainColumns:
         """
         return self._metadata(self.shard(path), [])
 
+    def schema(self, path: str) -> pa.Schema:
+        """Return the columns of a shard, as its footer has them; read anew at every call.
+
+        Not `footer(path).schema`: that and its footer hold each other, so footers of megabytes stay
+        in memory until Python happens to look for such circles.
+
+        Raises:
+            CorruptDataError: the footer has changed.
+        """
+        footer = read_footer(self._files, self.shard(path))
+        with _opened_footer(footer) as file:
+            return file.schema_arrow
+
     def _metadata(self, shard: ShardEntry, fetched: Sequence[bytes]) -> pq.FileMetaData:
         metadata = self._footers.get(shard.path)
         if metadata is None:
@@ -174,4 +187,8 @@ def parse_footer(footer: bytes) -> pq.FileMetaData:
     Arrow takes a footer only as the end of a whole file, so the opening magic is put before it; the
     offsets that it states are those in the shard all the same.
     """
-    return pq.ParquetFile(pa.BufferReader(b"PAR1" + footer)).metadata
+    return _opened_footer(footer).metadata
+
+
+def _opened_footer(footer: bytes) -> pq.ParquetFile:
+    return pq.ParquetFile(pa.BufferReader(b"PAR1" + footer))
