@@ -50,7 +50,16 @@ HELD_OUT_FRAMES = 8
 FRAMES_READ = 17
 """Of every view, where `--frames` does not say otherwise."""
 
-GROUPS = {"known photos": "kept_0", "other photos": "kept_other", "Motorcycle": "motorcycle"}
+GROUPS = {
+    "6 rooms, photos seen in training": "kept_0",
+    "6 rooms, other photos": "kept_other",
+    "Motorcycle, real": "motorcycle",
+}
+"""Scenes that are not trained on, by the start of their names."""
+
+TRAINED = {"6 rooms that were trained on": tuple(f"room_{index:02d}" for index in range(6))}
+"""Their true pictures are not: none was ever read."""
+
 Method = Callable[[Targets, Targets], Prediction]
 
 
@@ -80,15 +89,20 @@ def main() -> None:
     options.add_argument("--scenes", type=int, default=100)
     options.add_argument("--fit", type=int, default=0, help="steps of a fit for every scene")
     options.add_argument("--checkpoint", type=Path, nargs="*", default=[])
+    options.add_argument("--trained", action="store_true", help="rooms that were trained on")
     options.add_argument("--brief", action="store_true")
     options.add_argument("--frames", type=int, default=FRAMES_READ, help="read of every view")
+    options.add_argument("--true-alone", action="store_true", help="no held-out frames")
     options.add_argument("--sweep", action="store_true")
     chosen = options.parse_args()
     height, width = (int(side) for side in chosen.size.split("x"))
     params = yaml.safe_load((chosen.project / "params.yaml").read_text())
     setting = Setting.of(params, height, width, chosen.frames)
     rows: dict[str, Any] = {}
-    for scene in kept_scenes(chosen.project, setting, limit=chosen.scenes):
+    groups: dict[str, Any] = TRAINED if chosen.trained else GROUPS
+    prefixes = TRAINED.values() if chosen.trained else [tuple(GROUPS.values())]
+    names = tuple(name for group in prefixes for name in group)
+    for scene in kept_scenes(chosen.project, setting, limit=chosen.scenes, prefixes=names):
         methods = bounds(setting, scene, fit_steps=chosen.fit)
         if chosen.brief:
             methods = {name: methods[name] for name in ("copied", "warped by true depth")}
@@ -104,6 +118,7 @@ def main() -> None:
                 for name, method in methods.items()
             }
             for kind, targets in (("true", scene.true), ("held_out", scene.held_out))
+            if kind == "true" or not chosen.true_alone
         }
         print(
             scene.name,
@@ -112,7 +127,7 @@ def main() -> None:
         )
     chosen.output.parent.mkdir(parents=True, exist_ok=True)
     chosen.output.write_text(json.dumps(rows, indent=1) + "\n")
-    print(table(rows))
+    print(table(rows, groups))
 
 
 @dataclass(frozen=True)
@@ -158,14 +173,19 @@ class Setting:
         )
 
 
-def kept_scenes(project: Path, setting: Setting, *, limit: int) -> Iterator[KeptScene]:
-    """Read the kept scenes of a project one after another."""
+def kept_scenes(
+    project: Path,
+    setting: Setting,
+    *,
+    limit: int,
+    prefixes: tuple[str, ...] = tuple(GROUPS.values()),
+) -> Iterator[KeptScene]:
+    """Read the kept scenes of a project, or others whose names start so, one after another."""
     dataset = SceneDataset(project / "outputs" / "dataset", split=None)
     decoder = DecoderParams.parse(setting.decoder, where="train.decoder")
     loader = SceneLoader(dataset, setting.codec, setting.shape(decoder), device=torch.device("cpu"))
     size = setting.height, setting.width
-    kept = [name for name in dataset.scene_ids if name.startswith(tuple(GROUPS.values()))]
-    for name in kept[:limit]:
+    for name in [name for name in dataset.scene_ids if name.startswith(prefixes)][:limit]:
         clip = read_clip(project / "outputs" / "clips" / name)
         photos = read_held_out(project / "outputs" / "held_out" / name)
         views = dataset[name].read_views()
@@ -269,21 +289,21 @@ def _through_codec(codec: LatentCodec, rgb: torch.Tensor, num_views: int) -> tor
     return torch.cat(parts).clamp(0, 1)
 
 
-def table(rows: dict[str, Any]) -> str:
+def table(rows: dict[str, Any], groups: dict[str, Any]) -> str:
     """Return means over the scenes of every group, PSNR / SSIM / depth AbsRel, in Markdown."""
     lines = []
-    for kind in ("true", "held_out"):
+    for kind in next(iter(rows.values())):
         lines += [
             "",
             kind,
             "",
-            "| | " + " | ".join(GROUPS) + " |",
-            "| --- |" + " --- |" * len(GROUPS),
+            "| | " + " | ".join(groups) + " |",
+            "| --- |" + " --- |" * len(groups),
         ]
         methods = list(next(iter(rows.values()))[kind])
         for method in methods:
             cells = []
-            for prefix in GROUPS.values():
+            for prefix in groups.values():
                 of_group = [
                     scene[kind][method] for name, scene in rows.items() if name.startswith(prefix)
                 ]

@@ -121,12 +121,16 @@ class DrawReader:
             latents = [parts[LatentsKey(draw.scene_id, view)] for view in draw.read]
             # `prepare_inputs` moves them into the first one's frame in any case.
             of_inputs = views.cameras if reads_all else cameras
-            pictures = [self._pictures(draw.scene_id, view, parts) for view in draw.read]
+            pictures = [
+                self._pictures(draw.scene_id, view, parts)
+                for view in draw.read
+                if self.shape.picture_positions
+            ]
             inputs = SceneInputs(
                 [of_inputs[view] for view in draw.read],
                 latents,
                 self.shape,
-                pictures if self.shape.picture_positions else (),
+                pictures,
             )
             if reads_all:  # a draw of some of the views hardly comes again
                 self.cache.put(("inputs", draw.scene_id), inputs, inputs.num_bytes)
@@ -155,8 +159,7 @@ class DrawReader:
 
     def _pictures(self, scene_id: str, view: int, parts: Parts) -> ViewPictures:
         shown = [parts[FrameKey(scene_id, view, frame)] for frame in self.shape.picture_frames]
-        rgb, depth = _pixels(shown) if shown else (torch.empty(0), torch.empty(0))
-        return ViewPictures(self.shape.picture_positions, rgb, depth)
+        return ViewPictures(self.shape.picture_positions, *_pixels(shown))
 
     def _kept_inputs(self, draw: StepDraw, views: SceneViews) -> SceneInputs | None:
         return self.cache.get(("inputs", draw.scene_id)) if _reads_all(draw, views) else None

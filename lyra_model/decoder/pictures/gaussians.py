@@ -77,7 +77,7 @@ class PictureDecoder(nn.Module):
         """Begin as plain plane sweep: what the network says counts little."""
         with torch.no_grad():
             self.network.leave.weight.mul_(FIRST_SHARE)
-            self.network.leave.bias.zero_()
+            self.network.leave.bias.zero_()  # type: ignore[union-attr]
 
     def forward(
         self,
