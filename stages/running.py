@@ -6,9 +6,11 @@ import importlib
 import json
 import logging
 import os
+import sys
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ def run_stage(stage: str, params_file: Path, json_output: bool, **options: Any) 
 
 def guarded(work: Callable[[Any], Any], json_output: bool) -> None:
     """Do the work and show its summary, or the error that the user can mend."""
+    from lyra_data.engine.locks import waiting_for_locks
     from lyra_data.engine.progress import silent
     from stages.machine import machine_error
     from stages.progress import LineProgress, RichProgress
@@ -38,8 +41,10 @@ def guarded(work: Callable[[Any], Any], json_output: bool) -> None:
     progress = shown if speaks and not json_output else silent
     if not json_output:
         _show_annotators(console)
+    waits = _waits_for_others(json_output)
     try:
-        summary = work(progress)
+        with waiting_for_locks(partial(_show_wait, console)) if waits else nullcontext():
+            summary = work(progress)
     except LyraError as error:
         progress.finish()
         _fail(error, console, json_output)
@@ -61,6 +66,26 @@ def guarded(work: Callable[[Any], Any], json_output: bool) -> None:
         print(json.dumps(summary.as_json(), indent=2))
     else:
         summary.show(terminal())
+
+
+def _waits_for_others(json_output: bool) -> bool:
+    """Return whether to wait for work that another process does here already, instead of refusing.
+
+    Somebody at a terminal reads why it waits; a script would hang for days unseen. Of processes
+    that train together the first one takes the lock, and the others would go on without it.
+    """
+    from lyra_data.engine.locks import WAIT_VARIABLE
+
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        return False
+    asked = os.environ.get(WAIT_VARIABLE)
+    return asked != "0" if asked else sys.stderr.isatty() and not json_output
+
+
+def _show_wait(console: Any, line: str) -> None:
+    from rich.text import Text
+
+    console.print(Text(f"{line}. Waiting for it to end; Ctrl-C stops waiting."), style="yellow")
 
 
 def _show_annotators(console: Any) -> None:

@@ -102,11 +102,14 @@ class CallRecord:
         return max(moments[-1] - now, 0.0) if moments else 0.0
 
     def _wait(self, limit: Limit, seconds: float) -> None:
+        """Wait that long by the clock, and never longer than that was slept: a clock that is set
+        back meanwhile would have it wait for all that time again."""
         end = self._clock.now() + seconds
-        while (left := end - self._clock.now()) > 0:
+        while (left := min(end - self._clock.now(), seconds)) > 0:
             minutes = f"{left / 60:.0f} min" if left > 90 else f"{left:.0f} s"
             self.report(f"{limit.words}: waiting {minutes}")
-            self._clock.sleep(min(left, SLICE_SECONDS))
+            self._clock.sleep(slept := min(left, SLICE_SECONDS))
+            seconds -= slept
 
     def _wait_seconds(self, limit: Limit, now: float) -> float:
         recent = self._recent(limit, now)

@@ -55,6 +55,19 @@ def test_a_clock_that_is_set_back_lifts_no_limit(tmp_path):
     assert sum(time.waits) >= 60
 
 
+def test_a_clock_that_is_set_back_while_it_waits_prolongs_no_wait_by_as_much(tmp_path):
+    time = Time()
+
+    def set_back(line: str) -> None:
+        if len(time.waits) == 1:
+            time.seconds -= 86_400
+
+    record = CallRecord(tmp_path, report=set_back, clock=time.clock)
+    for _ in range(6):
+        record.reserve(FIVE)
+    assert 60 <= sum(time.waits) <= 2 * FIVE.period_seconds
+
+
 def test_a_request_of_two_kinds_waits_for_both_and_says_so(tmp_path):
     time, lines = Time(), []
     record = CallRecord(tmp_path, report=lines.append, clock=time.clock)

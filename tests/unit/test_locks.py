@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import signal
 import subprocess
@@ -10,9 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer
 
 from lyra_data.engine.errors import BusyError
-from lyra_data.engine.locks import held_lock
+from lyra_data.engine.locks import WAIT_VARIABLE, held_lock, waiting_for_locks
+from stages.running import guarded
+from stages.summary import Summary
 
 _HOLDER = """
 import sys, time
@@ -70,3 +74,101 @@ def test_where_nothing_can_be_written_the_work_itself_says_so(tmp_path: Path) ->
     (tmp_path / ".work").write_text("a file stands in the way")
     with held_lock(tmp_path / ".work", "generate"):
         pass
+
+
+def test_where_it_is_to_wait_it_says_for_whom_and_goes_on_when_that_one_has_ended(
+    tmp_path: Path, holder: subprocess.Popen[bytes]
+) -> None:
+    lines = []
+
+    def report(line: str) -> None:
+        lines.append(line)
+        holder.send_signal(signal.SIGKILL)
+
+    with waiting_for_locks(report), held_lock(tmp_path / ".work", "generate"):
+        assert f"generate is being done here already, by process {holder.pid}" in lines[0]
+    assert len(lines) == 1
+    with pytest.raises(BusyError), held_lock(tmp_path, "a"), held_lock(tmp_path, "a"):
+        pass  # behind the block nothing waits
+
+
+def test_nobody_waits_for_itself(tmp_path: Path) -> None:
+    with (
+        waiting_for_locks(lambda line: None),
+        held_lock(tmp_path, "generate"),
+        pytest.raises(BusyError, match=f"process {os.getpid()}"),
+        held_lock(tmp_path, "generate"),
+    ):
+        pass
+
+
+def test_those_that_share_a_lock_hold_it_at_once_and_keep_others_out(tmp_path: Path) -> None:
+    with held_lock(tmp_path, "generate", shared=True):
+        with held_lock(tmp_path, "generate", shared=True):
+            pass
+        with pytest.raises(BusyError), held_lock(tmp_path, "generate"):
+            pass
+    with (
+        held_lock(tmp_path, "generate"),
+        pytest.raises(BusyError),
+        held_lock(tmp_path, "generate", shared=True),
+    ):
+        pass
+
+
+def test_another_user_may_write_the_lock_whatever_the_umask(tmp_path: Path) -> None:
+    usual = os.umask(0o077)
+    try:
+        with held_lock(tmp_path, "generate"):
+            pass
+    finally:
+        os.umask(usual)
+    assert (tmp_path / "locks" / "generate.lock").stat().st_mode & 0o777 == 0o666
+
+
+def test_a_link_in_a_lock_s_stead_is_not_written_through(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("mine")
+    (tmp_path / "locks").mkdir()
+    (tmp_path / "locks" / "generate.lock").symlink_to(tmp_path / "mine")
+    with held_lock(tmp_path, "generate"):
+        pass
+    assert (tmp_path / "mine").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("asked", "is_terminal", "as_json", "waits"),
+    [
+        (None, True, False, True),
+        (None, True, True, False),  # a program reads what it prints
+        (None, False, False, False),
+        ("1", False, True, True),
+        ("0", True, False, False),
+    ],
+)
+def test_a_command_waits_on_a_terminal_or_where_it_is_told_to(
+    asked: str | None,
+    is_terminal: bool,
+    as_json: bool,
+    waits: bool,
+    tmp_path: Path,
+    holder: subprocess.Popen[bytes],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.delenv(WAIT_VARIABLE, raising=False)
+    if asked is not None:
+        monkeypatch.setenv(WAIT_VARIABLE, asked)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: is_terminal)
+    monkeypatch.setattr("lyra_data.engine.locks.time.sleep", lambda seconds: holder.kill())
+
+    def work(progress: object) -> Summary:
+        with held_lock(tmp_path / ".work", "generate"):
+            return Summary("generate", "done", {})
+
+    if waits:
+        guarded(work, as_json)
+        assert f"by process {holder.pid} on" in " ".join(capfd.readouterr().err.split())
+    else:
+        with pytest.raises(typer.Exit):
+            guarded(work, as_json)
+        assert "Waiting" not in capfd.readouterr().err

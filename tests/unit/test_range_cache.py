@@ -53,6 +53,16 @@ def test_a_range_that_was_kept_is_given_again_to_whoever_shares_the_folder(tmp_p
     assert pickle.loads(pickle.dumps(cache)).get(ONE, 5, 12) == b"content"
 
 
+def test_the_limit_holds_where_the_clock_was_set_back(tmp_path: Path) -> None:
+    cache = RangeCache(tmp_path, 10 * BLOCK_BYTES)
+    for number in range(40):
+        cache.put(ONE, number * BLOCK_BYTES, block(number))
+        if number < 10:
+            used_at(cache, number, 2**33)  # the year 2242
+        assert kept_bytes(tmp_path) <= 10 * BLOCK_BYTES
+        assert cache.get(ONE, number * BLOCK_BYTES, (number + 1) * BLOCK_BYTES) == block(number)
+
+
 def test_those_not_used_for_longest_go_and_the_limit_holds(tmp_path: Path) -> None:
     cache = RangeCache(tmp_path, 10 * BLOCK_BYTES)
     for number in range(10):
