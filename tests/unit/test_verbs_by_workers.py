@@ -38,6 +38,8 @@ from tests.lyra_layout import write_clip as write_lyra_clip
 
 ALONE, TWO = Crew(device="cpu"), Crew(workers=2, device="cpu")
 
+pytestmark = pytest.mark.slow  # worker processes for every verb
+
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
