@@ -1,4 +1,4 @@
-"""From matching costs to the share that every depth has in a pixel's.
+"""Turn matching costs into the share that every depth has in a pixel's.
 
 Costs are averaged over small and over larger squares. The network says, pixel by pixel, how much
 each average counts, how sharply the best depth is preferred, and which depths it expects itself; it
