@@ -1,4 +1,4 @@
-"""From pictures and their cameras to one Gaussian for every pixel of each.
+"""Turn pictures and their cameras into one Gaussian for every pixel of each.
 
 A Gaussian lies on its pixel's ray, at a depth that is sought by plane sweep on pictures of half the
 size. It has about its pixel's size and colour; the network says what differs, and how opaque it is.
@@ -36,7 +36,7 @@ NEIGHBOURS = 9
 """Coarse pixels around a fine one, its own included, of which its depth is mixed."""
 
 SHAPE = {"opacity": 1, "scale": 3, "rotation": 4, "color": 3}
-"""What is predicted for every pixel besides its depth, in the order of the channels."""
+"""The quantities predicted for every pixel besides its depth, in the order of the channels."""
 
 SCALE_PIXELS = 0.6
 """Standard deviation of a Gaussian before training, in pixels of its picture."""
