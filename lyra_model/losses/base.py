@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PictureTruth:
-    """Targets of the Gaussians of the pixels of the decoder's own pictures.
+    """Says where the Gaussians of the pixels of the decoder's own pictures should be.
 
     Attributes:
         depth: true z depth, in world units; 0 where unknown.

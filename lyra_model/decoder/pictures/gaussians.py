@@ -36,7 +36,7 @@ NEIGHBOURS = 9
 """Coarse pixels around a fine one, its own included, of which its depth is mixed."""
 
 SHAPE = {"opacity": 1, "scale": 3, "rotation": 4, "color": 3}
-"""Predictions for every pixel besides its depth, in the order of the channels."""
+"""The quantities predicted for every pixel besides its depth, in the order of the channels."""
 
 SCALE_PIXELS = 0.6
 """Standard deviation of a Gaussian before training, in pixels of its picture."""

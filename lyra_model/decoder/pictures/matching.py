@@ -20,7 +20,7 @@ SQUARES = (3, 7)
 """Sides of the squares that costs are averaged over, in pixels of the pictures that are matched."""
 
 FIRST_WEIGHTS = (1.0, 1.0, 0.3, 0.3)
-"""How much the averages count before training: best and mean of the small square, of the large."""
+"""Weights of the averages before training: best and mean of the small square, of the large."""
 
 NUM_MATCHING_WEIGHTS = len(FIRST_WEIGHTS) + 1
 
