@@ -21,6 +21,7 @@ from lyra_data.generation.jobs import Job
 from lyra_data.generation.params import GenerateParams
 from lyra_data.scene.clip import Clip
 from lyra_data.scene.view import View
+from tests.children import wait_until
 from tests.factories import make_clip, make_view
 from tests.goldens import REPOSITORY
 
@@ -73,10 +74,12 @@ class StubMaker:
     Attributes:
         log: a line a maker that loads its models, and a line a job.
         faults: what goes wrong, by name of the job ("scene/left"); "die:2": twice.
+        slow: jobs that end only when so many have begun, by name.
     """
 
     log: Path
     faults: Mapping[str, str] = field(default_factory=dict)
+    slow: Mapping[str, int] = field(default_factory=dict)
 
     def __call__(self, params: GenerateParams, placement: Placement) -> _Stub:
         return _Stub(self, placement)
@@ -108,6 +111,8 @@ class _Stub:
             self._say(f"load {os.getpid()} {self._placement.device}")
             self._is_loaded = True
         self._say(f"job {job.name}")
+        num_others = self._told.slow.get(job.name, 0)
+        wait_until(lambda: len(self._told.jobs()) >= num_others)
         fault = self._told.faults.get(job.name)
         if fault is not None:
             kind, _, times = fault.partition(":")

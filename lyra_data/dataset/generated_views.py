@@ -33,7 +33,7 @@ class DatasetViews:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._opened: tuple[float, SceneDataset] | None = None
+        self._opened: tuple[tuple[int, int, int], SceneDataset] | None = None
 
     def media(self, view: EncodedFile) -> Mapping[str, Packed] | None:
         """Return the blobs of a view, each read and checked when it is asked for; None: not here.
@@ -92,7 +92,9 @@ class DatasetViews:
         manifest = self._folder / "meta" / "manifest.json"
         if not manifest.is_file():
             return None
-        changed = manifest.stat().st_mtime
+        facts = manifest.stat()
+        # Another file may have the same time, where the clock was set back or is coarse.
+        changed = (facts.st_ino, facts.st_size, facts.st_mtime_ns)
         if self._opened is None or self._opened[0] != changed:
             self._opened = changed, SceneDataset(self._folder)
         return self._opened[1]

@@ -10,11 +10,8 @@ from __future__ import annotations
 import errno
 import json
 import os
-import resource
 import shutil
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +27,7 @@ from lyra_data.generation.view_making import ViewMaker
 from lyra_data.models.codecs.dct import DctCodec
 from stages import machine
 from stages.cli import app
+from tests.disks import DISKS
 from tests.pipeline.project import HEIGHT, LITTLE_DISK, WIDTH, Project, write_source
 
 STAGES = ("annotate", "generate", "package", "train", "evaluate")
@@ -684,47 +682,12 @@ def test_a_damaged_training_state_is_never_gone_on_from(case: Case, project: Pro
 # --- the disk -------------------------------------------------------------------------------
 
 
-@contextmanager
-def no_file_beyond(num_bytes: int) -> Iterator[None]:
-    """Every write beyond is refused by the system itself, as on a disk that is full.
-
-    But for Python's own: of a module that is imported meanwhile it would keep the first bytes.
-    """
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "dont_write_bytecode", True)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, hard))
-        try:
-            yield
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-@contextmanager
-def refusing(call: str, number: int) -> Iterator[None]:
-    """One call of the operating system always refuses."""
-
-    def refuse(*arguments: object, **options: object) -> None:
-        raise OSError(number, os.strerror(number))
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, call, refuse)
-        yield
-
-
 RESULTS = {
     "annotate": ("outputs/clips", "outputs/held_out"),
     "generate": ("outputs/views",),
     "package": ("outputs/dataset",),
     "train": ("outputs/models",),
     "evaluate": ("reports",),
-}
-DISKS: dict[str, tuple[Callable[[], Any], str, str]] = {
-    "no byte fits": (lambda: no_file_beyond(0), "File too large", "ulimit -f"),
-    "little fits": (lambda: no_file_beyond(600), "File too large", "ulimit -f"),
-    "full": (lambda: refusing("fsync", errno.ENOSPC), "No space left", "free space"),
-    "read-only": (lambda: refusing("mkdir", errno.EROFS), "Read-only", "can be written to"),
-    "failing": (lambda: refusing("fsync", errno.EIO), "Input/output error", "disk works"),
 }
 
 

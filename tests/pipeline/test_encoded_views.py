@@ -19,7 +19,9 @@ from stages.package import run_package
 from stages.params import check_all
 from stages.reconstruct import run_reconstruct
 from stages.verbs.scene_inputs import _of_view_files
+from tests.disks import DISKS
 from tests.pipeline.project import Project
+from tests.pipeline.test_bad_input import refused, succeed
 
 
 @pytest.fixture
@@ -84,3 +86,19 @@ def test_dvc_keeps_the_dataset_that_has_the_only_bytes_while_the_next_is_made(
     project.run("dvc", "repro", "package")
     assert sha256_of_files(project.root / "outputs" / "dataset" / "data") == before
     assert project.cli("generate")["made"] == 0
+
+
+@pytest.mark.parametrize("disk", ["little fits", "full"])
+def test_a_full_disk_leaves_no_half_of_encoded_views_and_the_same_command_goes_on(
+    project: Project, disk: str
+) -> None:
+    project.change("generate", "num_frames", to=9)
+    run_annotate(project.params_file)
+    with DISKS[disk][0]():
+        error = refused(project, "generate")
+    assert error["kind"] == "StorageError" and DISKS[disk][1] in error["what"]
+    assert run_generate(project.params_file).headline.startswith("2 views made")
+    with DISKS[disk][0]():
+        error = refused(project, "package")
+    assert error["kind"] == "StorageError" and DISKS[disk][1] in error["what"]
+    succeed(project, "package")

@@ -104,6 +104,18 @@ def test_each_process_loads_its_models_once_and_this_one_loads_none(tmp_path):
 
 
 @pytest.mark.usefixtures("warm_workers")
+def test_while_one_worker_is_slow_the_other_does_all_that_is_left(tmp_path):
+    slow = StubMaker(tmp_path / "log", slow={"a/left": len(JOBS)})
+    assert generate(tmp_path / "slow", Crew(workers=2), slow).made == len(JOBS)
+    begun = [line.removeprefix("job ") for line in slow.lines() if line.startswith("job ")]
+    assert begun.index("a/left") < 2 and len(begun) == len(JOBS)
+    generate(tmp_path / "usual", Crew(), StubMaker(tmp_path / "other log"))
+    assert sha256_of_files(tmp_path / "slow" / "views") == sha256_of_files(
+        tmp_path / "usual" / "views"
+    )
+
+
+@pytest.mark.usefixtures("warm_workers")
 def test_a_job_whose_worker_is_killed_is_tried_once_more_when_all_others_are_done(tmp_path):
     maker, progress = StubMaker(tmp_path / "log", {"b/left": "die:1"}), Counted()
     done = generate(tmp_path, Crew(workers=1), maker, progress=progress)

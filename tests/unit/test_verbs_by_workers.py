@@ -26,13 +26,14 @@ from lyra_data.dataset.editing.duplicates import find_duplicates
 from lyra_data.dataset.editing.opened import OpenedDataset
 from lyra_data.dataset.reading.reader import SceneDataset
 from lyra_data.dataset.writing.writer import write_dataset
-from lyra_data.engine.errors import InputError, ScenesFailedError
+from lyra_data.engine.errors import InputError, ScenesFailedError, StorageError
 from lyra_data.engine.executors.all_or_nothing import AllOrNothing, results_of_all
 from lyra_data.engine.executors.base import Crew, Outcome
 from lyra_data.engine.executors.task_queue import TaskQueue
 from lyra_data.engine.hashing import sha256_of_files
 from lyra_data.engine.progress import silent
 from stages.cli import app
+from tests.disks import DISKS
 from tests.factories import make_clip, make_view
 from tests.lyra_layout import write_clip as write_lyra_clip
 
@@ -218,6 +219,21 @@ def test_a_killed_conversion_writes_only_the_views_again_that_it_was_at(
     monkeypatch.undo()
     convert_to_lyra(SceneDataset(dataset), tmp_path / "whole", silent)
     assert sha256_of_files(tmp_path / "killed") == sha256_of_files(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("disk", ["little fits", "full"])
+@pytest.mark.parametrize("convert", [convert_to_lyra, convert_to_webdataset])
+def test_a_conversion_to_a_full_disk_is_refused_and_goes_on_later(
+    convert: Callable[..., Any], disk: str, dataset: Path, tmp_path: Path
+) -> None:
+    broken, what, _ = DISKS[disk]
+    with broken(), pytest.raises(StorageError, match=what):
+        convert(SceneDataset(dataset), tmp_path / "out", silent)
+    assert not (tmp_path / "out").exists()
+    convert(SceneDataset(dataset), tmp_path / "out", silent)
+    convert(SceneDataset(dataset), tmp_path / "whole", silent)
+    assert sha256_of_files(tmp_path / "out") == sha256_of_files(tmp_path / "whole")
+    assert not list(tmp_path.rglob(".partial-*"))
 
 
 def test_like_scenes_are_the_same_by_two_workers(
