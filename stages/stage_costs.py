@@ -167,14 +167,17 @@ def _cost_of(values: Any) -> StageCost | None:
 
 def _num_made(scratch: Path, stage: str) -> int:
     """Return how many units of a stage lie finished in the scratch folder; of training, how many
-    steps were taken."""
+    steps were taken. What may not be looked at counts as nothing: the stage itself tells why."""
     folder = scratch / stage
-    if not folder.is_dir():
+    try:
+        if not folder.is_dir():
+            return 0
+        if stage == "train":
+            logs = [TrainingLog(path) for path in folder.glob("*/log.jsonl")]
+            return sum(row.get("event") == "step" for log in logs for row in log.rows())
+        return sum(not path.name.startswith(".") for path in folder.iterdir())
+    except OSError:
         return 0
-    if stage == "train":
-        logs = [TrainingLog(path) for path in folder.glob("*/log.jsonl")]
-        return sum(row.get("event") == "step" for log in logs for row in log.rows())
-    return sum(not path.name.startswith(".") for path in folder.iterdir())
 
 
 def _core_seconds() -> float:

@@ -92,7 +92,7 @@ def test_footers_of_shards_go_when_the_next_are_read(
         return metadata
 
     monkeypatch.setattr(plain_columns, "parse_footer", watch)
-    monkeypatch.setattr(plain_columns, "MAX_FOOTERS", 2)
+    monkeypatch.setattr(plain_columns, "MAX_FOOTER_BYTES", 0)
     opened = DatasetFiles(files.ranges, files.manifest)
     gc.disable()  # what only the collector would find counts as kept
     try:
