@@ -249,10 +249,12 @@ def _workers_of(child: int) -> Iterable[int]:
 
 
 def _finished_work(project: Project) -> set[str]:
-    """Return the finished items of all stages' scratch stores."""
+    """Return the finished items of all stages' scratch stores; a record of a failure is none, and
+    goes when another try succeeds."""
     return {
         str(path.parent.relative_to(project.root))
         for path in (project.root / ".work").glob("*/*/contents.json")
+        if not path.parts[-3].endswith("_failures")
     }
 
 

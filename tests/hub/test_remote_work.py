@@ -86,7 +86,7 @@ def test_a_thousand_and_more_items_are_listed(tmp_path):
     machine = Machine(tmp_path / "many", "s3://store/many")
     machine.put()
     system = fsspec.filesystem("s3", skip_instance_cache=True)
-    names = [f"work/many/finished/generate/{content_key(number)}.json" for number in range(1200)]
+    names = [f"store/many/finished/generate/{content_key(number)}.json" for number in range(1200)]
     system.pipe(dict.fromkeys(names, b"{}"))
     assert len(RemoteWork.at(machine.address).listed("generate").items("generate")) == 1201
     assert Machine(tmp_path / "reader", machine.address).read() == "finished"
