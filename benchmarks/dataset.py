@@ -53,7 +53,7 @@ Rounds = Mapping[str, list[Cost]]
 
 
 def take_turns(readers: Mapping[str, Callable[[int], object]], rounds: int) -> Rounds:
-    """What each reader costs in every round; the first round does not count."""
+    """Return what each reader costs in every round; the first round does not count."""
     costs: dict[str, list[Cost]] = {name: [] for name in readers}
     for number in range(rounds + 1):
         for name, read in readers.items():
@@ -136,7 +136,7 @@ def compare_workers(folder: Path, num_frames: int, num_samples: int, rounds: int
 
 
 def compare_cold(folder: Path, num_frames: int, rounds: int) -> None:
-    """From opening to the first K12 sample, in a new process, with nothing in the page cache."""
+    """Measure from opening to the first K12 sample, in a new process, nothing in the page cache."""
     kinds = [ORIGINAL, "train lean", "compat lean"]
     costs: dict[str, list[Cost]] = {kind: [] for kind in kinds}
     for number in range(rounds):

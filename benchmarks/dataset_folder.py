@@ -23,7 +23,7 @@ ORIGINAL = "original"
 
 @dataclass(frozen=True)
 class Content:
-    """What is made: sizes, noise (standard deviation at mid grey, of 255), where pictures lie."""
+    """Sizes, noise (standard deviation at mid grey, of 255) and place of the pictures to make."""
 
     num_frames: int
     height: int

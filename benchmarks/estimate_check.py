@@ -21,7 +21,7 @@ from benchmarks.many_scenes import spend
 
 STAGES = ("annotate", "generate", "package", "train", "evaluate")
 TARGET_RATIO = 1.2
-"""Of what is measured and what was estimated, either way."""
+"""Largest ratio of what is measured to what was estimated, or the other way round."""
 
 
 def main() -> None:

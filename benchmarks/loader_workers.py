@@ -1,4 +1,4 @@
-"""What the loader alone gives at full size, read here and by worker processes: samples a core.
+"""Measure the loader alone at full size, read here and by worker processes: samples a core.
 
     python -m benchmarks.loader_workers [FOLDER] [--phases p6 p5 p3 p1] [--samples 12]
     python -m benchmarks.loader_workers --quick     # small, in seconds: does it run, not how fast

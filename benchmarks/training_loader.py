@@ -1,4 +1,4 @@
-"""What training reads of a dataset: blobs decoded a step, and whether a step ever waits for data.
+"""Measure what training reads of a dataset: blobs a step, and whether a step ever waits.
 
     python -m benchmarks.training_loader [FOLDER] [--scenes 8] [--steps 60]
     python -m benchmarks.training_loader --quick     # small, in seconds: does it run, not how fast
@@ -47,7 +47,7 @@ HELD_OUT_FRAMES = 8
 
 @dataclass(frozen=True)
 class Cost:
-    """What a loader's steps cost.
+    """Costs of a loader's steps.
 
     Attributes:
         seconds: of every step, from asking for it to having it.

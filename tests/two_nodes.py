@@ -6,14 +6,13 @@ standard output: the address first, then what became of a line that was sent to 
 
 from __future__ import annotations
 
-import secrets
 import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 
 import pytest
+
+from tests.ray_process import running_cluster
 
 CLUSTER = """
 import sys
@@ -50,23 +49,6 @@ class TwoNodes:
 @pytest.fixture(scope="module")
 def two_nodes() -> Iterator[TwoNodes]:
     """A cluster of two nodes that ends with the module's tests."""
-    with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
-        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        patch.setenv("RAY_worker_niceness", "0")  # a busy machine would starve them
-        patch.setenv("RAY_AUTH_MODE", "token")  # a token of this cluster's own, known to both sides
-        patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
-        pytest.importorskip("ray")  # reads the above when it is first imported
-        process = stack.enter_context(
-            subprocess.Popen(
-                [sys.executable, "-c", CLUSTER],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                text=True,
-            )
-        )
-        assert process.stdin is not None and process.stdout is not None
-        lines = iter(process.stdout.readline, "")
-        address = next(line.split()[1] for line in lines if line.startswith("address "))
+    # Workers as nice as Ray makes them would starve on a busy machine.
+    with running_cluster(CLUSTER, RAY_worker_niceness="0") as (process, address):
         yield TwoNodes(process, address)
-        process.stdin.close()

@@ -1,4 +1,4 @@
-"""What can be reached at all: `python -m experiments.unseen_scenes.bounds PROJECT SIZE OUTPUT`.
+"""Measure what can be reached: `python -m experiments.unseen_scenes.bounds PROJECT SIZE OUTPUT`.
 
 Scores on the scenes that are kept from training, on true pictures and on held-out frames, of
 methods that need no training, each of which takes one obstacle away from the decoder, and of
@@ -48,7 +48,7 @@ from lyra_model.rendering.base import RenderingParams
 
 HELD_OUT_FRAMES = 8
 FRAMES_READ = 17
-"""Of every view, where `--frames` does not say otherwise."""
+"""Frames that are read of every view, where `--frames` does not say otherwise."""
 
 GROUPS = {
     "6 rooms, photos seen in training": "kept_0",
@@ -132,7 +132,7 @@ def main() -> None:
 
 @dataclass(frozen=True)
 class Setting:
-    """What is the same for all scenes."""
+    """Settings that are the same for all scenes."""
 
     height: int
     width: int

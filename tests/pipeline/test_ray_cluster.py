@@ -35,7 +35,7 @@ from stages.generate import run_generate
 from stages.package import run_package
 from stages.reconstruct import run_reconstruct
 from stages.train import run_train
-from tests.children import wait_until
+from tests.children import is_alive, wait_until
 from tests.generation_stubs import HeldMaker, StubMaker, stub_params, write_clips
 from tests.pipeline.project import Project, write_source
 from tests.two_nodes import TwoNodes, two_nodes
@@ -179,8 +179,11 @@ def test_a_node_that_is_killed_loses_only_the_job_it_was_doing(
     )
     run.start()
     wait_until(lambda: len(maker.waiting()) == 2 or not run.is_alive(), SECONDS)
-    assert len({process for process, _ in maker.waiting()}) == 2
+    workers = {int(process) for process, _ in maker.waiting()}
+    assert len(workers) == 2
     two_nodes.kill_second()
+    # A worker sees a moment later that its node is gone, and might end its job till then.
+    wait_until(lambda: sum(map(is_alive, workers)) == 1, SECONDS)
     (tmp_path / "go").touch()
     run.join(SECONDS)
     assert [(one.made, one.failures) for one in done] == [(6, [])]

@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -41,6 +38,7 @@ from stages.annotate import run_annotate
 from tests.factories import make_view
 from tests.generation_stubs import StubMaker, stub_params, write_clips
 from tests.pipeline.project import Project, tiny_params, write_source
+from tests.ray_process import running_cluster
 
 JOBS = sorted(f"{scene}/{name}" for scene in "abc" for name in ("left", "up"))
 
@@ -321,24 +319,8 @@ sys.stdin.read()
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[str]:
     """The address of a cluster that was there before; it ends with the test."""
-    with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
-        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        patch.setenv("RAY_AUTH_MODE", "token")  # a token of this cluster's own, known to both sides
-        patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
-        pytest.importorskip("ray")  # reads the above when it is first imported
-        process = stack.enter_context(
-            subprocess.Popen(
-                [sys.executable, "-c", CLUSTER],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                text=True,
-            )
-        )
-        assert process.stdin is not None and process.stdout is not None
-        lines = iter(process.stdout.readline, "")
-        yield next(line.split()[1] for line in lines if line.startswith("address "))
-        process.stdin.close()
+    with running_cluster(CLUSTER) as (_, address):
+        yield address
 
 
 @pytest.mark.slow
